@@ -1,0 +1,1 @@
+"""Experiments, one page each; importable without JAX."""

@@ -1,0 +1,1 @@
+"""Builders of datasets: from folders of motion to records."""

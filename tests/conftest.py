@@ -1,0 +1,33 @@
+"""Shared fixtures; forces eight CPU devices before JAX starts, so that sharding is exercised."""
+
+import os
+from pathlib import Path
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+)
+
+import numpy as np
+import pytest
+
+SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of reference material, or a skip where a checkout stands alone."""
+    if not SHARED.is_dir():
+        pytest.skip(f"reference material not found at {SHARED}; set VIMOGEN_SHARED")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def golden(shared):
+    """`golden("name")` loads an array file of the published implementation's numbers."""
+
+    def load(name: str) -> dict[str, np.ndarray]:
+        with np.load(shared / "golden" / f"{name}.npz") as arrays:
+            return dict(arrays)
+
+    return load

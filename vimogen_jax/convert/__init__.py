@@ -1,0 +1,1 @@
+"""Weights of the published PyTorch implementation to our tree, and back."""

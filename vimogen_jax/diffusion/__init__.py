@@ -1,0 +1,1 @@
+"""Flow matching: path, objective, solvers. Takes a velocity function, knows no model."""

@@ -1,0 +1,1 @@
+"""Records on disk and the Grain pipeline that makes batches of them."""

@@ -1,0 +1,1 @@
+"""Pure metric mathematics on joints, shared by training and evaluation."""

@@ -1,0 +1,1 @@
+"""Text encoders: sentences in, per-token features out."""

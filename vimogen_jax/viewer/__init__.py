@@ -1,0 +1,1 @@
+"""Looking at motions: pictures, videos and an offline web page."""
