@@ -1,0 +1,62 @@
+"""ViMoGen-DiT-1.3B as published: 2.26 B parameters with the reference branch.
+
+python -m launch.train --config=configs/vimogen_1b.py --config.data.path=DATASET
+
+The data set's text encoder must be 4,096 wide (the published one is UMT5-XXL).
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Published sizes and training; batch 1,024, which the release spreads over 8 GPUs."""
+    return ConfigDict(
+        dict(
+            seed=0,
+            model=dict(
+                dim=1536,
+                ffn_dim=8960,
+                num_heads=12,
+                num_layers=30,
+                text_dim=4096,
+                freq_dim=256,
+                reference_dim=138,
+                dtype="bfloat16",
+                remat="full",
+            ),
+            objective=dict(prediction="velocity", times="shifted"),
+            data=dict(
+                path="",
+                batch_size=1024,
+                text_share=dict(high=0.8, low=0.4),
+                null_text_probability=0.5,
+                text_length=226,
+                buckets=tuple(range(50, 201, 10)),
+                weights=dict(),
+                workers=8,
+            ),
+            optim=dict(
+                learning_rate=2e-4,
+                schedule="constant",
+                warmup_steps=100,
+                b1=0.9,
+                b2=0.95,
+                weight_decay=1e-4,
+                clip_norm=0.1,
+                ema_decay=0.9999,
+            ),
+            sharding=dict(strategy="fsdp"),
+            train=dict(
+                workdir="runs/vimogen_1b",
+                steps=40_000,
+                log_every=50,
+                eval_every=1000,
+                preview_every=5000,
+                save_every=1000,
+                keep=3,
+            ),
+            sampler=dict(
+                steps=50, solver="euler", guidance_scale=5.0, start=0.7, shift=5.0, smoothing=1.0
+            ),
+        )
+    )

@@ -1,0 +1,86 @@
+"""Noise on reference motions in training, so that the branch learns to mistrust visual MoCap.
+
+Published as `z_video`: noise on some frames, jitter that puts a blend of its neighbours in place of
+a frame, and frames that drop out. Here a dropped frame is hidden from attention where it was; the
+release hides the last frames instead.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+
+class Draws(NamedTuple):
+    """The random numbers of one corruption, uniform in [0, 1) but for the normal `noise`."""
+
+    noise_rate: jax.Array  # [s b]
+    noise_scale: jax.Array  # [s b]
+    jitter_rate: jax.Array  # [s b]
+    noise: jax.Array  # [s b t c]
+    noisy: jax.Array  # [s b t]
+    jittered: jax.Array  # [s b t]
+    blend: jax.Array  # [s b t]
+    dropped: jax.Array  # [s b t]
+
+
+@dataclasses.dataclass(frozen=True)
+class Corruption:
+    """Published rates; the ranges are drawn from for every sample, scales are in normalised units.
+
+    Attributes:
+        noise_rate: range of the share of frames that get noise.
+        noise_scale: range of that noise's standard deviation.
+        jitter_rate: range of the share of frames replaced by a blend of their neighbours.
+        jitter_strength: how far the blend may lie from the middle.
+        dropout_rate: share of frames that drop out.
+    """
+
+    noise_rate: tuple[float, float] = (0.0, 0.4)
+    noise_scale: tuple[float, float] = (0.05, 0.15)
+    jitter_rate: tuple[float, float] = (0.03, 0.08)
+    jitter_strength: float = 0.3
+    dropout_rate: float = 0.02
+
+    def draw(self, key: jax.Array, shape: tuple[int, int, int, int]) -> Draws:
+        """Random numbers for references of a shape `[s b t c]`."""
+        keys = jax.random.split(key, 8)
+        rates = [jax.random.uniform(k, shape[:2]) for k in keys[:3]]
+        frames = [jax.random.uniform(k, shape[:3]) for k in keys[4:]]
+        return Draws(*rates, jax.random.normal(keys[3], shape), *frames)
+
+    def apply(
+        self, draws: Draws, reference: jax.Array, mask: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Corrupt `reference [s b t c]` at the real frames of `mask [s b t]`.
+
+        Returns:
+            The corrupted reference and its mask, false too where a frame dropped out.
+        """
+        within = lambda bounds, draw: (bounds[0] + (bounds[1] - bounds[0]) * draw)[..., None]
+        noisy = (draws.noisy < within(self.noise_rate, draws.noise_rate)) & mask
+        scale = within(self.noise_scale, draws.noise_scale)[..., None]
+        corrupted = reference + jnp.where(noisy[..., None], draws.noise * scale, 0.0)
+
+        previous = self._neighbour(reference, mask, 1)
+        following = self._neighbour(reference, mask, -1)
+        blend = jnp.clip(0.5 + self.jitter_strength * (draws.blend - 0.5), 0, 1)[..., None]
+        jittered = (draws.jittered < within(self.jitter_rate, draws.jitter_rate)) & mask
+        blended = blend * previous + (1 - blend) * following
+        corrupted = jnp.where(jittered[..., None], blended, corrupted)
+
+        dropped = draws.dropped < self.dropout_rate
+        return jnp.where(dropped[..., None], 0.0, corrupted), mask & ~dropped
+
+    @staticmethod
+    def _neighbour(reference: jax.Array, mask: jax.Array, shift: int) -> jax.Array:
+        """The clean neighbour of every frame, or the frame itself where there is none."""
+        exists = jnp.roll(mask, shift, axis=-1)[..., None]
+        return jnp.where(exists, jnp.roll(reference, shift, axis=-2), reference)
+
+
+def corrupt(key: jax.Array, reference: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Corrupt references `[s b t c]` at the published rates; returns them with their new mask."""
+    corruption = Corruption()
+    return corruption.apply(corruption.draw(key, reference.shape), reference, mask)

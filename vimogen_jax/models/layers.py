@@ -1,0 +1,114 @@
+"""Layers of the transformer: partitioned linears, float32 norms, feed-forward, sinusoids.
+
+Parameters are float32 and carry logical axis names; matrix products run in the compute dtype,
+norms and modulation in float32.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+EPSILON = 1e-6
+
+
+def partitioned(initializer: nnx.Initializer, *names: str | None) -> nnx.Initializer:
+    """An initializer whose parameter carries logical axis names, see `vimogen_jax.sharding`.
+
+    The names are metadata alone: whoever builds the model decides where parameters live.
+    """
+    return nnx.with_partitioning(initializer, names, eager_sharding=False)
+
+
+def parameter(initializer: nnx.Initializer, names: tuple, shape: tuple, rngs: nnx.Rngs):
+    """A parameter that stands alone, with its logical axis names."""
+    return nnx.Param(initializer(rngs.params(), shape), out_sharding=names, eager_sharding=False)
+
+
+def linear(
+    inputs: int, outputs: int, axes: tuple[str, str], dtype: jnp.dtype, rngs: nnx.Rngs
+) -> nnx.Linear:
+    """A biased linear map with Xavier-uniform kernel, named (input axis, output axis)."""
+    return nnx.Linear(
+        inputs,
+        outputs,
+        dtype=dtype,
+        kernel_init=partitioned(nnx.initializers.xavier_uniform(), *axes),
+        bias_init=partitioned(nnx.initializers.zeros, axes[1]),
+        rngs=rngs,
+    )
+
+
+def layer_norm(x: jax.Array) -> jax.Array:
+    """LayerNorm without affine over the last axis, in float32."""
+    x = x.astype(jnp.float32)
+    centred = x - x.mean(-1, keepdims=True)
+    return centred * jax.lax.rsqrt(jnp.square(centred).mean(-1, keepdims=True) + EPSILON)
+
+
+class LayerNorm(nnx.Module):
+    """LayerNorm with affine, `[... d] -> [... d]`, in float32."""
+
+    def __init__(self, dim: int, *, rngs: nnx.Rngs):
+        self.scale = parameter(nnx.initializers.ones, ("embed",), (dim,), rngs)
+        self.bias = parameter(nnx.initializers.zeros, ("embed",), (dim,), rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return layer_norm(x) * self.scale[...] + self.bias[...]
+
+
+class RMSNorm(nnx.Module):
+    """RMSNorm over the full width, before heads are split, as Wan2.1 norms q and k."""
+
+    def __init__(self, dim: int, *, rngs: nnx.Rngs):
+        self.scale = parameter(nnx.initializers.ones, ("heads",), (dim,), rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = x.astype(jnp.float32)
+        inverse = jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + EPSILON)
+        return x * inverse * self.scale[...]
+
+
+class MLP(nnx.Module):
+    """Two linear maps with an activation between, `[... inputs] -> [... outputs]`."""
+
+    def __init__(
+        self,
+        sizes: tuple[int, int, int],
+        axes: tuple[str, str, str],
+        *,
+        activation=nnx.gelu,
+        dtype: jnp.dtype,
+        rngs: nnx.Rngs,
+    ):
+        self.up = linear(sizes[0], sizes[1], axes[:2], dtype, rngs)
+        self.down = linear(sizes[1], sizes[2], axes[1:], dtype, rngs)
+        self.activation = activation
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.down(self.activation(self.up(x)))
+
+
+def position_sinusoid(frames: int, dim: int) -> np.ndarray:
+    """Absolute positions `[t d]`: even channels sine, odd channels cosine (Vaswani et al. 2017)."""
+    phase = np.arange(frames)[:, None] * 10000.0 ** (-np.arange(0, dim, 2) / dim)
+    return np.stack([np.sin(phase), np.cos(phase)], axis=-1).reshape(frames, dim)
+
+
+def time_sinusoid(sigma: jax.Array, dim: int) -> jax.Array:
+    """Features `[... dim]` of `sigma`: cosines, then sines, of 1000 sigma 10000^(-2i/dim).
+
+    A float32 product of up to 1000 radians is off by 6e-5. So sigma and the frequencies are each
+    cut into a coarse part of 12 bits and a small rest: the product of the coarse parts is exact,
+    its whole turns are dropped, and the other terms are too small to be wrong by more than 1e-8.
+    """
+    half = dim // 2
+    turns = 1000.0 / (2 * np.pi) * 10000.0 ** (-np.arange(half) / half)
+    coarse = np.round(turns * 16) / 16
+    sigma = sigma.astype(jnp.float32)[..., None]
+    sigma_coarse = jnp.round(sigma * 2048) / 2048
+    whole = sigma_coarse * jnp.float32(coarse)
+    phase = whole - jnp.round(whole)
+    phase += (sigma - sigma_coarse) * jnp.float32(coarse) + sigma * jnp.float32(turns - coarse)
+    angle = 2 * np.pi * phase
+    return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)

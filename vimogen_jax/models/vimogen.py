@@ -1,0 +1,296 @@
+"""ViMoGen: the gated diffusion transformer, in the order of the paper (section 4).
+
+Noisy motion and time go in; each block applies self-attention, then cross-attention to EITHER the
+text OR the encoded reference motion, then a feed-forward layer; the head predicts.
+Self-attention and feed-forward weights are shared by both branches.
+
+Every array leads with `[s b ...]`: `s` shards of the batch, the only sharded axis, and `b` samples
+in each. The first samples of every shard attend to their text, the rest to their reference, so the
+gate is a static slice of an unsharded axis: no branch computes samples of the other and no data
+moves between devices.
+"""
+
+import dataclasses
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vimogen_jax.models.attention import Attention, KeysValues
+from vimogen_jax.models.layers import (
+    MLP,
+    LayerNorm,
+    layer_norm,
+    linear,
+    parameter,
+    position_sinusoid,
+    time_sinusoid,
+)
+from vimogen_jax.sharding import constrain
+
+REMAT_POLICIES = {
+    "full": jax.checkpoint_policies.nothing_saveable,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the model; `reference_dim=0` leaves the reference branch out.
+
+    `dtype` is that of matrix products; `remat` is "none", "full" (keep block inputs only) or
+    "dots" (keep the results of weight products too).
+    """
+
+    dim: int
+    ffn_dim: int
+    num_heads: int
+    num_layers: int
+    text_dim: int
+    freq_dim: int = 256
+    motion_dim: int = 276
+    reference_dim: int = 138
+    dtype: str = "bfloat16"
+    remat: str = "none"
+
+    def __post_init__(self):
+        if self.dim % self.num_heads or self.dim % 2 or self.freq_dim % 2:
+            raise ValueError(f"dim must divide by num_heads and 2, freq_dim by 2: {self}")
+        if self.remat not in ("none", *REMAT_POLICIES):
+            raise ValueError(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
+
+
+class Text(NamedTuple):
+    """Text features `tokens [s bt l k]` with `mask [s bt l]`, true where a token may be seen."""
+
+    tokens: jax.Array
+    mask: jax.Array
+
+
+class TextCache(NamedTuple):
+    """The text's keys and values in every block, `[layers s bt l n h]`, with `mask [s bt l]`."""
+
+    keys_values: KeysValues
+    mask: jax.Array
+
+
+class Reference(NamedTuple):
+    """Reference motion `[s br t 138]`, as long as the motion, with `mask [s br t]`."""
+
+    motion: jax.Array
+    mask: jax.Array
+
+
+class Context(NamedTuple):
+    """What one block's cross-attention sees of one branch: its samples' context and mask."""
+
+    keys_values: KeysValues
+    mask: jax.Array
+
+
+class Block(nnx.Module):
+    """Self-attention, gated cross-attention and feed-forward, modulated by the time.
+
+    A block of the reference encoder has no cross-attention.
+    """
+
+    def __init__(
+        self, config: ModelConfig, *, text: bool = False, reference: bool = False, rngs: nnx.Rngs
+    ):
+        dim, dtype = config.dim, jnp.dtype(config.dtype)
+        attention = lambda: Attention(dim, config.num_heads, dtype=dtype, rngs=rngs)
+        self.modulation = modulation_table(6, dim, rngs)
+        self.self_attention = attention()
+        self.text_norm = LayerNorm(dim, rngs=rngs) if text else None
+        self.text_attention = attention() if text else None
+        self.reference_norm = LayerNorm(dim, rngs=rngs) if reference else None
+        self.reference_attention = attention() if reference else None
+        self.ffn = MLP(
+            (dim, config.ffn_dim, dim), ("embed", "mlp", "embed"), dtype=dtype, rngs=rngs
+        )
+        self.dtype = dtype
+
+    def __call__(
+        self,
+        x: jax.Array,
+        mask: jax.Array,
+        time: jax.Array,
+        text: Context | None = None,
+        reference: Context | None = None,
+    ) -> jax.Array:
+        """`x [s b t d]`, `mask [s b t]`, `time [s b 6 d]` -> `[s b t d]`."""
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = jnp.moveaxis(
+            self.modulation[...] + time, 2, 0
+        )[..., None, :]
+
+        h = (layer_norm(x) * (1 + scale) + shift).astype(self.dtype)
+        h = self.self_attention(h, self.self_attention.keys_values(h), mask)
+        x = constrain((x + h * gate).astype(self.dtype), "shards", None, None, None)
+
+        if text is not None or reference is not None:
+            x = x + self._cross_attention(x, text, reference)
+
+        h = (layer_norm(x) * (1 + ffn_scale) + ffn_shift).astype(self.dtype)
+        x = (x + self.ffn(h) * ffn_gate).astype(self.dtype)
+        return constrain(x, "shards", None, None, None)
+
+    def _cross_attention(
+        self, x: jax.Array, text: Context | None, reference: Context | None
+    ) -> jax.Array:
+        """The gate: the first samples attend to their text, the others to their reference."""
+        texts = 0 if text is None else text.mask.shape[1]
+        branches = []
+        if text is not None:
+            h = self.text_norm(x[:, :texts]).astype(self.dtype)
+            branches.append(self.text_attention(h, *text))
+        if reference is not None:
+            h = self.reference_norm(x[:, texts:]).astype(self.dtype)
+            branches.append(self.reference_attention(h, *reference))
+        return jnp.concatenate(branches, axis=1)
+
+
+class Head(nnx.Module):
+    """Modulated LayerNorm and a linear map to the motion channels, in float32."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        self.modulation = modulation_table(2, config.dim, rngs)
+        self.linear = linear(
+            config.dim, config.motion_dim, ("embed", "motion"), jnp.dtype(config.dtype), rngs
+        )
+
+    def __call__(self, x: jax.Array, time: jax.Array) -> jax.Array:
+        """`x [s b t d]`, `time [s b d]` -> `[s b t c]`."""
+        shift, scale = jnp.moveaxis(self.modulation[...] + time[:, :, None], 2, 0)[..., None, :]
+        return self.linear(layer_norm(x) * (1 + scale) + shift).astype(jnp.float32)
+
+
+class ViMoGen(nnx.Module):
+    """The whole network: what it predicts, velocity or clean motion, is the objective's matter."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs):
+        dim, dtype = config.dim, jnp.dtype(config.dtype)
+        self.config = config
+        self.motion_embedding = linear(config.motion_dim, dim, ("motion", "embed"), dtype, rngs)
+        self.text_embedding = MLP(
+            (config.text_dim, dim, dim), ("text", "heads", "embed"), dtype=dtype, rngs=rngs
+        )
+        self.time_embedding = MLP(
+            (config.freq_dim, dim, dim),
+            ("frequency", "heads", "embed"),
+            activation=nnx.silu,
+            dtype=dtype,
+            rngs=rngs,
+        )
+        self.time_projection = linear(dim, 6 * dim, ("embed", "modulation"), dtype, rngs)
+        has_reference = config.reference_dim > 0
+        if has_reference:
+            self.reference_embedding = linear(
+                config.reference_dim, dim, ("reference", "embed"), dtype, rngs
+            )
+            self.reference_encoder = stack(
+                lambda key: Block(config, rngs=key), config.num_layers // 2, rngs
+            )
+        self.blocks = stack(
+            lambda key: Block(config, text=True, reference=has_reference, rngs=key),
+            config.num_layers,
+            rngs,
+        )
+        self.head = Head(config, rngs=rngs)
+
+    def cache_text(self, text: Text) -> TextCache:
+        """Project the text for every block once, so that a sampler need not at every step."""
+        embedded = self.text_embedding(text.tokens)
+        project = lambda block: block.text_attention.keys_values(embedded)
+        return TextCache(jax.vmap(project)(self.blocks), text.mask)
+
+    def __call__(
+        self,
+        x: jax.Array,
+        sigma: jax.Array,
+        mask: jax.Array,
+        text: Text | TextCache | None = None,
+        reference: Reference | None = None,
+    ) -> jax.Array:
+        """Predict from a noisy motion.
+
+        Args:
+            x: normalised noisy motion `[s b t 276]`.
+            sigma: diffusion time `[s b]`, 1 is noise and 0 is clean.
+            mask: `[s b t]`, true at real frames.
+            text: of the first `bt` samples of each shard, or None where there are none.
+            reference: of the other `br` samples; `bt + br = b`.
+
+        Returns:
+            The prediction `[s b t 276]`, float32.
+
+        Raises:
+            ValueError: the two parts do not add up to the batch.
+        """
+        parts = sum(part.mask.shape[1] for part in (text, reference) if part is not None)
+        if parts != x.shape[1]:
+            raise ValueError(f"{parts} samples have text or reference, the batch has {x.shape[1]}")
+
+        x = self._embed(self.motion_embedding, x)
+        embedding = self.time_embedding(time_sinusoid(sigma, self.config.freq_dim))
+        time = self.time_projection(nnx.silu(embedding)).astype(jnp.float32)
+        time = time.reshape(*sigma.shape, 6, self.config.dim)
+
+        cache, embedded = None, None
+        if isinstance(text, TextCache):
+            cache = text.keys_values
+        elif text is not None:
+            embedded = self.text_embedding(text.tokens)
+        encoded = None
+        if reference is not None:
+            texts = x.shape[1] - reference.mask.shape[1]
+            encoded = self._encode_reference(reference, mask[:, texts:], time[:, texts:])
+
+        def block_body(x, layer):
+            block, keys_values = layer
+            text_context, reference_context = None, None
+            if text is not None:
+                if keys_values is None:
+                    keys_values = block.text_attention.keys_values(embedded)
+                text_context = Context(keys_values, text.mask)
+            if reference is not None:
+                keys_values = block.reference_attention.keys_values(encoded)
+                reference_context = Context(keys_values, reference.mask)
+            return block(x, mask, time, text_context, reference_context), None
+
+        x, _ = jax.lax.scan(self._remat(block_body), x, (self.blocks, cache))
+        return self.head(x, embedding.astype(jnp.float32))
+
+    def _encode_reference(
+        self, reference: Reference, mask: jax.Array, time: jax.Array
+    ) -> jax.Array:
+        """Encode the reference `[s br t 138] -> [s br t d]`; every real frame may look around."""
+        body = lambda x, block: (block(x, mask, time), None)
+        x = self._embed(self.reference_embedding, reference.motion)
+        return jax.lax.scan(self._remat(body), x, self.reference_encoder)[0]
+
+    def _embed(self, embedding: nnx.Linear, x: jax.Array) -> jax.Array:
+        positions = position_sinusoid(x.shape[2], self.config.dim)
+        x = embedding(x)
+        return constrain(x + jnp.asarray(positions, x.dtype), "shards", None, None, None)
+
+    def _remat(self, body):
+        if self.config.remat == "none":
+            return body
+        return jax.checkpoint(body, policy=REMAT_POLICIES[self.config.remat], prevent_cse=False)
+
+
+def modulation_table(rows: int, dim: int, rngs: nnx.Rngs) -> nnx.Param:
+    """Learnt offsets `[rows d]` to the time's shifts, scales and gates."""
+    return parameter(nnx.initializers.normal(dim**-0.5), (None, "embed"), (rows, dim), rngs)
+
+
+def stack(make_block, depth: int, rngs: nnx.Rngs) -> Block:
+    """`depth` blocks as one, every parameter led by a "layers" axis, to be scanned over."""
+
+    @jax.vmap
+    @nnx.transform_metadata(in_axes=0, out_axes=0, partition="layers")
+    def make(key):
+        return make_block(nnx.Rngs(params=key))
+
+    return make(jax.random.split(rngs.params(), depth))
