@@ -7,43 +7,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from safetensors.numpy import load_file
 
-from vimogen_jax.convert.published import from_published
+from tests.published import published_model
+from vimogen_jax.convert.published import to_published
 from vimogen_jax.diffusion.flow import Objective, shifted_grid
 from vimogen_jax.diffusion.loss import flow_matching_loss
 from vimogen_jax.models.attention import KeysValues, attend
-from vimogen_jax.models.vimogen import ModelConfig, Reference, Text, ViMoGen
+from vimogen_jax.models.vimogen import Reference, Text
 
 ATOL = 2e-5
-
-
-def nested(flat):
-    """`{"a.b": x}` to `{"a": {"b": x}}`."""
-    tree = {}
-    for name, array in flat.items():
-        *path, leaf = name.split(".")
-        node = tree
-        for key in path:
-            node = node.setdefault(key, {})
-        node[leaf] = jnp.asarray(array, jnp.float32)
-    return tree
-
-
-def published_model(folder, name, reference_dim):
-    sizes = json.loads((folder / f"{name}_config.json").read_text())["config"]
-    config = ModelConfig(
-        dim=sizes["dim"],
-        ffn_dim=sizes["ffn_dim"],
-        num_heads=sizes["num_heads"],
-        num_layers=sizes["num_layers"],
-        text_dim=sizes["text_dim"],
-        freq_dim=sizes["freq_dim"],
-        reference_dim=reference_dim,
-        dtype="float32",
-    )
-    graphdef = nnx.graphdef(nnx.eval_shape(lambda: ViMoGen(config, rngs=nnx.Rngs(0))))
-    return graphdef, nested(from_published(load_file(folder / f"{name}_params.safetensors")))
 
 
 @pytest.fixture(scope="module")
@@ -186,8 +158,6 @@ def test_gradients_agree(training, shared, golden):
         ".".join(str(k.key) for k in path): np.asarray(g)
         for path, g in jax.tree_util.tree_leaves_with_path(gradients)
     }
-    from vimogen_jax.convert.published import to_published
-
     ours = to_published(flat)
     for key, norm in expected["grad_l2"].items():
         np.testing.assert_allclose(np.linalg.norm(ours[key]), norm, rtol=1e-4, err_msg=key)

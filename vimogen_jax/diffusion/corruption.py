@@ -70,7 +70,7 @@ class Corruption:
         blended = blend * previous + (1 - blend) * following
         corrupted = jnp.where(jittered[..., None], blended, corrupted)
 
-        dropped = draws.dropped < self.dropout_rate
+        dropped = (draws.dropped < self.dropout_rate) & mask
         return jnp.where(dropped[..., None], 0.0, corrupted), mask & ~dropped
 
     @staticmethod
