@@ -1,0 +1,52 @@
+"""Forward kinematics and linear blend skinning, batched over time, for NumPy and JAX alike."""
+
+from collections.abc import Sequence
+
+from vimogen_jax.body.rotations import Array
+from vimogen_jax.body.skeleton import PARENTS, REST_JOINTS
+
+
+def forward_kinematics(
+    rotations: Array,
+    transl: Array,
+    rest: Array = REST_JOINTS,
+    parents: Sequence[int] = PARENTS,
+) -> tuple[Array, Array]:
+    """Pose a skeleton, as SMPL-X does: the root joint stands at transl + its rest position.
+
+    rotations [..., j, 3, 3], each relative to its parent, the root's to the world; transl [..., 3]
+    and rest [j, 3] in metres. Parents come before their children.
+    Returns global rotations [..., j, 3, 3] and joint positions [..., j, 3] in the world.
+    """
+    xp = rotations.__array_namespace__()
+    rest = xp.asarray(rest, dtype=rotations.dtype)
+    turned, placed = [rotations[..., 0, :, :]], [transl + rest[0]]
+    for joint, parent in enumerate(parents[1:], start=1):
+        bone = rest[joint] - rest[parent]
+        turned.append(turned[parent] @ rotations[..., joint, :, :])
+        placed.append(placed[parent] + turned[parent] @ bone)
+    return xp.stack(turned, axis=-3), xp.stack(placed, axis=-2)
+
+
+def skin(
+    vertices: Array, weights: Array, global_rotations: Array, joints: Array, rest: Array
+) -> Array:
+    """Linear blend skinning: carry rest vertices along with the joints they hang on.
+
+    vertices [v, 3] (or [..., v, 3], one rest shape a pose), weights [v, j] with rows that sum to
+    one, global_rotations [..., j, 3, 3] and joints [..., j, 3] from `forward_kinematics`,
+    rest [j, 3] -> [..., v, 3] metres. The result has the dtype of the rotations.
+    """
+    xp = global_rotations.__array_namespace__()
+    dtype = global_rotations.dtype
+    vertices, weights, rest = (
+        xp.asarray(x, dtype=dtype) for x in (vertices, weights, rest)
+    )
+    shift = joints - (global_rotations @ rest[..., None])[..., 0]
+    affine = xp.concat([global_rotations, shift[..., None]], axis=-1)  # [..., j, 3, 4]
+    homogeneous = xp.concat([vertices, xp.ones_like(vertices[..., :1])], axis=-1)
+    # sum_j w_vj A_j (v, 1) as one matrix product over the j * 4 pairs of joint and coordinate
+    weighted = weights[:, :, None] * homogeneous[..., None, :]
+    size = weights.shape[1] * 4
+    affine = xp.matrix_transpose(affine).reshape(*affine.shape[:-3], size, 3)
+    return weighted.reshape(*weighted.shape[:-2], size) @ affine
