@@ -1,0 +1,78 @@
+"""What a text encoder is: sentences in, unpadded per-token features out, under a recorded name.
+
+Datasets store features, not sentences, so a model only understands the encoder that made
+them: an `EncoderSpec` travels with every dataset and checkpoint, and a mismatch is refused.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from vimogen_jax.errors import BadInput
+
+
+class TextEncoder(Protocol):
+    """Anything with these members can encode the texts of a dataset or a sampler."""
+
+    name: str
+    width: int  # k, the channels of a token
+    revision: str  # changes whenever the features of any text change
+
+    @property
+    def null_text(self) -> np.ndarray:
+        """Features [l k] float32 that stand for "no text", in dropout and in guidance."""
+        ...
+
+    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Encode each text to [l_i k] float32, l_i its own token count.
+
+        Raises BadInput for a text longer than the encoder reads.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderSpec:
+    """The identity of a text encoder, as stored with datasets and checkpoints."""
+
+    name: str
+    width: int
+    revision: str
+
+    @classmethod
+    def of(cls, encoder: TextEncoder) -> "EncoderSpec":
+        return cls(encoder.name, encoder.width, encoder.revision)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.width} wide, revision {self.revision})"
+
+
+def require_same_encoder(a: EncoderSpec, a_owner: str, b: EncoderSpec, b_owner: str) -> None:
+    """Raise BadInput naming both owners (such as "the dataset /x") unless the specs agree."""
+    if a != b:
+        raise BadInput(f"{a_owner} has text from {a}, but {b_owner} has text from {b}")
+
+
+def load_text_encoder(which: str | EncoderSpec) -> TextEncoder:
+    """Load an encoder once per process, by name or by the spec that a file recorded.
+
+    Raises BadInput if the name is unknown, the weights are missing or damaged, or the encoder
+    at hand is not the one that the spec describes.
+    """
+    if isinstance(which, str):
+        return _load(which)
+    encoder = _load(which.name)
+    require_same_encoder(which, "the stored spec", EncoderSpec.of(encoder), "this installation")
+    return encoder
+
+
+@functools.cache
+def _load(name: str) -> TextEncoder:
+    if name == "minilm":
+        from vimogen_jax.text.minilm import MiniLM
+
+        return MiniLM()
+    raise BadInput(f"unknown text encoder {name!r}; known: minilm")
