@@ -1,0 +1,233 @@
+"""From anybody's BVH skeleton to our body: rotations are retargeted, never copied.
+
+A table, one JSON file a skeleton in `skeletons/` or the user's own, names the source joint of
+each of our joints and says how the source stands in the T-pose (`docs/data.md` has the fields).
+With `A` the orientation of a source joint in the T-pose and `G` its orientation now, ours is
+`G A^T`; the source's proportions never enter, except that its legs are scaled to ours.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import bvh
+from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP, Bvh
+from vimogen_jax.motion.motion import Motion
+
+SIDES = ("left", "right")
+ARMS = tuple(tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist")) for side in SIDES)
+LEGS = tuple(tuple(f"{side}_{part}" for part in ("hip", "knee", "ankle")) for side in SIDES)
+NEEDED = {"pelvis", *sum(ARMS + LEGS, ())}  # the others may be null: they follow their parent
+FIELDS = {"about", "up", "forward", "joints", "t_pose"}
+LARGEST_CORRECTION = 60.0  # degrees between a limb of the source's T-pose and of ours
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """A table as read: whose joints are ours, and where they point in the T-pose."""
+
+    name: str
+    joints: dict[str, str | None]  # ours to theirs; None follows its parent
+    axes: np.ndarray  # [3 3], the file's world to y up, facing +z
+    t_pose: str | np.ndarray  # "first frame", "zero rotations", or orientations [22 3 3]
+
+    def missing(self, names: Sequence[str]) -> list[str]:
+        return [name for name in self.joints.values() if name and name not in names]
+
+
+def read(path: str | os.PathLike, skeletons: Sequence[Skeleton] = ()) -> Motion:
+    """Read a BVH file as a Motion of our body; `skeletons` are tried before the known ones."""
+    source = bvh.read(path)
+    return retarget(source, find_skeleton(source, skeletons))
+
+
+def find_skeleton(source: Bvh, skeletons: Sequence[Skeleton] = ()) -> Skeleton:
+    """The first table whose joints are all in the file; raises BadInput where there is none."""
+    tables = [*skeletons, *known_skeletons()]
+    missing = [table.missing(source.names) for table in tables]
+    nearest = min(range(len(tables)), key=lambda index: len(missing[index]))
+    if missing[nearest]:
+        raise BadInput(
+            f"{source.path}: unknown skeleton; the nearest table, {tables[nearest].name}, "
+            f"misses the joints {', '.join(missing[nearest])}: describe yours in a JSON table "
+            "as docs/data.md shows and give it with --skeleton"
+        )
+    return tables[nearest]
+
+
+@functools.cache
+def known_skeletons() -> tuple[Skeleton, ...]:
+    """The tables that ship with the library."""
+    return tuple(map(load_skeleton, sorted((Path(__file__).parent / "skeletons").glob("*.json"))))
+
+
+def load_skeleton(path: str | os.PathLike) -> Skeleton:
+    """Read a table; raises BadInput, naming the file and the field, where it is wrong."""
+    path = Path(path)
+    try:
+        table = json.loads(path.read_text())
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
+        raise BadInput(f"{path}: not a readable JSON file: {fault}") from None
+    if not isinstance(table, dict) or not FIELDS - {"about"} <= set(table) <= FIELDS:
+        raise BadInput(f"{path}: a skeleton has the fields {', '.join(sorted(FIELDS))}")
+    joints = table["joints"]
+    if not isinstance(joints, dict) or set(joints) != set(JOINT_NAMES):
+        raise BadInput(f"{path}: joints must map exactly the names {', '.join(JOINT_NAMES)}")
+    for ours, theirs in joints.items():
+        if not (isinstance(theirs, str) or theirs is None and ours not in NEEDED):
+            raise BadInput(f"{path}: the source joint of {ours} is {theirs!r}")
+    axes = _axes(path, table["up"], table["forward"])
+    return Skeleton(path.stem, joints, axes, _t_pose(path, table["t_pose"], joints))
+
+
+def retarget(source: Bvh, skeleton: Skeleton) -> Motion:
+    """Turn a source's motion into ours, in the z-up world, at the source's frame rate.
+
+    The midpoint of the hip joints follows the source, scaled by the ratio of leg lengths, so the
+    file's unit of length does not matter. A T-pose in the first frame is left out of the result.
+    Raises BadInput where the source does not stand in a T-pose when the table says it does.
+    """
+    now, positions = _mapped_pose(source, skeleton)
+    t_pose = _t_pose_of(source, skeleton, now[0])
+    bones = _bones(now[0], positions[0])
+    t_pose = _turn_limbs(source, t_pose, bones)
+    if isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame":
+        now, positions = now[1:], positions[1:]
+    world = Y_UP_TO_Z_UP @ now @ t_pose.swapaxes(-1, -2)
+    rotations = world.copy()
+    for joint, parent in enumerate(PARENTS):
+        if skeleton.joints[JOINT_NAMES[joint]] is None:
+            world[:, joint] = world[:, parent]
+        if parent >= 0:
+            rotations[:, joint] = world[:, parent].swapaxes(-1, -2) @ world[:, joint]
+    hips = [JOINT_NAMES.index(f"{side}_hip") for side in SIDES]
+    middle = positions[:, hips].mean(1) @ Y_UP_TO_Z_UP.T * _leg_ratio(source, bones)
+    rest_middle = REST_JOINTS[hips].mean(0) - REST_JOINTS[0]
+    transl = middle - world[:, 0] @ rest_middle - REST_JOINTS[0]
+    return Motion(rotations, transl, source.fps)
+
+
+def _mapped_pose(source: Bvh, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+    """Orientations [t 22 3 3] and positions [t 22 3] of the source's joints, y up, in our order.
+
+    A joint without a counterpart stands in with its parent's pose.
+    """
+    counterpart: list[int] = []
+    for joint, name in enumerate(JOINT_NAMES):
+        theirs = skeleton.joints[name]
+        counterpart.append(source.names.index(theirs) if theirs else counterpart[PARENTS[joint]])
+    rotations, positions = source.global_pose()
+    return skeleton.axes @ rotations[:, counterpart], positions[:, counterpart] @ skeleton.axes.T
+
+
+def _t_pose_of(source: Bvh, skeleton: Skeleton, first: np.ndarray) -> np.ndarray:
+    """Orientations [22 3 3] of the source's joints in the T-pose."""
+    if isinstance(skeleton.t_pose, np.ndarray):
+        return skeleton.t_pose
+    if skeleton.t_pose == "zero rotations":
+        return np.broadcast_to(skeleton.axes, first.shape)
+    if len(source.rotations) < 2:
+        raise BadInput(f"{source.path}: holds no frame beside the T-pose that {skeleton.name} has")
+    return first
+
+
+def _bones(rotations: np.ndarray, positions: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
+    """The bones of the limbs, each in the frame of the joint it hangs from."""
+    bones = {}
+    for limb in ARMS + LEGS:
+        for upper, lower in zip(limb, limb[1:], strict=False):
+            j, child = JOINT_NAMES.index(upper), JOINT_NAMES.index(lower)
+            bones[upper, lower] = rotations[j].T @ (positions[child] - positions[j])
+    return bones
+
+
+def _turn_limbs(source: Bvh, t_pose: np.ndarray, bones: dict) -> np.ndarray:
+    """Turn each limb of the T-pose, as a whole, so that it points as the template's does.
+
+    One least rotation a limb; one a bone would bend knees and elbows sideways. Feet keep the
+    source's level sole.
+    """
+    t_pose = t_pose.copy()
+    for limb in ARMS + LEGS:
+        joints = [JOINT_NAMES.index(name) for name in limb]
+        theirs = sum(
+            t_pose[j] @ bones[pair]
+            for j, pair in zip(joints, zip(limb, limb[1:], strict=False), strict=False)
+        )
+        turn = _least_rotation(
+            source, limb, theirs, REST_JOINTS[joints[2]] - REST_JOINTS[joints[0]]
+        )
+        turned = joints if limb in ARMS else joints[:2]
+        t_pose[turned] = turn @ t_pose[turned]
+    return t_pose
+
+
+def _least_rotation(source: Bvh, limb: tuple, theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    """The rotation by the smallest angle that takes one direction to another."""
+    lengths = np.linalg.norm(theirs), np.linalg.norm(ours)
+    cosine = theirs @ ours / np.prod(lengths) if lengths[0] > 0 else -1.0
+    if cosine < np.cos(np.radians(LARGEST_CORRECTION)):
+        raise BadInput(
+            f"{source.path}: the T-pose does not fit: its limb from {limb[0]} to {limb[2]} points "
+            f"more than {LARGEST_CORRECTION:g} degrees away from where it should"
+        )
+    x, y, z = np.cross(theirs, ours) / np.prod(lengths)
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + cross + cross @ cross / (1 + cosine)
+
+
+def _leg_ratio(source: Bvh, bones: dict) -> float:
+    """Length of our legs, in metres, to the source's, in its own unit."""
+    pairs = [pair for leg in LEGS for pair in zip(leg, leg[1:], strict=False)]
+    theirs = sum(float(np.linalg.norm(bones[pair])) for pair in pairs)
+    ends = [[JOINT_NAMES.index(name) for name in pair] for pair in pairs]
+    return sum(float(np.linalg.norm(REST_JOINTS[b] - REST_JOINTS[a])) for a, b in ends) / theirs
+
+
+def _axes(path: Path, up: str, forward: str) -> np.ndarray:
+    units = {
+        sign + axis: factor * np.eye(3)[index]
+        for index, axis in enumerate("xyz")
+        for sign, factor in (("+", 1.0), ("-", -1.0))
+    }
+    for name, value in (("up", up), ("forward", forward)):
+        if value not in units:
+            raise BadInput(f"{path}: {name} is {value!r}, not one of {', '.join(units)}")
+    if units[up] @ units[forward]:
+        raise BadInput(f"{path}: up and forward lie along the same axis")
+    left = np.cross(units[up], units[forward])
+    return np.stack([left, units[up], units[forward]])
+
+
+def _t_pose(path: Path, value: object, joints: dict) -> str | np.ndarray:
+    """Check the field `t_pose`; axes of joints become matrices with the local axes as columns."""
+    if value in ("first frame", "zero rotations"):
+        return value
+    mapped = {name for name, theirs in joints.items() if theirs}
+    if not isinstance(value, dict) or set(value) != mapped:
+        raise BadInput(
+            f'{path}: t_pose must be "first frame", "zero rotations", or the three axes of each '
+            "joint that has a counterpart"
+        )
+    matrices = np.tile(np.eye(3), (len(JOINT_NAMES), 1, 1))
+    for name, axes in value.items():
+        try:
+            matrix = np.array(axes, float).T
+        except (TypeError, ValueError):
+            matrix = np.zeros(3)
+        if matrix.shape != (3, 3) or not _is_rotation(matrix):
+            raise BadInput(f"{path}: t_pose of {name} is not three right-handed orthonormal axes")
+        matrices[JOINT_NAMES.index(name)] = matrix
+    return matrices
+
+
+def _is_rotation(matrix: np.ndarray) -> bool:
+    orthonormal = np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6)
+    return orthonormal and np.linalg.det(matrix) > 0
