@@ -5,6 +5,7 @@ its OFFSET in its parent's frame; position channels, on whatever joint, replace 
 `read` knows nothing of anybody's skeleton: `formats.retarget` takes its result to ours.
 """
 
+import itertools
 import os
 import re
 from dataclasses import dataclass
@@ -234,8 +235,8 @@ def _rotate(angles: np.ndarray, channels: list) -> np.ndarray:
 
 def _depth_first(joint: int) -> list[int]:
     """Joints as a BVH hierarchy lists them, which is not the order of JOINT_NAMES."""
-    below = [_depth_first(child) for child, parent in enumerate(PARENTS) if parent == joint]
-    return [joint, *sum(below, [])]
+    children = [child for child, parent in enumerate(PARENTS) if parent == joint]
+    return [joint, *itertools.chain.from_iterable(map(_depth_first, children))]
 
 
 def _hierarchy(joint: int, depth: int) -> list[str]:

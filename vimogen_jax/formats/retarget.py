@@ -7,6 +7,7 @@ With `A` the orientation of a source joint in the T-pose and `G` its orientation
 """
 
 import functools
+import itertools
 import json
 import os
 from collections.abc import Sequence
@@ -142,7 +143,7 @@ def _bones(rotations: np.ndarray, positions: np.ndarray) -> dict[tuple[str, str]
     """The bones of the limbs, each in the frame of the joint it hangs from."""
     bones = {}
     for limb in ARMS + LEGS:
-        for upper, lower in zip(limb, limb[1:], strict=False):
+        for upper, lower in itertools.pairwise(limb):
             j, child = JOINT_NAMES.index(upper), JOINT_NAMES.index(lower)
             bones[upper, lower] = rotations[j].T @ (positions[child] - positions[j])
     return bones
@@ -159,7 +160,7 @@ def _turn_limbs(source: Bvh, t_pose: np.ndarray, bones: dict) -> np.ndarray:
         joints = [JOINT_NAMES.index(name) for name in limb]
         theirs = sum(
             t_pose[j] @ bones[pair]
-            for j, pair in zip(joints, zip(limb, limb[1:], strict=False), strict=False)
+            for j, pair in zip(joints, itertools.pairwise(limb), strict=False)
         )
         turn = _least_rotation(
             source, limb, theirs, REST_JOINTS[joints[2]] - REST_JOINTS[joints[0]]
@@ -185,7 +186,7 @@ def _least_rotation(source: Bvh, limb: tuple, theirs: np.ndarray, ours: np.ndarr
 
 def _leg_ratio(source: Bvh, bones: dict) -> float:
     """Length of our legs, in metres, to the source's, in its own unit."""
-    pairs = [pair for leg in LEGS for pair in zip(leg, leg[1:], strict=False)]
+    pairs = [pair for leg in LEGS for pair in itertools.pairwise(leg)]
     theirs = sum(float(np.linalg.norm(bones[pair])) for pair in pairs)
     ends = [[JOINT_NAMES.index(name) for name in pair] for pair in pairs]
     return sum(float(np.linalg.norm(REST_JOINTS[b] - REST_JOINTS[a])) for a, b in ends) / theirs
