@@ -1,0 +1,96 @@
+"""The canonical frame: where a motion stands and faces in its first frame.
+
+The line from the left to the right hip, seen from above, lies along +x in the first frame (so
+the person faces +y), the pelvis stands over the origin, and the floor is z = 0.
+"""
+
+from dataclasses import replace
+
+from vimogen_jax.body.rotations import Array, matrix_to_rot6d, rot6d_to_matrix
+from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.representation import (
+    ANGULAR_VELOCITY,
+    BODY_POSE,
+    GLOBAL_ORIENT,
+    JOINT_VELOCITIES,
+    TRANSL,
+    TRANSL_VELOCITY,
+    channel_joints,
+)
+
+_LEFT_HIP = JOINT_NAMES.index("left_hip")
+_RIGHT_HIP = JOINT_NAMES.index("right_hip")
+
+
+def canonicalize(motion: Motion, floor: bool = True) -> Motion:
+    """Place a motion in the canonical frame; the motion given is left as it is.
+
+    floor: put the lowest joint of the whole motion at z = 0. Without it the first frame's pelvis
+    stands at z = 0, as for a motion seen by a camera that knows no floor.
+    """
+    joints = motion.joints()
+    rotation = _heading(joints[0])
+    pelvis = rotation @ joints[0, 0]
+    height = joints[..., 2].min() if floor else pelvis[2]
+    return transform(motion, rotation, -_point(pelvis[0], pelvis[1], height))
+
+
+def transform(motion: Motion, rotation: Array, translation: Array) -> Motion:
+    """Move a motion rigidly: every point p of the world goes to rotation @ p + translation.
+
+    rotation [3, 3], translation [3] metres.
+    """
+    xp = motion.rotations.__array_namespace__()
+    root = motion.rotations[:, :1]
+    rest = xp.asarray(REST_JOINTS[0], dtype=motion.transl.dtype)
+    pelvis = (motion.transl + rest) @ rotation.T + translation
+    rotations = xp.concat([rotation @ root, motion.rotations[:, 1:]], axis=1)
+    return replace(motion, rotations=rotations, transl=pelvis - rest)
+
+
+def canonicalize_channels(channels: Array) -> Array:
+    """Place a window of channels [t, 276] so that its first frame is canonical; heights stay.
+
+    The window keeps the floor of the motion that it was cut from.
+    """
+    xp = channels.__array_namespace__()
+    joints = channel_joints(channels)
+    rotation = _heading(joints[0])
+    pelvis = rotation @ joints[0, 0]
+    shift = -_point(pelvis[0], pelvis[1], xp.zeros_like(pelvis[2]))
+    rest = xp.asarray(REST_JOINTS[0], dtype=channels.dtype)
+
+    frames = channels.shape[0]
+    velocities = channels[:, JOINT_VELOCITIES].reshape(joints.shape)
+    orient = channels[:, GLOBAL_ORIENT].reshape(frames, 3, 2)
+    turn = rotation @ rot6d_to_matrix(channels[:, ANGULAR_VELOCITY]) @ rotation.T
+    parts = [
+        channels[:, BODY_POSE],
+        (joints @ rotation.T + shift).reshape(frames, -1),
+        (velocities @ rotation.T).reshape(frames, -1),
+        (rotation @ orient).reshape(frames, -1),
+        matrix_to_rot6d(turn),
+        (channels[:, TRANSL] + rest) @ rotation.T + shift - rest,
+        channels[:, TRANSL_VELOCITY] @ rotation.T,
+    ]
+    return xp.concat(parts, axis=-1)
+
+
+def _heading(joints: Array) -> Array:
+    """The turn about z that lays the hip line of joints [22, 3] along +x: [3, 3]."""
+    xp = joints.__array_namespace__()
+    across = joints[_RIGHT_HIP] - joints[_LEFT_HIP]
+    squared = across[0] ** 2 + across[1] ** 2
+    vertical = squared < 1e-12  # a hip line that points straight up has no heading
+    length = xp.sqrt(xp.where(vertical, 1.0, squared))
+    cosine = xp.where(vertical, 1.0, across[0] / length)
+    sine = xp.where(vertical, 0.0, across[1] / length)
+    zero, one = xp.zeros_like(cosine), xp.ones_like(cosine)
+    return xp.stack([cosine, sine, zero, -sine, cosine, zero, zero, zero, one]).reshape(
+        3, 3
+    )
+
+
+def _point(x: Array, y: Array, z: Array) -> Array:
+    return x.__array_namespace__().stack([x, y, z])

@@ -1,0 +1,41 @@
+"""Resampling in time: slerp between rotations, straight lines between positions.
+
+Motions are resampled, never channels: a rot6d between two is no rotation, and velocities per
+frame change with the rate, so they are encoded afresh.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix, slerp
+from vimogen_jax.motion.motion import Motion
+
+
+def resample(motion: Motion, fps: float) -> Motion:
+    """The same motion at another frame rate: frame i of the result is at i / fps seconds.
+
+    What lies after the last such moment (less than one new frame) is dropped.
+    """
+    duration = (motion.num_frames - 1) / motion.fps
+    frames = int(duration * fps + 1e-6) + 1
+    return replace(at_times(motion, np.arange(frames) / fps), fps=fps)
+
+
+def at_times(motion: Motion, seconds: np.ndarray) -> Motion:
+    """The poses at given moments [n], in seconds since the first frame, as a motion of n frames.
+
+    Moments outside the motion get its first or last pose. The result keeps the motion's fps.
+    """
+    xp = motion.rotations.__array_namespace__()
+    last = motion.num_frames - 1
+    moment = np.clip(np.asarray(seconds) * motion.fps, 0, last)
+    before = moment.astype(int)
+    after = np.minimum(before + 1, last)
+    weight = xp.asarray(moment - before, dtype=motion.rotations.dtype)
+
+    quaternions = matrix_to_quaternion(motion.rotations)
+    turned = slerp(quaternions[before], quaternions[after], weight[:, None])
+    start, end = motion.transl[before], motion.transl[after]
+    moved = start + weight[:, None] * (end - start)
+    return replace(motion, rotations=quaternion_to_matrix(turned), transl=moved)
