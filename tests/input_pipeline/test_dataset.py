@@ -1,0 +1,211 @@
+"""A dataset survives the trip to disk; a damaged one is refused by name, and none is harmed."""
+
+import json
+import pickle
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.input_pipeline.conftest import ENCODER, NULL_TEXT, make_record, write_dataset
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline import dataset as dataset_module
+from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter
+
+
+@pytest.fixture
+def copy(dataset, tmp_path):
+    """A copy to damage."""
+    return shutil.copytree(dataset.folder, tmp_path / "copy")
+
+
+def edit_manifest(folder, change) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+def read_all(folder) -> list[np.ndarray]:
+    source = Dataset.open(folder).records["train"]
+    return [source[i].motion for i in range(len(source))]
+
+
+def test_records_come_back_in_order(dataset, records):
+    source, index = dataset.records["train"], dataset.index["train"]
+    assert len(source) == len(index) == len(records)
+    for i, record in enumerate(records):
+        np.testing.assert_array_equal(source[i].motion, record.motion)
+        assert source[i].caption == record.caption
+        row = (index.ids[i], index.frames[i], index.sources[i], index.qualities[i])
+        assert row == (record.id, len(record.motion), record.source, record.quality)
+    np.testing.assert_array_equal(dataset.null_text, NULL_TEXT)
+    assert dataset.text_encoder == ENCODER
+    assert dataset.max_text_length == max(len(record.text) for record in records)
+
+
+def test_the_manifest_counts(dataset, records):
+    entry = json.loads((dataset.folder / "manifest.json").read_text())["splits"]["train"]
+    assert entry["records"] == len(records)
+    assert entry["frames"] == sum(len(record.motion) for record in records)
+    assert entry["sources"] == {"a": 24, "b": 13}
+    assert entry["licences"] == ["CC0"]
+
+
+def test_statistics_are_of_the_train_split(dataset):
+    short = [r.motion for r in map(dataset.records["train"].__getitem__, range(33))]
+    assert np.isfinite(dataset.statistics.mean).all() and (dataset.statistics.std > 0).all()
+    pooled = np.concatenate(short)[:, :3]
+    np.testing.assert_allclose(dataset.statistics.mean[:3], pooled.mean(0), atol=1e-5)
+
+
+def test_many_shards_read_as_one(records, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset_module, "RECORDS_PER_SHARD", 10)
+    write_dataset(tmp_path / "many", records[:20] + records[25:30])
+    assert (tmp_path / "many" / "train-00002-of-00003.array_record").is_file()
+    source = Dataset.open(tmp_path / "many").records["train"]
+    expected = [record.id for record in records[:20] + records[25:30]]
+    assert [source[i].id for i in range(len(source))] == expected
+    assert "train-00001-of-00003.array_record: record 4" in source._place(14)
+
+
+def test_a_dataset_can_be_pickled_after_reading(dataset):
+    assert dataset.records["train"][3].id == "take-3"
+    assert pickle.loads(pickle.dumps(dataset)).records["train"][3].id == "take-3"
+
+
+def test_bit_flips_in_a_shard_are_found_or_harmless(copy):
+    path = copy / "train-00000-of-00001.array_record"
+    whole, expected = path.read_bytes(), read_all(copy)
+    rng = np.random.default_rng(0)
+    faults = 0
+    for place in rng.integers(0, len(whole), 40):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(damaged)
+        try:
+            for motion, truth in zip(read_all(copy), expected, strict=True):
+                np.testing.assert_array_equal(motion, truth)
+        except BadInput as fault:
+            faults += 1
+            assert str(path) in str(fault) and "corrupt" in str(fault)
+    assert faults > 20
+
+
+def test_a_corrupt_record_is_named(copy, records, tmp_path):
+    path = copy / "train-00000-of-00001.array_record"
+    data = path.read_bytes()
+    # Ten records in, whatever compression left of the layout.
+    damaged = bytearray(data)
+    damaged[len(data) // 3] ^= 1
+    path.write_bytes(damaged)
+    source = Dataset.open(copy).records["train"]
+    faults = {}
+    for i in range(len(source)):
+        try:
+            source[i]
+        except BadInput as fault:
+            faults[i] = str(fault)
+    ((i, fault),) = faults.items()
+    assert fault.startswith(f"{path}: record {i}: the record is corrupt")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.99])
+def test_a_truncated_shard_is_refused(copy, share):
+    path = copy / "train-00000-of-00001.array_record"
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(BadInput, match=f"{path} is truncated"):
+        Dataset.open(copy)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "manifest.json",
+        "statistics.safetensors",
+        "null_text.safetensors",
+        "train.index.npz",
+        "validation-00000-of-00001.array_record",
+    ],
+)
+def test_a_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(BadInput, match=f"{copy / name} is missing"):
+        Dataset.open(copy)
+
+
+@pytest.mark.parametrize(
+    "name", ["statistics.safetensors", "null_text.safetensors", "train.index.npz"]
+)
+def test_a_damaged_small_file_is_named(copy, name):
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 4
+    (copy / name).write_bytes(data)
+    with pytest.raises(BadInput, match=f"{copy / name} is corrupt"):
+        Dataset.open(copy)
+
+
+def test_a_shard_with_another_count_is_refused(copy):
+    edit_manifest(copy, lambda m: m["splits"]["train"]["shards"][0].update(records=36))
+    with pytest.raises(BadInput, match="has 37 records, the manifest says 36"):
+        Dataset.open(copy)
+
+
+def test_another_schema_version_is_refused(copy):
+    edit_manifest(copy, lambda m: m.update(schema_version=2))
+    with pytest.raises(BadInput, match=r"manifest.json has schema version 2"):
+        Dataset.open(copy)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "{", "{}", '{"schema_version": 1}', "\xff\x00"])
+def test_what_is_no_manifest_is_refused(copy, text):
+    (copy / "manifest.json").write_text(text, "latin-1")
+    with pytest.raises(BadInput, match=r"manifest.json is not the manifest"):
+        Dataset.open(copy)
+
+
+def test_a_folder_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"nowhere/manifest.json is missing"):
+        Dataset.open(tmp_path / "nowhere")
+
+
+def test_an_existing_dataset_is_never_overwritten(copy, records):
+    with pytest.raises(BadInput, match="exists already"):
+        DatasetWriter(copy, text_encoder=ENCODER, null_text=NULL_TEXT)
+    assert len(read_all(copy)) == len(records)
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path, records):
+    with (
+        pytest.raises(KeyboardInterrupt),
+        DatasetWriter(tmp_path / "new", text_encoder=ENCODER, null_text=NULL_TEXT) as writer,
+    ):
+        writer.add("train", records[0])
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_build_left_is_no_obstacle(tmp_path, records):
+    (tmp_path / "new.tmp").mkdir()
+    (tmp_path / "new.tmp" / "train-00000.array_record").write_bytes(b"half")
+    write_dataset(tmp_path / "new", records[:2])
+    assert len(read_all(tmp_path / "new")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "sentence"),
+    [
+        ([("train", {"id": "take-0"})], "two records have the id 'take-0'"),
+        ([("train", {"text": np.zeros((3, 8))})], "8 wide, but the encoder synthetic is 12 wide"),
+        ([], "no record for the validation split"),
+    ],
+)
+def test_the_writer_refuses(tmp_path, records, extra, sentence):
+    with (
+        pytest.raises(BadInput, match=sentence),
+        DatasetWriter(tmp_path / "new", text_encoder=ENCODER, null_text=NULL_TEXT) as writer,
+    ):
+        writer.add("train", records[0])
+        for split, fields in extra:
+            writer.add(split, make_record(np.random.default_rng(0), 1, 50, **fields))
+    assert list(tmp_path.iterdir()) == []

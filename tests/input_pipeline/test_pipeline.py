@@ -1,0 +1,251 @@
+"""Batches: what is in them, and that nothing but seed and step decides it."""
+
+import shutil
+import subprocess
+import sys
+
+import grain
+import numpy as np
+import pytest
+from etils import epath
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.pipeline import make_loader, validation_batches
+from vimogen_jax.motion.canonical import canonicalize_channels
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
+
+SETTINGS = {
+    "batch_size": 12,
+    "shards": 2,
+    "text_share": {"high": 0.8, "low": 0.4},
+    "null_text_probability": 0.5,
+    "text_length": 8,
+    "buckets": (64, 96, 128, 200),
+    "seed": 5,
+}
+
+
+def take(loader, count: int) -> list[dict[str, np.ndarray]]:
+    return [next(loader) for _ in range(count)]
+
+
+def assert_same(a, b) -> None:
+    assert len(a) == len(b)
+    for x, y in zip(a, b, strict=True):
+        assert x.keys() == y.keys()
+        for key in x:
+            np.testing.assert_array_equal(x[key], y[key], err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def batches(dataset):
+    """Three epochs and some."""
+    loader = make_loader(dataset, "train", **SETTINGS)
+    batches = take(loader, 10)
+    loader.close()
+    return batches
+
+
+def samples(batches):
+    for batch in batches:
+        for place in np.ndindex(batch["record"].shape):
+            yield batch, *place
+
+
+def test_shapes_and_types(batches):
+    for batch in batches:
+        t = batch["motion"].shape[2]
+        assert t in SETTINGS["buckets"]
+        expected = {
+            "motion": ((2, 6, t, 276), "float32"),
+            "mask": ((2, 6, t), "bool"),
+            "channel_mask": ((2, 6, 276), "float32"),
+            "text": ((2, 4, 8, 12), "bfloat16"),
+            "text_mask": ((2, 4, 8), "bool"),
+            "reference": ((2, 2, t, 138), "float32"),
+            "reference_mask": ((2, 2, t), "bool"),
+            "record": ((2, 6), "int32"),
+        }
+        assert {k: (v.shape, v.dtype.name) for k, v in batch.items()} == expected
+
+
+def test_motions_are_the_records_normalised_and_padded(dataset, batches, records):
+    whole = 0
+    for batch, i, j in samples(batches):
+        record = records[batch["record"][i, j]]
+        frames = batch["mask"][i, j].sum()
+        assert frames == min(len(record.motion), 200)
+        assert batch["mask"][i, j, :frames].all()
+        assert not batch["motion"][i, j, frames:].any()
+        if frames == len(record.motion):
+            whole += 1
+            expected = dataset.statistics.normalize(record.motion)
+            np.testing.assert_allclose(batch["motion"][i, j, :frames], expected, atol=1e-6)
+    assert whole > 90
+
+
+def test_cut_windows_are_canonical_again(dataset, batches, records):
+    cut = 0
+    for batch, i, j in samples(batches):
+        record = records[batch["record"][i, j]]
+        if len(record.motion) > 200:
+            cut += 1
+            motion = dataset.statistics.denormalize(batch["motion"][i, j])
+            np.testing.assert_allclose(canonicalize_channels(motion), motion, atol=1e-4)
+            np.testing.assert_allclose(motion[0, 126:128], 0, atol=1e-4)  # the pelvis, x and y
+            np.testing.assert_allclose(motion[:, :126], _window_of(record, motion)[:, :126])
+    assert cut > 5
+
+
+def _window_of(record, motion) -> np.ndarray:
+    """The stretch of the record whose heights, which placing leaves alone, match best."""
+    heights, target = record.motion[:, 128], motion[:, 128]
+    errors = [np.abs(heights[k : k + 200] - target).max() for k in range(len(heights) - 199)]
+    return record.motion[int(np.argmin(errors)) :][:200]
+
+
+def test_references_are_those_of_the_motions(batches):
+    for batch in batches:
+        expected = batch["motion"][:, 4:][..., REFERENCE_CHANNELS]
+        np.testing.assert_array_equal(batch["reference"], expected)
+        np.testing.assert_array_equal(batch["reference_mask"], batch["mask"][:, 4:])
+
+
+def test_texts_are_the_records_or_null(dataset, batches, records):
+    null = 0
+    for batch in batches:
+        for i, j in np.ndindex(2, 4):
+            text = batch["text"][i, j][batch["text_mask"][i, j]]
+            assert not batch["text"][i, j][~batch["text_mask"][i, j]].any()
+            if np.array_equal(text, dataset.null_text):
+                null += 1
+            else:
+                np.testing.assert_array_equal(text, records[batch["record"][i, j]].text)
+    assert null == 10 * 8 * SETTINGS["null_text_probability"]
+
+
+def test_low_quality_texts_supervise_the_local_pose_alone(batches, records):
+    low = 0
+    for batch, i, j in samples(batches):
+        narrowed = j < 4 and records[batch["record"][i, j]].quality == "low"
+        low += narrowed
+        assert batch["channel_mask"][i, j, :126].all()
+        assert (batch["channel_mask"][i, j, 126:] == (0 if narrowed else 1)).all()
+    assert low > 3
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_resumes_at_the_very_next_batch(dataset, batches, workers):
+    first = make_loader(dataset, "train", **SETTINGS)
+    take(first, 4)  # in the middle of the second epoch
+    state = first.get_state()
+    first.close()
+    second = make_loader(dataset, "train", **SETTINGS, workers=workers)
+    second.set_state(state)
+    assert_same(take(second, 3), batches[4:7])
+    assert second.get_state() == {"step": 7}
+    second.close()
+
+
+def test_a_checkpoint_of_grain_holds_the_state(dataset, batches, tmp_path):
+    first = make_loader(dataset, "train", **SETTINGS)
+    take(first, 2)
+    handler = grain.checkpoint.CheckpointHandler()
+    handler.save(epath.Path(tmp_path), item=first)
+    second = make_loader(dataset, "train", **SETTINGS)
+    handler.restore(epath.Path(tmp_path), item=second)
+    assert_same(take(second, 1), batches[2:3])
+    first.close()
+    second.close()
+
+
+def test_setting_the_state_rewinds(dataset, batches):
+    loader = make_loader(dataset, "train", **SETTINGS)
+    take(loader, 3)
+    loader.set_state({"step": 1})
+    assert_same(take(loader, 2), batches[1:3])
+    loader.close()
+
+
+def test_workers_change_nothing(dataset, batches):
+    loader = make_loader(dataset, "train", **SETTINGS, workers=2)
+    assert_same(take(loader, len(batches)), batches)
+    loader.close()
+
+
+def test_processes_read_slices_of_the_same_batches(dataset, batches):
+    loaders = [
+        make_loader(dataset, "train", **SETTINGS, process_index=p, process_count=2)
+        for p in range(2)
+    ]
+    for batch in batches[:4]:
+        halves = [next(loader) for loader in loaders]
+        joined = {key: np.concatenate([half[key] for half in halves]) for key in batch}
+        assert_same([joined], [batch])
+    for loader in loaders:
+        loader.close()
+
+
+def test_another_seed_gives_other_batches(dataset, batches):
+    loader = make_loader(dataset, "train", **(SETTINGS | {"seed": 6}))
+    assert not np.array_equal(next(loader)["record"], batches[0]["record"])
+    loader.close()
+
+
+def test_a_share_of_one_gives_an_empty_reference(dataset):
+    share = {"high": 1.0, "low": 1.0}
+    loader = make_loader(dataset, "train", **(SETTINGS | {"text_share": share}))
+    batch = next(loader)
+    assert batch["reference"].shape[:2] == (2, 0) and batch["text"].shape[:2] == (2, 6)
+    loader.close()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_corrupt_record_ends_the_loader_with_one_sentence(dataset, tmp_path, workers):
+    folder = shutil.copytree(dataset.folder, tmp_path / "copy")
+    path = folder / "train-00000-of-00001.array_record"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 1
+    path.write_bytes(data)
+    loader = make_loader(Dataset.open(folder), "train", **SETTINGS, workers=workers)
+    with pytest.raises(BadInput, match=f"{path}: record [0-9]+: the record is corrupt"):
+        take(loader, 4)
+    loader.close()
+
+
+@pytest.mark.parametrize("reference", [True, False])
+def test_validation_shows_every_record_once_to_each_part(dataset, reference):
+    settings = {key: SETTINGS[key] for key in ("shards", "text_length", "buckets")}
+    once, again = (
+        list(validation_batches(dataset, batch_size=8, reference=reference, **settings))
+        for _ in range(2)
+    )
+    assert_same(once, again)
+    bt = once[0]["text"].shape[1]
+    for part in [slice(0, bt)] + [slice(bt, 4)] * reference:
+        seen = np.concatenate([batch["record"][:, part].ravel() for batch in once])
+        assert sorted(seen[seen >= 0]) == list(range(5))
+        fillers = np.concatenate(
+            [batch["channel_mask"][:, part].reshape(-1, 276) for batch in once]
+        )
+        assert not fillers[seen < 0].any() and fillers[seen >= 0].all()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"text_length": 5}, "text_length 5 is less than the 6 tokens of the longest text in"),
+        ({"process_count": 3}, "2 shards cannot be divided among 3 processes"),
+        ({"batch_size": 13}, "batch_size 13 is not divisible by 2 shards"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused(dataset, changes, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        make_loader(dataset, "train", **(SETTINGS | changes))
+
+
+def test_records_and_order_need_no_jax():
+    rooms = "vimogen_jax.input_pipeline.order, vimogen_jax.input_pipeline.dataset, sys"
+    command = f"import {rooms}; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", command]).returncode == 0

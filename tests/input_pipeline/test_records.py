@@ -1,0 +1,66 @@
+"""A record survives the trip through bytes, and damage never does."""
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from tests.input_pipeline.conftest import make_record
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline import records
+from vimogen_jax.input_pipeline.records import decode_record, encode_record
+
+
+@pytest.fixture(scope="module")
+def record():
+    return make_record(np.random.default_rng(0), 1, 64, quality="low", source="video")
+
+
+def test_decoding_gives_the_record_back(record):
+    back = decode_record(encode_record(record))
+    assert back.motion.dtype == np.float32 and back.text.dtype == ml_dtypes.bfloat16
+    np.testing.assert_array_equal(back.motion, record.motion)
+    np.testing.assert_array_equal(back.text, record.text)
+    for name in ("id", "caption", "source", "quality", "licence"):
+        assert getattr(back, name) == getattr(record, name)
+
+
+def test_transposed_arrays_are_stored_in_order(record):
+    turned = make_record(np.random.default_rng(0), 1, 64, motion=np.asfortranarray(record.motion))
+    np.testing.assert_array_equal(decode_record(encode_record(turned)).motion, record.motion)
+
+
+def test_every_kind_of_damage_is_found(record):
+    data = encode_record(record)
+    rng = np.random.default_rng(0)
+    damaged = [data[:n] for n in (0, 3, 11, 100, len(data) // 2, len(data) - 1)]
+    for place in rng.integers(0, len(data), 200):
+        copy = bytearray(data)
+        copy[place] ^= 1 << int(rng.integers(8))
+        damaged.append(bytes(copy))
+    for copy in damaged:
+        with pytest.raises(BadInput, match="corrupt"):
+            decode_record(copy)
+
+
+def test_another_schema_version_is_refused(record, monkeypatch):
+    monkeypatch.setattr(records, "SCHEMA_VERSION", 7)
+    data = encode_record(record)
+    monkeypatch.undo()
+    with pytest.raises(BadInput, match="schema version 7"):
+        decode_record(data)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"motion": np.zeros((50, 263))}, r"\(50, 263\)"),
+        ({"motion": np.zeros((39, 276))}, "39 frames"),
+        ({"motion": np.full((50, 276), np.nan)}, "not finite"),
+        ({"text": np.zeros((0, 12))}, "text features of shape"),
+        ({"text": np.full((3, 12), np.inf)}, "text that is not finite"),
+        ({"quality": "medium"}, "quality 'medium'"),
+    ],
+)
+def test_unfit_records_are_refused(fields, sentence):
+    with pytest.raises(BadInput, match=f"record 'take-1' .*{sentence}"):
+        encode_record(make_record(np.random.default_rng(0), 1, 64, **fields))

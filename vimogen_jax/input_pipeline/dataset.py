@@ -1,0 +1,336 @@
+"""A dataset on disk: a folder of ArrayRecord shards with a manifest, an index and statistics.
+
+```
+manifest.json                        schema version, fps, text encoder, counts, every file's size
+statistics.safetensors               mean and deviation of the channels over the train split
+null_text.safetensors                the features that stand for "no text"
+{split}.index.npz                    ids, frames, sources and qualities of the records, in order
+{split}-00000-of-0000N.array_record  the records
+```
+
+    with DatasetWriter(folder, text_encoder={"name": ..., "width": ..., "revision": ...},
+                       null_text=null_text, fps=20.0) as writer:
+        writer.add("train", record)
+        writer.add("validation", record)
+    dataset = Dataset.open(folder)
+"""
+
+import bisect
+import dataclasses
+import json
+import os
+import shutil
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import safetensors.numpy
+from array_record.python.array_record_data_source import ArrayRecordDataSource
+from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.records import (
+    MAX_FRAMES,
+    MIN_FRAMES,
+    SCHEMA_VERSION,
+    Record,
+    decode_record,
+    encode_record,
+)
+from vimogen_jax.motion.canonical import canonicalize_channels
+from vimogen_jax.motion.statistics import Statistics
+
+SPLITS = ("train", "validation")
+RECORDS_PER_SHARD = 4096
+
+_MANIFEST, _STATISTICS = "manifest.json", "statistics.safetensors"
+_NULL_TEXT = "null_text.safetensors"
+_MANIFEST_KEYS = {"schema_version", "fps", "text_encoder", "max_text_length", "splits", "crc32"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Index:
+    """What the order of batches needs to know of each of a split's n records: arrays `[n]`."""
+
+    ids: np.ndarray
+    frames: np.ndarray
+    sources: np.ndarray
+    qualities: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class DatasetWriter:
+    """Writes a dataset beside its place, and moves it there when the `with` block ends well.
+
+    text_encoder: the name, width and revision of the encoder that made every text.
+    null_text: that encoder's `[l k]` features for "no text".
+
+    Raises BadInput if the folder exists, if a record is unfit, its text is of another width or
+    its id was used before, and at the end if a split is empty.
+    """
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        text_encoder: Mapping[str, Any],
+        null_text: np.ndarray,
+        fps: float = 20.0,
+    ):
+        self._folder = Path(folder)
+        if self._folder.exists():
+            raise BadInput(f"{folder} exists already; delete it or name another folder")
+        self._aside = self._folder.with_name(self._folder.name + ".tmp")
+        self._text_encoder = dict(text_encoder)
+        self._null_text = np.ascontiguousarray(null_text, ml_dtypes.bfloat16)
+        self._fps = fps
+        self._ids: set[str] = set()
+        self._splits = {split: _SplitWriter(self._aside, split) for split in SPLITS}
+        self._max_text_length = len(self._null_text)
+
+    def __enter__(self) -> "DatasetWriter":
+        shutil.rmtree(self._aside, ignore_errors=True)  # what a killed build left
+        self._aside.mkdir(parents=True)
+        return self
+
+    def __exit__(self, exception_type: type | None, *_: object) -> None:
+        try:
+            if exception_type is None:
+                self._finish()
+        finally:
+            for split in self._splits.values():
+                split.close()
+            shutil.rmtree(self._aside, ignore_errors=True)
+
+    def add(self, split: str, record: Record) -> None:
+        """Append a record to the split "train" or "validation"."""
+        if record.id in self._ids:
+            raise BadInput(f"two records have the id {record.id!r}")
+        data = encode_record(record)
+        if record.text.shape[1] != self._text_encoder["width"]:
+            raise BadInput(
+                f"record {record.id!r} has text features {record.text.shape[1]} wide, but the "
+                f"encoder {self._text_encoder['name']} is {self._text_encoder['width']} wide"
+            )
+        self._splits[split].add(record, data)
+        self._ids.add(record.id)
+        self._max_text_length = max(self._max_text_length, len(record.text))
+
+    def _finish(self) -> None:
+        for split, writer in self._splits.items():
+            if not writer.records:
+                raise BadInput(f"no record for the {split} split of {self._folder}")
+        splits = {split: writer.finish() for split, writer in self._splits.items()}
+        safetensors.numpy.save_file({"null_text": self._null_text}, self._aside / _NULL_TEXT)
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "fps": self._fps,
+            "text_encoder": self._text_encoder,
+            "max_text_length": self._max_text_length,
+            "splits": splits,
+        }
+        records = _RecordSource(self._aside, splits["train"]["shards"])
+        Statistics.compute(_windows(records)).save(self._aside / _STATISTICS)
+        small = [_STATISTICS, _NULL_TEXT, *(_index_name(split) for split in SPLITS)]
+        manifest["crc32"] = {name: zlib.crc32((self._aside / name).read_bytes()) for name in small}
+        (self._aside / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+        os.replace(self._aside, self._folder)
+
+
+class _SplitWriter:
+    """Appends records to the shards of one split; the shards' final names come at the end."""
+
+    def __init__(self, folder: Path, split: str):
+        self._folder, self._split = folder, split
+        self._shard: ArrayRecordWriter | None = None
+        self.records: list[tuple[str, int, str, str]] = []  # the index, row by row
+        self._licences: set[str] = set()
+
+    def add(self, record: Record, data: bytes) -> None:
+        if len(self.records) % RECORDS_PER_SHARD == 0:
+            self.close()
+            name = self._part(len(self.records) // RECORDS_PER_SHARD)
+            self._shard = ArrayRecordWriter(str(name), "group_size:1,zstd:1")
+        assert self._shard is not None
+        self._shard.write(data)
+        self.records.append((record.id, len(record.motion), record.source, record.quality))
+        self._licences.add(record.licence)
+
+    def close(self) -> None:
+        if self._shard is not None:
+            self._shard.close()
+            self._shard = None
+
+    def finish(self) -> dict[str, Any]:
+        """Close, name and index the shards; return the split's entry of the manifest."""
+        self.close()
+        ids, frames, sources, qualities = map(np.array, zip(*self.records, strict=True))
+        np.savez(
+            self._folder / _index_name(self._split),
+            ids=ids,
+            frames=frames.astype(np.int32),
+            sources=sources,
+            qualities=qualities,
+        )
+        return {
+            "records": len(self.records),
+            "frames": int(frames.sum()),
+            "sources": dict(sorted(Counter(sources.tolist()).items())),
+            "licences": sorted(self._licences),
+            "shards": self._name_shards(),
+        }
+
+    def _name_shards(self) -> list[dict[str, Any]]:
+        count = -(-len(self.records) // RECORDS_PER_SHARD)
+        shards = []
+        for i in range(count):
+            path = self._folder / f"{self._split}-{i:05d}-of-{count:05d}.array_record"
+            os.replace(self._part(i), path)
+            records = min(RECORDS_PER_SHARD, len(self.records) - i * RECORDS_PER_SHARD)
+            shards.append({"file": path.name, "bytes": path.stat().st_size, "records": records})
+        return shards
+
+    def _part(self, i: int) -> Path:
+        return self._folder / f"{self._split}-{i:05d}.array_record"
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A dataset opened for reading; cheap to pickle, so that workers can have it.
+
+    text_encoder: name, width and revision. null_text: `[l k]` bfloat16. max_text_length: tokens
+    of the longest text, null text included.
+    """
+
+    folder: Path
+    fps: float
+    text_encoder: dict[str, Any]
+    max_text_length: int
+    null_text: np.ndarray
+    statistics: Statistics
+    index: dict[str, Index]
+    records: dict[str, "_RecordSource"]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> "Dataset":
+        """Open a folder that `DatasetWriter` wrote.
+
+        Raises BadInput, naming the file, if one is missing, truncated, damaged or of another
+        schema version. A shard's size and count are checked here, each record when it is read.
+        """
+        folder = Path(folder)
+        manifest = _read_manifest(folder)
+        for name, crc32 in manifest["crc32"].items():
+            _require_file(folder / name)
+            if zlib.crc32((folder / name).read_bytes()) != crc32:
+                raise BadInput(f"{folder / name} is corrupt (checksum)")
+        splits = manifest["splits"]
+        return cls(
+            folder=folder,
+            fps=manifest["fps"],
+            text_encoder=manifest["text_encoder"],
+            max_text_length=manifest["max_text_length"],
+            null_text=_read_null_text(folder / _NULL_TEXT),
+            statistics=Statistics.load(folder / _STATISTICS),
+            index={split: _read_index(folder / _index_name(split)) for split in splits},
+            records={
+                split: _RecordSource(folder, entry["shards"]) for split, entry in splits.items()
+            },
+        )
+
+
+class _RecordSource:
+    """Random access to the records of one split."""
+
+    def __init__(self, folder: Path, shards: list[dict[str, Any]]):
+        self._paths = [folder / shard["file"] for shard in shards]
+        for path, shard in zip(self._paths, shards, strict=True):
+            _check_shard(path, shard)
+        counts = [shard["records"] for shard in shards]
+        self._starts = [sum(counts[:i]) for i in range(len(counts))]
+        self._source = ArrayRecordDataSource(
+            [f"{path}[0:{count}]" for path, count in zip(self._paths, counts, strict=True)]
+        )
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, i: int) -> Record:
+        """Read record `i` of the split; raises BadInput naming its shard and place there."""
+        try:
+            return decode_record(self._source[i])
+        except BadInput as fault:
+            raise BadInput(f"{self._place(i)}: {fault}") from None
+        except RuntimeError:  # what ArrayRecord raises when its own checksums fail
+            raise BadInput(f"{self._place(i)}: the record is corrupt (unreadable)") from None
+
+    def _place(self, i: int) -> str:
+        shard = bisect.bisect_right(self._starts, i) - 1
+        return f"{self._paths[shard]}: record {i - self._starts[shard]}"
+
+
+def _windows(records: _RecordSource) -> Iterator[np.ndarray]:
+    """The motions as training sees them: no longer than a window, each window canonical."""
+    for i in range(len(records)):
+        motion = records[i].motion
+        for start in range(0, len(motion) - MIN_FRAMES + 1, MAX_FRAMES):
+            yield canonicalize_channels(motion[start : start + MAX_FRAMES])
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / _MANIFEST
+    _require_file(path)
+    try:
+        manifest = json.loads(path.read_text())
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict) or not manifest.keys() >= _MANIFEST_KEYS:
+        raise BadInput(f"{path} is not the manifest of a dataset")
+    version = manifest["schema_version"]
+    if version != SCHEMA_VERSION:
+        raise BadInput(
+            f"{path} has schema version {version}, but this version of vimogen_jax reads "
+            f"{SCHEMA_VERSION}; build the dataset again"
+        )
+    return manifest
+
+
+def _read_index(path: Path) -> Index:
+    with np.load(path, allow_pickle=False) as arrays:
+        return Index(**arrays)
+
+
+def _read_null_text(path: Path) -> np.ndarray:
+    ((_, tensor),) = safetensors.deserialize(path.read_bytes())
+    return np.frombuffer(tensor["data"], ml_dtypes.bfloat16).reshape(tensor["shape"])
+
+
+def _check_shard(path: Path, shard: dict[str, Any]) -> None:
+    _require_file(path)
+    if path.stat().st_size != shard["bytes"]:
+        raise BadInput(
+            f"{path} is truncated or was changed: it has {path.stat().st_size} bytes, "
+            f"the manifest says {shard['bytes']}"
+        )
+    reader = ArrayRecordReader(str(path))
+    records = reader.num_records()
+    if records != shard["records"]:
+        raise BadInput(
+            f"{path} is corrupt: it has {records} records, the manifest says {shard['records']}"
+        )
+    reader.close()
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise BadInput(f"{path} is missing")
+
+
+def _index_name(split: str) -> str:
+    return f"{split}.index.npz"

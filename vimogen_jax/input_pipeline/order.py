@@ -1,0 +1,274 @@
+"""Which records make which batch: a pure NumPy function of a seed, a step and the index.
+
+Records are drawn from permutations, one an epoch, so that each comes once an epoch; with
+mixture weights every source has permutations of its own and a fixed share of the draws. The
+draws are cut into windows of about an epoch. Within a window records are dealt to the T2M and
+the M2M part, each part is sorted by length and cut into batches, so that a batch holds records
+of like length and little padding, and the batches are shuffled.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Index
+from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, QUALITIES
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchSpec:
+    """One batch, before any record is read. The first bt samples of a shard are its T2M part.
+
+    num_frames: t, to which all motions are padded.
+    records, starts: `[s b]`, places in the split and the first frame of each window.
+    null_text: `[s bt]`, true where the text is replaced by the null text.
+    filler: `[s b]`, true where a sample only fills the shape and must not count.
+    """
+
+    num_frames: int
+    records: np.ndarray
+    starts: np.ndarray
+    null_text: np.ndarray
+    filler: np.ndarray
+
+    def shards(self, part: slice) -> "BatchSpec":
+        """The share of one process."""
+        arrays = {
+            name: value[part] for name, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        return dataclasses.replace(self, **arrays)
+
+
+class TrainOrder:
+    """`order(step)` is the BatchSpec of a training step.
+
+    batch_size: samples of a batch over all shards and processes; text_share: by quality, the
+    share of T2M samples; buckets: the padded lengths allowed, ascending, the last of which is
+    also the longest window; weights: by source, its share of the draws.
+
+    Raises BadInput if these do not fit each other or the index.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        *,
+        batch_size: int,
+        shards: int,
+        text_share: Mapping[str, float],
+        null_text_probability: float,
+        buckets: Sequence[int],
+        seed: int,
+        weights: Mapping[str, float] | None = None,
+    ):
+        _check_arguments(text_share, null_text_probability, seed)
+        size = shard_size(batch_size, shards)
+        self._index = index
+        self._buckets = check_buckets(buckets)
+        self._seed = seed
+        self._null_text_probability = null_text_probability
+        self._num_batches = max(1, len(index) // batch_size)  # of a window
+        self._groups = _groups(index, weights, self._num_batches * batch_size)
+        self._text_share = np.zeros(len(index))
+        for quality in QUALITIES:
+            self._text_share[index.qualities == quality] = text_share[quality]
+        share = np.average(
+            [self._text_share[members].mean() for members, _ in self._groups],
+            weights=[quota for _, quota in self._groups],
+        )
+        self._shards, self._parts = shards, split_shard(size, float(share))
+        self._cached: tuple[int, list[BatchSpec]] = (-1, [])
+
+    def __call__(self, step: int) -> BatchSpec:
+        window, k = divmod(step, self._num_batches)
+        if self._cached[0] != window:
+            self._cached = (window, self._window(window))
+        return dataclasses.replace(self._cached[1][k], null_text=self._null_text(step))
+
+    def _window(self, window: int) -> list[BatchSpec]:
+        rng = self._rng("window", window)
+        records, starts = self._draw(window)
+        frames = np.minimum(self._index.frames[records], self._buckets[-1])
+        parts = self._deal(records, rng)
+        draws = np.concatenate(
+            [self._by_length(part, frames, size, rng) for part, size in parts], axis=-1
+        )  # [w s b], positions in `records`
+        specs = [
+            BatchSpec(
+                num_frames=int(self._buckets[np.searchsorted(self._buckets, frames[d].max())]),
+                records=records[d],
+                starts=starts[d],
+                null_text=np.zeros((self._shards, self._parts[0]), bool),
+                filler=np.zeros(d.shape, bool),
+            )
+            for d in draws
+        ]
+        return [specs[k] for k in rng.permutation(len(specs))]
+
+    def _draw(self, window: int) -> tuple[np.ndarray, np.ndarray]:
+        """Records and first frames of the window's draws, source by source."""
+        pieces = []
+        for g, (members, quota) in enumerate(self._groups):
+            first, last = window * quota, (window + 1) * quota
+            for epoch in range(first // len(members), -(-last // len(members))):
+                base = epoch * len(members)
+                piece = slice(max(first - base, 0), last - base)
+                pieces.append([x[piece] for x in self._epoch(g, epoch)])
+        records, starts = zip(*pieces, strict=True)
+        return np.concatenate(records), np.concatenate(starts)
+
+    def _epoch(self, group: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = self._rng("epoch", group, epoch)
+        records = rng.permutation(self._groups[group][0])
+        spare = np.maximum(self._index.frames[records] - self._buckets[-1], 0)
+        return records, rng.integers(spare + 1)
+
+    def _deal(self, records: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndarray, int]]:
+        """Positions of the T2M and of the M2M draws, in stratified counts by quality."""
+        qualities = self._index.qualities[records]
+        places = [rng.permutation(np.flatnonzero(qualities == q)) for q in QUALITIES]
+        wanted = np.array([self._text_share[records[p]].sum() for p in places])
+        counts = np.array([len(p) for p in places])
+        text, reference = self._parts
+        quotas = largest_remainder(
+            _shift(wanted, counts, len(records) * text // (text + reference))
+        )
+        pairs = list(zip(places, quotas, strict=True))
+        return [
+            (np.concatenate([place[:quota] for place, quota in pairs]), text),
+            (np.concatenate([place[quota:] for place, quota in pairs]), reference),
+        ]
+
+    def _by_length(
+        self, draws: np.ndarray, frames: np.ndarray, size: int, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Cut into batches `[w s size]` of like length, ties broken at random."""
+        draws = draws[np.lexsort((rng.random(len(draws)), frames[draws]))]
+        batches = draws.reshape(self._num_batches, self._shards * size)
+        return rng.permuted(batches, axis=1).reshape(self._num_batches, self._shards, size)
+
+    def _null_text(self, step: int) -> np.ndarray:
+        """Exactly the wanted share of a batch, or in turn just above and just below it."""
+        size = self._shards * self._parts[0]
+        wanted = size * self._null_text_probability
+        count = int((step + 1) * wanted) - int(step * wanted)
+        chosen = self._rng("null_text", step).permutation(size) < count
+        return chosen.reshape(self._shards, self._parts[0])
+
+    def _rng(self, purpose: str, *key: int) -> np.random.Generator:
+        purposes = ("window", "epoch", "null_text")
+        return np.random.default_rng([self._seed, purposes.index(purpose), *key])
+
+
+def validation_order(
+    index: Index, *, batch_size: int, shards: int, reference: bool, buckets: Sequence[int]
+) -> Iterator[BatchSpec]:
+    """Go once over a split from short to long, with centred windows and real text.
+
+    With `reference` every record comes as T2M and as M2M in the same batch, without it as T2M.
+    The last batch is filled up with repetitions that do not count.
+    """
+    size, parts = shard_size(batch_size, shards), 2 if reference else 1
+    if size % parts:
+        raise BadInput(f"batch_size {batch_size} leaves an odd number of samples a shard")
+    text = size // parts
+    buckets = check_buckets(buckets)
+    records = np.argsort(index.frames, kind="stable")
+    for first in range(0, len(index), text * shards):
+        places = np.arange(first, first + text * shards).reshape(shards, text)
+        chosen = records[np.minimum(places, len(index) - 1)]
+        frames = index.frames[chosen]
+        longest = min(frames.max(), buckets[-1])
+        yield BatchSpec(
+            num_frames=int(buckets[np.searchsorted(buckets, longest)]),
+            records=np.tile(chosen, parts),
+            starts=np.tile(np.maximum(frames - buckets[-1], 0) // 2, parts),
+            null_text=np.zeros((shards, text), bool),
+            filler=np.tile(places >= len(index), parts),
+        )
+
+
+def shard_size(batch_size: int, shards: int) -> int:
+    """Samples of a shard, b. Raises BadInput if the shards would be unequal or empty."""
+    if batch_size < 1 or batch_size % shards:
+        raise BadInput(f"batch_size {batch_size} is not divisible by {shards} shards")
+    return batch_size // shards
+
+
+def split_shard(size: int, text_share: float) -> tuple[int, int]:
+    """Samples of the T2M and of the M2M part of a shard, bt and br, next to the share wanted.
+
+    Raises BadInput if a part that is wanted would be empty.
+    """
+    text = round(size * text_share)
+    if text == 0 or (text == size and text_share < 1):
+        raise BadInput(
+            f"batch_size leaves {size} samples a shard, too few for both parts at a text share "
+            f"of {text_share:.2f}; use a larger batch_size or a text_share of 1"
+        )
+    return text, size - text
+
+
+def check_buckets(buckets: Sequence[int]) -> np.ndarray:
+    """The buckets as an array. Raises BadInput unless they ascend within the length window."""
+    lengths = np.array(buckets, int)
+    if len(lengths) == 0 or (np.diff(lengths) <= 0).any():
+        raise BadInput(f"the buckets {list(buckets)} are not ascending frame lengths")
+    if lengths[0] < MIN_FRAMES or lengths[-1] > MAX_FRAMES:
+        raise BadInput(f"the buckets {list(buckets)} leave {MIN_FRAMES} to {MAX_FRAMES} frames")
+    return lengths
+
+
+def largest_remainder(wanted: np.ndarray) -> np.ndarray:
+    """Round so that the sum, which must be whole, stays what it was."""
+    counts = np.floor(wanted).astype(int)
+    missing = round(wanted.sum()) - counts.sum()
+    counts[np.argsort(counts - wanted, kind="stable")[:missing]] += 1
+    return counts
+
+
+def _shift(wanted: np.ndarray, limits: np.ndarray, total: int) -> np.ndarray:
+    """Move `wanted` to the given total, in proportion to the room up to the limits or down to 0."""
+    missing = total - wanted.sum()
+    room = limits - wanted if missing > 0 else wanted
+    return wanted + missing * room / max(room.sum(), 1e-9)
+
+
+def _groups(
+    index: Index, weights: Mapping[str, float] | None, draws: int
+) -> list[tuple[np.ndarray, int]]:
+    """Records that share permutations, and how many draws of a window are theirs."""
+    if weights is None:
+        return [(np.arange(len(index)), draws)]
+    known = np.unique(index.sources).tolist()
+    if set(weights) != set(known) or min(weights.values()) < 0 or not sum(weights.values()) > 0:
+        raise BadInput(
+            f"weights must give each of the sources {', '.join(known)} a number of at least 0, "
+            f"not all 0, and no other source; got {dict(weights)}"
+        )
+    shares = np.array([weights[source] for source in known], float)
+    quotas = largest_remainder(draws * shares / shares.sum())
+    for source, share, quota in zip(known, shares, quotas, strict=True):
+        if share > 0 and quota == 0:
+            raise BadInput(f"the weight {share} of source {source} is less than a record an epoch")
+    return [
+        (np.flatnonzero(index.sources == source), int(quota))
+        for source, quota in zip(known, quotas, strict=True)
+        if quota > 0
+    ]
+
+
+def _check_arguments(
+    text_share: Mapping[str, float], null_text_probability: float, seed: int
+) -> None:
+    if set(text_share) != set(QUALITIES) or not all(0 <= v <= 1 for v in text_share.values()):
+        raise BadInput(
+            f"text_share must give a share of 0 to 1 for {' and '.join(QUALITIES)}; "
+            f"got {dict(text_share)}"
+        )
+    if not 0 <= null_text_probability <= 1:
+        raise BadInput(f"null_text_probability {null_text_probability} is not within 0 to 1")
+    if seed < 0:
+        raise BadInput(f"the seed {seed} is negative")

@@ -1,0 +1,106 @@
+"""A record: one motion with its text features, as bytes that describe and check themselves.
+
+The bytes are a safetensors blob (tensors `motion` and `text`; strings in its metadata, with
+the schema version) followed by the blob's CRC-32 in four little-endian bytes.
+"""
+
+import dataclasses
+import json
+import zlib
+from typing import Literal
+
+import ml_dtypes
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.representation import NUM_CHANNELS
+
+SCHEMA_VERSION = 1
+MIN_FRAMES, MAX_FRAMES = 40, 200  # of a training window; longer records are cropped to it
+QUALITIES = ("high", "low")
+
+_DTYPES = {"F32": np.dtype(np.float32), "BF16": np.dtype(ml_dtypes.bfloat16)}
+_STRINGS = ("id", "caption", "source", "quality", "licence")
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One take.
+
+    motion: `[t 276]` float32, canonical, not normalised.
+    text: `[l k]` bfloat16, the caption's features without padding.
+    quality: "low" marks sources whose global motion is not to be trusted beside a text.
+    """
+
+    id: str
+    motion: np.ndarray
+    text: np.ndarray
+    caption: str
+    source: str
+    quality: Literal["high", "low"]
+    licence: str
+
+
+def encode_record(record: Record) -> bytes:
+    """Serialise a record. Raises BadInput, naming its id, if it is not fit to train on."""
+    _check(record)
+    tensors = {
+        "motion": np.ascontiguousarray(record.motion, np.float32),
+        "text": np.ascontiguousarray(record.text, ml_dtypes.bfloat16),
+    }
+    strings = {name: getattr(record, name) for name in _STRINGS}
+    strings["schema_version"] = str(SCHEMA_VERSION)
+    blob = safetensors.numpy.save(tensors, strings)
+    return blob + _checksum(blob)
+
+
+def decode_record(data: bytes) -> Record:
+    """Read a record back. Raises BadInput if it is damaged or of another schema version."""
+    blob = data[:-4]
+    if len(data) < 12 or _checksum(blob) != data[-4:]:
+        raise BadInput("the record is corrupt (checksum)")
+    # The safetensors package reads tensors from bytes, but not the metadata beside them.
+    header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
+    strings = header["__metadata__"]
+    if strings["schema_version"] != str(SCHEMA_VERSION):
+        raise BadInput(
+            f"the record has schema version {strings['schema_version']}, "
+            f"but this version of vimogen_jax reads {SCHEMA_VERSION}"
+        )
+    tensors = {
+        name: np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
+        for name, tensor in safetensors.deserialize(blob)
+    }
+    return Record(**tensors, **{name: strings[name] for name in _STRINGS})
+
+
+def _checksum(blob: bytes) -> bytes:
+    return zlib.crc32(blob).to_bytes(4, "little")
+
+
+def _check(record: Record) -> None:
+    def require(condition: bool, fault: str) -> None:
+        if not condition:
+            raise BadInput(f"record {record.id!r} {fault}")
+
+    motion, text = record.motion, record.text
+    require(
+        motion.ndim == 2 and motion.shape[1] == NUM_CHANNELS,
+        f"has motion of shape {motion.shape}, not [frames, {NUM_CHANNELS}]",
+    )
+    require(
+        len(motion) >= MIN_FRAMES,
+        f"has {len(motion)} frames, fewer than the {MIN_FRAMES} of the shortest window",
+    )
+    require(bool(np.isfinite(motion).all()), "has motion that is not finite")
+    require(
+        text.ndim == 2 and len(text) > 0,
+        f"has text features of shape {text.shape}, not [tokens, width]",
+    )
+    require(bool(np.isfinite(text.astype(np.float32)).all()), "has text that is not finite")
+    require(
+        record.quality in QUALITIES,
+        f"has quality {record.quality!r}, not one of {', '.join(QUALITIES)}",
+    )
