@@ -39,9 +39,7 @@ def skin(
     """
     xp = global_rotations.__array_namespace__()
     dtype = global_rotations.dtype
-    vertices, weights, rest = (
-        xp.asarray(x, dtype=dtype) for x in (vertices, weights, rest)
-    )
+    vertices, weights, rest = (xp.asarray(x, dtype=dtype) for x in (vertices, weights, rest))
     shift = joints - (global_rotations @ rest[..., None])[..., 0]
     affine = xp.concat([global_rotations, shift[..., None]], axis=-1)  # [..., j, 3, 4]
     homogeneous = xp.concat([vertices, xp.ones_like(vertices[..., :1])], axis=-1)

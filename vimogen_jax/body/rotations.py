@@ -28,17 +28,11 @@ def axis_angle_to_matrix(axis_angle: Array) -> Array:
     small = squared < _SMALL_ANGLE_SQUARED
     angle = xp.sqrt(xp.where(small, 1.0, squared))
     sine = xp.where(small, 1 - squared / 6, xp.sin(angle) / angle)
-    half = xp.sin(angle / 2) / (
-        angle / 2
-    )  # keeps its digits where 1 - cos would lose them
+    half = xp.sin(angle / 2) / (angle / 2)  # keeps its digits where 1 - cos would lose them
     versine = xp.where(small, 0.5 - squared / 24, half * half / 2)
     outer = axis_angle[..., :, None] * axis_angle[..., None, :]
     identity = xp.eye(3, dtype=axis_angle.dtype)
-    return (
-        identity
-        + sine * _cross_matrix(axis_angle)
-        + versine * (outer - squared * identity)
-    )
+    return identity + sine * _cross_matrix(axis_angle) + versine * (outer - squared * identity)
 
 
 def _cross_matrix(v: Array) -> Array:
@@ -171,8 +165,6 @@ def slerp(start: Array, end: Array, weight: Array) -> Array:
     weight = weight[..., None]
     near = cosine > 1 - 1e-6  # the chord is the arc here, and acos has no gradient at 1
     angle = xp.acos(xp.where(near, 0.0, cosine))
-    from_start = xp.where(
-        near, 1 - weight, xp.sin((1 - weight) * angle) / xp.sin(angle)
-    )
+    from_start = xp.where(near, 1 - weight, xp.sin((1 - weight) * angle) / xp.sin(angle))
     from_end = xp.where(near, weight, xp.sin(weight * angle) / xp.sin(angle))
     return _normalize(from_start * start + from_end * end)

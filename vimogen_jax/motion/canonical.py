@@ -30,10 +30,11 @@ def canonicalize(motion: Motion, floor: bool = True) -> Motion:
     stands at z = 0, as for a motion seen by a camera that knows no floor.
     """
     joints = motion.joints()
+    xp = joints.__array_namespace__()
     rotation = _heading(joints[0])
-    pelvis = rotation @ joints[0, 0]
-    height = joints[..., 2].min() if floor else pelvis[2]
-    return transform(motion, rotation, -_point(pelvis[0], pelvis[1], height))
+    x, y, z = rotation @ joints[0, 0]
+    ground = joints[..., 2].min() if floor else z
+    return transform(motion, rotation, -xp.stack([x, y, ground]))
 
 
 def transform(motion: Motion, rotation: Array, translation: Array) -> Motion:
@@ -55,23 +56,27 @@ def canonicalize_channels(channels: Array) -> Array:
     The window keeps the floor of the motion that it was cut from.
     """
     xp = channels.__array_namespace__()
-    joints = channel_joints(channels)
-    rotation = _heading(joints[0])
-    pelvis = rotation @ joints[0, 0]
-    shift = -_point(pelvis[0], pelvis[1], xp.zeros_like(pelvis[2]))
-    rest = xp.asarray(REST_JOINTS[0], dtype=channels.dtype)
+    joints = channel_joints(channels[:1])[0]
+    rotation = _heading(joints)
+    x, y, z = rotation @ joints[0]
+    return transform_channels(channels, rotation, -xp.stack([x, y, xp.zeros_like(z)]))
 
+
+def transform_channels(channels: Array, rotation: Array, translation: Array) -> Array:
+    """Move channels [t, 276] rigidly, as `transform` moves a motion."""
+    xp = channels.__array_namespace__()
     frames = channels.shape[0]
-    velocities = channels[:, JOINT_VELOCITIES].reshape(joints.shape)
+    rest = xp.asarray(REST_JOINTS[0], dtype=channels.dtype)
+    velocities = channels[:, JOINT_VELOCITIES].reshape(frames, -1, 3)
     orient = channels[:, GLOBAL_ORIENT].reshape(frames, 3, 2)
     turn = rotation @ rot6d_to_matrix(channels[:, ANGULAR_VELOCITY]) @ rotation.T
     parts = [
         channels[:, BODY_POSE],
-        (joints @ rotation.T + shift).reshape(frames, -1),
+        (channel_joints(channels) @ rotation.T + translation).reshape(frames, -1),
         (velocities @ rotation.T).reshape(frames, -1),
         (rotation @ orient).reshape(frames, -1),
         matrix_to_rot6d(turn),
-        (channels[:, TRANSL] + rest) @ rotation.T + shift - rest,
+        (channels[:, TRANSL] + rest) @ rotation.T + translation - rest,
         channels[:, TRANSL_VELOCITY] @ rotation.T,
     ]
     return xp.concat(parts, axis=-1)
@@ -87,10 +92,4 @@ def _heading(joints: Array) -> Array:
     cosine = xp.where(vertical, 1.0, across[0] / length)
     sine = xp.where(vertical, 0.0, across[1] / length)
     zero, one = xp.zeros_like(cosine), xp.ones_like(cosine)
-    return xp.stack([cosine, sine, zero, -sine, cosine, zero, zero, zero, one]).reshape(
-        3, 3
-    )
-
-
-def _point(x: Array, y: Array, z: Array) -> Array:
-    return x.__array_namespace__().stack([x, y, z])
+    return xp.stack([cosine, sine, zero, -sine, cosine, zero, zero, zero, one]).reshape(3, 3)

@@ -53,6 +53,4 @@ class Motion:
         """The motion of a range of frames, `motion[a:b]`; a step would change its speed."""
         if not isinstance(frames, slice) or frames.step is not None:
             raise TypeError("a motion is cut by a range of frames: motion[a:b]")
-        return replace(
-            self, rotations=self.rotations[frames], transl=self.transl[frames]
-        )
+        return replace(self, rotations=self.rotations[frames], transl=self.transl[frames])

@@ -14,9 +14,7 @@ from vimogen_jax.motion.motion import Motion
 NUM_CHANNELS = 276
 FPS = 20.0  # of the published representation
 
-BODY_POSE = slice(
-    0, 126
-)  # rot6d of the 21 joints after the root, relative to their parents
+BODY_POSE = slice(0, 126)  # rot6d of the 21 joints after the root, relative to their parents
 JOINTS = slice(126, 192)  # positions of the 22 joints in the world
 JOINT_VELOCITIES = slice(192, 258)
 GLOBAL_ORIENT = slice(258, 264)  # rot6d of the root

@@ -26,8 +26,6 @@ def gaussian_smooth(
     smooth = sum(k * x[..., i : i + inner, :] for i, k in enumerate(kernel))
     middle = x[..., half : half + inner, :]
     if mask is not None:
-        whole = xp.stack([mask[..., i : i + inner] for i in range(kernel_size)]).all(
-            axis=0
-        )
+        whole = xp.stack([mask[..., i : i + inner] for i in range(kernel_size)]).all(axis=0)
         smooth = xp.where(whole[..., None], smooth, middle)
     return xp.concat([x[..., :half, :], smooth, x[..., half + inner :, :]], axis=-2)

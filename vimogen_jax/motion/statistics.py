@@ -72,18 +72,12 @@ class Statistics:
         try:
             arrays = load_file(path)
         except SafetensorError as error:
-            raise BadInput(
-                f"{path}: not a readable safetensors file ({error})"
-            ) from error
+            raise BadInput(f"{path}: not a readable safetensors file ({error})") from error
         if arrays.keys() != {"mean", "std"}:
-            raise BadInput(
-                f"{path}: holds {sorted(arrays)}, not the channels' mean and std"
-            )
+            raise BadInput(f"{path}: holds {sorted(arrays)}, not the channels' mean and std")
         for name, values in arrays.items():
             if values.shape != (NUM_CHANNELS,):
-                raise BadInput(
-                    f"{path}: {name} has shape {values.shape}, not ({NUM_CHANNELS},)"
-                )
+                raise BadInput(f"{path}: {name} has shape {values.shape}, not ({NUM_CHANNELS},)")
             if not np.isfinite(values).all():
                 raise BadInput(f"{path}: {name} holds values that are not finite")
         if not (arrays["std"] > 0).all():
