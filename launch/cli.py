@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from absl import app
-from absl.flags import FlagsError
+from absl.flags import Error as FlagsError
 
 from vimogen_jax.errors import BadInput
 
