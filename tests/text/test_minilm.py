@@ -60,7 +60,7 @@ def test_words_and_their_order_matter(encoder):
 
 def test_limit_is_stated(encoder):
     assert encoder(["turn " * 254])[0].shape == (256, 384)
-    with pytest.raises(BadInput, match="257 tokens; .* minilm reads at most 256"):
+    with pytest.raises(BadInput, match=r"257 tokens; .* minilm reads at most 256"):
         encoder(["he walks", "turn " * 255])
 
 
@@ -92,7 +92,7 @@ def test_weights_from_the_cache_are_used_and_checked(monkeypatch, tmp_path):
     assert minilm.MiniLM()(["he jumps"])[0].shape == (4, 384)
     with open(weights, "r+b") as file:
         file.truncate(1_000_000)
-    with pytest.raises(BadInput, match="model.safetensors is not the published file"):
+    with pytest.raises(BadInput, match=r"model.safetensors is not the published file"):
         minilm.MiniLM()
 
 

@@ -20,11 +20,7 @@ class TextEncoder(Protocol):
     name: str
     width: int  # k, the channels of a token
     revision: str  # changes whenever the features of any text change
-
-    @property
-    def null_text(self) -> np.ndarray:
-        """Features [l k] float32 that stand for "no text", in dropout and in guidance."""
-        ...
+    null_text: np.ndarray  # [l k] float32: stands for "no text" in dropout and guidance
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Encode each text to [l_i k] float32, l_i its own token count.

@@ -5,7 +5,6 @@ sentence-transformers/all-MiniLM-L6-v2, used here for its token features (the la
 states), not its pooled sentence vector.
 """
 
-import functools
 import hashlib
 import importlib.util
 from collections.abc import Iterator, Sequence
@@ -65,11 +64,7 @@ class MiniLM:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._embeddings, self._layers = _arrange(tensors)
-
-    @functools.cached_property
-    def null_text(self) -> np.ndarray:
-        """[2 384] float32."""
-        return self([""])[0]
+        self.null_text = self([""])[0]  # [2 384]
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Encode each text to [l_i 384] float32; BadInput beyond 256 tokens."""
@@ -175,5 +170,6 @@ def _linear(weights: Weights, name: str, x: jax.Array) -> jax.Array:
 
 
 def _layer_norm(weights: Weights, name: str, x: jax.Array) -> jax.Array:
-    x = jax.nn.standardize(x, epsilon=1e-12, algorithm="stable")
+    x = x - x.mean(axis=-1, keepdims=True)
+    x = x * jax.lax.rsqrt(jnp.square(x).mean(axis=-1, keepdims=True) + 1e-12)
     return x * weights[f"{name}.weight"] + weights[f"{name}.bias"]
