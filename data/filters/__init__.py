@@ -1,0 +1,1 @@
+"""What makes a take unfit for training, in whole or in part."""
