@@ -116,9 +116,7 @@ def _spec(names: Sequence[str | None]) -> PartitionSpec:
     return PartitionSpec(*(None if name is None else rules[name] for name in names))
 
 
-def _check(
-    parameter: str, names: Sequence[str | None], shape: tuple[int, ...], mesh: Mesh
-) -> None:
+def _check(parameter: str, names: Sequence[str | None], shape: tuple[int, ...], mesh: Mesh) -> None:
     """Refuse names that the compiler would reject obscurely, or worse, accept."""
     if len(names) != len(shape):
         raise BadInput(f"parameter {parameter} of shape {shape} has axis names {tuple(names)}")

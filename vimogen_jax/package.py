@@ -1,0 +1,182 @@
+"""A trained model as it is passed on: a folder with weights, config and statistics.
+
+model.safetensors       weights, named by their path in the model joined by "."
+config.json             model, objective, sampler, text_encoder, fps, skeleton, step
+statistics.safetensors  mean and standard deviation of the motion channels
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from flax import nnx, traverse_util
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.errors import BadInput
+from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.text.encoder import EncoderSpec
+
+SCHEMA_VERSION = 1
+CONFIG_KEYS = ("model", "objective", "sampler", "text_encoder", "fps", "skeleton", "step")
+DTYPES = ("float16", "float32")
+
+Settings = TypeVar("Settings")
+
+
+@dataclasses.dataclass(frozen=True)
+class Package:
+    """A model ready for use.
+
+    Attributes:
+        config: `CONFIG_KEYS`, each a value or a dictionary that JSON can hold.
+        statistics: of the motions that it was trained on.
+        params: nested dictionaries of float32 arrays, as `nnx.merge(graphdef, params)` takes them.
+    """
+
+    config: dict[str, Any]
+    statistics: Statistics
+    params: dict[str, Any]
+
+    @property
+    def model(self) -> ModelConfig:
+        return settings(ModelConfig, self.config["model"], "model")
+
+    @property
+    def objective(self) -> Objective:
+        return settings(Objective, self.config["objective"], "objective")
+
+    @property
+    def sampler(self) -> Sampler:
+        return settings(Sampler, self.config["sampler"], "sampler")
+
+    @property
+    def text_encoder(self) -> EncoderSpec:
+        return settings(EncoderSpec, self.config["text_encoder"], "text_encoder")
+
+
+def settings(cls: type[Settings], section: Mapping[str, Any], name: str) -> Settings:
+    """Make the dataclass `cls` from the section `name` of a config.
+
+    Raises:
+        BadInput: a key is missing, unknown, or has a value that the dataclass refuses.
+    """
+    try:
+        return cls(**section)
+    except (TypeError, ValueError) as fault:
+        reason = str(fault).replace(f"{cls.__name__}.__init__() ", "")
+        raise BadInput(f"config.{name} is not valid: {reason}") from None
+
+
+def abstract_params(config: ModelConfig) -> tuple[nnx.GraphDef, dict[str, Any]]:
+    """The model's structure, and its parameters as nested dictionaries of shapes."""
+    model = nnx.eval_shape(lambda: ViMoGen(config, rngs=nnx.Rngs(0)))
+    graphdef, params = nnx.split(model, nnx.Param)
+    return graphdef, nnx.to_pure_dict(params)
+
+
+def save_package(
+    folder: str | Path,
+    params: Mapping[str, Any],
+    config: Mapping[str, Any],
+    statistics: Statistics,
+    dtype: str = "float32",
+) -> None:
+    """Write a package; `config` holds at least `CONFIG_KEYS`, and only those are kept.
+
+    Raises:
+        BadInput: `dtype` is not of `DTYPES`, or a weight is too large for it.
+    """
+    if dtype not in DTYPES:
+        raise BadInput(f"weights are saved as {' or '.join(DTYPES)}, not {dtype!r}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {}
+    with np.errstate(over="ignore"):  # told below, by name
+        for name, value in _flat(params).items():
+            weights[name] = np.ascontiguousarray(np.asarray(value).astype(dtype))
+            if not np.isfinite(weights[name]).all():
+                raise BadInput(f"parameter {name} is not finite in {dtype}")
+    kept = {"schema_version": SCHEMA_VERSION} | {key: config[key] for key in CONFIG_KEYS}
+    save_file(weights, folder / "model.safetensors.tmp")
+    os.replace(folder / "model.safetensors.tmp", folder / "model.safetensors")
+    statistics.save(folder / "statistics.safetensors")
+    write_json(kept, folder / "config.json")
+
+
+def load_package(folder: str | Path) -> Package:
+    """Read a package.
+
+    Raises:
+        BadInput: a file is missing or damaged, of another schema version, or the weights are not
+            those of the model that the config describes.
+    """
+    folder = Path(folder)
+    config = read_config(folder / "config.json", CONFIG_KEYS)
+    _, abstract = abstract_params(settings(ModelConfig, config["model"], "model"))
+    statistics = Statistics.load(folder / "statistics.safetensors")
+    weights = _read_weights(folder / "model.safetensors", _flat(abstract))
+    return Package(config, statistics, traverse_util.unflatten_dict(weights, sep="."))
+
+
+def read_config(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    """Read the config.json of a package or run folder, which must hold the `keys`."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing") from None
+    except ValueError as fault:  # broken JSON or broken UTF-8
+        raise BadInput(f"{path} is not JSON: {fault}") from None
+    if not isinstance(config, dict) or "schema_version" not in config:
+        raise BadInput(f"{path} has no schema_version: it is not the config of a checkpoint")
+    if config["schema_version"] != SCHEMA_VERSION:
+        raise BadInput(
+            f"{path} has schema version {config['schema_version']}, this program reads version "
+            f"{SCHEMA_VERSION}"
+        )
+    for key in keys:
+        if key not in config:
+            raise BadInput(f"{path} lacks {key!r}")
+    return config
+
+
+def write_json(value: Mapping[str, Any], path: Path) -> None:
+    """Write JSON so that a crash leaves the old file or the new one."""
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+    os.replace(aside, path)
+
+
+def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
+    return traverse_util.flatten_dict(params, sep=".")
+
+
+def _read_weights(
+    path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, np.ndarray]:
+    try:
+        weights = load_file(path)
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing") from None
+    except (SafetensorError, OSError, KeyError) as fault:
+        raise BadInput(f"{path} is not a whole safetensors file: {fault}") from None
+    for name in sorted(expected.keys() ^ weights.keys()):
+        fault = "lacks the parameter" if name in expected else "has the unknown parameter"
+        raise BadInput(f"{path} {fault} {name}; is it of another model config?")
+    for name, value in weights.items():
+        if value.shape != expected[name].shape:
+            raise BadInput(
+                f"{path}: parameter {name} has shape {value.shape}, the config asks for "
+                f"{expected[name].shape}"
+            )
+        if value.dtype.name not in DTYPES:
+            raise BadInput(f"{path}: parameter {name} is {value.dtype}, not {' or '.join(DTYPES)}")
+    return {name: value.astype(np.float32) for name, value in weights.items()}

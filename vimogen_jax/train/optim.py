@@ -1,0 +1,78 @@
+"""AdamW as published, its learning rate over the steps, and the moving average of the weights."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from vimogen_jax.errors import BadInput
+
+Schedule = Callable[[jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimConfig:
+    """Of the optimiser.
+
+    Attributes:
+        learning_rate: after the warm-up.
+        schedule: "constant", or "cosine" down to zero at the last step.
+        warmup_steps: linear; the first step already has a share of the learning rate, not zero.
+        b1, b2: decay of Adam's moments.
+        weight_decay: decoupled, of all parameters.
+        clip_norm: greatest global norm of the gradient.
+        ema_decay: of the moving average, once the run is old enough for it.
+    """
+
+    learning_rate: float
+    schedule: str
+    warmup_steps: int
+    b1: float
+    b2: float
+    weight_decay: float
+    clip_norm: float
+    ema_decay: float
+
+    def __post_init__(self):
+        if self.schedule not in ("constant", "cosine"):
+            raise BadInput(f"config.optim.schedule {self.schedule!r} is not constant or cosine")
+
+
+def learning_rate(config: OptimConfig, steps: int) -> Schedule:
+    """The learning rate of the update after `step` updates, in a run of `steps`."""
+
+    def schedule(step: jax.Array) -> jax.Array:
+        rate = config.learning_rate * jnp.minimum(1.0, (step + 1) / max(1, config.warmup_steps))
+        if config.schedule == "constant":
+            return rate
+        progress = (step - config.warmup_steps) / max(1, steps - config.warmup_steps)
+        return rate * 0.5 * (1 + jnp.cos(jnp.pi * jnp.clip(progress, 0.0, 1.0)))
+
+    return schedule
+
+
+def make_optimizer(config: OptimConfig, schedule: Schedule) -> optax.GradientTransformation:
+    """Clipping by global norm, then AdamW."""
+    return optax.chain(
+        optax.clip_by_global_norm(config.clip_norm),
+        optax.adamw(
+            schedule,
+            b1=config.b1,
+            b2=config.b2,
+            eps=1e-8,
+            weight_decay=config.weight_decay,
+        ),
+    )
+
+
+def ema_decay(config: OptimConfig, step: jax.Array) -> jax.Array:
+    """The decay after `step` updates: lower at first, so that the random start is forgotten."""
+    return jnp.minimum(config.ema_decay, (1 + step) / (10 + step))
+
+
+def ema_update(ema: Any, params: Any, decay: float | jax.Array) -> Any:
+    """Move `ema` towards `params`; it keeps its own dtype, float32, in which small moves count."""
+    return jax.tree.map(lambda e, p: e + (1 - decay) * (p.astype(e.dtype) - e), ema, params)
