@@ -27,17 +27,13 @@ def attend(queries: jax.Array, context: KeysValues, mask: jax.Array) -> jax.Arra
     Returns:
         `[s b t n h]`.
     """
-    shape = queries.shape
-    # The attention primitive knows one batch axis. Only s is sharded, so merging costs nothing.
-    merge = lambda x: x.reshape(-1, *x.shape[2:])
-    out = jax.nn.dot_product_attention(
-        merge(queries),
-        merge(context.keys),
-        merge(context.values),
-        mask=merge(mask)[:, None, None, :],
-        implementation="xla",
-    )
-    return out.reshape(shape)
+    # Heads lead, next to the batch, so that both products are plain batched ones: on CPU this is
+    # twice as fast as leaving them between frames and channels.
+    q, k, v = (jnp.moveaxis(x, 3, 2) for x in (queries, *context))
+    logits = jnp.einsum("sbnth,sbnlh->sbntl", q, k, preferred_element_type=jnp.float32)
+    logits = jnp.where(mask[:, :, None, None, :], logits * q.shape[-1] ** -0.5, -1e30)
+    weights = jax.nn.softmax(logits, axis=-1).astype(v.dtype)
+    return jnp.moveaxis(jnp.einsum("sbntl,sbnlh->sbnth", weights, v), 2, 3)
 
 
 class Attention(nnx.Module):
