@@ -8,6 +8,8 @@ from vimogen_jax.text import minilm
 torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch")
 transformers = pytest.importorskip("transformers", reason="the reference is transformers' BERT")
 
+pytestmark = pytest.mark.parity
+
 TEXTS = [
     "",
     "a person walks forward",

@@ -1,0 +1,166 @@
+"""The restricted reader: plain values come through, code and forged arrays are refused by name."""
+
+import contextlib
+import io
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import pickles
+
+
+def object_file(path, pickled: bytes):
+    """A .npy file of one object, with a pickle of our choosing in it."""
+    file = io.BytesIO()
+    header = {"descr": "|O", "fortran_order": False, "shape": ()}
+    np.lib.format.write_array_header_1_0(file, header)
+    path.write_bytes(file.getvalue() + pickled)
+    return path
+
+
+class Calls:
+    """Pickles as a call of `function(*arguments)`, then a state for its result."""
+
+    def __init__(self, function, *arguments, state=None):
+        self.call = (function, arguments) if state is None else (function, arguments, state)
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_plain_values_come_through(tmp_path, protocol):
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    shared = np.array([["nested"], [None]], object)
+    value = {
+        "arrays": [array, array.T, array.astype(">i2"), np.array(["ab", "c"]), np.zeros((0, 3))],
+        "scalars": (1, 2.5, True, None, "é", b"\xff", np.float64(3), np.int8(-1)),
+        "objects": [shared, shared],
+    }
+    whole = np.empty((), object)
+    whole[()] = value
+    path = object_file(tmp_path / "a.npy", pickle.dumps(whole, protocol))
+    read = pickles.read_npy(path).item()
+    for ours, theirs in zip(read["arrays"], value["arrays"], strict=True):
+        assert ours.dtype == theirs.dtype and type(ours) is np.ndarray
+        np.testing.assert_array_equal(ours, theirs)
+    assert read["scalars"] == value["scalars"]
+    assert [x.tolist() for x in read["objects"]] == [[["nested"], [None]]] * 2
+
+
+def test_npy_written_by_numpy(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([{"a": 1}, [2]], object))
+    assert pickles.read_npy(path).tolist() == [{"a": 1}, [2]]
+    np.save(path, np.eye(3))
+    np.testing.assert_array_equal(pickles.read_npy(path), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (Calls(os.system, "touch {mark}"), f"{os.system.__module__}.system"),
+        (Calls(eval, "open({mark!r}, 'w')"), "builtins.eval"),
+        (Calls(getattr, {}, "clear"), "builtins.getattr"),
+        (Calls(np.fromfile, "{mark}"), "fromfile"),
+        ({1, 2}, "set"),
+    ],
+)
+def test_anything_else_is_refused_by_name(tmp_path, value, name):
+    mark = tmp_path / "mark"
+    if isinstance(value, Calls):
+        function, arguments = value.call
+        value = Calls(function, *(str(x).replace("{mark}", str(mark)) for x in arguments))
+    path = object_file(tmp_path / "evil.npy", pickle.dumps(value))
+    with pytest.raises(BadInput, match=rf"evil\.npy: .*{name}.* refused"):
+        pickles.read_npy(path)
+    assert not mark.exists()
+
+
+def test_forged_object_pointers_are_refused(tmp_path):
+    # NumPy believes a dtype's pickled flags: with none, bytes would be taken for pointers.
+    dtype = Calls(np.dtype, "O8", False, True, state=(3, "|", None, None, None, -1, -1, 0))
+    rebuild = np.empty(0).__reduce__()[0]
+    forged = Calls(rebuild, np.ndarray, (0,), b"b", state=(1, (1,), dtype, False, b"A" * 8))
+    path = object_file(tmp_path / "forged.npy", pickle.dumps(forged))
+    with pytest.raises(BadInput, match=r"forged\.npy"):
+        pickles.read_npy(path)
+
+
+@pytest.mark.parametrize("fields", [("a",), None])
+def test_structured_arrays_are_refused(tmp_path, fields):
+    code = "V8" if fields else "f4,f4"
+    state = (3, "|", None, fields, fields and {"a": (np.dtype("O"), 0)}, 8, 1, 0)
+    path = object_file(tmp_path / "a.npy", pickle.dumps(Calls(np.dtype, code, state=state)))
+    with pytest.raises(BadInput, match="array of type"):
+        pickles.read_npy(path)
+
+
+def test_self_containing_list_is_refused(tmp_path):
+    endless: list = []
+    endless.append(endless)
+    with pytest.raises(BadInput, match=r"endless\.npy"):
+        pickles.read_npy(object_file(tmp_path / "endless.npy", pickle.dumps(endless)))
+
+
+def test_every_truncation_is_refused(tmp_path):
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([{"a": np.arange(3), "b": "text"}], object))
+    content = path.read_bytes()
+    for length in range(len(content)):
+        path.write_bytes(content[:length])
+        with pytest.raises(BadInput, match=r"a\.npy"):
+            pickles.read_npy(path)
+
+
+def test_damage_never_escapes(tmp_path):
+    """Flipped bytes give BadInput or some array, nothing else."""
+    path, rng = tmp_path / "a.npy", np.random.default_rng(0)
+    np.save(path, np.array([{"a": np.arange(3), "b": "text", "c": [1.5, None]}], object))
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    for _ in range(100):
+        damaged = content.copy()
+        damaged[rng.integers(len(content), size=2)] = rng.integers(256, size=2)
+        path.write_bytes(damaged.tobytes())
+        with contextlib.suppress(BadInput):
+            assert isinstance(pickles.read_npy(path), np.ndarray)
+
+
+def test_absurd_size_is_refused(tmp_path):
+    file = io.BytesIO()
+    header = {"descr": "<f8", "fortran_order": False, "shape": (10**15,)}
+    np.lib.format.write_array_header_1_0(file, header)
+    path = tmp_path / "huge.npy"
+    path.write_bytes(file.getvalue() + b"0" * 80)
+    with pytest.raises(BadInput, match=r"huge\.npy"):
+        pickles.read_npy(path)
+
+
+def test_npz_reads_only_what_is_wanted(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, good=np.arange(3), evil=np.array(Calls(os.system, "true"), object))
+    assert list(pickles.read_npz(path, ["good", "absent"])) == ["good"]
+    with pytest.raises(BadInput, match="system, which is refused"):
+        pickles.read_npz(path, ["evil"])
+
+
+def test_damaged_npz(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez_compressed(path, a=np.random.default_rng(0).normal(size=100))
+    content = path.read_bytes()
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 0xFF
+    for damaged in (b"", b"text", content[: len(content) // 2], bytes(flipped)):
+        path.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"a\.npz: not a readable NumPy file"):
+            pickles.read_npz(path, ["a"])
+
+
+def test_missing_file_and_folder(tmp_path):
+    with pytest.raises(BadInput, match=r"none\.npy: cannot be read: No such file"):
+        pickles.read_npy(tmp_path / "none.npy")
+    with pytest.raises(BadInput, match="cannot be read: Is a directory"):
+        pickles.read_npz(tmp_path, ["a"])

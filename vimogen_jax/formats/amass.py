@@ -1,0 +1,112 @@
+"""AMASS .npz in and out: axis-angle poses of SMPL, SMPL-H or SMPL-X in the z-up world.
+
+Conventions of Mahmood et al. 2019, "AMASS", and of its SMPL-X release, which tools for Blender
+and for robots read too. All three bodies share their first 22 joints; hands and face are left
+out on reading and zero on writing. Shape (`betas`, `gender`) is left out as well: the motion is
+played by our template, whose pelvis stands at `trans` plus its own rest position.
+"""
+
+import os
+
+import numpy as np
+
+from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from vimogen_jax.body.skeleton import NUM_JOINTS
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import pickles
+from vimogen_jax.motion.motion import Motion
+
+POSE_WIDTHS = {66: "body", 72: "SMPL", 156: "SMPL-H", 165: "SMPL-X"}
+FRAME_RATES = ("mocap_frame_rate", "mocap_framerate")
+KEYS = ("poses", "root_orient", "pose_body", "trans", *FRAME_RATES)
+
+
+def read(path: str | os.PathLike) -> Motion:
+    """Read `poses` (or `root_orient` and `pose_body`), `trans` and the frame rate, as float64.
+
+    Raises BadInput, naming the file and the key, where one is missing or not as it should be.
+    """
+    arrays = {name: _numbers(path, name, x) for name, x in pickles.read_npz(path, KEYS).items()}
+    poses, trans, fps = _poses(path, arrays), _trans(path, arrays), _fps(path, arrays)
+    if len(poses) != len(trans) or len(poses) == 0:
+        raise BadInput(f"{path}: {len(poses)} frames of poses and {len(trans)} of trans")
+    rotations = axis_angle_to_matrix(poses.reshape(-1, NUM_JOINTS, 3))
+    return Motion(rotations, trans, fps)
+
+
+def write(motion: Motion, path: str | os.PathLike) -> None:
+    """Write a Motion as the SMPL-X release of AMASS does, neutral and of zero shape, float64."""
+    frames = motion.num_frames
+    poses = np.zeros((frames, 165))
+    axis_angle = matrix_to_axis_angle(np.asarray(motion.rotations, np.float64))
+    poses[:, : 3 * NUM_JOINTS] = axis_angle.reshape(frames, -1)
+    arrays = {
+        "gender": "neutral",
+        "surface_model_type": "smplx",
+        "mocap_frame_rate": float(motion.fps),
+        "mocap_time_length": motion.seconds,
+        "betas": np.zeros(16),
+        "num_betas": 16,
+        "trans": np.asarray(motion.transl, np.float64),
+        "poses": poses,
+        "root_orient": poses[:, :3],
+        "pose_body": poses[:, 3:66],
+        "pose_jaw": poses[:, 66:69],
+        "pose_eye": poses[:, 69:75],
+        "pose_hand": poses[:, 75:],
+    }
+    aside = f"{os.fspath(path)}.tmp"
+    with open(aside, "wb") as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(aside, path)
+
+
+def _numbers(path: str | os.PathLike, name: str, array: np.ndarray) -> np.ndarray:
+    try:
+        if array.dtype.kind not in "fiuO":
+            raise TypeError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise BadInput(f"{path}: {name} is not numbers but of type {array.dtype}") from None
+    if not np.isfinite(array).all():
+        raise BadInput(f"{path}: {name} holds NaN or infinity")
+    return array
+
+
+def _poses(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    """Axis-angle vectors of the 22 joints, [t 66] radians."""
+    if "poses" in arrays:
+        poses = arrays["poses"]
+        if poses.ndim != 2 or poses.shape[1] not in POSE_WIDTHS:
+            known = ", ".join(f"{width} ({name})" for width, name in POSE_WIDTHS.items())
+            raise BadInput(f"{path}: poses has shape {list(poses.shape)}; its width can be {known}")
+        return poses[:, : 3 * NUM_JOINTS]
+    if "root_orient" not in arrays or "pose_body" not in arrays:
+        raise BadInput(f"{path}: neither poses nor root_orient and pose_body is in the file")
+    root, body = arrays["root_orient"], arrays["pose_body"]
+    if root.ndim != 2 or body.ndim != 2 or (root.shape[1], body.shape[1]) != (3, 63):
+        raise BadInput(
+            f"{path}: root_orient and pose_body have shapes {list(root.shape)} and "
+            f"{list(body.shape)}, not [t, 3] and [t, 63]"
+        )
+    if len(root) != len(body):
+        raise BadInput(f"{path}: {len(root)} frames of root_orient and {len(body)} of pose_body")
+    return np.concatenate([root, body], axis=1)
+
+
+def _trans(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray:
+    if "trans" not in arrays:
+        raise BadInput(f"{path}: trans, the root's path, is missing")
+    trans = arrays["trans"]
+    if trans.ndim != 2 or trans.shape[1] != 3:
+        raise BadInput(f"{path}: trans has shape {list(trans.shape)}, not [t, 3]")
+    return trans
+
+
+def _fps(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> float:
+    found = [arrays[name] for name in FRAME_RATES if name in arrays]
+    if not found:
+        raise BadInput(f"{path}: mocap_frame_rate is missing")
+    if found[0].size != 1 or not found[0].item() > 0:
+        raise BadInput(f"{path}: mocap_frame_rate is not one positive number")
+    return found[0].item()

@@ -1,0 +1,34 @@
+"""Joint positions as .npy: [t 22 3] metres, z up, in the order of `JOINT_NAMES`.
+
+Positions alone: the file holds neither rotations, which positions do not determine, nor the
+frame rate. So `read` gives an array, and no Motion can be read from such a file.
+"""
+
+import os
+
+import numpy as np
+
+from vimogen_jax.body.skeleton import NUM_JOINTS
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import pickles
+from vimogen_jax.motion.motion import Motion
+
+
+def write(motion: Motion, path: str | os.PathLike) -> None:
+    """Write `motion.joints()` as float32, [t 22 3] metres in the z-up world."""
+    aside = f"{os.fspath(path)}.tmp"
+    with open(aside, "wb") as file:
+        np.save(file, np.asarray(motion.joints(), np.float32))
+    os.replace(aside, path)
+
+
+def read(path: str | os.PathLike) -> np.ndarray:
+    """Read joint positions [t 22 3]; BadInput where the file holds anything else."""
+    joints = pickles.read_npy(path)
+    if joints.dtype.kind not in "fiu":
+        raise BadInput(f"{path}: the joints are not numbers but of type {joints.dtype}")
+    if joints.ndim != 3 or joints.shape[1:] != (NUM_JOINTS, 3) or len(joints) == 0:
+        raise BadInput(f"{path}: joints have shape [t, 22, 3], not {list(joints.shape)}")
+    if not np.isfinite(joints).all():
+        raise BadInput(f"{path}: the joints hold NaN or infinity")
+    return joints

@@ -1,0 +1,143 @@
+"""NumPy files in, safely: .npy and .npz, with the pickles that object arrays hide in them.
+
+A pickle is a program that may call anything. `_Unpickler` lets it build arrays, numbers, strings,
+lists, tuples and dictionaries, and refuses the rest by name. Arrays and dtypes are stood in for
+until they are checked: NumPy's own `__setstate__` would take a forged dtype, and with it raw
+bytes as object pointers.
+"""
+
+import io
+import os
+import pickle
+import zipfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vimogen_jax.errors import BadInput
+
+
+def read_npy(path: str | os.PathLike) -> np.ndarray:
+    """Read the array of a .npy file; BadInput, naming the file, where damaged or refused."""
+    with _naming(path):
+        return _parse(Path(path).read_bytes())
+
+
+def read_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.ndarray]:
+    """Read the named arrays of a .npz file, those that it has; the others are not looked at.
+
+    Raises BadInput, naming the file, where it is damaged or holds a pickle that is refused.
+    """
+    with _naming(path), zipfile.ZipFile(path) as archive:
+        found = {member.removesuffix(".npy"): member for member in archive.namelist()}
+        return {name: _parse(archive.read(found[name])) for name in names if name in found}
+
+
+@contextmanager
+def _naming(path: str | os.PathLike) -> Iterator[None]:
+    """Turn whatever goes wrong into BadInput that names the file."""
+    try:
+        yield
+    except OSError as fault:
+        raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
+    except Exception as fault:  # damage can surface as nearly any exception of the parsers
+        raise BadInput(f"{path}: not a readable NumPy file: {fault}") from None
+
+
+def _parse(content: bytes) -> np.ndarray:
+    if not content:
+        raise EOFError("it is empty")
+    file = io.BytesIO(content)
+    if np.lib.format.read_magic(file) == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype.hasobject:
+            return np.reshape(_plain(_Unpickler(file).load()), shape)
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
+
+
+class _Dtype:
+    """Stands in for a dtype of numbers, strings or objects."""
+
+    def __init__(self, code: str, align: bool = False, copy: bool = False) -> None:
+        if not isinstance(code, str) or np.dtype(code).kind not in "biufcSUO":
+            raise pickle.UnpicklingError(f"the pickle holds an array of type {code!r}")
+        self.value = np.dtype(code)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, order, *parts = state
+        if any(part is not None for part in parts[:3]):
+            raise pickle.UnpicklingError("the pickle holds a structured array")
+        self.value = self.value.newbyteorder(order)
+
+
+class _Array:
+    """Stands in for an array, which a pickle creates empty and then fills."""
+
+    def __init__(self, *_: Any) -> None:
+        self.value = np.empty(0)
+
+    def __setstate__(self, state: tuple) -> None:
+        _, shape, dtype, fortran, data = state
+        self._fill(data, dtype, shape, "F" if fortran else "C")
+
+    def _fill(self, data: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> None:
+        if dtype.value.hasobject:
+            flat = np.fromiter(data, object, len(data))
+        else:
+            flat = np.frombuffer(data, dtype.value).copy()
+        self.value = flat.reshape(shape, order=order)
+
+
+def _frombuffer(data: bytes, dtype: _Dtype, shape: tuple[int, ...], order: str) -> _Array:
+    array = _Array()
+    array._fill(data, dtype, shape, order)
+    return array
+
+
+def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
+    return np.frombuffer(data, dtype.value)[0]
+
+
+def _encode(text: str, _encoding: str) -> bytes:
+    """Bytes as protocols before 3 write them."""
+    return text.encode("latin1")
+
+
+_ADMITTED: dict[tuple[str, str], Callable] = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
+    ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): bytes,  # no bytes at all, in protocols before 3
+}
+for _core in ("numpy._core", "numpy.core"):  # NumPy 2 and NumPy 1
+    _ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _Array
+    _ADMITTED[f"{_core}.multiarray", "scalar"] = _scalar
+    _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _frombuffer
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Callable:
+        if (module, name) not in _ADMITTED:
+            raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, which is refused")
+        return _ADMITTED[module, name]
+
+
+def _plain(value: Any) -> Any:
+    """Put arrays in the place of their stand-ins; refuse what is no plain value."""
+    if isinstance(value, _Array):
+        array = value.value
+        if array.dtype.hasobject:
+            plain = np.fromiter(map(_plain, array.flat), object, array.size)
+            array = plain.reshape(array.shape)
+        return array
+    if isinstance(value, (list, tuple)):
+        return type(value)(_plain(item) for item in value)
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if value is None or isinstance(value, (bool, int, float, str, bytes, np.generic)):
+        return value
+    raise pickle.UnpicklingError(f"the pickle holds a {type(value).__name__}, which is refused")
