@@ -1,7 +1,8 @@
 """A folder of BVH files with a caption file: one JSON object a line, one line a take.
 
-`path` (relative to the folder) and `caption` are required; `id`, `source`, `licence`, `quality`,
-`start` and `end` are optional, and other fields are ignored. `docs/data.md` describes them.
+`path` (in the folder, or a bare file name anywhere below it) and `caption` are required; `id`,
+`source`, `licence`, `quality`, `start` and `end` are optional, and other fields are ignored.
+`docs/data.md` describes them.
 """
 
 import json
@@ -34,7 +35,7 @@ class Take:
 def read_captions(captions: str | os.PathLike, folder: str | os.PathLike) -> list[Take]:
     """Read a caption file; raises BadInput, naming the line, at the first one that is wrong.
 
-    The motion files are not looked at: `read_take` says what is wrong with one.
+    The motion files are looked up but not read: `read_take` says what is wrong with one.
     """
     captions, folder = Path(captions), Path(folder)
     if not folder.is_dir():
@@ -45,13 +46,14 @@ def read_captions(captions: str | os.PathLike, folder: str | os.PathLike) -> lis
         raise BadInput(f"{captions}: cannot be read: {fault.strerror}") from None
     except UnicodeDecodeError:
         raise BadInput(f"{captions}: not a text file in UTF-8") from None
+    files = _files_by_name(folder)
     first_line: dict[str, int] = {}
     takes = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            take = _parse(line, captions, folder)
+            take = _parse(line, captions, folder, files)
         except BadInput as fault:
             raise BadInput(f"{captions}, line {number}: {fault}") from None
         if first_line.setdefault(take.id, number) != number:
@@ -75,7 +77,24 @@ def read_take(take: Take, skeletons: Sequence[Skeleton] = ()) -> Motion:
     return motion[first:last]
 
 
-def _parse(line: str, captions: Path, folder: Path) -> Take:
+def _files_by_name(folder: Path) -> dict[str, list[Path]]:
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        files.setdefault(path.name, []).append(path)
+    return files
+
+
+def _locate(path: str, folder: Path, files: dict[str, list[Path]]) -> Path:
+    """The file that a line means: so that downloads may be unpacked as they come."""
+    found = files.get(path, [])
+    if (folder / path).exists() or not found:
+        return folder / path
+    if len(found) > 1:
+        raise BadInput(f"{path} may be {found[0]} or {found[1]}; give its folder too")
+    return found[0]
+
+
+def _parse(line: str, captions: Path, folder: Path, files: dict[str, list[Path]]) -> Take:
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as fault:
@@ -91,7 +110,7 @@ def _parse(line: str, captions: Path, folder: Path) -> Take:
         raise BadInput(f'"end" ({end:g} s) does not come after "start" ({start:g} s)')
     return Take(
         id=_text(fields, "id", Path(path).with_suffix("").as_posix()),
-        path=folder / path,
+        path=_locate(path, folder, files),
         caption=caption,
         source=_text(fields, "source", captions.stem),
         licence=_text(fields, "licence", "unknown"),
