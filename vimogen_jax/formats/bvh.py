@@ -91,7 +91,7 @@ def _split(text: str) -> tuple[list[str], list[str]]:
     if not text.strip():
         raise _Malformed("the file is empty")
     if "#" in text or "//" in text:
-        text = re.sub(r"(#|//)[^\n]*", "", text)
+        text = re.sub(r"(^|\s)(#|//)[^\n]*", "", text)
     parts = re.split(r"^\s*MOTION\s*$", text, maxsplit=1, flags=re.MULTILINE)
     header = parts[0].replace("{", "\n{\n").replace("}", "\n}\n")
     lines = [line.strip() for line in header.splitlines() if line.strip()]
@@ -108,8 +108,7 @@ def _parse_hierarchy(lines: list[str]) -> tuple[list, list, list, list]:
     open_nodes: list[int] = []  # indices of the joints we are inside; END for an End Site
     END, opening = -1, None
     for line in lines:
-        keyword, _, rest = line.partition(" ") if " " in line else line.partition("\t")
-        rest = rest.strip()
+        keyword, rest = (*line.split(maxsplit=1), "")[:2]
         if keyword in ("ROOT", "JOINT"):
             if not rest or rest in names:
                 raise _Malformed(f"joint {rest!r} has no name of its own")

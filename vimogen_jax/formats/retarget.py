@@ -82,7 +82,7 @@ def load_skeleton(path: str | os.PathLike) -> Skeleton:
     if not isinstance(joints, dict) or set(joints) != set(JOINT_NAMES):
         raise BadInput(f"{path}: joints must map exactly the names {', '.join(JOINT_NAMES)}")
     for ours, theirs in joints.items():
-        if not (isinstance(theirs, str) or theirs is None and ours not in NEEDED):
+        if not (isinstance(theirs, str) or (theirs is None and ours not in NEEDED)):
             raise BadInput(f"{path}: the source joint of {ours} is {theirs!r}")
     axes = _axes(path, table["up"], table["forward"])
     return Skeleton(path.stem, joints, axes, _t_pose(path, table["t_pose"], joints))
@@ -199,7 +199,7 @@ def _axes(path: Path, up: str, forward: str) -> np.ndarray:
         for sign, factor in (("+", 1.0), ("-", -1.0))
     }
     for name, value in (("up", up), ("forward", forward)):
-        if value not in units:
+        if not isinstance(value, str) or value not in units:
             raise BadInput(f"{path}: {name} is {value!r}, not one of {', '.join(units)}")
     if units[up] @ units[forward]:
         raise BadInput(f"{path}: up and forward lie along the same axis")
