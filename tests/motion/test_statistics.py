@@ -1,0 +1,95 @@
+"""Statistics of the channels: computed in a stream, saved, loaded, and refused when broken."""
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
+from vimogen_jax.motion.statistics import Statistics
+
+
+@pytest.fixture
+def motions():
+    """Three motions of unlike length and mean, far from zero; channel 5 never changes."""
+    rng = np.random.default_rng(0)
+    motions = [rng.normal(100 + i, 1 + i, size=(t, 276)) for i, t in enumerate((40, 1, 97))]
+    for motion in motions:
+        motion[:, 5] = 7.0
+    return [motion.astype(np.float32) for motion in motions]
+
+
+@pytest.fixture
+def statistics(motions) -> Statistics:
+    return Statistics.compute(iter(motions))
+
+
+def test_a_stream_gives_the_statistics_of_all_frames(motions, statistics):
+    frames = np.concatenate(motions).astype(np.float64)
+    varying = np.arange(276) != 5
+    np.testing.assert_allclose(statistics.mean, frames.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(statistics.std[varying], frames.std(axis=0)[varying], rtol=1e-6)
+    assert statistics.mean.dtype == statistics.std.dtype == np.float32
+
+
+def test_a_constant_channel_is_centred_and_not_scaled(motions, statistics):
+    assert statistics.std[5] == 1
+    np.testing.assert_array_equal(statistics.normalize(motions[0])[:, 5], 0)
+
+
+def test_normalised_there_and_back(motions, statistics, xp):
+    given = xp.asarray(motions[2])
+    normal = statistics.normalize(given)
+    assert type(normal) is type(given) and normal.dtype == given.dtype
+    pooled = statistics.normalize(np.concatenate(motions))
+    np.testing.assert_allclose(pooled.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(statistics.denormalize(normal), given, rtol=1e-5)
+
+
+def test_the_reference_has_its_own_channels(motions, statistics):
+    reference = statistics.reference().normalize(motions[0][:, REFERENCE_CHANNELS])
+    whole = statistics.normalize(motions[0])
+    np.testing.assert_array_equal(reference, whole[:, REFERENCE_CHANNELS])
+
+
+def test_no_frames_have_no_statistics():
+    with pytest.raises(ValueError, match="at least one frame"):
+        Statistics.compute([np.zeros((0, 276))])
+
+
+def test_saved_and_loaded(statistics, tmp_path):
+    path = tmp_path / "statistics.safetensors"
+    statistics.save(path)
+    again = Statistics.load(path)
+    np.testing.assert_array_equal(again.mean, statistics.mean)
+    np.testing.assert_array_equal(again.std, statistics.std)
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+GOOD = np.ones(276, np.float32)
+
+
+@pytest.mark.parametrize(
+    "arrays, fault",
+    [
+        ({"mean": GOOD}, "holds"),
+        ({"mean": GOOD[:100], "std": GOOD}, "mean has shape"),
+        ({"mean": GOOD * np.float32("nan"), "std": GOOD}, "not finite"),
+        ({"mean": GOOD, "std": 0 * GOOD}, "must be positive"),
+    ],
+)
+def test_a_file_with_a_fault_is_refused_by_name(tmp_path, arrays, fault):
+    path = tmp_path / "broken.safetensors"
+    save_file(arrays, path)
+    with pytest.raises(BadInput, match=f"broken.safetensors: .*{fault}"):
+        Statistics.load(path)
+
+
+def test_a_truncated_or_missing_file_is_refused_by_name(statistics, tmp_path):
+    path = tmp_path / "statistics.safetensors"
+    with pytest.raises(BadInput, match=r"statistics\.safetensors: no such"):
+        Statistics.load(path)
+    statistics.save(path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(BadInput, match=r"statistics\.safetensors: not a readable"):
+        Statistics.load(path)
