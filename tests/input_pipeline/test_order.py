@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.input_pipeline.conftest import make_index
+from tests.input_pipeline.synthetic import make_index
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.order import TrainOrder, largest_remainder, validation_order
 
@@ -118,6 +118,17 @@ def test_parts_are_stratified_by_quality():
         )
 
 
+def test_a_record_changes_parts_between_epochs():
+    index = make_index(np.random.default_rng(0), 160, low=0.3)
+    order = make_order(index, batch_size=20)
+    text = np.zeros(160)
+    for step in range(200 * 8):
+        spec = order(step)
+        text[spec.records[:, : spec.null_text.shape[1]]] += 1
+    for quality, share in PUBLISHED_SHARE.items():
+        np.testing.assert_allclose(text[index.qualities == quality] / 200, share, atol=0.15)
+
+
 def test_a_share_of_one_leaves_no_reference_part():
     index = make_index(np.random.default_rng(0), 100, low=0.3)
     spec = make_order(index, text_share={"high": 1.0, "low": 1.0})(0)
@@ -155,21 +166,18 @@ def test_weights_set_the_share_of_each_source():
         assert own.max() - own.min() <= 1
 
 
-def test_validation_shows_every_record_once_to_each_part():
+@pytest.mark.parametrize("batch_size", [8, 10, 2])
+def test_validation_shows_every_record_once_to_each_part(batch_size):
     index = make_index(np.random.default_rng(0), 37, longest=300)
-    specs = list(validation_order(index, batch_size=8, shards=2, reference=True, buckets=BUCKETS))
-    for part in (slice(0, 2), slice(2, 4)):
+    settings = {"batch_size": batch_size, "shards": 2, "reference": True, "buckets": BUCKETS}
+    specs = list(validation_order(index, **settings))
+    half = max(1, batch_size // 4)
+    for part in (slice(half), slice(half, 2 * half)):
         seen = [spec.records[:, part][~spec.filler[:, part]] for spec in specs]
         assert sorted(np.concatenate(seen)) == list(range(37))
-    assert all(spec.null_text.shape == (2, 2) and not spec.null_text.any() for spec in specs)
-    assert all(
-        same(a, b)
-        for a, b in zip(
-            specs,
-            validation_order(index, batch_size=8, shards=2, reference=True, buckets=BUCKETS),
-            strict=True,
-        )
-    )
+    assert all(spec.records.shape == (2, 2 * half) for spec in specs)
+    assert all(spec.null_text.shape == (2, half) and not spec.null_text.any() for spec in specs)
+    assert all(map(same, specs, validation_order(index, **settings)))
 
 
 def test_validation_without_reference_is_all_text():

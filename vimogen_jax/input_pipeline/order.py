@@ -91,10 +91,9 @@ class TrainOrder:
         rng = self._rng("window", window)
         records, starts = self._draw(window)
         frames = np.minimum(self._index.frames[records], self._buckets[-1])
-        parts = self._deal(records, rng)
-        draws = np.concatenate(
-            [self._by_length(part, frames, size, rng) for part, size in parts], axis=-1
-        )  # [w s b], positions in `records`
+        by_length = np.lexsort((rng.random(len(records)), frames))  # ties at random
+        parts = self._deal(records, by_length, rng)
+        draws = np.concatenate([self._cut(draws, rng) for draws in parts], axis=-1)  # [w s b]
         specs = [
             BatchSpec(
                 num_frames=int(self._buckets[np.searchsorted(self._buckets, frames[d].max())]),
@@ -125,29 +124,30 @@ class TrainOrder:
         spare = np.maximum(self._index.frames[records] - self._buckets[-1], 0)
         return records, rng.integers(spare + 1)
 
-    def _deal(self, records: np.ndarray, rng: np.random.Generator) -> list[tuple[np.ndarray, int]]:
-        """Positions of the T2M and of the M2M draws, in stratified counts by quality."""
-        qualities = self._index.qualities[records]
-        places = [rng.permutation(np.flatnonzero(qualities == q)) for q in QUALITIES]
-        wanted = np.array([self._text_share[records[p]].sum() for p in places])
-        counts = np.array([len(p) for p in places])
-        text, reference = self._parts
-        quotas = largest_remainder(
-            _shift(wanted, counts, len(records) * text // (text + reference))
-        )
-        pairs = list(zip(places, quotas, strict=True))
-        return [
-            (np.concatenate([place[:quota] for place, quota in pairs]), text),
-            (np.concatenate([place[quota:] for place, quota in pairs]), reference),
-        ]
+    def _deal(
+        self, records: np.ndarray, by_length: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The T2M and the M2M draws, each by length, in stratified counts by quality.
 
-    def _by_length(
-        self, draws: np.ndarray, frames: np.ndarray, size: int, rng: np.random.Generator
-    ) -> np.ndarray:
-        """Cut into batches `[w s size]` of like length, ties broken at random."""
-        draws = draws[np.lexsort((rng.random(len(draws)), frames[draws]))]
-        batches = draws.reshape(self._num_batches, self._shards * size)
-        return rng.permuted(batches, axis=1).reshape(self._num_batches, self._shards, size)
+        T2M takes its quota of a quality evenly along the lengths, so that both parts have the
+        same lengths and pair up without padding.
+        """
+        of_quality = self._index.qualities[records] == np.array(QUALITIES)[:, None]
+        wanted = (of_quality * self._text_share[records]).sum(axis=1)
+        counts = of_quality.sum(axis=1)
+        text, reference = self._parts
+        total = len(records) * text // (text + reference)
+        quotas = largest_remainder(_shift(wanted, counts, total))
+        is_text = np.zeros(len(records), bool)
+        for members, quota, count in zip(of_quality, quotas, counts, strict=True):
+            ranks = np.arange(count + 1) * quota + rng.integers(max(count, 1))
+            is_text[by_length[members[by_length]]] = np.diff(ranks // max(count, 1))
+        return by_length[is_text[by_length]], by_length[~is_text[by_length]]
+
+    def _cut(self, draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Cut draws sorted by length into batches `[w s part]`."""
+        batches = rng.permuted(draws.reshape(self._num_batches, -1), axis=1)
+        return batches.reshape(self._num_batches, self._shards, -1)
 
     def _null_text(self, step: int) -> np.ndarray:
         """Exactly the wanted share of a batch, or in turn just above and just below it."""
@@ -170,21 +170,19 @@ def validation_order(
     With `reference` every record comes as T2M and as M2M in the same batch, without it as T2M.
     The last batch is filled up with repetitions that do not count.
     """
-    size, parts = shard_size(batch_size, shards), 2 if reference else 1
-    if size % parts:
-        raise BadInput(f"batch_size {batch_size} leaves an odd number of samples a shard")
-    text = size // parts
-    buckets = check_buckets(buckets)
+    parts = 2 if reference else 1
+    text = max(1, shard_size(batch_size, shards) // parts)
+    lengths = check_buckets(buckets)
     records = np.argsort(index.frames, kind="stable")
     for first in range(0, len(index), text * shards):
         places = np.arange(first, first + text * shards).reshape(shards, text)
         chosen = records[np.minimum(places, len(index) - 1)]
         frames = index.frames[chosen]
-        longest = min(frames.max(), buckets[-1])
+        longest = min(frames.max(), lengths[-1])
         yield BatchSpec(
-            num_frames=int(buckets[np.searchsorted(buckets, longest)]),
+            num_frames=int(lengths[np.searchsorted(lengths, longest)]),
             records=np.tile(chosen, parts),
-            starts=np.tile(np.maximum(frames - buckets[-1], 0) // 2, parts),
+            starts=np.tile(np.maximum(frames - lengths[-1], 0) // 2, parts),
             null_text=np.zeros((shards, text), bool),
             filler=np.tile(places >= len(index), parts),
         )

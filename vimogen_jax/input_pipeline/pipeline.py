@@ -18,6 +18,10 @@ With a text share of 1, br is 0 and `reference` is an array of size 0.
 """
 
 import dataclasses
+import multiprocessing
+import os
+import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -139,14 +143,29 @@ class Loader(grain.DatasetIterator):
         steps = grain.MapDataset.range(self._step, _ENDLESS)
         batches = steps.map(self._read_step).to_iter_dataset(ahead)
         if self._workers > 0:
-            batches = batches.mp_prefetch(grain.MultiprocessingOptions(num_workers=self._workers))
+            options = grain.MultiprocessingOptions(num_workers=self._workers)
+            batches = batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
         self._batches = iter(batches)
+        # A finalizer, because it also runs when the interpreter exits.
+        self._stop = weakref.finalize(self, self._batches.close)
 
     def close(self) -> None:
         """Stop reading ahead and end the workers; the next `next` starts them again."""
         if self._batches is not None:
-            self._batches.close()
+            self._stop()
             self._batches = None
+
+
+def _end_with_parent(worker: int, workers: int) -> None:
+    """End this worker when its parent was killed; Grain's workers would wait for ever."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,8 +194,8 @@ def read_batch(dataset: Dataset, split: str, spec: BatchSpec, text_length: int) 
         "record": np.where(spec.filler, -1, spec.records).astype(np.int32),
     }
     for i, j in np.ndindex(s, b):
-        record = dataset.records[split][spec.records[i, j]]
-        motion = _window(record.motion, spec.starts[i, j], t)
+        record = dataset.records[split][int(spec.records[i, j])]
+        motion = _window(record.motion, int(spec.starts[i, j]), t)
         batch["motion"][i, j, : len(motion)] = dataset.statistics.normalize(motion)
         batch["mask"][i, j, : len(motion)] = True
         if j < bt:
