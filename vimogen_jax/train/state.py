@@ -14,27 +14,41 @@ from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 State = dict[str, Any]  # step: int32 [], params, ema: nested dictionaries of float32, opt: optax
 
 
-def init_state(
-    model: ModelConfig, optimizer: optax.GradientTransformation, mesh: Mesh, seed: int
-) -> tuple[nnx.GraphDef, State, State]:
-    """The model's structure, the state at step 0, and the layout of each of its arrays.
-
-    No device ever holds more than its part. Values do not depend on the mesh.
+def plan_state(model: ModelConfig, optimizer: optax.GradientTransformation, mesh: Mesh) -> State:
+    """Shape and layout of every array of the state, as `jax.ShapeDtypeStruct`s.
 
     Raises:
         BadInput: a parameter does not fit the sharding strategy in use.
     """
+    abstract = jax.eval_shape(lambda: _named_state(model, optimizer, jax.random.key(0)))
+    return jax.tree.map(
+        lambda array, layout: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=layout),
+        _plain(abstract),
+        _plain(sharding.tree_shardings(abstract, mesh)),
+    )
 
-    def named_state(key: jax.Array) -> State:
-        params = nnx.state(ViMoGen(model, rngs=nnx.Rngs(params=key)), nnx.Param)
-        opt = optimizer.init(params)
-        return dict(step=jnp.zeros((), jnp.int32), params=params, ema=params, opt=opt)
 
+def init_state(
+    model: ModelConfig, optimizer: optax.GradientTransformation, plan: State, seed: int
+) -> State:
+    """The state at step 0: no device ever holds more than its part, and no value depends on it."""
     key, _ = jax.random.split(jax.random.key(seed))  # the other is for the steps
-    shardings = _plain(sharding.tree_shardings(jax.eval_shape(named_state, key), mesh))
-    state = jax.jit(lambda key: _plain(named_state(key)), out_shardings=shardings)(key)
-    graphdef = nnx.graphdef(nnx.eval_shape(lambda: ViMoGen(model, rngs=nnx.Rngs(0))))
-    return graphdef, state, shardings
+    init = lambda key: _plain(_named_state(model, optimizer, key))
+    return jax.jit(init, out_shardings=layouts(plan))(key)
+
+
+def layouts(plan: State) -> State:
+    """The layouts alone, as `jax.jit` takes them."""
+    return jax.tree.map(lambda array: array.sharding, plan)
+
+
+def _named_state(
+    model: ModelConfig, optimizer: optax.GradientTransformation, key: jax.Array
+) -> State:
+    """The state with parameters, averages and moments that still know their axes' names."""
+    params = nnx.state(ViMoGen(model, rngs=nnx.Rngs(params=key)), nnx.Param)
+    opt = optimizer.init(params)
+    return dict(step=jnp.zeros((), jnp.int32), params=params, ema=params, opt=opt)
 
 
 def _plain(tree: Any) -> Any:

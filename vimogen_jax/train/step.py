@@ -86,12 +86,23 @@ def make_train_step(
 
 def make_eval_step(
     graphdef: nnx.GraphDef, objective: Objective
-) -> Callable[[Any, Batch, jax.Array], Metrics]:
-    """The jitted losses of weights on a batch; the same key gives the same noise and times."""
+) -> Callable[[Any, Batch, jax.Array], dict[str, tuple[jax.Array, jax.Array]]]:
+    """The jitted losses of weights on a batch, each with the count of values that it is a mean of.
+
+    The same key gives the same noise and times. Losses are multiplied by their count, so that
+    sums over batches divide to the mean over all.
+    """
 
     @jax.jit
-    def eval_step(params: Any, batch: Batch, key: jax.Array) -> Metrics:
+    def eval_step(params: Any, batch: Batch, key: jax.Array):
         loss, branches = batch_loss(graphdef, objective, params, batch, key)
-        return dict(loss=loss, **branches)
+        counts = (batch["mask"].sum(2) * batch["channel_mask"].sum(2)).sum(0)
+        text_count = counts[: batch["text_mask"].shape[1]].sum()
+        counts = dict(loss=counts.sum(), loss_text=text_count)
+        counts["loss_reference"] = counts["loss"] - text_count
+        return {
+            name: (jnp.where(counts[name] > 0, mean * counts[name], 0.0), counts[name])
+            for name, mean in dict(loss=loss, **branches).items()
+        }
 
     return eval_step

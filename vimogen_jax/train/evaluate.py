@@ -1,0 +1,88 @@
+"""What a run measures and shows of its averaged weights: held-out loss and sampled previews."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from vimogen_jax import formats, sharding
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.generate import sample
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.pipeline import validation_batches
+from vimogen_jax.input_pipeline.records import MAX_FRAMES
+from vimogen_jax.models.vimogen import Text
+from vimogen_jax.motion import representation
+from vimogen_jax.train.step import make_eval_step
+
+PREVIEWS = 4
+
+
+class Evaluator:
+    """Evaluates weights on the validation split, each time with the same noise and times."""
+
+    def __init__(
+        self,
+        graphdef: nnx.GraphDef,
+        objective: Objective,
+        sampler: Sampler,
+        dataset: Dataset,
+        mesh: jax.sharding.Mesh,
+        **batches: Any,
+    ):
+        """`batches` says how to batch, as `validation_batches` takes it."""
+        self._graphdef, self._objective, self._sampler = graphdef, objective, sampler
+        self._dataset, self._batches = dataset, dict(batches, shards=mesh.size)
+        self._layout = sharding.batch_sharding(mesh)
+        self._step = make_eval_step(graphdef, objective)
+
+    def losses(self, params: Any) -> dict[str, float]:
+        """Mean losses over the validation split, one by branch and one of both."""
+        totals: dict[str, np.ndarray] = {}
+        for i, batch in enumerate(validation_batches(self._dataset, **self._batches)):
+            del batch["record"]
+            key = jax.random.fold_in(jax.random.key(0), i)
+            sums = self._step(params, jax.device_put(batch, self._layout), key)
+            for name, (errors, count) in jax.device_get(sums).items():
+                totals[name] = totals.get(name, 0) + np.array([errors, count], np.float64)
+        return {f"validation_{name}": float(e / count) for name, (e, count) in totals.items()}
+
+    def write_previews(self, params: Any, folder: Path) -> None:
+        """Sample a few validation captions: `N.npz` (AMASS), `N.npy` (joints), `captions.json`."""
+        records = self._dataset.records["validation"]
+        shards = self._batches["shards"]
+        size = -(-PREVIEWS // shards) * shards
+        chosen = np.linspace(0, len(records) - 1, size).astype(int)
+        chosen = [records[int(i)] for i in chosen]
+        lengths = [min(len(record.motion), MAX_FRAMES) for record in chosen]
+        by_shard = lambda x: x.reshape(shards, size // shards, *x.shape[1:])
+        mask = np.arange(MAX_FRAMES) < np.array(lengths)[:, None]
+        noise = jax.random.normal(jax.random.key(0), (*mask.shape, representation.NUM_CHANNELS))
+        texts = [by_shard(x) for x in self._pad([record.text for record in chosen])]
+        if self._sampler.guidance_scale != 1:
+            null = [by_shard(x) for x in self._pad([self._dataset.null_text] * size)]
+            texts = [np.concatenate(pair, axis=1) for pair in zip(texts, null, strict=True)]
+        inputs = jax.device_put((by_shard(noise), by_shard(mask), Text(*texts)), self._layout)
+        channels = sample(
+            self._graphdef, params, self._objective, self._sampler, *inputs, reference=None
+        )
+        channels = self._dataset.statistics.denormalize(np.asarray(channels))
+        folder.mkdir(parents=True, exist_ok=True)
+        for i, (motion, length) in enumerate(zip(np.concatenate(channels), lengths, strict=True)):
+            motion = representation.decode(motion[:length], fps=self._dataset.fps)
+            formats.write(motion, folder / f"{i}.npz")
+            formats.write(motion, folder / f"{i}.npy")
+        captions = {str(i): record.caption for i, record in enumerate(chosen)}
+        (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n")
+
+    def _pad(self, texts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Stack texts to tokens `[n l k]` and mask `[n l]`."""
+        length = self._batches["text_length"]
+        tokens = np.zeros((len(texts), length, texts[0].shape[1]), texts[0].dtype)
+        for row, text in zip(tokens, texts, strict=True):
+            row[: len(text)] = text
+        return tokens, np.arange(length) < np.array([[len(text)] for text in texts])

@@ -1,0 +1,62 @@
+"""Metrics of a run: to the terminal, to `metrics.jsonl` and to TensorBoard."""
+
+import datetime
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+
+
+class Log:
+    """One line a reported step, in a run that goes on after `step` and ends after `steps`.
+
+    What an earlier process reported beyond `step` is removed: those steps will be run again.
+    """
+
+    def __init__(self, run: Path, step: int, steps: int):
+        path = run / "metrics.jsonl"
+        _drop_lines_after(path, step)
+        self._lines = path.open("a", encoding="utf-8", buffering=1)
+        self._tensorboard = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+        self._steps = steps
+        self._first, self._began = step, time.monotonic()
+        self._last, self._reported = step, self._began
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
+        self._tensorboard.close()
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Report a step's values; steps a second are counted from the report before."""
+        now = time.monotonic()
+        if step > self._last:
+            values = dict(values, steps_per_second=(step - self._last) / (now - self._reported))
+        self._last, self._reported = step, now
+        self._lines.write(json.dumps(dict(step=step, **values)) + "\n")
+        for name, value in values.items():
+            self._tensorboard.add_scalar(name, value, step)
+        left = (now - self._began) / (step - self._first) * (self._steps - step)
+        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        print(f"step {step}/{self._steps}  {shown}  left {datetime.timedelta(seconds=int(left))}")
+
+
+def _drop_lines_after(path: Path, step: int) -> None:
+    """Keep the whole lines of steps up to `step`."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except ValueError:  # the process was killed while it wrote this line
+            pass
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_text("".join(kept), encoding="utf-8")
+    os.replace(aside, path)

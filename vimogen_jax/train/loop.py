@@ -1,0 +1,192 @@
+"""Training, from a config to the last checkpoint; also from wherever an earlier process stopped.
+
+The state on the devices, the data iterator and the step are saved together, and random numbers
+are functions of the seed and the step: a run that is killed and started again computes exactly
+what it would have computed.
+"""
+
+import contextlib
+import dataclasses
+import signal
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from vimogen_jax import sharding
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.pipeline import make_loader
+from vimogen_jax.input_pipeline.records import QUALITIES
+from vimogen_jax.models.vimogen import ModelConfig
+from vimogen_jax.package import abstract_params, settings
+from vimogen_jax.train.checkpoint import Checkpoints, open_run
+from vimogen_jax.train.evaluate import Evaluator
+from vimogen_jax.train.log import Log
+from vimogen_jax.train.optim import OptimConfig, learning_rate, make_optimizer
+from vimogen_jax.train.state import init_state, layouts, plan_state
+from vimogen_jax.train.step import make_train_step
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+    """Where the data lies and how it is batched, see `input_pipeline.pipeline.make_loader`."""
+
+    path: str
+    batch_size: int
+    text_share: Mapping[str, float]
+    null_text_probability: float
+    text_length: int
+    buckets: Sequence[int]
+    weights: Mapping[str, float]
+    workers: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """How long to train, and after how many steps each to report, evaluate, preview and save.
+
+    Attributes:
+        workdir: folder of the run.
+        keep: how many checkpoints stay, the newest.
+    """
+
+    workdir: str
+    steps: int
+    log_every: int
+    eval_every: int
+    preview_every: int
+    save_every: int
+    keep: int
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if name != "workdir" and value < 1:
+                raise BadInput(f"config.train.{name} must be at least 1, not {value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Pending:
+    """A step since the last report: its metrics, still on the devices, and its records."""
+
+    step: int
+    metrics: Mapping[str, jax.Array]
+    records: np.ndarray
+
+
+def train(config: Mapping[str, Any]) -> None:
+    """Train as a config of `configs/` says, as plain dictionaries; resume where its run stands.
+
+    Ends after the last step, or after SIGTERM with the step then running; both save.
+
+    Raises:
+        BadInput: the config, the dataset or the run in the workdir do not fit each other, or an
+            update was not finite: then the last checkpoint before it is kept.
+    """
+    model = settings(ModelConfig, config["model"], "model")
+    objective = settings(Objective, config["objective"], "objective")
+    optim = settings(OptimConfig, config["optim"], "optim")
+    times = settings(TrainConfig, config["train"], "train")
+    data = settings(DataConfig, config["data"], "data")
+    sampler = settings(Sampler, config["sampler"], "sampler")
+    dataset = Dataset.open(data.path)
+    _check_text_width(model, dataset)
+    run = open_run(times.workdir, config, dataset)
+    seed = config["seed"]
+    schedule = learning_rate(optim, times.steps)
+    optimizer = make_optimizer(optim, schedule)
+    text_only = model.reference_dim == 0
+    batching = dict(batch_size=data.batch_size, text_length=data.text_length, buckets=data.buckets)
+
+    with contextlib.ExitStack() as stack:
+        mesh = stack.enter_context(sharding.use(config["sharding"]["strategy"]))
+        layout = sharding.batch_sharding(mesh)
+        loader = make_loader(
+            dataset,
+            "train",
+            shards=mesh.size,
+            text_share=dict.fromkeys(QUALITIES, 1.0) if text_only else data.text_share,
+            null_text_probability=data.null_text_probability,
+            weights=data.weights or None,
+            workers=data.workers,
+            seed=seed,
+            **batching,
+        )
+        stack.callback(loader.close)
+        graphdef, _ = abstract_params(model)
+        plan = plan_state(model, optimizer, mesh)
+        checkpoints = stack.enter_context(Checkpoints(run, times.keep))
+        state = checkpoints.restore(plan, loader)
+        if state is None:
+            state = init_state(model, optimizer, plan, seed)
+        done = int(state["step"])
+        train_step = make_train_step(graphdef, objective, optimizer, optim, layouts(plan), seed)
+        evaluator = Evaluator(
+            graphdef, objective, sampler, dataset, mesh, reference=not text_only, **batching
+        )
+        log = stack.enter_context(Log(run, done, times.steps))
+        stop = stack.enter_context(_sigterm())
+
+        pending: list[Pending] = []
+        for step in range(done + 1, times.steps + 1):
+            batch = next(loader)
+            records = batch.pop("record")
+            state, metrics = train_step(state, jax.device_put(batch, layout))
+            pending.append(Pending(step, metrics, records))
+
+            stopping = stop.is_set()
+            saving = stopping or step % times.save_every == 0 or step == times.steps
+            values: dict[str, float] = {}
+            if saving or step % times.log_every == 0:
+                values = _summary(pending, dataset)
+                values["learning_rate"] = float(schedule(step - 1))
+                pending = []
+            if step % times.eval_every == 0:
+                values |= evaluator.losses(state["ema"])
+            if values:
+                log.write(step, values)
+            if step % times.preview_every == 0:
+                evaluator.write_previews(state["ema"], run / "previews" / str(step))
+            if saving:
+                checkpoints.save(step, state, loader)
+            if stopping:
+                print(f"stopped by SIGTERM after step {step}, which is saved")
+                return
+
+
+def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:
+    """Means of the metrics since the last report; the only read from the devices."""
+    fetched = jax.device_get([entry.metrics for entry in pending])
+    for entry, metrics in zip(pending, fetched, strict=True):
+        if metrics["refused"]:
+            ids = ", ".join(dataset.index["train"].ids[entry.records.ravel()])
+            raise BadInput(
+                f"the update of step {entry.step} was refused: loss {metrics['loss']}, gradient "
+                f"norm {metrics['grad_norm']}; its batch held the records {ids}"
+            )
+    names = [name for name in fetched[-1] if name != "refused"]
+    return {name: float(np.mean([metrics[name] for metrics in fetched])) for name in names}
+
+
+def _check_text_width(model: ModelConfig, dataset: Dataset) -> None:
+    encoder = dataset.text_encoder
+    if encoder["width"] != model.text_dim:
+        raise BadInput(
+            f"config.model.text_dim is {model.text_dim}, but the text of {dataset.folder} is from "
+            f"{encoder['name']}, {encoder['width']} wide"
+        )
+
+
+@contextlib.contextmanager
+def _sigterm() -> Iterator[threading.Event]:
+    """An event that SIGTERM sets, instead of ending the process."""
+    asked = threading.Event()
+    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGTERM, before)
