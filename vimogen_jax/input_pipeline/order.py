@@ -83,9 +83,10 @@ class TrainOrder:
 
     def __call__(self, step: int) -> BatchSpec:
         window, k = divmod(step, self._num_batches)
-        if self._cached[0] != window:
-            self._cached = (window, self._window(window))
-        return dataclasses.replace(self._cached[1][k], null_text=self._null_text(step))
+        cached = self._cached
+        if cached[0] != window:
+            cached = self._cached = (window, self._window(window))
+        return dataclasses.replace(cached[1][k], null_text=self._null_text(step))
 
     def _window(self, window: int) -> list[BatchSpec]:
         rng = self._rng("window", window)
