@@ -50,13 +50,17 @@ class Report:
     cut: Counter = dataclasses.field(default_factory=Counter)  # source
     dropped: list[tuple[Take, Prepared]] = dataclasses.field(default_factory=list)
 
-    def add(self, take: Take, prepared: Prepared, split: str) -> None:
-        if prepared.channels is None:
-            self.dropped.append((take, prepared))
-            return
-        self.records[take.source, split] += 1
-        self.frames[take.source] += len(prepared.channels)
-        self.cut[take.source] += prepared.cut
+    def usable(
+        self, outcomes: Iterable[tuple[Take, Prepared]]
+    ) -> Iterator[tuple[Take, np.ndarray]]:
+        """Pass on the takes that have channels, and note what became of all."""
+        for take, prepared in outcomes:
+            if prepared.channels is None:
+                self.dropped.append((take, prepared))
+                continue
+            self.frames[take.source] += len(prepared.channels)
+            self.cut[take.source] += prepared.cut
+            yield take, prepared.channels
 
     def __str__(self) -> str:
         sources = sorted({*self.frames, *(take.source for take, _ in self.dropped)})
@@ -93,11 +97,10 @@ def build(
 
     holdout: the share of takes for the validation split, chosen by a hash of the id, so that a
     take stays where it is when others are added. Each distinct caption is encoded once.
-    Raises BadInput if the folder is taken or if no take can be used; nothing is left then, and
-    a dataset that was to be overwritten stays.
+    Raises BadInput if the folder is taken, or if fewer than two takes can be used; nothing is
+    left then, and a dataset that was to be overwritten stays.
     """
     with _place(Path(folder), overwrite) as place:
-        held_out = _held_out([take.id for take in takes], holdout)
         texts = _encode_captions(takes, encoder)
         spec = dataclasses.asdict(EncoderSpec.of(encoder))
         report = Report(fps)
@@ -105,13 +108,13 @@ def build(
         with DatasetWriter(
             place, text_encoder=spec, null_text=encoder.null_text, fps=fps
         ) as writer:
-            for take, prepared in zip(takes, _map(prepare_one, takes, workers), strict=True):
-                split = "validation" if take.id in held_out else "train"
-                report.add(take, prepared, split)
-                if prepared.channels is not None:
-                    writer.add(split, _record(take, prepared.channels, texts[take.caption]))
-            if not report.frames:
-                raise BadInput(f"none of the {len(takes)} takes can be used:\n{report}")
+            usable = report.usable(zip(takes, _map(prepare_one, takes, workers), strict=True))
+            for split, take, channels in _deal(usable, holdout):
+                report.records[take.source, split] += 1
+                writer.add(split, _record(take, channels, texts[take.caption]))
+            if not report.records:
+                take, prepared = report.dropped[0]
+                raise BadInput(f"none of the {len(takes)} takes can be used: {prepared.detail}")
     return report
 
 
@@ -163,12 +166,27 @@ def _record(take: Take, channels: np.ndarray, text: np.ndarray) -> Record:
     )
 
 
-def _held_out(ids: list[str], share: float) -> set[str]:
-    """The ids whose hash, as a number from 0 to 1, lies under the share; at least one."""
-    places = {
-        id: int.from_bytes(hashlib.sha256(id.encode()).digest()[:8], "big") / 2**64 for id in ids
-    }
-    return {id for id in ids if places[id] < share} or {min(ids, key=places.__getitem__)}
+def _deal(
+    usable: Iterable[tuple[Take, np.ndarray]], share: float
+) -> Iterator[tuple[str, Take, np.ndarray]]:
+    """Name the split of each take: held out is whose hash, from 0 to 1, lies under the share.
+
+    The one of the smallest hash above it waits to the end, to be held out if no other was.
+    """
+    held_out = False
+    waiting: list[tuple[float, Take, np.ndarray]] = []
+    for take, channels in usable:
+        digest = hashlib.sha256(take.id.encode()).digest()
+        place = int.from_bytes(digest[:8], "big") / 2**64
+        if place < share:
+            held_out = True
+            yield "validation", take, channels
+            continue
+        waiting = sorted([*waiting, (place, take, channels)], key=lambda item: item[0])
+        if len(waiting) > 1:
+            yield "train", *waiting.pop()[1:]
+    if waiting:
+        yield "train" if held_out else "validation", *waiting[0][1:]
 
 
 @contextmanager

@@ -29,6 +29,7 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the dataset that is t
 
 
 def main() -> None:
+    """Build, and report by source what was taken and what was left."""
     started = time.monotonic()
     takes = read_captions(CAPTIONS.value, BVH.value)
     skeletons = [load_skeleton(path) for path in SKELETON.value]

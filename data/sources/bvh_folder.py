@@ -10,11 +10,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import retarget
 from vimogen_jax.formats.retarget import Skeleton
-from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.motion.motion import Motion
 
 
@@ -27,7 +27,7 @@ class Take:
     caption: str
     source: str
     licence: str
-    quality: str
+    quality: Literal["high", "low"]
     start: float  # seconds
     end: float | None  # seconds; None: to the end of the file
 
@@ -41,7 +41,7 @@ def read_captions(captions: str | os.PathLike, folder: str | os.PathLike) -> lis
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder")
     try:
-        lines = captions.read_text(encoding="utf-8").splitlines()
+        lines = captions.read_text(encoding="utf-8").split("\n")
     except OSError as fault:
         raise BadInput(f"{captions}: cannot be read: {fault.strerror}") from None
     except UnicodeDecodeError:
@@ -74,7 +74,7 @@ def read_take(take: Take, skeletons: Sequence[Skeleton] = ()) -> Motion:
     last = motion.num_frames if take.end is None else round(take.end * motion.fps)
     if first >= motion.num_frames:
         raise BadInput(f"{take.path}: lasts {motion.seconds:.2f} s, so nothing is at {take.start}")
-    return motion[first:last]
+    return motion[first : max(first + 1, last)]
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
@@ -102,10 +102,10 @@ def _parse(line: str, captions: Path, folder: Path, files: dict[str, list[Path]]
     if not isinstance(fields, dict):
         raise BadInput('not a JSON object with a "path" and a "caption"')
     path, caption = _text(fields, "path"), _text(fields, "caption")
-    quality = _text(fields, "quality", "high")
-    if quality not in QUALITIES:
-        raise BadInput(f'"quality" is {quality!r}, not one of {", ".join(QUALITIES)}')
-    start, end = _seconds(fields, "start", 0.0), _seconds(fields, "end", None)
+    quality = fields.get("quality", "high")
+    if quality not in ("high", "low"):
+        raise BadInput(f'"quality" is {quality!r}, not "high" or "low"')
+    start, end = _seconds(fields, "start") or 0.0, _seconds(fields, "end")
     if end is not None and end <= start:
         raise BadInput(f'"end" ({end:g} s) does not come after "start" ({start:g} s)')
     return Take(
@@ -127,10 +127,10 @@ def _text(fields: dict, name: str, default: str | None = None) -> str:
     return value
 
 
-def _seconds(fields: dict, name: str, default: float | None) -> float | None:
-    value = fields.get(name, default)
+def _seconds(fields: dict, name: str) -> float | None:
+    value = fields.get(name)
     if value is None:
-        return default
+        return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
         raise BadInput(f'"{name}" is {value!r}, not a number of seconds')
     return float(value)

@@ -105,6 +105,8 @@ def test_rotations_multiply_in_the_listed_order(write_text):
         (lambda text: text.replace("30 10 20 0", "30 1O 20 0"), "frame 0 has '1O' where"),
         (lambda text: text.replace("20 4 0", "20 nan 0"), "frame 1 has a number that is not"),
         (lambda text: text.replace("20 4 0", "20 inf 0"), "frame 1 has a number that is not"),
+        (lambda text: text.replace("20 4 0", "20 1e300 0"), "frame 1 has a number that is not"),
+        (lambda text: text.replace("0.0333333", "1000"), "the frame time is 1000 seconds"),
         (lambda text: text.replace("0.0333333", "0"), "the frame time is 0 seconds"),
         (lambda text: text.replace("0.0333333", "-1"), "the frame time is -1 seconds"),
         (lambda text: text.replace("0.0333333", "soon"), "expected 'Frame Time: <number>'"),

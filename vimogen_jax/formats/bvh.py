@@ -159,7 +159,7 @@ def _channels(text: str, joint: str) -> list[str]:
 def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float]:
     """The table of numbers [t width] and the frame rate."""
     frames, seconds = _field(lines[:1], "Frames:"), _field(lines[1:2], "Frame Time:")
-    if not (seconds > 0 and np.isfinite(seconds)):
+    if not 0 < seconds <= 1:
         raise _Malformed(f"the frame time is {seconds:g} seconds")
     if len(lines) == 2:
         raise _Malformed("the file holds no frames")
@@ -171,9 +171,10 @@ def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float]:
         raise _Malformed(f"frame 0 has {values.shape[1]} numbers instead of {width}")
     if len(values) != frames:
         raise _Malformed(f"the file announces {frames:g} frames and holds {len(values)}")
-    if not np.isfinite(values).all():
-        frame = np.argwhere(~np.isfinite(values))[0, 0]
-        raise _Malformed(f"frame {frame} has a number that is not finite")
+    sane = np.abs(values) < 1e9  # false for NaN too
+    if not sane.all():
+        frame = np.argwhere(~sane)[0, 0]
+        raise _Malformed(f"frame {frame} has a number that is not finite, or beyond 1e9")
     fps = 1 / seconds
     # Frame times are written with few digits: 0.0333333 means 30 frames a second.
     return values, float(round(fps)) if abs(fps - round(fps)) < 0.01 else fps

@@ -157,15 +157,11 @@ def _turn_limbs(source: Bvh, t_pose: np.ndarray, bones: dict) -> np.ndarray:
     """
     t_pose = t_pose.copy()
     for limb in ARMS + LEGS:
-        joints = [JOINT_NAMES.index(name) for name in limb]
-        theirs = sum(
-            t_pose[j] @ bones[pair]
-            for j, pair in zip(joints, itertools.pairwise(limb), strict=False)
-        )
-        turn = _least_rotation(
-            source, limb, theirs, REST_JOINTS[joints[2]] - REST_JOINTS[joints[0]]
-        )
-        turned = joints if limb in ARMS else joints[:2]
+        upper, middle, lower = limb
+        i, j, k = (JOINT_NAMES.index(name) for name in limb)
+        theirs = t_pose[i] @ bones[upper, middle] + t_pose[j] @ bones[middle, lower]
+        turn = _least_rotation(source, limb, theirs, REST_JOINTS[k] - REST_JOINTS[i])
+        turned = [i, j, k] if limb in ARMS else [i, j]
         t_pose[turned] = turn @ t_pose[turned]
     return t_pose
 

@@ -1,0 +1,237 @@
+"""From BVH and captions to a dataset: what gets in, what is left out, and what stays untouched."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from data.build import build, prepare
+from data.sources.bvh_folder import read_captions
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import bvh
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.representation import JOINTS, encode
+from vimogen_jax.motion.resample import resample
+
+ROOT = Path(__file__).parents[2]
+
+
+class FakeEncoder:
+    """Counts its sentences and returns their letters."""
+
+    name, width, revision = "letters", 3, "1"
+    null_text = np.zeros((1, 3), np.float32)
+
+    def __init__(self):
+        self.seen: list[str] = []
+
+    def __call__(self, texts):
+        self.seen += texts
+        return [np.full((len(text), 3), ord(text[0]), np.float32) for text in texts]
+
+
+def _motion(seed: int, frames: int, fps: float) -> Motion:
+    """A smooth walk-like drift with swinging joints."""
+    rng = np.random.default_rng(seed)
+    seconds = np.arange(frames)[:, None, None] / fps
+    swing = rng.normal(0, 0.3, (22, 3)) * np.sin(2 * seconds + rng.uniform(0, 6, (22, 1)))
+    rotations = axis_angle_to_matrix(swing)
+    rotations[:, 0] = bvh.Y_UP_TO_Z_UP @ rotations[:, 0]
+    return Motion(rotations, seconds[:, 0] * [0.5, 1.0, 0.0], fps)
+
+
+def _write_takes(folder: Path, count: int, **extra) -> list[dict]:
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for i in range(count):
+        bvh.write(_motion(i, 75 + 3 * i, 30.0), folder / f"{i}.bvh")
+        lines.append({"path": f"{i}.bvh", "caption": f"{'wave' if i % 2 else 'bow'}s."} | extra)
+    return lines
+
+
+def _write_captions(path: Path, lines: list[dict]) -> Path:
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def lines(tmp_path):
+    """Six good takes in `tmp_path/"bvh"`, as lines of a caption file."""
+    return _write_takes(tmp_path / "bvh", 6, source="studio", licence="CC0")
+
+
+def _takes(tmp_path, lines):
+    return read_captions(_write_captions(tmp_path / "captions.jsonl", lines), tmp_path / "bvh")
+
+
+def test_records_hold_the_motion_the_text_and_where_they_come_from(tmp_path, lines):
+    encoder = FakeEncoder()
+    report = build(_takes(tmp_path, lines), tmp_path / "out", encoder, holdout=0.3)
+    assert encoder.seen == ["bows.", "waves."]  # each caption once
+
+    dataset = Dataset.open(tmp_path / "out")
+    assert dataset.text_encoder == {"name": "letters", "width": 3, "revision": "1"}
+    records = {
+        record.id: record
+        for split in ("train", "validation")
+        for record in map(dataset.records[split].__getitem__, range(len(dataset.records[split])))
+    }
+    assert sorted(records) == list("012345")
+    assert sum(report.records.values()) == 6
+    for i, record in enumerate(map(records.get, "012345")):
+        expected = encode(canonicalize(resample(_motion(i, 75 + 3 * i, 30.0), 20.0)))
+        assert record.motion.shape == expected.shape
+        # Written and read as BVH text of six decimals in between.
+        assert np.abs(record.motion - expected).max() < 1e-5
+        assert np.allclose(record.motion[0, JOINTS][:2], 0, atol=1e-6)  # the pelvis
+        assert (record.source, record.licence, record.quality) == ("studio", "CC0", "high")
+        assert record.caption == ("waves." if i % 2 else "bows.")
+        assert (record.text == ml_dtypes.bfloat16(ord(record.caption[0]))).all()
+
+
+def test_held_out_takes_stay_when_others_are_added(tmp_path):
+    lines = _write_takes(tmp_path / "bvh", 24)
+
+    def held_out(lines, name):
+        build(_takes(tmp_path, lines), tmp_path / name, FakeEncoder(), holdout=0.25)
+        return set(Dataset.open(tmp_path / name).index["validation"].ids.tolist())
+
+    few, many = held_out(lines[:16], "few"), held_out(lines, "many")
+    assert few == many & {str(i) for i in range(16)}
+    assert 0 < len(few) < 16
+
+
+def test_one_take_at_least_is_held_out(tmp_path, lines):
+    report = build(_takes(tmp_path, lines), tmp_path / "out", FakeEncoder(), holdout=0.0)
+    assert report.records["studio", "validation"] == 1
+    assert report.records["studio", "train"] == 5
+
+
+def test_unfit_takes_are_left_out_and_reported(tmp_path, lines):
+    folder = tmp_path / "bvh"
+    bvh.write(_motion(7, 60, 30.0), folder / "short.bvh")  # 40 frames at 20 fps, 39 of channels
+    bvh.write(_motion(7, 62, 30.0), folder / "enough.bvh")
+    whole = (folder / "0.bvh").read_text()
+    (folder / "cut.bvh").write_text(whole[: len(whole) // 2])
+    (folder / "stranger.bvh").write_text(whole.replace("left_wrist", "Hand"))
+    leap = _motion(8, 120, 30.0)
+    leap.transl[:30] += 3.0
+    bvh.write(leap, folder / "leap.bvh")
+    names = ("short", "enough", "cut", "stranger", "leap", "absent")
+    bad = [{"path": f"{name}.bvh", "caption": "a.", "source": "other"} for name in names]
+    report = build(_takes(tmp_path, lines + bad), tmp_path / "out", FakeEncoder())
+
+    dropped = {take.id: prepared for take, prepared in report.dropped}
+    assert {id: prepared.dropped for id, prepared in dropped.items()} == {
+        "short": "too short",
+        "cut": "unreadable",
+        "stranger": "unreadable",
+        "absent": "missing",
+    }
+    assert "39 frames at 20 fps, fewer than 40" in dropped["short"].detail
+    assert f"{folder / 'cut.bvh'}: " in dropped["cut"].detail
+    assert "unknown skeleton" in dropped["stranger"].detail
+    text = str(report)
+    assert "  dropped, unreadable: 2 (cut, stranger)" in text
+    assert "  dropped, missing: 1 (absent)" in text
+    assert "cut to the longest stretch in which no joint exceeds 15 m/s: 1" in text
+    index = Dataset.open(tmp_path / "out").index
+    frames = {
+        id: n
+        for split in index.values()
+        for id, n in zip(split.ids.tolist(), split.frames.tolist(), strict=True)
+    }
+    assert frames["leap"] == 59  # of 90 frames at 30 fps
+    assert frames["enough"] == 40
+
+
+def test_nothing_usable_leaves_nothing_behind(tmp_path, lines):
+    absent = [line | {"path": f"no{line['path']}"} for line in lines]
+    with pytest.raises(BadInput, match=r"none of the 6 takes can be used: .*no0\.bvh: no such"):
+        build(_takes(tmp_path, absent), tmp_path / "out", FakeEncoder())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl"]
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_what_is_there_is_overwritten_only_when_asked_and_only_by_success(tmp_path, lines):
+    out = tmp_path / "out"
+    takes = _takes(tmp_path, lines)
+    build(takes, out, FakeEncoder())
+    before = _files(out)
+    with pytest.raises(BadInput, match="exists already; name another folder or give --overwrite"):
+        build(takes, out, FakeEncoder())
+    absent = _takes(tmp_path, [line | {"path": f"no{line['path']}"} for line in lines])
+    with pytest.raises(BadInput, match="none of the 6 takes"):
+        build(absent, out, FakeEncoder(), overwrite=True)
+    assert _files(out) == before
+    build(takes[:4], out, FakeEncoder(), overwrite=True)
+    assert sum(map(len, Dataset.open(out).index.values())) == 4
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl", "out"]
+    with pytest.raises(BadInput, match="is not a dataset, so it is not overwritten"):
+        build(takes, tmp_path / "bvh", FakeEncoder(), overwrite=True)
+
+
+def test_processes_write_the_same_dataset(tmp_path, lines):
+    takes = _takes(tmp_path, lines)
+    build(takes, tmp_path / "one", FakeEncoder())
+    build(takes, tmp_path / "two", FakeEncoder(), workers=2)
+    one, two = Dataset.open(tmp_path / "one"), Dataset.open(tmp_path / "two")
+    for split, index in one.index.items():
+        assert index.ids.tolist() == two.index[split].ids.tolist()
+        for i in range(len(index)):
+            assert (one.records[split][i].motion == two.records[split][i].motion).all()
+
+
+def test_prepare_is_float32_and_canonical(tmp_path, lines):
+    prepared = prepare(_takes(tmp_path, lines)[0], fps=20.0)
+    assert prepared.channels.dtype == np.float32
+    assert not prepared.cut
+
+
+def _command(*arguments):
+    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
+    return subprocess.run(
+        [sys.executable, "-m", "launch.build_data", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_the_command(tmp_path, lines):
+    (tmp_path / "bvh" / "3.bvh").write_text("HIERARCHY\n")
+    captions = _write_captions(tmp_path / "captions.jsonl", lines)
+    options = ("--bvh", tmp_path / "bvh", "--captions", captions, "--out", tmp_path / "out")
+    done = _command(*options)
+    assert done.returncode == 0, done.stderr
+    assert "studio: 4 takes to train on, 1 held out" in done.stdout
+    assert "dropped, unreadable: 1 (3)" in done.stdout
+    assert f"dropped: {tmp_path / 'bvh' / '3.bvh'}: the file ends before" in done.stderr
+    assert Dataset.open(tmp_path / "out").text_encoder["name"] == "minilm"
+
+    before = _files(tmp_path / "out")
+    again = _command(*options)
+    assert again.returncode == 1
+    assert "Traceback" not in again.stderr
+    assert f"error: {tmp_path / 'out'} exists already" in again.stderr
+    assert _files(tmp_path / "out") == before
+
+
+def test_the_command_wants_its_flags():
+    done = _command("--bvh", "somewhere")
+    assert done.returncode == 1
+    assert "--captions" in done.stderr
+    assert "Traceback" not in done.stderr

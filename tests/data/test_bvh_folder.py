@@ -1,0 +1,113 @@
+"""The caption file: what a line may hold, and what is wrong with one."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from data.sources.bvh_folder import read_captions, read_take
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import bvh
+from vimogen_jax.motion.motion import Motion
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "bvh"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def write_lines(tmp_path):
+    """`write_lines(line, ...)`: dictionaries become JSON, strings stay as they are."""
+
+    def write(*lines):
+        path = tmp_path / "mine.jsonl"
+        texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+        path.write_text("\n".join(texts), encoding="utf-8")
+        return path
+
+    return write
+
+
+def test_defaults_and_fields(folder, write_lines):
+    every = {
+        "path": "b.bvh",
+        "caption": "une personne tourne à gauche",
+        "id": "turn",
+        "source": "studio",
+        "licence": "CC0",
+        "quality": "low",
+        "start": 1,
+        "end": 2.5,
+        "mood": "ignored",
+    }
+    least, full = read_captions(
+        write_lines({"path": "a/b.bvh", "caption": "a person waves."}, "", every), folder
+    )
+    assert (least.id, least.source, least.licence) == ("a/b", "mine", "unknown")
+    assert (least.quality, least.start, least.end) == ("high", 0.0, None)
+    assert least.path == folder / "a/b.bvh"
+    assert (full.id, full.source, full.licence, full.quality) == ("turn", "studio", "CC0", "low")
+    assert (full.caption, full.start, full.end) == (every["caption"], 1.0, 2.5)
+
+
+def test_bare_names_are_found_below_the_folder(folder, write_lines):
+    captions = write_lines({"path": "b.bvh", "caption": "a person waves."})
+    (folder / "deep" / "down").mkdir(parents=True)
+    (folder / "deep" / "down" / "b.bvh").touch()
+    assert read_captions(captions, folder)[0].path == folder / "deep" / "down" / "b.bvh"
+    (folder / "deep" / "b.bvh").touch()
+    with pytest.raises(BadInput, match=r"mine.jsonl, line 1: b.bvh may be .*give its folder"):
+        read_captions(captions, folder)
+    (folder / "b.bvh").touch()
+    assert read_captions(captions, folder)[0].path == folder / "b.bvh"
+
+
+@pytest.mark.parametrize(
+    "line, fault",
+    [
+        ("{", "not JSON"),
+        ("[1]", "not a JSON object"),
+        ({"caption": "a person waves."}, '"path" is missing'),
+        ({"path": "a.bvh"}, '"caption" is missing'),
+        ({"path": "a.bvh", "caption": "  "}, '"caption" is missing, empty'),
+        ({"path": "a.bvh", "caption": 7}, "not a string"),
+        ({"path": "a.bvh", "caption": "waves", "quality": "good"}, "\"quality\" is 'good'"),
+        ({"path": "a.bvh", "caption": "waves", "start": "1"}, "\"start\" is '1', not a number"),
+        ({"path": "a.bvh", "caption": "waves", "end": -1}, '"end" is -1, not a number'),
+        ({"path": "a.bvh", "caption": "waves", "start": 2, "end": 2}, "does not come after"),
+        ({"path": "first.bvh", "caption": "waves"}, "line 1 has the id 'first' already"),
+    ],
+)
+def test_a_wrong_line_is_named(folder, write_lines, line, fault):
+    captions = write_lines({"path": "first.bvh", "caption": "a person waves."}, line)
+    with pytest.raises(BadInput, match=re.escape(fault)) as raised:
+        read_captions(captions, folder)
+    assert str(raised.value).startswith(f"{captions}, line 2: ")
+
+
+def test_unfit_caption_files_and_folders_are_named(folder, write_lines, tmp_path):
+    with pytest.raises(BadInput, match="holds no captions"):
+        read_captions(write_lines("", " "), folder)
+    with pytest.raises(BadInput, match=r"nowhere\.jsonl: cannot be read"):
+        read_captions(tmp_path / "nowhere.jsonl", folder)
+    with pytest.raises(BadInput, match="nowhere: no such folder"):
+        read_captions(write_lines(""), tmp_path / "nowhere")
+    (tmp_path / "latin").write_bytes(b"\xe9\n")
+    with pytest.raises(BadInput, match="latin: not a text file in UTF-8"):
+        read_captions(tmp_path / "latin", folder)
+
+
+def test_a_part_of_a_file(folder, write_lines):
+    transl = np.linspace(0, 1, 60)[:, None] * [1.0, 0, 0]
+    motion = Motion(np.tile(bvh.Y_UP_TO_Z_UP, (60, 22, 1, 1)), transl, 20.0)
+    bvh.write(motion, folder / "a.bvh")
+    part = {"path": "a.bvh", "caption": "a person floats.", "start": 0.5, "end": 2.0}
+    late = {"path": "a.bvh", "caption": "a person floats.", "start": 3.5, "id": "late"}
+    takes = read_captions(write_lines(part, late), folder)
+    assert np.allclose(read_take(takes[0]).transl, transl[10:40], atol=1e-6)
+    with pytest.raises(BadInput, match=r"a\.bvh: lasts 3.00 s, so nothing is at 3.5"):
+        read_take(takes[1])
