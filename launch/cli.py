@@ -5,9 +5,28 @@ from collections.abc import Callable
 from typing import Any
 
 from absl import app
+from absl.flags import FLAGS
 from absl.flags import Error as FlagsError
 
 from vimogen_jax.errors import BadInput
+
+
+def _refuse(fault: Exception) -> SystemExit:
+    # Of a config that cannot be read, ml_collections says the reason last.
+    return SystemExit(f"error: {str(fault).splitlines()[-1].strip()}")
+
+
+def _parse(argv: list[str]) -> list[str]:
+    try:
+        return FLAGS(argv)
+    except FlagsError as fault:
+        raise SystemExit(f"error: {' '.join(str(fault).split())}; see --help") from None
+    except OSError as fault:
+        raise _refuse(fault) from None
+    except (AttributeError, KeyError, TypeError) as fault:
+        # So ml_collections refuses a --config.key=value whose key the config does not have.
+        reason = getattr(fault.args[0], "args", fault.args)[0]
+        raise SystemExit(f"error: unknown config key: {' '.join(reason.split())}") from None
 
 
 def run(main: Callable[[], Any]) -> None:
@@ -18,8 +37,8 @@ def run(main: Callable[[], Any]) -> None:
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
         try:
             main()
-        except (BadInput, FlagsError, FileNotFoundError, PermissionError) as fault:
-            raise SystemExit(f"error: {fault}") from None
+        except (BadInput, FlagsError, OSError) as fault:
+            raise _refuse(fault) from None
 
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse)

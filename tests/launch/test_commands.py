@@ -1,0 +1,38 @@
+"""Commands given bad input end with one sentence that names the fault, and no traceback."""
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.test_floors import ROOT
+
+TINY = "--config=configs/tiny.py"
+
+# module, arguments, what the sentence must name
+BAD = [
+    ("build_data", [], "--captions"),
+    ("build_data", ["--bvh=NO", "--captions=no.jsonl", "--out=OUT"], "no"),
+    ("build_data", ["--bvhs=."], "bvhs"),
+    ("train", [f"{TINY}", "--config.data.pth=x"], "pth"),
+    ("train", [f"{TINY}", "--config.train.steps=many"], "many"),
+    ("train", [f"{TINY}", "--config.data.path=NOWHERE"], "NOWHERE"),
+    ("train", ["--config=configs/no_such.py"], "no_such.py"),
+    ("train", [TINY, "rubbish"], "rubbish"),
+]
+
+
+@pytest.mark.parametrize(("module", "arguments", "named"), BAD)
+def test_bad_input_gives_one_sentence(module, arguments, named, tmp_path):
+    arguments = [argument.replace("OUT", str(tmp_path / "out")) for argument in arguments]
+    ended = subprocess.run(
+        [sys.executable, "-m", f"launch.{module}", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 1
+    (sentence,) = ended.stderr.strip().splitlines()
+    assert sentence.startswith("error: ")
+    assert named in sentence
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,73 @@
+"""The state of the house: what the repository promises about itself as a whole."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_floors import FOLDERS, ROOT, imports, sources
+
+# Import name -> name in setup.py, where they differ.
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "absl": "absl-py",
+    "orbax": "orbax-checkpoint",
+    "sklearn": "scikit-learn",
+}
+TORCH = {"torch", "transformers", "smplx"}
+
+# A path that exists on one person's machine alone.
+MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|Users|work|tmp|mnt|scratch)/\w")
+
+
+def tracked() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return [ROOT / name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
+
+
+def setup_list(name: str) -> set[str]:
+    """The distributions in a list of setup.py, without their versions."""
+    for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
+            return {re.split(r"[\[<>=]", line)[0] for line in ast.literal_eval(node.value)}
+    raise AssertionError(f"setup.py has no {name}")
+
+
+def third_party(folder: str) -> set[str]:
+    """The distributions that a folder's modules import when they are imported or run."""
+    names = {name.split(".")[0] for path in sources(folder) for name, _ in imports(path)}
+    names -= {*sys.stdlib_module_names, *FOLDERS, "tests", "__future__"}
+    return {DISTRIBUTIONS.get(name, name) for name in names}
+
+
+def test_setup_requires_just_what_is_imported():
+    imported = set().union(*map(third_party, FOLDERS)) - TORCH
+    assert setup_list("REQUIRED") | setup_list("EVAL") == imported
+    assert third_party("eval") & setup_list("EVAL") == setup_list("EVAL")
+
+
+def test_tests_import_nothing_beyond_their_extras():
+    extras = setup_list("REQUIRED") | setup_list("EVAL") | setup_list("TEST")
+    assert third_party("tests") <= extras | TORCH
+
+
+def test_no_path_of_one_machine_is_in_the_repository():
+    found = []
+    for path in tracked():
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            continue
+        found += [
+            f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+            for number, line in enumerate(lines, 1)
+            if MACHINE_PATH.search(line)
+        ]
+    assert found == []
