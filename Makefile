@@ -46,9 +46,8 @@ clean: ## remove the virtual environment
 
 $(STAMPS)/venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "error: vimogen_jax needs Python 3.11 or newer, but $(PYTHON) is" \
-	    "$$($(PYTHON) --version 2>&1); name another: make PYTHON=/path/to/python3.12 ..." >&2; \
-	  exit 1; }
+	  echo "error: $(PYTHON) is not Python 3.11 or newer; name one that is:" \
+	    "make $(MAKECMDGOALS) PYTHON=/path/to/python3.12" >&2; exit 1; }
 	@echo "Making a virtual environment in $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 	@mkdir -p $(STAMPS) && touch $@

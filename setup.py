@@ -22,20 +22,28 @@ REQUIRED = [
     "numpy>=2.4,<3",
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12.8,<0.13",
+    "pillow>=13,<14",
     "pygltflib>=1.16.5,<2",
     "safetensors>=0.8,<0.9",
     "tensorboardX>=2.6.5,<3",
     "tokenizers>=0.23.3,<0.24",
     "tqdm>=4.70,<5",
-    "trimesh>=5.2,<6",
 ]
-TEST = ["hypothesis>=6.170,<7", "pytest>=9.2,<10"]
+EVAL = ["scikit-learn>=1.9,<2"]
+TEST = ["etils>=1.15,<2", "hypothesis>=6.170,<7", "pytest>=9.2,<10"]
 EXTRAS = {
     "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
     "tpu": ["jax[tpu]>=0.10.2,<0.11"],
+    "eval": EVAL,
     "torch": ["smplx>=0.1.28,<0.2", "torch>=2.13,<2.14", "transformers>=5.23,<6"],
-    "test": TEST,
-    "dev": [*TEST, "pre-commit>=4.7,<5", "pyright[nodejs]>=1.1.414,<1.2", "ruff>=0.17.6,<0.18"],
+    "test": [*EVAL, *TEST],
+    "dev": [
+        *EVAL,
+        *TEST,
+        "pre-commit>=4.7,<5",
+        "pyright[nodejs]>=1.1.414,<1.2",
+        "ruff>=0.17.6,<0.18",
+    ],
 }
 
 setup(
