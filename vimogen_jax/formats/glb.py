@@ -1,0 +1,213 @@
+"""GLB (binary glTF 2.0) out and back in: a skinned, animated mesh for Blender and web viewers.
+
+glTF is y up and its models face +z, so a root node turns our z-up world, where a person faces
++y, by half a turn. Without the animation the joints stand in the rest pose. Pose blend shapes
+of a licensed body do not fit glTF; such a body moves by linear blend skinning alone.
+"""
+
+import os
+import struct
+from pathlib import Path
+
+import numpy as np
+import pygltflib as gltf
+
+from vimogen_jax.body.mesh import Body, builtin_body, vertex_normals
+from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
+from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
+from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.motion import Motion
+
+_TO_Y_UP = [0.0, 0.5**0.5, 0.5**0.5, 0.0]  # xyzw: (x, y, z) to (-x, z, y), its own inverse
+_COLOUR = [0.80, 0.33, 0.16, 1.0]  # linear
+_COMPONENTS = {"<f4": gltf.FLOAT, "|u1": gltf.UNSIGNED_BYTE, "<u4": gltf.UNSIGNED_INT}
+
+
+def write(motion: Motion, path: str | os.PathLike, body: Body | None = None) -> None:
+    """Write the body (by default the built-in one) moved by the motion; float32."""
+    aside = f"{os.fspath(path)}.tmp"
+    Path(aside).write_bytes(to_bytes(motion, body))
+    os.replace(aside, path)
+
+
+def to_bytes(motion: Motion, body: Body | None = None) -> bytes:
+    """The content of such a file."""
+    body = body or builtin_body()
+    joints = len(body.rest_joints)
+    model = gltf.GLTF2(
+        asset=gltf.Asset(version="2.0", generator="vimogen_jax"),
+        scene=0,
+        scenes=[gltf.Scene(nodes=[0, joints + 1])],
+        nodes=_nodes(body),
+    )
+    blob = bytearray()
+    inverse_bind = np.tile(np.eye(4), (joints, 1, 1))
+    inverse_bind[:, 3, :3] = -body.rest_joints  # stored by columns: the last one translates
+    bind = _add(model, blob, inverse_bind.reshape(joints, 16), "MAT4")
+    model.skins = [
+        gltf.Skin(inverseBindMatrices=bind, joints=list(range(1, joints + 1)), skeleton=0)
+    ]
+    model.meshes = [gltf.Mesh(name="body", primitives=[_primitive(model, blob, body)])]
+    surface = gltf.PbrMetallicRoughness(
+        baseColorFactor=_COLOUR, metallicFactor=0.0, roughnessFactor=0.65
+    )
+    model.materials = [gltf.Material(name="body", pbrMetallicRoughness=surface)]
+    model.animations = [_animation(model, blob, motion)]
+    model.buffers = [gltf.Buffer(byteLength=len(blob))]
+    model.set_binary_blob(bytes(blob))
+    return b"".join(model.save_to_bytes())
+
+
+def read(path: str | os.PathLike) -> Motion:
+    """Read back the motion of a GLB that `write` made; to 1e-6 (its numbers are float32).
+
+    Raises BadInput, naming the file, where it is damaged or was not written here.
+    """
+    try:
+        model, blob = _open(path)
+        return _motion(model, blob)
+    except _Fault as fault:
+        raise BadInput(f"{path}: {fault}") from None
+    except OSError as fault:
+        raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
+        raise BadInput(f"{path}: not a GLB of one body's motion: {fault}") from None
+
+
+class _Fault(Exception):
+    """What is wrong with the file, for a person."""
+
+
+def _nodes(body: Body) -> list[gltf.Node]:
+    """The root that turns z up into y up, the joints at rest on the floor, and the mesh."""
+    joints = range(len(body.rest_joints))
+    names = [*JOINT_NAMES, *(f"joint_{j}" for j in joints[NUM_JOINTS:])]
+    turns = np.tile([0.0, 0.0, 0.0, 1.0], (len(names), 1))
+    turns[0] = _TO_Y_UP
+    if len(body.held):
+        turns[NUM_JOINTS:] = np.roll(matrix_to_quaternion(body.held), -1, axis=-1)
+    x, y, z = body.rest_joints[0]
+    offsets = body.rest_joints - body.rest_joints[list(body.parents)]
+    offsets[0] = -x, z, y - body.vertices[:, 1].min()
+    nodes = [gltf.Node(name="z_up", rotation=_TO_Y_UP, children=[1])]
+    for j in joints:
+        children = [1 + child for child in joints if body.parents[child] == j]
+        nodes.append(
+            gltf.Node(
+                name=names[j],
+                translation=offsets[j].tolist(),
+                rotation=turns[j].tolist(),
+                children=children,
+            )
+        )
+    return [*nodes, gltf.Node(name="body", mesh=0, skin=0)]
+
+
+def _primitive(model: gltf.GLTF2, blob: bytearray, body: Body) -> gltf.Primitive:
+    """The mesh at rest; each vertex follows the four joints that pull it most."""
+    joints = np.argsort(-body.weights, axis=1)[:, :4]
+    weights = np.take_along_axis(body.weights, joints, axis=1)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    normals = vertex_normals(body.vertices, body.faces)
+    attributes = gltf.Attributes(
+        POSITION=_add(model, blob, body.vertices, "VEC3", gltf.ARRAY_BUFFER),
+        NORMAL=_add(model, blob, normals, "VEC3", gltf.ARRAY_BUFFER),
+        JOINTS_0=_add(
+            model, blob, np.where(weights > 0, joints, 0), "VEC4", gltf.ARRAY_BUFFER, "|u1"
+        ),
+        WEIGHTS_0=_add(model, blob, weights, "VEC4", gltf.ARRAY_BUFFER),
+    )
+    indices = _add(
+        model, blob, body.faces.reshape(-1, 1), "SCALAR", gltf.ELEMENT_ARRAY_BUFFER, "<u4"
+    )
+    return gltf.Primitive(attributes=attributes, indices=indices, material=0)
+
+
+def _animation(model: gltf.GLTF2, blob: bytearray, motion: Motion) -> gltf.Animation:
+    """A rotation track for every joint and a translation track for the pelvis."""
+    times = np.arange(motion.num_frames)[:, None] / motion.fps
+    clock = _add(model, blob, times, "SCALAR")
+    pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
+    quaternions = matrix_to_quaternion(np.asarray(motion.rotations, np.float64))  # [t j 4]
+    turned = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True) < 0
+    quaternions[1:] *= np.cumprod(np.where(turned, -1, 1), axis=0)  # the short way round
+    tracks = [(0, "translation", _add(model, blob, pelvis, "VEC3"))]
+    for j in range(NUM_JOINTS):
+        xyzw = np.roll(quaternions[:, j], -1, axis=-1)
+        tracks.append((j, "rotation", _add(model, blob, xyzw, "VEC4")))
+    return gltf.Animation(
+        name="motion",
+        samplers=[gltf.AnimationSampler(input=clock, output=track) for _, _, track in tracks],
+        channels=[
+            gltf.AnimationChannel(
+                sampler=k, target=gltf.AnimationChannelTarget(node=1 + joint, path=kind)
+            )
+            for k, (joint, kind, _) in enumerate(tracks)
+        ],
+        extras={"fps": float(motion.fps)},
+    )
+
+
+def _add(
+    model: gltf.GLTF2,
+    blob: bytearray,
+    array: np.ndarray,
+    kind: str,
+    target: int | None = None,
+    dtype: str = "<f4",
+) -> int:
+    """Append an array [n components] to the buffer; the index of its accessor."""
+    array = np.ascontiguousarray(array, dtype)
+    model.bufferViews.append(
+        gltf.BufferView(buffer=0, byteOffset=len(blob), byteLength=array.nbytes, target=target)
+    )
+    blob += array.tobytes()
+    blob += bytes(-len(blob) % 4)
+    bounded = dtype == "<f4"
+    model.accessors.append(
+        gltf.Accessor(
+            bufferView=len(model.bufferViews) - 1,
+            componentType=_COMPONENTS[dtype],
+            count=len(array),
+            type=kind,
+            min=array.min(axis=0).tolist() if bounded else None,
+            max=array.max(axis=0).tolist() if bounded else None,
+        )
+    )
+    return len(model.accessors) - 1
+
+
+def _open(path: str | os.PathLike) -> tuple[gltf.GLTF2, bytes]:
+    content = Path(path).read_bytes()
+    if len(content) < 20 or content[:4] != b"glTF":
+        raise _Fault("not a GLB file")
+    version, length = struct.unpack("<II", content[4:12])
+    if version != 2 or length != len(content):
+        raise _Fault(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
+    model = gltf.GLTF2.load_from_bytes(content)
+    return model, model.binary_blob()
+
+
+def _motion(model: gltf.GLTF2, blob: bytes) -> Motion:
+    if model.asset.generator != "vimogen_jax" or len(model.animations) != 1:
+        raise _Fault("not written by vimogen_jax, whose GLB files alone can be read as motions")
+    (animation,) = model.animations
+    tracks = {}
+    for channel in animation.channels:
+        joint = model.nodes[channel.target.node].name
+        tracks[joint, channel.target.path] = _array(
+            model, blob, animation.samplers[channel.sampler].output
+        )
+    pelvis = tracks["pelvis", "translation"].astype(np.float64)
+    turns = np.stack([tracks[joint, "rotation"] for joint in JOINT_NAMES], axis=1)
+    if not (np.isfinite(pelvis).all() and np.isfinite(turns).all()):
+        raise _Fault("the motion holds NaN or infinity")
+    rotations = quaternion_to_matrix(np.roll(turns.astype(np.float64), 1, axis=-1))
+    return Motion(rotations, pelvis - REST_JOINTS[0], float(animation.extras["fps"]))
+
+
+def _array(model: gltf.GLTF2, blob: bytes, accessor: int) -> np.ndarray:
+    found = model.accessors[accessor]
+    view = model.bufferViews[found.bufferView]
+    width = {"VEC3": 3, "VEC4": 4}[found.type]
+    return np.frombuffer(blob, "<f4", found.count * width, view.byteOffset).reshape(-1, width)
