@@ -79,8 +79,9 @@ def read_take(take: Take, skeletons: Sequence[Skeleton] = ()) -> Motion:
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
     files: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        files.setdefault(path.name, []).append(path)
+    for below, _, names in os.walk(folder, followlinks=True):
+        for name in names:
+            files.setdefault(name, []).append(Path(below, name))
     return files
 
 

@@ -59,7 +59,7 @@ def test_bare_names_are_found_below_the_folder(folder, write_lines):
     (folder / "deep" / "down").mkdir(parents=True)
     (folder / "deep" / "down" / "b.bvh").touch()
     assert read_captions(captions, folder)[0].path == folder / "deep" / "down" / "b.bvh"
-    (folder / "deep" / "b.bvh").touch()
+    (folder / "linked").symlink_to(folder / "deep")
     with pytest.raises(BadInput, match=r"mine.jsonl, line 1: b.bvh may be .*give its folder"):
         read_captions(captions, folder)
     (folder / "b.bvh").touch()

@@ -73,7 +73,7 @@ def load_skeleton(path: str | os.PathLike) -> Skeleton:
     """Read a table; raises BadInput, naming the file and the field, where it is wrong."""
     path = Path(path)
     try:
-        table = json.loads(path.read_text())
+        table = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
         raise BadInput(f"{path}: not a readable JSON file: {fault}") from None
     if not isinstance(table, dict) or not FIELDS - {"about"} <= set(table) <= FIELDS:
