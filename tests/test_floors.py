@@ -34,8 +34,9 @@ ROOMS = {
     "text": ("models",),
     "convert": ("models",),
     "package": ("diffusion", "models", "motion", "text"),
-    "generate": ("input_pipeline", "package"),
-    "train": ("convert", "formats", "generate", "input_pipeline", "metrics", "package"),
+    "sampling": ("package",),
+    "train": ("convert", "formats", "input_pipeline", "metrics", "sampling"),
+    "generate": ("train",),
 }
 
 # Grain's workers run these: NumPy alone.

@@ -11,12 +11,12 @@ from flax import nnx
 from vimogen_jax import formats, sharding
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
-from vimogen_jax.generate import sample
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import validation_batches
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.models.vimogen import Text
 from vimogen_jax.motion import representation
+from vimogen_jax.sampling import sample
 from vimogen_jax.train.step import make_eval_step
 
 PREVIEWS = 4

@@ -1,0 +1,127 @@
+"""Sampling through the public interface, with random weights."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.tiny_package import Letters, tiny_package
+from vimogen_jax.errors import BadInput
+from vimogen_jax.generate import Generator
+from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.package import save_package
+
+WAVE, WALK = "a person waves.", "a person walks."
+
+
+@pytest.fixture(scope="module")
+def generator():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Letters())
+        yield Generator(tiny_package())
+
+
+def difference(a: Motion, b: Motion) -> float:
+    return max(np.abs(a.rotations - b.rotations).max(), np.abs(a.transl - b.transl).max())
+
+
+def test_a_motion_depends_on_its_own_length_and_place_alone(generator):
+    motions = generator([WALK, WAVE, WAVE], seconds=[10, 2.0, 2.05])
+    assert [motion.num_frames for motion in motions] == [200, 40, 41]
+    assert all(motion.fps == 20 and np.isfinite(motion.joints()).all() for motion in motions)
+    assert difference(generator([WALK, WAVE], seconds=2)[1], motions[1]) < 1e-4
+
+
+def test_seed_prompt_and_place_make_the_motion(generator):
+    first, second = generator(WAVE, seconds=2, samples=2)
+    again = generator(WAVE, seconds=2, samples=2)[1]
+    assert difference(second, again) == 0
+    other_seed, other_prompt = generator(WAVE, seconds=2, seed=1), generator(WALK, seconds=2)
+    for other in (second, *other_seed, *other_prompt):
+        assert difference(first, other) > 0.01
+
+
+def test_guidance_insists_on_the_prompt(generator):
+    """Guidance is linear for one step: the result moves along conditional minus null."""
+    unsmoothed = dict(generator.package.config, sampler=dict(steps=1, smoothing=0.0, shift=1.0))
+    plain = Generator(dataclasses.replace(generator.package, config=unsmoothed))
+    null, conditional, far = (
+        plain(WAVE, seconds=2, guidance_scale=scale)[0].transl for scale in (0.0, 1.0, 3.0)
+    )
+    assert np.abs(conditional - null).max() > 1e-3
+    np.testing.assert_allclose(far, null + 3 * (conditional - null), atol=1e-5)
+
+
+def test_more_than_a_batch(generator, monkeypatch):
+    together = generator(WAVE, seconds=[2.0], samples=2)
+    monkeypatch.setattr("vimogen_jax.generate.BATCH_SIZE", 1)
+    one_by_one = generator(WAVE, seconds=[2.0], samples=2)
+    assert max(map(difference, together, one_by_one)) < 1e-4
+
+
+def test_reference_gives_its_length_and_changes_the_result(generator):
+    reference = generator(WAVE, seconds=2)[0]
+    fast = dataclasses.replace(reference, fps=40.0)[:40]
+    with pytest.raises(BadInput, match=r"reference lasts 1 s; .* 2 to 10 s"):
+        generator(reference=fast)
+    slow = dataclasses.replace(reference, fps=10.0)  # 3.9 s from the first to the last frame
+    refined, longer = generator(reference=[reference, slow])
+    assert (refined.num_frames, longer.num_frames) == (40, 79)
+    still = dataclasses.replace(reference, rotations=reference.rotations[:1].repeat(40, 0))
+    assert difference(refined, generator(reference=[still, slow])[0]) > 1e-3
+
+
+def test_a_reference_is_encoded_in_the_canonical_frame(generator):
+    motion = generator(WAVE, seconds=2)[0]
+    decode = generator.package.statistics.reference().denormalize
+    channels = decode(generator.encode_reference(motion))
+    canonical = canonicalize(motion).rotations
+    # Channels 126 to 132 of the reference are the root's rot6d, its first two columns.
+    np.testing.assert_allclose(
+        channels[:, 126:132].reshape(-1, 3, 2), canonical[:, 0, :, :2], atol=1e-5
+    )
+
+
+def test_the_model_is_told_of_missing_frames(generator):
+    reference = generator.encode_reference(generator(WAVE, seconds=2)[0])
+    missing = np.arange(40) % 5 == 0
+    whole, holes = (generator.refine([reference], [m])[0] for m in (missing | True, ~missing))
+    assert difference(whole, holes) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (dict(prompts=""), "prompt 1 is empty"),
+        (dict(prompts=[WAVE, " \n"]), "prompt 2 is empty"),
+        (dict(prompts=["walk " * 2000]), "prompt 1 has 10,000 characters"),
+        (dict(prompts=[WAVE, 3]), "prompt 2 is a int, not text"),
+        (dict(prompts=[]), "no prompt"),
+        (dict(), "either prompts or"),
+        (dict(prompts=WAVE, seconds=1.9), "1.9 s .* 2 to 10 s"),
+        (dict(prompts=WAVE, seconds=10.1), "10.1 s .* 2 to 10 s"),
+        (dict(prompts=WAVE, seconds=float("nan")), "nan s .* 2 to 10 s"),
+        (dict(prompts=WAVE, seconds=[3, 4]), "2 durations were given for 1 prompts"),
+        (dict(prompts=WAVE, samples=0), "samples"),
+        (dict(prompts=WAVE, seed=-1), "seed"),
+        (dict(prompts=WAVE, steps=0), "steps"),
+        (dict(prompts=WAVE, guidance_scale=float("inf")), "guidance_scale"),
+    ],
+)
+def test_bad_requests_are_refused(generator, arguments, fault):
+    with pytest.raises(BadInput, match=fault):
+        generator(**arguments)
+
+
+def test_a_text_only_checkpoint_takes_no_reference(generator):
+    motion = generator(WAVE, seconds=2)[0]
+    with pytest.raises(BadInput, match="no reference branch"):
+        Generator(tiny_package(reference_dim=0))(reference=motion)
+
+
+def test_a_saved_package_samples_the_same(generator, tmp_path):
+    package = generator.package
+    save_package(tmp_path, package.params, package.config, package.statistics)
+    loaded = Generator.from_checkpoint(tmp_path)
+    assert difference(loaded(WAVE, seconds=2)[0], generator(WAVE, seconds=2)[0]) == 0

@@ -1,0 +1,56 @@
+"""Model, objective and solver put together: from noise to normalised motion."""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import Sampler, guided, integrate
+from vimogen_jax.models.vimogen import Reference, Text
+from vimogen_jax.motion.smoothing import gaussian_smooth
+
+
+@functools.partial(jax.jit, static_argnames=("graphdef", "objective", "sampler"))
+def sample(
+    graphdef: nnx.GraphDef,
+    params: dict[str, Any],
+    objective: Objective,
+    sampler: Sampler,
+    noise: jax.Array,
+    mask: jax.Array,
+    text: Text | None,
+    reference: Reference | None,
+) -> jax.Array:
+    """From noise to smoothed, normalised motion.
+
+    Args:
+        graphdef: structure of the model.
+        params: its weights.
+        objective: what it predicts.
+        sampler: how to solve; its guidance is used where there is a text.
+        noise: standard normal `[s b t 276]`.
+        mask: `[s b t]`, true at the frames of each motion.
+        text: of every sample `[s b l k]`; with guidance `[s 2b l k]`, then null text follows.
+        reference: of every sample, where there is no text.
+
+    Returns:
+        `[s b t 276]`.
+    """
+    model = nnx.merge(graphdef, params)
+    seen, cache = mask, None
+    with_guidance = text is not None and sampler.guidance_scale != 1
+    if text is not None:
+        cache = model.cache_text(text)
+    if with_guidance:
+        seen = jnp.concatenate([mask, mask], axis=1)
+
+    def velocity(x: jax.Array, sigma: jax.Array) -> jax.Array:
+        return objective.velocity(model(x, sigma, seen, cache, reference), x, sigma)
+
+    if with_guidance:
+        velocity = guided(velocity, sampler.guidance_scale)
+    x = integrate(velocity, noise, sampler)
+    return gaussian_smooth(x, mask, sigma=sampler.smoothing) if sampler.smoothing else x
