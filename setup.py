@@ -56,7 +56,7 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11",
     packages=find_packages(include=["vimogen_jax", "vimogen_jax.*"]),
-    package_data={"vimogen_jax": ["assets/**/*", "formats/skeletons/*.json"]},
+    package_data={"vimogen_jax": ["assets/**/*", "formats/skeletons/*", "viewer/assets/*"]},
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

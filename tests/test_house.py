@@ -40,6 +40,13 @@ def setup_list(name: str) -> set[str]:
     raise AssertionError(f"setup.py has no {name}")
 
 
+def package_data() -> list[str]:
+    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.keyword) and node.arg == "package_data":
+            return ast.literal_eval(node.value)["vimogen_jax"]
+    raise AssertionError("setup.py has no package_data")
+
+
 def third_party(folder: str) -> set[str]:
     """The distributions that a folder's modules import when they are imported or run."""
     names = {name.split(".")[0] for path in sources(folder) for name, _ in imports(path)}
@@ -58,6 +65,13 @@ def test_tests_import_nothing_beyond_their_extras():
     assert third_party("tests") <= extras | TORCH
 
 
+def test_what_is_not_code_is_installed_too():
+    library = ROOT / "vimogen_jax"
+    installed = {path for pattern in package_data() for path in library.glob(pattern)}
+    needed = {path for path in tracked() if path.is_relative_to(library) and path.suffix != ".py"}
+    assert needed - installed == set()
+
+
 def test_no_path_of_one_machine_is_in_the_repository():
     found = []
     for path in tracked():
@@ -71,3 +85,9 @@ def test_no_path_of_one_machine_is_in_the_repository():
             if MACHINE_PATH.search(line)
         ]
     assert found == []
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert {page for page in pages if f"]({page})" not in index} == set()
