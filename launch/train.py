@@ -14,6 +14,7 @@ _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment,
 
 
 def main() -> None:
+    """Train as the config of the command line says."""
     logging.set_verbosity(logging.WARNING)  # Orbax tells every file it writes
     train(_CONFIG.value.to_dict())
 

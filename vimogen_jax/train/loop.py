@@ -137,6 +137,8 @@ def train(config: Mapping[str, Any]) -> None:
             records = batch.pop("record")
             state, metrics = train_step(state, jax.device_put(batch, layout))
             pending.append(Pending(step, metrics, records))
+            if len(pending) > 1:  # one step runs, one waits; a longer queue would delay SIGTERM
+                pending[-2].metrics["loss"].block_until_ready()
 
             stopping = stop.is_set()
             saving = stopping or step % times.save_every == 0 or step == times.steps
@@ -168,8 +170,12 @@ def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:
                 f"the update of step {entry.step} was refused: loss {metrics['loss']}, gradient "
                 f"norm {metrics['grad_norm']}; its batch held the records {ids}"
             )
-    names = [name for name in fetched[-1] if name != "refused"]
-    return {name: float(np.mean([metrics[name] for metrics in fetched])) for name in names}
+    names = ("loss", "loss_text", "loss_reference", "grad_norm")
+    return {
+        name: float(np.mean([metrics[name] for metrics in fetched]))
+        for name in names
+        if name in fetched[-1]
+    }
 
 
 def _check_text_width(model: ModelConfig, dataset: Dataset) -> None:

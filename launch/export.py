@@ -1,0 +1,26 @@
+"""Turn the newest checkpoint of a run into a package: the averaged weights, config, statistics.
+
+python -m launch.export --run runs/small --out exported/small --dtype float16
+"""
+
+from absl import flags, logging
+
+from launch import cli
+from vimogen_jax.package import DTYPES, save_package
+from vimogen_jax.train.checkpoint import load_run
+
+RUN = flags.DEFINE_string("run", None, "folder of the run", required=True)
+OUT = flags.DEFINE_string("out", None, "folder to write the package to", required=True)
+DTYPE = flags.DEFINE_enum("dtype", "float32", DTYPES, "of the weights on disk")
+
+
+def main() -> None:
+    """Export what the command line names."""
+    logging.set_verbosity(logging.WARNING)  # Orbax tells every file it reads
+    package = load_run(RUN.value)
+    save_package(OUT.value, package.params, package.config, package.statistics, DTYPE.value)
+    print(f"{OUT.value} holds the weights after step {package.config['step']}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

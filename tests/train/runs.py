@@ -1,0 +1,68 @@
+"""Runs of `launch.train` on a small synthetic dataset, in processes that may be killed."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tests.input_pipeline.synthetic import ENCODER, make_record, write_dataset
+from tests.test_floors import ROOT
+
+STEPS = 12
+
+
+def write_takes(folder: Path) -> None:
+    """A dataset of 24 short takes, a quarter of them of low quality, and 5 held out."""
+    rng = np.random.default_rng(0)
+    takes = [
+        make_record(rng, i, int(rng.integers(40, 57)), quality="high" if i % 4 else "low")
+        for i in range(29)
+    ]
+    write_dataset(folder, takes[:24], takes[24:])
+
+
+class Runs:
+    """Starts runs that share a dataset and a cache of compiled programs."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._environment = os.environ | dict(
+            JAX_COMPILATION_CACHE_DIR=str(folder / "compiled"),
+            JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
+            # One device, and programs that compile in half the time.
+            XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+        )
+        self.dataset = folder / "dataset"
+        write_takes(self.dataset)
+
+    def start(self, workdir: Path, *flags: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [
+                *(sys.executable, "-m", "launch.train", "--config=configs/tiny.py"),
+                f"--config.data.path={self.dataset}",
+                "--config.data.buckets=(60,)",
+                "--config.data.text_length=8",
+                f"--config.model.text_dim={ENCODER['width']}",
+                f"--config.train.workdir={workdir}",
+                f"--config.train.steps={STEPS}",
+                "--config.train.log_every=1",
+                "--config.train.eval_every=6",
+                "--config.train.preview_every=12",
+                "--config.train.save_every=3",
+                "--config.train.keep=3",
+                *flags,
+            ],
+            cwd=ROOT,
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def finish(self, workdir: Path, *flags: str) -> tuple[int, str, str]:
+        """Run to the end: exit status, stdout, stderr."""
+        process = self.start(workdir, *flags)
+        out, err = process.communicate()
+        return process.returncode, out, err
