@@ -1,0 +1,70 @@
+"""Does a generated motion do what its sentence says? A classifier of real takes is the judge.
+
+It is a logistic regression on a few statistics of the smoothed joints (positions by kinematics,
+never the position channels), and sees real and generated motions through the same function.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.smoothing import gaussian_smooth
+
+HIPS = [JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip")]
+
+
+class ActionClassifier:
+    """Tells actions apart, once `fit` on real motions."""
+
+    def __init__(self) -> None:
+        self._classifier = make_pipeline(
+            StandardScaler(), LogisticRegression(C=0.01, max_iter=1000)
+        )
+
+    def fit(self, motions: Sequence[Motion], actions: Sequence[str]) -> "ActionClassifier":
+        """Learn the actions of some motions; returns itself."""
+        self._classifier.fit(np.stack([features(motion) for motion in motions]), actions)
+        return self
+
+    def predict(self, motions: Sequence[Motion]) -> np.ndarray:
+        """The action `[n]` that each of n motions looks like."""
+        return self._classifier.predict(np.stack([features(motion) for motion in motions]))
+
+
+def features(motion: Motion) -> np.ndarray:
+    """What the judge sees of a motion, whatever its length: `[203]`.
+
+    Mean, deviation and extent over time of the joints around the pelvis, in the frame in which the
+    motion starts over the origin and faces +y; how far the pelvis came, and how far it turned.
+    """
+    joints = canonicalize(motion).joints()  # [t 22 3]
+    joints = gaussian_smooth(joints.reshape(len(joints), -1)).reshape(joints.shape)
+    pelvis = joints[:, 0]
+    around = (joints - pelvis[:, None]).reshape(len(joints), -1)
+    across = joints[:, HIPS[1], :2] - joints[:, HIPS[0], :2]
+    heading = np.unwrap(np.arctan2(across[:, 1], across[:, 0]))
+    return np.concatenate(
+        [
+            around.mean(axis=0),
+            around.std(axis=0),
+            np.ptp(around, axis=0),
+            pelvis[-1] - pelvis[0],
+            np.ptp(pelvis[:, :2], axis=0),
+            heading[-1:] - heading[:1],
+        ]
+    )
+
+
+def recognised(predicted: np.ndarray, actions: Sequence[str]) -> dict[str, float]:
+    """The share of each action's motions that were recognised, and of all, as "all"."""
+    right = np.asarray(predicted) == np.asarray(actions)
+    shares = {action: right[np.asarray(actions) == action].mean() for action in set(actions)}
+    return {action: float(shares[action]) for action in sorted(shares)} | {
+        "all": float(right.mean())
+    }

@@ -1,0 +1,157 @@
+"""Turn sentences, or a noisy motion, into motion files and a web page that shows them.
+
+python -m launch.sample --prompt "a person waves with the right hand." --out DIR
+"""
+
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+from launch import cli
+from vimogen_jax import formats
+from vimogen_jax.body.mesh import Body
+from vimogen_jax.body.smplx import load_smplx
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import glb
+from vimogen_jax.generate import Generator, check_prompts
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.viewer.page import write_page
+from vimogen_jax.viewer.video import write_mp4
+
+Writer = Callable[[Motion, Path, str, Body | None], None]
+
+# Format: the extension of its files, and what writes a motion with its title, on a body.
+FORMATS: dict[str, tuple[str, Writer]] = {
+    "mp4": (".mp4", lambda motion, path, title, body: write_mp4(motion, path, title, body)),
+    "glb": (".glb", lambda motion, path, title, body: glb.write(motion, path, body)),
+    "npz": (".npz", lambda motion, path, *_: formats.write(motion, path)),
+    "bvh": (".bvh", lambda motion, path, *_: formats.write(motion, path)),
+    "joints": (".npy", lambda motion, path, *_: formats.write(motion, path)),
+}
+PAGE = "html"  # one page of all motions
+
+PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; give it again for more motions")
+PROMPTS = flags.DEFINE_string("prompts", None, "text file with a sentence on each line")
+REFERENCE = flags.DEFINE_string(
+    "reference", None, "noisy motion to refine (.bvh, .npz or .glb), in place of prompts"
+)
+SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions, 2 to 10")
+SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or reference")
+OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
+CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
+FORMAT = flags.DEFINE_list("formats", "mp4,glb,npz,html", f"any of {', '.join([*FORMATS, PAGE])}")
+BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, in place of our body")
+SEED = flags.DEFINE_integer("seed", 0, "of the noise")
+STEPS = flags.DEFINE_integer("steps", None, "of the solver; by default the checkpoint's")
+GUIDANCE_SCALE = flags.DEFINE_float(
+    "guidance_scale", None, "how much to insist on the prompt; by default the checkpoint's"
+)
+
+
+def main() -> None:
+    """Check everything that was given, sample, write."""
+    out, chosen = check_out(OUT.value), check_formats(FORMAT.value)
+    body = load_smplx(BODY.value) if BODY.value else None
+    sampling = dict(
+        samples=SAMPLES.value,
+        seed=SEED.value,
+        steps=STEPS.value,
+        guidance_scale=GUIDANCE_SCALE.value,
+        progress=True,
+    )
+    if REFERENCE.value:
+        if PROMPT.value or PROMPTS.value:
+            raise BadInput("a motion follows either --reference or prompts, not both")
+        given = formats.read(REFERENCE.value)
+        titles = [f"{Path(REFERENCE.value).stem} refined"]
+        motions = Generator.from_checkpoint(CHECKPOINT.value)(reference=given, **sampling)
+        shown = [(f"{Path(REFERENCE.value).name} as given", given)]
+    else:
+        titles = read_prompts(PROMPT.value, PROMPTS.value)
+        motions = Generator.from_checkpoint(CHECKPOINT.value)(titles, SECONDS.value, **sampling)
+        shown = []
+    titles = [title for title in titles for _ in range(SAMPLES.value)]
+    named = dict(zip(file_names(titles), zip(titles, motions, strict=True), strict=True))
+    for path in write(named, shown, out, chosen, body):
+        print(path)
+
+
+def check_out(folder: str) -> Path:
+    """The folder as a path; BadInput where something else stands there."""
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise BadInput(f"--out {folder} is a file, not a folder")
+    return Path(folder)
+
+
+def check_formats(names: list[str]) -> list[str]:
+    """The names, each once; BadInput where one is unknown or there is none."""
+    for name in names:
+        if name not in (*FORMATS, PAGE):
+            raise BadInput(f"--formats {name!r} is not one of {', '.join([*FORMATS, PAGE])}")
+    if not names:
+        raise BadInput(f"--formats is empty; choose from {', '.join([*FORMATS, PAGE])}")
+    return list(dict.fromkeys(names))
+
+
+def read_prompts(prompts: list[str], path: str | None) -> list[str]:
+    """The prompts given one by one, then those in the file; BadInput where there is none."""
+    lines = []
+    if path:
+        try:
+            lines = [line for line in Path(path).read_text("utf-8").splitlines() if line.strip()]
+            lines = check_prompts(lines)
+        except (UnicodeDecodeError, BadInput) as fault:
+            raise BadInput(f"{path}: {fault}") from None
+    if not prompts and not path:
+        raise BadInput('nothing to do: give --prompt "...", --prompts FILE or --reference FILE')
+    return check_prompts([*prompts, *lines])
+
+
+def file_names(titles: list[str]) -> list[str]:
+    """A name for each title's files: its words and a running number, `a-person-waves-0`."""
+    seen: dict[str, int] = {}
+    names = []
+    for title in titles:
+        words = re.sub(r"[^a-z0-9]+", "-", title.lower())[:60].strip("-") or "motion"
+        number = seen.get(words, 0)
+        seen[words] = number + 1
+        names.append(f"{words}-{number}")
+    return names
+
+
+def write(
+    named: dict[str, tuple[str, Motion]],
+    shown: list[tuple[str, Motion]],
+    out: Path,
+    chosen: list[str],
+    body: Body | None,
+) -> list[Path]:
+    """Write motions by name, and a page of those `shown` and them; returns the files' paths."""
+    written = []
+    out.mkdir(parents=True, exist_ok=True)
+    files = [(name, form) for name in named for form in chosen if form in FORMATS]
+    # Files move into place whole; what an interruption leaves goes with the folder aside.
+    with tempfile.TemporaryDirectory(dir=out, prefix=".") as aside:
+
+        def place(name: str) -> None:
+            os.replace(Path(aside) / name, out / name)
+            written.append(out / name)
+
+        for name, form in tqdm(files, desc="writing", unit="file"):
+            title, motion = named[name]
+            extension, writer = FORMATS[form]
+            writer(motion, Path(aside) / f"{name}{extension}", title, body)
+            place(f"{name}{extension}")
+        if PAGE in chosen:
+            write_page([*shown, *named.values()], Path(aside) / "index.html", body)
+            place("index.html")
+    return written
+
+
+if __name__ == "__main__":
+    cli.run(main)
