@@ -39,11 +39,9 @@ def load_smplx(
     """
     model = _read(path)
     vertices, joints = len(model["v_template"]), len(model["weights"].T)
-    betas = np.asarray(betas, np.float64)
-    if betas.ndim != 1 or len(betas) > model["shapedirs"].shape[-1]:
-        count = model["shapedirs"].shape[-1]
+    if len(betas) > (count := model["shapedirs"].shape[-1]):
         raise BadInput(f"{path}: betas must be a list of at most {count} numbers")
-    shaped = model["v_template"] + model["shapedirs"][..., : len(betas)] @ betas
+    shaped = model["v_template"] + model["shapedirs"][..., : len(betas)] @ np.asarray(betas)
     held = np.zeros((joints - NUM_JOINTS, 3))
     if not flat_hand_mean:
         hands = np.concatenate([model["hands_meanl"], model["hands_meanr"]])

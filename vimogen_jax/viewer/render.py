@@ -6,6 +6,7 @@ World frame: metres, z up. Drawn by `raycast`; no screen and no OpenGL are neede
 import math
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -23,6 +24,29 @@ _YAW = math.radians(38)  # how far it stands to the side of where the person fac
 _SIDE, _TOP, _BOTTOM = 0.9, 0.88, 0.74  # captions stand below
 
 
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A motion before the camera: the body's vertices [t v 3], the smooth path [t 3] that the
+    camera follows, its place `eye` [3] relative to that path and its axes [3 3] (right, down,
+    forward), and the height of the floor; metres."""
+
+    vertices: np.ndarray
+    path: np.ndarray
+    eye: np.ndarray
+    axes: np.ndarray
+    floor: float
+
+
+def film(motion: Motion, body: Body) -> Shot:
+    """Place a camera that looks at where the person faces at first, from the side and a little
+    above, and keeps the whole body in a square picture."""
+    vertices = _pose(body, motion)
+    path = _smooth(vertices.mean(1), motion.fps)
+    axes = _camera_axes(_facing(motion) + _YAW)
+    eye = _eye(vertices - path[:, None], axes, (1, 1))
+    return Shot(vertices, path, eye, axes, float(vertices[..., 2].min()))
+
+
 def render_frames(
     motion: Motion, body: Body | None = None, size: int = 512, caption: str | None = None
 ) -> Iterator[np.ndarray]:
@@ -31,15 +55,12 @@ def render_frames(
     The camera follows the pelvis smoothly, far enough to keep the whole body in view.
     """
     body = body or builtin_body()
-    vertices = _pose(body, motion)
-    path = _smooth(vertices.mean(1), motion.fps)
-    axes = _camera_axes(_facing(motion) + _YAW)
-    eye = _eye(vertices - path[:, None], axes, (size, size))
+    shot = film(motion, body)
     colours = np.broadcast_to(_COLOUR, body.vertices.shape)
     overlay = _overlay(caption, size) if caption else None
-    for target, mesh in zip(path, vertices, strict=True):
-        camera = Camera(target + eye, axes, size, size)
-        frame = draw(camera, mesh, body.faces, colours, vertices[..., 2].min())
+    for target, mesh in zip(shot.path, shot.vertices, strict=True):
+        camera = Camera(target + shot.eye, shot.axes, size, size)
+        frame = draw(camera, mesh, body.faces, colours, shot.floor)
         yield _composite(frame, overlay) if overlay else frame
 
 
@@ -93,8 +114,9 @@ def _composite(frame: np.ndarray, overlay: Image.Image) -> np.ndarray:
 
 def _pose(body: Body, motion: Motion) -> np.ndarray:
     """Vertices [t v 3] float32 with the pelvis where the motion has it, whatever the body."""
-    rotations, transl = np.asarray(motion.rotations), np.asarray(motion.transl)
-    return body.pose(rotations, transl + REST_JOINTS[0]).astype(np.float32)
+    pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
+    rotations = np.asarray(motion.rotations, np.float32)
+    return body.pose(rotations, pelvis.astype(np.float32)).astype(np.float32)
 
 
 def _facing(motion: Motion) -> float:

@@ -1,0 +1,129 @@
+"""Pictures show the body, its shadow and the floor where the camera should see them."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vimogen_jax.body.mesh import builtin_body
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.viewer.raycast import Camera, draw
+from vimogen_jax.viewer.render import film, render_frames, write_png
+
+Z_UP = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])  # the canonical root: faces +y
+
+
+def stride(frames=30, speed=1.2, heading=0.0):
+    """A person who glides along where they face, arms down."""
+    rotations = np.tile(np.eye(3), (frames, 22, 1, 1))
+    turn = axis_angle_to_matrix(np.array([0, 0, heading]))
+    rotations[:, 0] = turn @ Z_UP
+    for joint, sign in (("left_shoulder", -1), ("right_shoulder", 1)):
+        rotations[:, JOINT_NAMES.index(joint)] = axis_angle_to_matrix(np.array([0, 0, 1.2 * sign]))
+    forward = turn @ (0, 1, 0)
+    transl = speed * np.arange(frames)[:, None] / 20 * forward + (0, 0, 1.3)
+    return Motion(rotations, transl, 20.0)
+
+
+def body_pixels(picture):
+    """Where the picture is orange or red, in light or in shade."""
+    return picture[..., 0] > 1.2 * picture[..., 2]
+
+
+def test_every_frame_shows_the_whole_body():
+    frames = list(render_frames(stride(), size=96))
+    assert len(frames) == 30
+    for frame in frames:
+        assert frame.shape == (96, 96, 3)
+        assert frame.dtype == np.uint8
+        shown = body_pixels(frame)
+        assert 0.03 < shown.mean() < 0.4
+        assert not shown[[0, -1]].any()
+        assert not shown[:, [0, -1]].any()
+
+
+@pytest.mark.parametrize("heading", [0.0, 2.0])
+def test_the_camera_sees_the_face_and_follows(heading):
+    shot = film(stride(heading=heading), builtin_body())
+    forward = axis_angle_to_matrix(np.array([0, 0, heading])) @ (0, 1, 0)
+    assert shot.axes[2] @ forward < -0.6
+    assert shot.axes[2, 2] < 0
+    np.testing.assert_allclose(shot.axes @ shot.axes.T, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(np.linalg.det(shot.axes), 1, atol=1e-6)
+    pelvis = stride(heading=heading).joints()[:, 0]
+    drift = (shot.path - pelvis) - (shot.path - pelvis)[0]
+    assert np.abs(drift).max() < 0.05
+    assert shot.floor == shot.vertices[..., 2].min()
+
+
+def test_motion_of_one_frame_can_be_filmed():
+    assert len(list(render_frames(stride(1), size=48))) == 1
+
+
+def test_pictures_repeat_exactly():
+    first, second = (next(render_frames(stride(2), size=64)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_caption_is_drawn_below_the_body():
+    plain = next(render_frames(stride(1), size=128))
+    titled = next(render_frames(stride(1), size=128, caption="a person walks"))
+    changed = (plain != titled).any(-1)
+    assert changed.any()
+    assert np.nonzero(changed)[0].min() > 100
+    long = next(render_frames(stride(1), size=128, caption="word " * 2000))
+    assert np.nonzero((plain != long).any(-1))[0].min() > 80
+
+
+def test_a_sphere_is_drawn_where_perspective_puts_it():
+    """Outline, shadow and shading of a ball, against the closed form."""
+    turn = np.linspace(0, 2 * np.pi, 120, endpoint=False)
+    lift = np.linspace(-np.pi / 2, np.pi / 2, 60)
+    ball = np.stack(
+        [
+            np.outer(np.cos(lift), np.cos(turn)),
+            np.outer(np.cos(lift), np.sin(turn)),
+            np.outer(np.sin(lift), np.ones(120)),
+        ],
+        axis=-1,
+    )
+    a = np.arange(59)[:, None] * 120 + np.arange(120)
+    b = np.arange(59)[:, None] * 120 + (np.arange(120) + 1) % 120
+    faces = np.concatenate([np.stack([a, b, b + 120], -1), np.stack([a, b + 120, a + 120], -1)])
+    vertices = np.add(ball.reshape(-1, 3), (0, 0, 3)).astype(np.float32)
+    axes = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)  # looks along +y
+    camera = Camera(np.array([0, -10.0, 3], np.float32), axes, 200, 300)
+    colours = np.tile(np.float32([0.8, 0.1, 0.1]), (len(vertices), 1))
+    picture = draw(camera, vertices, faces.reshape(-1, 3), colours, 0.0)
+
+    shown = body_pixels(picture)
+    radius = camera.focal * np.tan(np.arcsin(1 / 10))
+    assert abs(np.sqrt(shown.sum() / np.pi) - radius) < 1
+    rows, columns = np.nonzero(shown)
+    assert abs(columns.mean() - 149.5) < 0.5
+    assert abs(rows.mean() - 99.5) < 0.5
+    # The light comes from above and from the left of the camera.
+    light = picture.sum(-1).astype(float)
+    assert light[80, 130] > light[120, 130]
+    assert light[100, 130] > light[100, 170]
+    # So the shadow falls on the floor to the right, and not to the left.
+    bare = draw(camera, vertices + np.float32([0, 500, 0]), faces.reshape(-1, 3), colours, 0.0)
+    darker = (bare.sum(-1).astype(int) - picture.sum(-1) > 30) & ~shown
+    assert darker.any()
+    assert np.nonzero(darker)[1].mean() > 160
+
+
+def test_a_still_shows_poses_side_by_side(tmp_path):
+    for motion in (stride(40), stride(40, speed=0.0)):
+        path = tmp_path / "still.png"
+        write_png(motion, path, size=(120, 360), poses=4)
+        picture = np.asarray(Image.open(path))
+        assert picture.shape == (120, 360, 3)
+        assert list(tmp_path.iterdir()) == [path]
+        inked = np.abs(np.diff(picture.astype(int), axis=-1)).max(-1) > 45
+        columns = inked[: 120 * 3 // 4].any(0).astype(int)
+        starts = [right > left for left, right in pairwise(columns)]
+        assert sum(starts) >= 3  # apart from each other, but where one steps before the next
