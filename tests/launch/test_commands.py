@@ -14,11 +14,12 @@ BAD = [
     ("build_data", [], "--captions"),
     ("build_data", ["--bvh=NO", "--captions=no.jsonl", "--out=OUT"], "no"),
     ("build_data", ["--bvhs=."], "bvhs"),
-    ("train", [f"{TINY}", "--config.data.pth=x"], "pth"),
-    ("train", [f"{TINY}", "--config.train.steps=many"], "many"),
-    ("train", [f"{TINY}", "--config.data.path=NOWHERE"], "NOWHERE"),
+    ("train", [TINY, "--config.data.pth=x"], "pth"),
+    ("train", [TINY, "--config.data.path=NOWHERE"], "NOWHERE"),
     ("train", ["--config=configs/no_such.py"], "no_such.py"),
     ("train", [TINY, "rubbish"], "rubbish"),
+    ("sample", ["--promt=a person walks."], "promt"),
+    ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
 ]
 
 
