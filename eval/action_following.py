@@ -24,7 +24,7 @@ class ActionClassifier:
 
     def __init__(self) -> None:
         self._classifier = make_pipeline(
-            StandardScaler(), LogisticRegression(C=0.01, max_iter=1000)
+            StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)
         )
 
     def fit(self, motions: Sequence[Motion], actions: Sequence[str]) -> "ActionClassifier":

@@ -1,0 +1,69 @@
+"""The real takes that evaluation compares with: motions of a dataset, and what they show."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.records import MAX_FRAMES
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.representation import decode
+
+ACTIONS_SOURCE = "Bandai-Namco-Research-Motiondataset-2"  # ten actions in seven styles
+
+
+@dataclasses.dataclass(frozen=True)
+class Take:
+    """A take, no longer than the model's longest motion.
+
+    Attributes:
+        channels: `[t 276]`, canonical, not normalised.
+        action: what is done, or None where that is not known.
+    """
+
+    id: str
+    caption: str
+    action: str | None
+    channels: np.ndarray
+    fps: float
+
+    @property
+    def motion(self) -> Motion:
+        return decode(self.channels, fps=self.fps)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.channels) / self.fps
+
+
+def read_takes(dataset: Dataset, split: str, actions: Mapping[str, str]) -> list[Take]:
+    """All takes of a split; `actions` has the action of some by their id."""
+    records = dataset.records[split]
+    takes = []
+    for i in tqdm(range(len(records)), desc=f"reading {split}", unit="take"):
+        record = records[i]
+        channels, action = record.motion[:MAX_FRAMES], actions.get(record.id)
+        takes.append(Take(record.id, record.caption, action, channels, dataset.fps))
+    return takes
+
+
+def read_actions(captions: str | Path, source: str = ACTIONS_SOURCE) -> dict[str, str]:
+    """The action of every take of a source, by its id, from a caption file (JSON lines).
+
+    Raises:
+        BadInput: the file is missing or is no caption file.
+    """
+    try:
+        rows = [json.loads(line) for line in Path(captions).read_text("utf-8").splitlines()]
+        return {row["id"]: row["action"] for row in rows if row["source"] == source}
+    except FileNotFoundError:
+        raise BadInput(f"{captions} is missing") from None
+    except (ValueError, TypeError, KeyError) as fault:
+        raise BadInput(
+            f"{captions} is not a caption file with id, source, action: {fault!r}"
+        ) from None

@@ -1,0 +1,42 @@
+"""Measure a model: does it follow its sentences, move well, and refine references?
+
+python -m launch.evaluate --checkpoint small --dataset DATASET --out report.json
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from eval.report import to_markdown
+from eval.shipped_model import evaluate
+from eval.takes import read_actions
+from launch import cli
+from vimogen_jax.generate import Generator
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.package import write_json
+
+CAPTION_FILE = Path(__file__).parents[1] / "data" / "captions" / "bandai_cmu.jsonl"
+
+CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
+DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
+OUT = flags.DEFINE_string("out", None, "JSON file to write", required=True)
+CAPTIONS = flags.DEFINE_string("captions", str(CAPTION_FILE), "caption file with the actions")
+PER_ACTION = flags.DEFINE_integer("per_action", 20, "motions to generate of each action", 1)
+SEED = flags.DEFINE_integer("seed", 0, "of what is drawn: takes, noise, corruption", 0)
+
+
+def main() -> None:
+    """Evaluate, print the tables and write the report."""
+    actions = read_actions(CAPTIONS.value)
+    dataset = Dataset.open(DATASET.value)
+    generator = Generator.from_checkpoint(CHECKPOINT.value)
+    report = evaluate(generator, dataset, actions, PER_ACTION.value, SEED.value)
+    print(to_markdown(report))
+    out = Path(OUT.value)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(report, out)
+    print(f"\n{out} written")
+
+
+if __name__ == "__main__":
+    cli.run(main)
