@@ -7,7 +7,7 @@ import os
 import sys
 import time
 
-from absl import flags, logging
+from absl import flags
 
 from data.build import build
 from data.sources.bvh_folder import read_captions
@@ -30,7 +30,6 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the dataset that is t
 
 def main() -> None:
     """Build, and report by source what was taken and what was left."""
-    logging.set_verbosity(logging.WARNING)  # JAX tells of every kind of device it did not find
     started = time.monotonic()
     takes = read_captions(CAPTIONS.value, BVH.value)
     skeletons = [load_skeleton(path) for path in SKELETON.value]

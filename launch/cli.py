@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from absl import app
+from absl import app, logging
 from absl.flags import FLAGS
 from absl.flags import Error as FlagsError
 
@@ -35,6 +35,7 @@ def run(main: Callable[[], Any]) -> None:
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
+        logging.set_verbosity(logging.WARNING)  # JAX and Orbax tell of every device and file
         try:
             main()
         except (BadInput, FlagsError, OSError) as fault:

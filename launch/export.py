@@ -3,7 +3,7 @@
 python -m launch.export --run runs/small --out exported/small --dtype float16
 """
 
-from absl import flags, logging
+from absl import flags
 
 from launch import cli
 from vimogen_jax.package import DTYPES, save_package
@@ -16,7 +16,6 @@ DTYPE = flags.DEFINE_enum("dtype", "float32", DTYPES, "of the weights on disk")
 
 def main() -> None:
     """Export what the command line names."""
-    logging.set_verbosity(logging.WARNING)  # Orbax tells every file it reads
     package = load_run(RUN.value)
     save_package(OUT.value, package.params, package.config, package.statistics, DTYPE.value)
     print(f"{OUT.value} holds the weights after step {package.config['step']}")

@@ -4,7 +4,7 @@ python -m launch.train --config=configs/small.py --config.data.path=DATASET \\
     --config.train.workdir=runs/small
 """
 
-from absl import flags, logging
+from absl import flags
 from ml_collections import config_flags
 
 from launch import cli
@@ -15,7 +15,6 @@ _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment,
 
 def main() -> None:
     """Train as the config of the command line says."""
-    logging.set_verbosity(logging.WARNING)  # Orbax tells every file it writes
     train(_CONFIG.value.to_dict())
 
 
