@@ -8,6 +8,7 @@ of a licensed body do not fit glTF; such a body moves by linear blend skinning a
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pygltflib as gltf
@@ -177,18 +178,19 @@ def _add(
     return len(model.accessors) - 1
 
 
-def _open(path: str | os.PathLike) -> tuple[gltf.GLTF2, bytes]:
+def _open(path: str | os.PathLike) -> tuple[Any, bytes]:
+    """The parsed file, whose fields may each be missing, and its buffer."""
     content = Path(path).read_bytes()
     if len(content) < 20 or content[:4] != b"glTF":
         raise _Fault("not a GLB file")
     version, length = struct.unpack("<II", content[4:12])
     if version != 2 or length != len(content):
         raise _Fault(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
-    model = gltf.GLTF2.load_from_bytes(content)
+    model: Any = gltf.GLTF2.load_from_bytes(content)
     return model, model.binary_blob()
 
 
-def _motion(model: gltf.GLTF2, blob: bytes) -> Motion:
+def _motion(model: Any, blob: bytes) -> Motion:
     if model.asset.generator != "vimogen_jax" or len(model.animations) != 1:
         raise _Fault("not written by vimogen_jax, whose GLB files alone can be read as motions")
     (animation,) = model.animations
@@ -206,7 +208,7 @@ def _motion(model: gltf.GLTF2, blob: bytes) -> Motion:
     return Motion(rotations, pelvis - REST_JOINTS[0], float(animation.extras["fps"]))
 
 
-def _array(model: gltf.GLTF2, blob: bytes, accessor: int) -> np.ndarray:
+def _array(model: Any, blob: bytes, accessor: int) -> np.ndarray:
     found = model.accessors[accessor]
     view = model.bufferViews[found.bufferView]
     width = {"VEC3": 3, "VEC4": 4}[found.type]

@@ -25,7 +25,7 @@ _SUN = (-0.45, -0.5, 1.0)  # where the light comes from: right of the camera, ah
 _SUN_SIZE = 0.06  # the light's radius over its distance: how soft shadows are
 _SUN_RAYS = 12
 _SHADOW = 0.5  # share of the floor's light that full shadow takes away
-_ROUGH = 0.06  # difference between neighbouring pixels above which they get more rays
+_ROUGH = 0.12  # difference between neighbouring pixels above which they get more rays
 _SAMPLES = 3  # such rays along each image axis
 
 
