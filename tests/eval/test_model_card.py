@@ -1,0 +1,19 @@
+"""The model card shows the figures that were measured, of the weights that ship."""
+
+import json
+
+import pytest
+
+from eval.report import to_markdown
+from tests.test_floors import ROOT
+from vimogen_jax.generate import SHIPPED
+
+
+def test_the_card_has_the_figures_of_the_shipped_weights():
+    if not SHIPPED["small"].exists():
+        pytest.skip("no model ships yet")
+    report = json.loads((SHIPPED["small"] / "evaluation.json").read_text())
+    config = json.loads((SHIPPED["small"] / "config.json").read_text())
+    assert report["model"]["step"] == config["step"]
+    assert report["model"]["sampler"] == config["sampler"]
+    assert to_markdown(report) in (ROOT / "docs" / "model_card.md").read_text(encoding="utf-8")
