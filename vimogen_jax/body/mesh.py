@@ -118,15 +118,16 @@ class Body:
         """Linear blend skinning: vertices [t v 3] in the world.
 
         rotations [t 22 3 3], the root's first, then relative to the parent; pelvis [t 3] metres,
-        where the pelvis joint stands. NumPy arrays.
+        where the pelvis joint stands. NumPy arrays, of the dtype that the result shall have.
         """
-        rest, frames = self.rest_joints, len(rotations)
-        held = np.broadcast_to(self.held, (frames, *self.held.shape))
+        frames, dtype = len(rotations), rotations.dtype
+        rest, held = self.rest_joints.astype(dtype), self.held.astype(dtype)
+        held = np.broadcast_to(held, (frames, *held.shape))
         rotations = np.concatenate([rotations, held], axis=1)
         turned, joints = forward_kinematics(rotations, pelvis - rest[0], rest, self.parents)
         if self.pose_blend is None:
             return skin(self.vertices, self.weights, turned, joints, rest)
-        bends = (rotations[:, 1:] - np.eye(3)).reshape(frames, -1)
+        bends = (rotations[:, 1:] - np.eye(3, dtype=dtype)).reshape(frames, -1)
         shapes = self.vertices + (bends @ self.pose_blend).reshape(frames, -1, 3)
         by_frame = zip(shapes, turned, joints, strict=True)  # one at a time: skinning is wide
         return np.stack([skin(v, self.weights, r, j, rest) for v, r, j in by_frame])

@@ -52,7 +52,7 @@ def render_frames(
 ) -> Iterator[np.ndarray]:
     """Yield pictures [h w 3] uint8, `size` pixels square, one for each frame of the motion.
 
-    The camera follows the pelvis smoothly, far enough to keep the whole body in view.
+    The camera follows the body smoothly, far enough to keep the whole body in view.
     """
     body = body or builtin_body()
     shot = film(motion, body)
@@ -72,7 +72,7 @@ def write_png(
     poses: int = 7,
 ) -> None:
     """Write one still picture, `size` = (height, width) pixels: several poses of a motion, from
-    blue to orange in time, along its path, or side by side where it stays in place."""
+    violet to orange in time, along its path, or side by side where it stays in place."""
     body = body or builtin_body()
     vertices = _pose(body, motion)[np.linspace(0, motion.num_frames - 1, poses).astype(int)]
     axes, vertices = _line_up(vertices, _facing(motion))
@@ -160,7 +160,7 @@ def _line_up(vertices: np.ndarray, facing: float) -> tuple[np.ndarray, np.ndarra
     the motion does not carry them far enough."""
     travel = (vertices[-1] - vertices[0]).mean(0)
     length, gaps = float(np.hypot(*travel[:2])), len(vertices) - 1
-    if length < 0.4 * gaps:
+    if length < 0.6 * gaps:
         axes = _camera_axes(facing + _YAW / 2)
         shift = (0.85 - length / gaps) * np.arange(len(vertices), dtype=np.float32)
         return axes, vertices + shift[:, None, None] * axes[0]
