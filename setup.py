@@ -55,6 +55,9 @@ setup(
     license="Apache-2.0 AND CC-BY-NC-4.0",
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11",
+    # Said outright, editable installs put this folder on the path; otherwise a checkout's folder of
+    # the same name hides the library from scripts beside it.
+    package_dir={"": "."},
     packages=find_packages(include=["vimogen_jax", "vimogen_jax.*"]),
     package_data={"vimogen_jax": ["assets/**/*", "formats/skeletons/*", "viewer/assets/*"]},
     install_requires=REQUIRED,

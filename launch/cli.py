@@ -40,6 +40,8 @@ def run(main: Callable[[], Any]) -> None:
             main()
         except (BadInput, FlagsError, OSError) as fault:
             raise _refuse(fault) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None  # as shells count a program ended by Ctrl-C
 
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     app.run(guarded, flags_parser=_parse)
