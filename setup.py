@@ -25,20 +25,18 @@ REQUIRED = [
     "pillow>=13,<14",
     "pygltflib>=1.16.5,<2",
     "safetensors>=0.8,<0.9",
+    "scikit-learn>=1.9,<2",
     "tensorboardX>=2.6.5,<3",
     "tokenizers>=0.23.3,<0.24",
     "tqdm>=4.70,<5",
 ]
-EVAL = ["scikit-learn>=1.9,<2"]
 TEST = ["etils>=1.15,<2", "hypothesis>=6.170,<7", "pytest>=9.2,<10"]
 EXTRAS = {
     "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
     "tpu": ["jax[tpu]>=0.10.2,<0.11"],
-    "eval": EVAL,
     "torch": ["smplx>=0.1.28,<0.2", "torch>=2.13,<2.14", "transformers>=5.23,<6"],
-    "test": [*EVAL, *TEST],
+    "test": TEST,
     "dev": [
-        *EVAL,
         *TEST,
         "pre-commit>=4.7,<5",
         "pyright[nodejs]>=1.1.414,<1.2",
