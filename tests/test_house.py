@@ -56,12 +56,11 @@ def third_party(folder: str) -> set[str]:
 
 def test_setup_requires_just_what_is_imported():
     imported = set().union(*map(third_party, FOLDERS)) - TORCH
-    assert setup_list("REQUIRED") | setup_list("EVAL") == imported
-    assert third_party("eval") & setup_list("EVAL") == setup_list("EVAL")
+    assert setup_list("REQUIRED") == imported
 
 
 def test_tests_import_nothing_beyond_their_extras():
-    extras = setup_list("REQUIRED") | setup_list("EVAL") | setup_list("TEST")
+    extras = setup_list("REQUIRED") | setup_list("TEST")
     assert third_party("tests") <= extras | TORCH
 
 
@@ -91,3 +90,13 @@ def test_every_page_is_in_the_index():
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
     assert {page for page in pages if f"]({page})" not in index} == set()
+
+
+def test_links_in_the_pages_lead_somewhere():
+    broken = [
+        f"{page.relative_to(ROOT)} -> {target}"
+        for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+        for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
