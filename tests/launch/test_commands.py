@@ -19,6 +19,7 @@ BAD = [
     ("train", ["--config=configs/no_such.py"], "no_such.py"),
     ("train", [TINY, "rubbish"], "rubbish"),
     ("sample", ["--promt=a person walks."], "promt"),
+    ("evaluate", ["--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
 ]
 
