@@ -23,12 +23,12 @@ class Take:
 
     Attributes:
         channels: `[t 276]`, canonical, not normalised.
-        action: what is done, or None where that is not known.
+        action: what is done, or "" where that is not known.
     """
 
     id: str
     caption: str
-    action: str | None
+    action: str
     channels: np.ndarray
     fps: float
 
@@ -47,7 +47,7 @@ def read_takes(dataset: Dataset, split: str, actions: Mapping[str, str]) -> list
     takes = []
     for i in tqdm(range(len(records)), desc=f"reading {split}", unit="take"):
         record = records[i]
-        channels, action = record.motion[:MAX_FRAMES], actions.get(record.id)
+        channels, action = record.motion[:MAX_FRAMES], actions.get(record.id, "")
         takes.append(Take(record.id, record.caption, action, channels, dataset.fps))
     return takes
 

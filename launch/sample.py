@@ -8,6 +8,7 @@ import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from absl import flags
 from tqdm import tqdm
@@ -57,7 +58,7 @@ def main() -> None:
     """Check everything that was given, sample, write."""
     out, chosen = check_out(OUT.value), check_formats(FORMAT.value)
     body = load_smplx(BODY.value) if BODY.value else None
-    sampling = dict(
+    sampling: dict[str, Any] = dict(
         samples=SAMPLES.value,
         seed=SEED.value,
         steps=STEPS.value,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
@@ -102,9 +103,9 @@ class Generator:
             encoded = _repeat([self.encode_reference(motion) for motion in references], samples)
             whole = [np.ones(len(channels), bool) for channels in encoded]
             return self.refine(encoded, whole, sampler, seed, progress)
-        prompts = check_prompts([prompts] if isinstance(prompts, str) else prompts)
-        lengths = _repeat(self._frames(seconds, len(prompts)), samples)
-        tokens = _repeat(load_text_encoder(self.package.text_encoder)(prompts), samples)
+        texts = check_prompts([prompts] if isinstance(prompts, str) else prompts or ())
+        lengths = _repeat(self._frames(seconds, len(texts)), samples)
+        tokens = _repeat(load_text_encoder(self.package.text_encoder)(texts), samples)
         return self._follow_texts(tokens, lengths, sampler, seed, progress)
 
     def encode_reference(self, motion: Motion) -> np.ndarray:
@@ -261,16 +262,17 @@ def _repeat(items: Sequence[Any], samples: int) -> list[Any]:
     return [item for item in items for _ in range(samples)]
 
 
-def _pad(arrays: Sequence[np.ndarray], length: int) -> np.ndarray:
+def _pad(arrays: Sequence[np.ndarray], length: int) -> jax.Array:
     """Stack arrays `[t ...]` to `[1 b length ...]`, zeros behind."""
     padded = np.zeros((1, len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
     for row, array in enumerate(arrays):
         padded[0, row, : len(array)] = array
-    return padded
+    return jnp.asarray(padded)
 
 
-def _mask(lengths: Iterable[int], longest: int) -> np.ndarray:
-    return np.arange(longest) < np.array([*lengths])[None, :, None]
+def _mask(lengths: Iterable[int], longest: int) -> jax.Array:
+    """True at the frames of each of the lengths, `[1 b longest]`."""
+    return jnp.arange(longest) < np.array([*lengths])[None, :, None]
 
 
 def _round_up(number: int, multiple: int) -> int:

@@ -40,17 +40,13 @@ def sample(
         `[s b t 276]`.
     """
     model = nnx.merge(graphdef, params)
-    seen, cache = mask, None
+    cache = None if text is None else model.cache_text(text)
     with_guidance = text is not None and sampler.guidance_scale != 1
-    if text is not None:
-        cache = model.cache_text(text)
-    if with_guidance:
-        seen = jnp.concatenate([mask, mask], axis=1)
+    seen = jnp.concatenate([mask, mask], axis=1) if with_guidance else mask
 
     def velocity(x: jax.Array, sigma: jax.Array) -> jax.Array:
         return objective.velocity(model(x, sigma, seen, cache, reference), x, sigma)
 
-    if with_guidance:
-        velocity = guided(velocity, sampler.guidance_scale)
-    x = integrate(velocity, noise, sampler)
+    followed = guided(velocity, sampler.guidance_scale) if with_guidance else velocity
+    x = integrate(followed, noise, sampler)
     return gaussian_smooth(x, mask, sigma=sampler.smoothing) if sampler.smoothing else x
