@@ -55,7 +55,7 @@ STRATEGIES = {
 
 
 @contextlib.contextmanager
-def use(strategy: str, devices: Sequence[jax.Device] | None = None) -> Iterator[Mesh]:
+def use(strategy: str, devices: Sequence[Any] | None = None) -> Iterator[Mesh]:
     """Set the mesh and the rules of a named strategy for a block of code; all devices by default.
 
     Raises:
@@ -100,7 +100,7 @@ def tree_shardings(tree: Any, mesh: Mesh) -> Any:
     def layout(path, leaf):
         if not is_variable(leaf):
             return NamedSharding(mesh, PartitionSpec())
-        names = leaf.get_metadata().get("out_sharding", ())
+        names = leaf.get_metadata().get("out_sharding") or ()
         _check(jax.tree_util.keystr(path, simple=True, separator="."), names, leaf.shape, mesh)
         return leaf.replace(NamedSharding(mesh, _spec(names)))
 

@@ -92,7 +92,6 @@ class Checkpoints:
             self._folder,
             options=ocp.CheckpointManagerOptions(
                 max_to_keep=keep,
-                read_only=read_only,
                 create=not read_only,
                 cleanup_tmp_directories=not read_only,
             ),

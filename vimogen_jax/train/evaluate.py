@@ -66,7 +66,8 @@ class Evaluator:
         if self._sampler.guidance_scale != 1:
             null = [by_shard(x) for x in self._pad([self._dataset.null_text] * size)]
             texts = [np.concatenate(pair, axis=1) for pair in zip(texts, null, strict=True)]
-        inputs = jax.device_put((by_shard(noise), by_shard(mask), Text(*texts)), self._layout)
+        put = lambda x: jax.device_put(x, self._layout)
+        inputs = put(by_shard(noise)), put(by_shard(mask)), Text(*map(put, texts))
         channels = sample(
             self._graphdef, params, self._objective, self._sampler, *inputs, reference=None
         )

@@ -45,6 +45,11 @@ class DataConfig:
     weights: Mapping[str, float]
     workers: int
 
+    @property
+    def shape(self) -> dict[str, Any]:
+        """What training and validation batches have in common."""
+        return {name: getattr(self, name) for name in ("batch_size", "text_length", "buckets")}
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
@@ -100,9 +105,9 @@ def train(config: Mapping[str, Any]) -> None:
     schedule = learning_rate(optim, times.steps)
     optimizer = make_optimizer(optim, schedule)
     text_only = model.reference_dim == 0
-    batching = dict(batch_size=data.batch_size, text_length=data.text_length, buckets=data.buckets)
 
     with contextlib.ExitStack() as stack:
+        stop = stack.enter_context(_sigterm())  # outermost: the last save ends in peace
         mesh = stack.enter_context(sharding.use(config["sharding"]["strategy"]))
         layout = sharding.batch_sharding(mesh)
         loader = make_loader(
@@ -114,7 +119,7 @@ def train(config: Mapping[str, Any]) -> None:
             weights=data.weights or None,
             workers=data.workers,
             seed=seed,
-            **batching,
+            **data.shape,
         )
         stack.callback(loader.close)
         graphdef, _ = abstract_params(model)
@@ -126,10 +131,10 @@ def train(config: Mapping[str, Any]) -> None:
         done = int(state["step"])
         train_step = make_train_step(graphdef, objective, optimizer, optim, layouts(plan), seed)
         evaluator = Evaluator(
-            graphdef, objective, sampler, dataset, mesh, reference=not text_only, **batching
+            graphdef, objective, sampler, dataset, mesh, reference=not text_only, **data.shape
         )
         log = stack.enter_context(Log(run, done, times.steps))
-        stop = stack.enter_context(_sigterm())
+        print(f"{run}: at step {done} of {times.steps}, on {mesh.size} devices")
 
         pending: list[Pending] = []
         for step in range(done + 1, times.steps + 1):

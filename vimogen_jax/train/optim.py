@@ -10,7 +10,7 @@ import optax
 
 from vimogen_jax.errors import BadInput
 
-Schedule = Callable[[jax.Array], jax.Array]
+Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,8 @@ class OptimConfig:
 def learning_rate(config: OptimConfig, steps: int) -> Schedule:
     """The learning rate of the update after `step` updates, in a run of `steps`."""
 
-    def schedule(step: jax.Array) -> jax.Array:
+    def schedule(step: jax.typing.ArrayLike) -> jax.Array:
+        step = jnp.asarray(step)
         rate = config.learning_rate * jnp.minimum(1.0, (step + 1) / max(1, config.warmup_steps))
         if config.schedule == "constant":
             return rate

@@ -69,7 +69,7 @@ def make_train_step(
         key = jax.random.fold_in(key, state["step"])
         loss_of = lambda params: batch_loss(graphdef, objective, params, batch, key)
         (loss, branches), grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"])
-        grad_norm = optax.global_norm(grads)
+        grad_norm = optax.tree.norm(grads)
         good = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
         updates, opt = optimizer.update(grads, state["opt"], state["params"])

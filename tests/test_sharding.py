@@ -1,0 +1,84 @@
+"""Logical axis names and strategies: what fits is laid out as said, what does not is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+
+from vimogen_jax import sharding
+from vimogen_jax.errors import BadInput
+from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.train.state import plan_state
+
+SIZES = dict(dim=16, ffn_dim=32, num_heads=2, num_layers=3, text_dim=12, freq_dim=8)
+
+
+@pytest.mark.parametrize("reference_dim", [0, 138])
+def test_every_axis_of_every_parameter_has_a_name(reference_dim):
+    config = ModelConfig(**SIZES, reference_dim=reference_dim)
+    model = nnx.eval_shape(lambda: ViMoGen(config, rngs=nnx.Rngs(0)))
+    parameters = nnx.to_flat_state(nnx.state(model, nnx.Param))
+    assert len(parameters) > 40
+    for path, parameter in parameters:
+        names = parameter.get_metadata()["out_sharding"]
+        assert len(names) == len(parameter.shape), path
+        assert set(names) - {None} <= sharding.STRATEGIES["fsdp"].rules.keys(), path
+
+
+@pytest.mark.parametrize(("strategy", "parts"), [("fsdp", 8), ("data_parallel", 1)])
+def test_a_strategy_cuts_parameters_averages_and_moments(strategy, parts):
+    with sharding.use(strategy) as mesh:
+        plan = plan_state(ModelConfig(**SIZES), optax.adam(1e-3), mesh)
+        batch = sharding.batch_sharding(mesh)
+    assert batch.shard_shape((8, 2, 5)) == (1, 2, 5)
+    assert plan["step"].sharding.is_fully_replicated
+    trees = plan["params"], plan["ema"], plan["opt"][0].mu, plan["opt"][0].nu
+    for tree in trees:
+        kernel = tree["blocks"]["ffn"]["up"]["kernel"]
+        assert kernel.sharding.shard_shape(kernel.shape) == (3, 16 // parts, 32)
+    held, whole = (
+        sum(np.prod(size(x)) for x in jax.tree.leaves(plan["params"]))
+        for size in (lambda x: x.sharding.shard_shape(x.shape), lambda x: x.shape)
+    )
+    assert (held < 0.25 * whole) == (parts == 8)
+
+
+def parameter(shape, *names):
+    value = nnx.Param(jnp.zeros(shape), out_sharding=names or None, eager_sharding=False)
+    return {"block": {"kernel": value}}
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        (parameter((16, 16), "embed", "embed"), "kernel, .* share a mesh axis"),
+        (parameter((12, 16), "embed", "mlp"), "'embed' of parameter block.kernel has size 12"),
+        (parameter((3, 16, 16), "embed", "mlp"), r"block.kernel of shape \(3, 16, 16\) has axis"),
+        (parameter((16, 16), "embed", "wings"), "block.kernel has the unknown axis name 'wings'"),
+        (parameter((16,)), "block.kernel of shape"),
+    ],
+)
+def test_names_that_do_not_fit_are_refused_by_the_parameters_name(tree, message):
+    with sharding.use("fsdp") as mesh, pytest.raises(BadInput, match=message):
+        sharding.tree_shardings(tree, mesh)
+
+
+def test_an_unknown_strategy_is_refused():
+    with (
+        pytest.raises(BadInput, match="'magic' is not one of data_parallel, fsdp"),
+        sharding.use("magic"),
+    ):
+        pass
+
+
+def test_constrain_lays_out_under_a_mesh_and_does_nothing_without_one():
+    x = jnp.zeros((8, 3))
+    assert sharding.constrain(x, "shards", None) is x
+    with sharding.use("fsdp") as mesh:
+        laid_out = jax.jit(lambda x: sharding.constrain(x, "shards", None))(x)
+        assert laid_out.sharding.is_equivalent_to(
+            NamedSharding(mesh, PartitionSpec(("data", "fsdp"))), 2
+        )

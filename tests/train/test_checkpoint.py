@@ -1,0 +1,204 @@
+"""Checkpoints: nothing good is lost, nothing damaged is taken, and no run is mixed with another."""
+
+import functools
+import json
+
+import grain
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vimogen_jax import sharding
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.train.checkpoint import Checkpoints, load_run, open_run
+
+CONFIG = dict(
+    seed=0,
+    model=dict(dim=32, dtype="float32"),
+    objective=dict(prediction="sample"),
+    data=dict(path="a", batch_size=4, buckets=(60, 80), workers=0),
+    optim=dict(learning_rate=1e-3),
+    sampler=dict(steps=4),
+)
+
+
+@functools.partial(jax.jit, donate_argnums=0)
+def advance(state):
+    return jax.tree.map(lambda x: x + 1, state)
+
+
+def first_state():
+    weights = lambda seed: {"w": jax.random.normal(jax.random.key(seed), (64, 8))}
+    moments = ({"w": jnp.zeros((64, 8))}, jnp.zeros((), jnp.int32))
+    return dict(step=jnp.zeros((), jnp.int32), params=weights(0), ema=weights(1), opt=moments)
+
+
+def plan(strategy="fsdp"):
+    with sharding.use(strategy) as mesh:
+        layout = sharding.batch_sharding(mesh)
+    whole = jax.sharding.NamedSharding(layout.mesh, jax.sharding.PartitionSpec())
+    shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=layout if x.ndim else whole)
+    return jax.tree.map(shape, jax.eval_shape(first_state))
+
+
+def numbers():
+    return iter(grain.MapDataset.range(100).to_iter_dataset())
+
+
+def state_at(step):
+    state = first_state()
+    for _ in range(step):
+        state = advance(state)
+    return jax.tree.map(np.asarray, state)
+
+
+def assert_equal(state, expected):
+    jax.tree.map(np.testing.assert_array_equal, state, expected)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that saved after the steps 1 to 3, donating its state to the next step each time."""
+    state, iterator = first_state(), numbers()
+    with Checkpoints(tmp_path, keep=5) as checkpoints:
+        for step in (1, 2, 3):
+            next(iterator)
+            state = advance(state)
+            checkpoints.save(step, state, iterator)
+        advance(state)
+    return tmp_path
+
+
+def flip_bits(folder):
+    """Damage the largest file in a way that Orbax itself does not notice."""
+    path = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 16
+    path.write_bytes(data)
+
+
+def cut_short(folder):
+    for path in folder.rglob("manifest.ocdbt"):
+        path.write_bytes(path.read_bytes()[:50])
+
+
+def lose_iterator(folder):
+    for path in (folder / "iterator").iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize("strategy", ["fsdp", "data_parallel"])
+def test_the_newest_state_and_iterator_come_back(run, strategy):
+    iterator, wanted = numbers(), plan(strategy)
+    with Checkpoints(run, keep=5) as checkpoints:
+        state = checkpoints.restore(wanted, iterator)
+    assert_equal(state, state_at(3))
+    assert next(iterator) == 3
+    assert state["params"]["w"].sharding == wanted["params"]["w"].sharding
+
+
+def test_nothing_saved_is_nothing_restored(tmp_path):
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        assert checkpoints.restore(plan(), numbers()) is None
+
+
+@pytest.mark.parametrize("damage", [flip_bits, cut_short, lose_iterator])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, capsys, damage):
+    damage(run / "checkpoints" / "3")
+    iterator = numbers()
+    with Checkpoints(run, keep=5) as checkpoints:
+        state = checkpoints.restore(plan(), iterator)
+        assert_equal(state, state_at(2))
+        assert next(iterator) == 2
+        warning = capsys.readouterr().err
+        assert f"warning: checkpoint {run}/checkpoints/3 cannot be read" in warning
+        checkpoints.save(3, advance(state), iterator)  # the step's name is free again
+    assert (run / "checkpoints" / "3.damaged").is_dir()
+    with Checkpoints(run, keep=5) as checkpoints:
+        assert_equal(checkpoints.restore(plan(), numbers()), state_at(3))
+
+
+def test_damage_everywhere_is_told_and_nothing_is_moved(run):
+    before = sorted(run.rglob("*"))
+    for step in (1, 2, 3):
+        flip_bits(run / "checkpoints" / str(step))
+    with (
+        Checkpoints(run, keep=5) as checkpoints,
+        pytest.raises(BadInput, match="has no checkpoint that can be read"),
+    ):
+        checkpoints.restore(plan(), numbers())
+    assert sorted(run.rglob("*")) == before
+
+
+def test_the_average_is_read_alone_and_checked(run):
+    shapes = jax.eval_shape(first_state)["ema"]
+    with Checkpoints(run, read_only=True) as checkpoints:
+        step, ema = checkpoints.restore_ema(shapes)
+    assert step == 3
+    assert_equal(ema, state_at(3)["ema"])
+    flip_bits(run / "checkpoints" / "3" / "ema")
+    with Checkpoints(run, read_only=True) as checkpoints:
+        step, ema = checkpoints.restore_ema(shapes)
+    assert step == 2
+    assert_equal(ema, state_at(2)["ema"])
+
+
+def test_only_the_newest_stay(tmp_path):
+    state, iterator = first_state(), numbers()
+    with Checkpoints(tmp_path, keep=2) as checkpoints:
+        for step in (1, 2, 3):
+            checkpoints.save(step, state, iterator)
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["2", "3"]
+
+
+def test_what_a_killed_save_left_is_cleared_by_the_run_alone(run):
+    left = run / "checkpoints" / "4.orbax-checkpoint-tmp"
+    left.mkdir()
+    before = sorted(run.rglob("*"))
+    with Checkpoints(run, read_only=True) as checkpoints:
+        checkpoints.restore_ema(jax.eval_shape(first_state)["ema"])
+    assert sorted(run.rglob("*")) == before  # it may belong to a run that is saving right now
+    with Checkpoints(run, keep=5) as checkpoints:
+        checkpoints.save(5, first_state(), numbers())
+    assert not left.exists()
+
+
+@pytest.fixture(scope="module")
+def dataset(runs):
+    return Dataset.open(runs.dataset)
+
+
+def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):
+    folder = open_run(tmp_path / "run", CONFIG, dataset)
+    changed = CONFIG | dict(optim=dict(learning_rate=1e-4))
+    changed["data"] = CONFIG["data"] | dict(path="b", workers=3)
+    open_run(folder, changed, dataset)
+    stored = json.loads((folder / "config.json").read_text())
+    assert stored["optim"]["learning_rate"] == 1e-4
+    assert stored["text_encoder"] == dataset.text_encoder
+    assert (folder / "statistics.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(seed=1), "began with seed = 0, not 1"),
+        (dict(model=dict(dim=64, dtype="float32")), "began with model.dim = 32, not 64"),
+        (dict(model=dict(dim=32)), "began with model.dtype = float32, not None"),
+        (dict(objective=dict(prediction="velocity")), "objective.prediction = sample, not vel"),
+        (dict(data=CONFIG["data"] | dict(buckets=(60,))), r"data.buckets = \[60, 80\], not \[60\]"),
+    ],
+)
+def test_another_runs_folder_is_refused(dataset, tmp_path, change, message):
+    open_run(tmp_path, CONFIG, dataset)
+    before = (tmp_path / "config.json").read_bytes()
+    with pytest.raises(BadInput, match=message):
+        open_run(tmp_path, CONFIG | change, dataset)
+    assert (tmp_path / "config.json").read_bytes() == before
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"config.json is missing"):
+        load_run(tmp_path)

@@ -1,0 +1,102 @@
+"""A run from config to package: what it leaves behind, and how it refuses to go on."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from configs import tiny
+from tests.test_floors import ROOT
+from tests.train.runs import STEPS
+from vimogen_jax import formats
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.package import load_package
+from vimogen_jax.train.checkpoint import load_run
+from vimogen_jax.train.loop import train
+
+
+def test_metrics_reach_terminal_file_and_tensorboard(undisturbed):
+    workdir, out = undisturbed
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    names = {"loss", "loss_text", "loss_reference", "grad_norm", "learning_rate"}
+    for line in lines:
+        assert names < line.keys()
+        assert np.isfinite(list(line.values())).all()
+        assert ("validation_loss_text" in line) == (line["step"] % 6 == 0)
+    assert lines[0]["learning_rate"] > 0
+    for step in range(1, STEPS + 1):
+        assert f"step {step}/{STEPS}  loss " in out
+    assert list((workdir / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_previews_are_motions_of_validation_captions(undisturbed, runs):
+    workdir, _ = undisturbed
+    folder = workdir / "previews" / str(STEPS)
+    captions = json.loads((folder / "captions.json").read_text())
+    validation = Dataset.open(runs.dataset).records["validation"]
+    known = {validation[i].caption: len(validation[i].motion) for i in range(len(validation))}
+    assert len(captions) == 4
+    for name, caption in captions.items():
+        motion = formats.read(folder / f"{name}.npz")
+        assert motion.num_frames == known[caption]
+        joints = np.load(folder / f"{name}.npy")
+        np.testing.assert_allclose(joints, motion.joints(), atol=1e-4)
+
+
+def test_a_run_is_exported_as_the_average_of_its_newest_checkpoint(undisturbed, tmp_path):
+    workdir, _ = undisturbed
+    run = load_run(workdir)
+    assert run.config["step"] == STEPS
+    for dtype in ("float32", "float16"):
+        out = tmp_path / dtype
+        command = ["launch.export", f"--run={workdir}", f"--out={out}", f"--dtype={dtype}"]
+        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
+        package = load_package(out)
+        assert package.config == run.config | dict(schema_version=1)
+        kernel = run.params["head"]["linear"]["kernel"].astype(dtype)
+        np.testing.assert_array_equal(package.params["head"]["linear"]["kernel"], kernel)
+
+
+def test_an_update_that_is_not_finite_ends_the_run(undisturbed, runs, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(undisturbed[0], workdir)
+    shutil.rmtree(workdir / "checkpoints" / str(STEPS))
+    before = sorted(p.name for p in (workdir / "checkpoints").iterdir())
+    status, out, err = runs.finish(workdir, "--config.optim.learning_rate=1e30")
+    assert status == 1
+    (sentence,) = err.strip().splitlines()
+    assert sentence.startswith("error: the update of step 11 was refused")
+    batch = sentence.partition("held the records ")[2].split(", ")
+    assert len(batch) == 8
+    assert set(batch) <= set(Dataset.open(runs.dataset).index["train"].ids)
+    assert "step 10/" in out
+    assert "step 11/" not in out
+    assert sorted(p.name for p in (workdir / "checkpoints").iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "message"),
+    [
+        ("model", dict(text_dim=7), "text_dim is 7, but the text of .* is from synthetic, 12 wide"),
+        ("model", dict(num_heads=3), "config.model is not valid"),
+        ("train", dict(steps=0), "config.train.steps must be at least 1"),
+        ("train", dict(save_evry=1), "config.train is not valid: .*'save_evry'"),
+        ("sharding", dict(strategy="magic"), "strategy 'magic' is not one of"),
+        ("data", dict(path="nowhere"), "nowhere"),
+        ("data", dict(batch_size=9), "batch_size 9"),
+        ("objective", dict(prediction="noise"), "config.objective is not valid"),
+    ],
+)
+def test_configs_that_do_not_fit_are_refused(runs, tmp_path, section, change, message):
+    config = tiny.get_config().to_dict()
+    config["model"]["text_dim"] = 12
+    config["data"] |= dict(path=str(runs.dataset), text_length=8)
+    config["train"]["workdir"] = str(tmp_path / "run")
+    config[section] |= change
+    with pytest.raises(BadInput, match=message):
+        train(config)

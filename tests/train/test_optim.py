@@ -1,0 +1,122 @@
+"""The optimiser's arithmetic, against closed forms and against the published training."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from tests.published import published_model
+from vimogen_jax.convert.published import to_published
+from vimogen_jax.diffusion.flow import Objective, shifted_grid
+from vimogen_jax.diffusion.loss import flow_matching_loss
+from vimogen_jax.errors import BadInput
+from vimogen_jax.models.vimogen import Reference, Text
+from vimogen_jax.train.optim import (
+    OptimConfig,
+    ema_decay,
+    ema_update,
+    learning_rate,
+    make_optimizer,
+)
+
+
+def config(**changes):
+    values = dict(
+        learning_rate=2e-4,
+        schedule="constant",
+        warmup_steps=4,
+        b1=0.9,
+        b2=0.95,
+        weight_decay=1e-4,
+        clip_norm=0.1,
+        ema_decay=0.9,
+    )
+    return OptimConfig(**(values | changes))
+
+
+def test_warm_up_rises_linearly_and_never_from_zero():
+    rates = [float(learning_rate(config(), 100)(step)) for step in range(6)]
+    np.testing.assert_allclose(rates, np.array([0.25, 0.5, 0.75, 1, 1, 1]) * 2e-4, rtol=1e-6)
+    assert float(learning_rate(config(warmup_steps=0), 100)(0)) == np.float32(2e-4)
+
+
+def test_cosine_falls_to_zero_after_the_warm_up():
+    rate = learning_rate(config(schedule="cosine"), 104)
+    np.testing.assert_allclose(float(rate(4)), 2e-4, rtol=1e-6)
+    np.testing.assert_allclose(float(rate(54)), 1e-4, rtol=1e-5)
+    np.testing.assert_allclose(float(rate(79)), 1e-4 * (1 - np.sqrt(0.5)), rtol=1e-5)
+    assert float(rate(104)) < 1e-9
+    assert float(rate(200)) < 1e-9
+
+
+def test_an_unknown_schedule_is_refused():
+    with pytest.raises(BadInput, match="config.optim.schedule 'linear' is not"):
+        config(schedule="linear")
+
+
+def test_the_average_forgets_its_start_and_then_keeps_the_decay():
+    decays = [float(ema_decay(config(ema_decay=0.9), jnp.int32(step))) for step in (0, 8, 1000)]
+    np.testing.assert_allclose(decays, [0.1, 0.5, 0.9], rtol=1e-6)
+
+
+def test_the_average_of_bfloat16_weights_moves_in_float32():
+    params, ema = {"w": jnp.full(3, 2.0, jnp.bfloat16)}, {"w": jnp.ones(3)}
+    for _ in range(2000):
+        ema = ema_update(ema, params, 0.9999)
+    assert ema["w"].dtype == jnp.float32
+    np.testing.assert_allclose(ema["w"], 2 - 0.9999**2000, rtol=1e-5)
+
+
+def test_six_steps_agree_with_the_published_training(shared, golden):
+    """Its warm-up starts from a rate of zero; given its rates, all else must be the same."""
+    expected = json.loads((shared / "golden" / "train.json").read_text())["optim6"]
+    arrays, steps = golden("train_loss"), golden("train_steps")
+    graphdef, params = published_model(shared / "golden", "tm2m", 138)
+    order = np.argsort(~arrays["attend_to_text_mask"], kind="stable")
+    take = lambda array: jnp.asarray(array[order])[None]
+    mask = take(arrays["motion_mask"])
+    text = Text(take(arrays["prompt_emb"])[:, :2], jnp.ones((1, 2, 16), bool))
+    reference = Reference(take(arrays["ref_motion"])[:, 2:], take(arrays["ref_motion_mask"])[:, 2:])
+    rates = jnp.array([step["lr"] for step in expected["steps"]])
+    optimizer = make_optimizer(config(), lambda step: rates[step])
+
+    @jax.jit
+    def step(params, ema, opt, noise, sigma):
+        def loss_fn(params):
+            model = nnx.merge(graphdef, params)
+            predict = lambda x, sigma: model(x, sigma, mask, text, reference)
+            channels = take(arrays["motion_dim_mask"])
+            motion = take(arrays["motion"])
+            return flow_matching_loss(
+                predict, Objective(), motion, noise, sigma, mask, channels, text_samples=2
+            )[0]
+
+        loss, grads = jax.value_and_grad(loss_fn)(params)
+        updates, opt = optimizer.update(grads, opt, params)
+        params = optax.apply_updates(params, updates)
+        return params, ema_update(ema, params, 0.9), opt, loss, optax.tree.norm(grads)
+
+    ema, opt = params, optimizer.init(params)
+    grid = shifted_grid(1000).astype(np.float32)
+    for i, wanted in enumerate(expected["steps"]):
+        noise = take(steps[f"noise{i}"].astype(np.float32))
+        sigma = take(grid[steps[f"timestep_ids{i}"]])
+        params, ema, opt, loss, norm = step(params, ema, opt, noise, sigma)
+        np.testing.assert_allclose(loss, wanted["loss"], rtol=1e-4)
+        np.testing.assert_allclose(norm, wanted["grad_norm_before_clip"], rtol=1e-4)
+
+    for kind, tree in (("param", params), ("ema", ema)):
+        flat = {
+            ".".join(key.key for key in path): np.asarray(leaf)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        }
+        ours = to_published(flat)
+        names = [name for name in steps if name.startswith(f"{kind}::")]
+        assert len(names) == 9
+        for name in names:
+            array = ours[name.removeprefix(f"{kind}::")]
+            np.testing.assert_allclose(array, steps[name], atol=2e-6, err_msg=name)
