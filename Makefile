@@ -60,7 +60,7 @@ $(STAMPS)/library: setup.py pyproject.toml | $(STAMPS)/venv
 	@touch $@
 
 $(STAMPS)/test $(STAMPS)/dev: $(STAMPS)/%: setup.py | $(STAMPS)/library
-	@echo "Installing what \`make $*\` needs"
+	@echo "Installing the extra \"$*\""
 	@$(PIP) --editable ".[$*]"
 	@touch $@
 

@@ -22,7 +22,7 @@ def winding(points, vertices, faces):
     """How often the surface encloses each point (van Oosterom and Strackee 1983)."""
     a, b, c = (vertices[faces[:, k]] - points[:, None] for k in range(3))
     la, lb, lc = (np.linalg.norm(x, axis=-1) for x in (a, b, c))
-    dot = lambda x, y: (x * y).sum(-1)  # noqa: E731
+    dot = lambda x, y: (x * y).sum(-1)
     solid = dot(a, np.cross(b, c))
     below = la * lb * lc + dot(a, b) * lc + dot(b, c) * la + dot(c, a) * lb
     return (2 * np.arctan2(solid, below)).sum(-1) / (4 * np.pi)
