@@ -22,7 +22,17 @@ def get_config() -> ConfigDict:
                 dtype="float32",
                 remat="none",
             ),
-            objective=dict(prediction="sample", times="logit_normal"),
+            objective=dict(
+                prediction="sample",
+                times="logit_normal",
+                corruption=dict(
+                    noise_rate=(0.5, 1.0),
+                    noise_scale=(0.2, 1.0),
+                    jitter_rate=(0.03, 0.08),
+                    jitter_strength=0.3,
+                    dropout_rate=0.05,
+                ),
+            ),
             data=dict(
                 path="",
                 batch_size=8,

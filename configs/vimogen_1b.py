@@ -24,7 +24,17 @@ def get_config() -> ConfigDict:
                 dtype="bfloat16",
                 remat="full",
             ),
-            objective=dict(prediction="velocity", times="shifted"),
+            objective=dict(
+                prediction="velocity",
+                times="shifted",
+                corruption=dict(
+                    noise_rate=(0.0, 0.4),
+                    noise_scale=(0.05, 0.15),
+                    jitter_rate=(0.03, 0.08),
+                    jitter_strength=0.3,
+                    dropout_rate=0.02,
+                ),
+            ),
             data=dict(
                 path="",
                 batch_size=1024,

@@ -23,9 +23,7 @@ class ActionClassifier:
     """Tells actions apart, once `fit` on real motions."""
 
     def __init__(self) -> None:
-        self._classifier = make_pipeline(
-            StandardScaler(), LogisticRegression(C=0.1, max_iter=1000)
-        )
+        self._classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
 
     def fit(self, motions: Sequence[Motion], actions: Sequence[str]) -> "ActionClassifier":
         """Learn the actions of some motions; returns itself."""

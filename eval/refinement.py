@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from eval.takes import Take
-from vimogen_jax.diffusion.corruption import corrupt
+from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
@@ -30,7 +30,7 @@ def measure_refinement(
     """
     statistics = generator.package.statistics.reference()
     clean = [statistics.normalize(take.channels[:, REFERENCE_CHANNELS]) for take in takes]
-    references, masks = corrupt_all(clean, seed)
+    references, masks = corrupt_all(clean, generator.package.objective.corruption, seed)
     refined = generator.refine(references, masks, seed=seed, progress=progress)
 
     joints: dict[str, list[np.ndarray]] = {"clean": [take.motion.joints() for take in takes]}
@@ -58,7 +58,7 @@ def measure_refinement(
 
 
 def corrupt_all(
-    references: Sequence[np.ndarray], seed: int
+    references: Sequence[np.ndarray], corruption: Corruption, seed: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Corrupt normalised references `[t 138]` as training does; masks `[t]` show what is left."""
     lengths = [len(reference) for reference in references]
@@ -66,7 +66,7 @@ def corrupt_all(
     for row, reference in zip(whole[0], references, strict=True):
         row[: len(reference)] = reference
     mask = np.arange(MAX_FRAMES) < np.array(lengths)[None, :, None]
-    corrupted, kept = jax.device_get(jax.jit(corrupt)(jax.random.key(seed), whole, mask))
+    corrupted, kept = jax.device_get(jax.jit(corruption)(jax.random.key(seed), whole, mask))
     cut = lambda rows: [row[:length] for row, length in zip(rows[0], lengths, strict=True)]
     return cut(corrupted), cut(kept)
 

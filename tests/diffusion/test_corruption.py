@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vimogen_jax.diffusion.corruption import Corruption, Draws, corrupt
+from vimogen_jax.diffusion.corruption import Corruption, Draws
 
 
 def replay(arrays, case, corruption):
@@ -33,9 +33,9 @@ def test_published_draws_give_the_published_corruption(golden):
 def test_corruption_is_seeded_and_touches_real_frames_only():
     reference = jax.random.normal(jax.random.key(0), (2, 3, 50, 138))
     mask = jnp.broadcast_to(jnp.arange(50) < 40, (2, 3, 50))
-    out, new_mask = corrupt(jax.random.key(1), reference, mask)
-    again, _ = corrupt(jax.random.key(1), reference, mask)
-    other, _ = corrupt(jax.random.key(2), reference, mask)
+    out, new_mask = Corruption()(jax.random.key(1), reference, mask)
+    again, _ = Corruption()(jax.random.key(1), reference, mask)
+    other, _ = Corruption()(jax.random.key(2), reference, mask)
     np.testing.assert_array_equal(out, again)
     assert (out != other).any()
     changed = (out != reference).any(-1)

@@ -15,6 +15,7 @@ from eval.takes import read_actions, read_takes
 from tests.made_up import ACTIONS, made_up_dataset
 from tests.test_floors import ROOT
 from tests.tiny_package import Letters, tiny_package
+from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
@@ -93,7 +94,7 @@ def test_takes_are_drawn_evenly_and_again_the_same(made_up):
 def test_corruption_leaves_padding_out_and_gaps_are_interpolated():
     rng = np.random.default_rng(0)
     clean = [rng.normal(size=(n, 138)).astype(np.float32) for n in (200, 50)]
-    corrupted, kept = corrupt_all(clean, seed=0)
+    corrupted, kept = corrupt_all(clean, Corruption(), seed=0)
     assert [each.shape for each in corrupted] == [(200, 138), (50, 138)]
     assert 0.9 < kept[0].mean() < 1
     assert (corrupted[0][~kept[0]] == 0).all()

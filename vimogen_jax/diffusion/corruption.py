@@ -27,11 +27,11 @@ class Draws(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Corruption:
-    """Published rates; the ranges are drawn from for every sample, scales are in normalised units.
+    """How much; the published rates by default. Every sample draws its own from the ranges.
 
     Attributes:
         noise_rate: range of the share of frames that get noise.
-        noise_scale: range of that noise's standard deviation.
+        noise_scale: range of that noise's standard deviation, in normalised units.
         jitter_rate: range of the share of frames replaced by a blend of their neighbours.
         jitter_strength: how far the blend may lie from the middle.
         dropout_rate: share of frames that drop out.
@@ -42,6 +42,17 @@ class Corruption:
     jitter_rate: tuple[float, float] = (0.03, 0.08)
     jitter_strength: float = 0.3
     dropout_rate: float = 0.02
+
+    def __post_init__(self):
+        for name in ("noise_rate", "noise_scale", "jitter_rate"):
+            low, high = getattr(self, name)
+            object.__setattr__(self, name, (low, high))  # JSON knows lists only
+
+    def __call__(
+        self, key: jax.Array, reference: jax.Array, mask: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """Corrupt `reference [s b t c]` at the real frames of `mask [s b t]`, see `apply`."""
+        return self.apply(self.draw(key, reference.shape), reference, mask)
 
     def draw(self, key: jax.Array, shape: tuple[int, int, int, int]) -> Draws:
         """Random numbers for references of a shape `[s b t c]`."""
@@ -78,9 +89,3 @@ class Corruption:
         """The clean neighbour of every frame, or the frame itself where there is none."""
         exists = jnp.roll(mask, shift, axis=-1)[..., None]
         return jnp.where(exists, jnp.roll(reference, shift, axis=-2), reference)
-
-
-def corrupt(key: jax.Array, reference: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Corrupt references `[s b t c]` at the published rates; returns them with their new mask."""
-    corruption = Corruption()
-    return corruption.apply(corruption.draw(key, reference.shape), reference, mask)

@@ -1,14 +1,17 @@
-"""The flow-matching path, what the network predicts, and which times are trained.
+"""The flow-matching path, and what training asks of the network on it.
 
 A sample moves on a straight line from noise to clean motion: `x = (1 - sigma) clean + sigma noise`,
 with velocity `clean - noise` (ViMoGen, section 4; sigma is one minus the paper's time).
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from vimogen_jax.diffusion.corruption import Corruption
 
 SHIFT = 5.0  # of the published grids; it gives noisy times more of the steps
 TRAINING_STEPS = 1000
@@ -38,19 +41,23 @@ def bell_weight(sigma: jax.Array) -> jax.Array:
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
-    """What the network predicts and how training draws and weights the times.
+    """What the network predicts, which times it learns, and how references are corrupted.
 
     Attributes:
         prediction: "velocity", as published, or "sample", the clean motion. A narrow network
             cannot carry the noise that a velocity contains; for it, predict the sample
             (Li and He, "Back to Basics: Let Denoising Generative Models Denoise", 2025).
         times: "shifted", the published grid with its bell weight, or "logit_normal".
+        corruption: of the references, or a mapping of its attributes, as a config holds it.
     """
 
     prediction: str = "velocity"
     times: str = "shifted"
+    corruption: Corruption = dataclasses.field(default_factory=Corruption)
 
     def __post_init__(self):
+        if isinstance(self.corruption, Mapping):
+            object.__setattr__(self, "corruption", Corruption(**self.corruption))
         for name, known in (
             ("prediction", ("velocity", "sample")),
             ("times", ("shifted", "logit_normal")),

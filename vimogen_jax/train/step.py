@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from vimogen_jax.diffusion.corruption import corrupt
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss
 from vimogen_jax.models.vimogen import Reference, Text
@@ -34,7 +33,7 @@ def batch_loss(
         text = Text(batch["text"], batch["text_mask"])
     if text_samples < motion.shape[1]:
         masked = (batch["reference"], batch["reference_mask"])
-        reference = Reference(*corrupt(corruption_key, *masked))
+        reference = Reference(*objective.corruption(corruption_key, *masked))
     model = nnx.merge(graphdef, params)
     return flow_matching_loss(
         lambda x, sigma: model(x, sigma, batch["mask"], text, reference),
