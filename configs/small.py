@@ -60,7 +60,7 @@ def get_config() -> ConfigDict:
             sharding=dict(strategy="fsdp"),
             train=dict(
                 workdir="runs/small",
-                steps=3200,
+                steps=2900,
                 log_every=50,
                 eval_every=1000,
                 preview_every=1500,
@@ -68,7 +68,13 @@ def get_config() -> ConfigDict:
                 keep=2,
             ),
             sampler=dict(
-                steps=30, solver="euler", guidance_scale=2.5, start=1.0, shift=1.0, smoothing=1.0
+                steps=30,
+                solver="euler",
+                guidance_scale=4.0,
+                start=1.0,
+                shift=1.0,
+                smoothing=1.5,
+                trajectory="fused",
             ),
         )
     )

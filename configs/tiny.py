@@ -64,7 +64,13 @@ def get_config() -> ConfigDict:
                 keep=2,
             ),
             sampler=dict(
-                steps=4, solver="euler", guidance_scale=2.5, start=1.0, shift=1.0, smoothing=1.0
+                steps=4,
+                solver="euler",
+                guidance_scale=2.5,
+                start=1.0,
+                shift=1.0,
+                smoothing=1.0,
+                trajectory="fused",
             ),
         )
     )

@@ -66,7 +66,13 @@ def get_config() -> ConfigDict:
                 keep=3,
             ),
             sampler=dict(
-                steps=50, solver="euler", guidance_scale=5.0, start=0.7, shift=5.0, smoothing=1.0
+                steps=50,
+                solver="euler",
+                guidance_scale=5.0,
+                start=0.7,
+                shift=5.0,
+                smoothing=1.0,
+                trajectory="absolute",
             ),
         )
     )

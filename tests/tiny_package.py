@@ -20,7 +20,13 @@ def tiny_package(text_encoder=None, **model) -> Package:
         model=MODEL | model,
         objective=dict(prediction="sample", times="logit_normal"),
         sampler=dict(
-            steps=2, solver="euler", guidance_scale=2.0, start=1.0, shift=1.0, smoothing=1.0
+            steps=2,
+            solver="euler",
+            guidance_scale=2.0,
+            start=1.0,
+            shift=1.0,
+            smoothing=1.0,
+            trajectory="fused",
         ),
         text_encoder=text_encoder or ENCODER,
         fps=20.0,

@@ -19,6 +19,7 @@ from vimogen_jax.motion import representation
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times, resample
+from vimogen_jax.motion.trajectory import fuse
 from vimogen_jax.package import Package, abstract_params, load_package
 from vimogen_jax.sampling import sample
 from vimogen_jax.text.encoder import load_text_encoder
@@ -199,7 +200,11 @@ class Generator:
         if not np.isfinite(normalised).all():
             raise BadInput("sampling left the finite numbers; try a lower guidance_scale")
         channels = self.package.statistics.denormalize(normalised)
-        return representation.decode(channels, fps=self.fps)
+        motion = representation.decode(channels, fps=self.fps)
+        if self.package.sampler.trajectory == "absolute":
+            return motion
+        velocities = channels[:, representation.TRANSL_VELOCITY]
+        return dataclasses.replace(motion, transl=fuse(motion.transl, velocities))
 
     def _sampler(self, steps: int | None, guidance_scale: float | None) -> Sampler:
         changes = {"steps": steps, "guidance_scale": guidance_scale}

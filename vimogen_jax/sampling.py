@@ -1,6 +1,7 @@
 """Model, objective and solver put together: from noise to normalised motion."""
 
 import functools
+import math
 from typing import Any
 
 import jax
@@ -49,4 +50,7 @@ def sample(
 
     followed = guided(velocity, sampler.guidance_scale) if with_guidance else velocity
     x = integrate(followed, noise, sampler)
-    return gaussian_smooth(x, mask, sigma=sampler.smoothing) if sampler.smoothing else x
+    if not sampler.smoothing:
+        return x
+    reach = math.ceil(2 * sampler.smoothing)  # in frames; two, as published, at a deviation of one
+    return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=sampler.smoothing)

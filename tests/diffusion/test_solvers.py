@@ -47,7 +47,13 @@ def test_guidance_goes_beyond_the_conditional():
 
 
 def test_bad_samplers_are_refused():
-    for bad in (dict(solver="rk4"), dict(steps=0), dict(start=0.0), dict(smoothing=-1.0)):
+    for bad in (
+        dict(solver="rk4"),
+        dict(steps=0),
+        dict(start=0.0),
+        dict(smoothing=-1.0),
+        dict(trajectory="x"),
+    ):
         with pytest.raises(ValueError, match="sampler"):
             Sampler(**bad)
 

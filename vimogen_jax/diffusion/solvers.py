@@ -23,6 +23,7 @@ class Sampler:
         start: first time of the grid before the shift.
         shift: of the grid, see `shifted_grid`.
         smoothing: standard deviation in frames of the Gaussian smoothing at the end; 0 is none.
+        trajectory: of the root, "absolute", as its channels say, or "fused" with their velocities.
     """
 
     steps: int = 50
@@ -31,10 +32,15 @@ class Sampler:
     start: float = 1.0
     shift: float = SHIFT
     smoothing: float = 1.0
+    trajectory: str = "absolute"
 
     def __post_init__(self):
         if self.solver not in ("euler", "heun"):
             raise ValueError(f"sampler.solver {self.solver!r} is neither euler nor heun")
+        if self.trajectory not in ("absolute", "fused"):
+            raise ValueError(
+                f"sampler.trajectory {self.trajectory!r} is neither absolute nor fused"
+            )
         if self.steps < 1 or not 0 < self.start <= 1 or self.shift <= 0 or self.smoothing < 0:
             raise ValueError(f"sampler is out of range: {self}")
 
