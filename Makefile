@@ -21,9 +21,9 @@ help: ## list these commands
 
 demo: $(STAMPS)/library ## install, then turn three sentences into motions under out/demo
 	@$(BIN)/python -m launch.sample --out $(OUT) --seconds 5 --formats mp4,glb,npz,html \
-	  --prompt "A person walks forward and turns left." \
+	  --prompt "A person walks forward." \
 	  --prompt "A person waves with both hands." \
-	  --prompt "A person runs forward energetically."
+	  --prompt "A person raises both hands."
 	@echo "Open $(OUT)/index.html in a browser to see them side by side."
 
 test: $(STAMPS)/library $(STAMPS)/test ## install what tests need, then run the tests (no torch)
