@@ -54,12 +54,21 @@ class Corruption:
         """Corrupt `reference [s b t c]` at the real frames of `mask [s b t]`, see `apply`."""
         return self.apply(self.draw(key, reference.shape), reference, mask)
 
-    def draw(self, key: jax.Array, shape: tuple[int, int, int, int]) -> Draws:
+    def draw(self, key: jax.Array, shape: tuple[int, ...]) -> Draws:
         """Random numbers for references of a shape `[s b t c]`."""
         keys = jax.random.split(key, 8)
-        rates = [jax.random.uniform(k, shape[:2]) for k in keys[:3]]
-        frames = [jax.random.uniform(k, shape[:3]) for k in keys[4:]]
-        return Draws(*rates, jax.random.normal(keys[3], shape), *frames)
+        by_sample = lambda key: jax.random.uniform(key, shape[:2])
+        by_frame = lambda key: jax.random.uniform(key, shape[:3])
+        return Draws(
+            noise_rate=by_sample(keys[0]),
+            noise_scale=by_sample(keys[1]),
+            jitter_rate=by_sample(keys[2]),
+            noise=jax.random.normal(keys[3], shape),
+            noisy=by_frame(keys[4]),
+            jittered=by_frame(keys[5]),
+            blend=by_frame(keys[6]),
+            dropped=by_frame(keys[7]),
+        )
 
     def apply(
         self, draws: Draws, reference: jax.Array, mask: jax.Array

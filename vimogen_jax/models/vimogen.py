@@ -102,10 +102,12 @@ class Block(nnx.Module):
         attention = lambda: Attention(dim, config.num_heads, dtype=dtype, rngs=rngs)
         self.modulation = modulation_table(6, dim, rngs)
         self.self_attention = attention()
-        self.text_norm = LayerNorm(dim, rngs=rngs) if text else None
-        self.text_attention = attention() if text else None
-        self.reference_norm = LayerNorm(dim, rngs=rngs) if reference else None
-        self.reference_attention = attention() if reference else None
+        if text:
+            self.text_norm = LayerNorm(dim, rngs=rngs)
+            self.text_attention = attention()
+        if reference:
+            self.reference_norm = LayerNorm(dim, rngs=rngs)
+            self.reference_attention = attention()
         self.ffn = MLP(
             (dim, config.ffn_dim, dim), ("embed", "mlp", "embed"), dtype=dtype, rngs=rngs
         )
