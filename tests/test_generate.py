@@ -53,6 +53,15 @@ def test_guidance_insists_on_the_prompt(generator):
     np.testing.assert_allclose(far, null + 3 * (conditional - null), atol=1e-5)
 
 
+def test_a_fused_trajectory_moves_the_root_alone(generator):
+    config = generator.package.config
+    config = config | dict(sampler=config["sampler"] | dict(trajectory="fused"))
+    fused = Generator(dataclasses.replace(generator.package, config=config))
+    (absolute,), (moved,) = generator(WAVE, seconds=2), fused(WAVE, seconds=2)
+    np.testing.assert_array_equal(moved.rotations, absolute.rotations)
+    assert np.abs(moved.transl - absolute.transl).max() > 1e-3
+
+
 def test_more_than_a_batch(generator, monkeypatch):
     together = generator(WAVE, seconds=[2.0], samples=2)
     monkeypatch.setattr("vimogen_jax.generate.BATCH_SIZE", 1)

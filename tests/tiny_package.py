@@ -26,7 +26,7 @@ def tiny_package(text_encoder=None, **model) -> Package:
             start=1.0,
             shift=1.0,
             smoothing=1.0,
-            trajectory="fused",
+            trajectory="absolute",
         ),
         text_encoder=text_encoder or ENCODER,
         fps=20.0,
