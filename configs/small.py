@@ -1,4 +1,4 @@
-"""The shipped model: small enough to train on two CPU cores, on a GPU in minutes.
+"""The shipped model: small enough to train on two CPU cores.
 
 python -m launch.train --config=configs/small.py --config.data.path=datasets/bandai_cmu
 

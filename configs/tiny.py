@@ -1,4 +1,4 @@
-"""The whole road in a minute, for tests and for trying changes; it learns next to nothing.
+"""The whole road at a tiny size, for tests and for trying changes; it learns next to nothing.
 
 python -m launch.train --config=configs/tiny.py --config.data.path=DATASET
 """

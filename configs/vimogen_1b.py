@@ -69,7 +69,7 @@ def get_config() -> ConfigDict:
                 steps=50,
                 solver="euler",
                 guidance_scale=5.0,
-                start=0.7,
+                start=0.7,  # pure noise is taken for a motion at sigma 0.921, as released
                 shift=5.0,
                 smoothing=1.0,
                 trajectory="absolute",

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from configs import vimogen_1b
 from tests.published import published_model
-from vimogen_jax.diffusion.solvers import PUBLISHED, Sampler, guided, integrate
+from vimogen_jax.diffusion.solvers import Sampler, guided, integrate
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.motion.smoothing import gaussian_smooth
+
+PUBLISHED = Sampler(**vimogen_1b.get_config().sampler)
 
 
 def decay(x, sigma):

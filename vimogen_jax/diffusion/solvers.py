@@ -50,9 +50,6 @@ class Sampler:
         return np.append(shifted_grid(self.steps, self.start, self.shift), 0.0)
 
 
-PUBLISHED = Sampler(start=0.7)  # pure noise is taken for a motion at sigma 0.921, as released
-
-
 def integrate(velocity: Velocity, noise: jax.Array, sampler: Sampler) -> jax.Array:
     """Follow the velocity from `noise [s b t c]` to a clean motion, in one compiled loop."""
     grid = jnp.asarray(sampler.grid, jnp.float32)
