@@ -15,6 +15,7 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         dict(
             seed=0,
+            init_from="",
             model=dict(
                 dim=192,
                 ffn_dim=768,
@@ -29,6 +30,7 @@ def get_config() -> ConfigDict:
             objective=dict(
                 prediction="sample",
                 times="logit_normal",
+                shift=3.0,
                 corruption=dict(
                     noise_rate=(0.5, 1.0),
                     noise_scale=(0.2, 1.0),
@@ -40,7 +42,7 @@ def get_config() -> ConfigDict:
             data=dict(
                 path="datasets/bandai_cmu",
                 batch_size=32,
-                text_share=dict(high=0.8, low=0.4),
+                text_share=dict(high=0.7, low=0.4),
                 null_text_probability=0.15,
                 text_length=32,
                 buckets=(60, 80, 110, 150, 200),

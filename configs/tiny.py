@@ -11,6 +11,7 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         dict(
             seed=0,
+            init_from="",
             model=dict(
                 dim=32,
                 ffn_dim=64,
@@ -25,6 +26,7 @@ def get_config() -> ConfigDict:
             objective=dict(
                 prediction="sample",
                 times="logit_normal",
+                shift=1.0,
                 corruption=dict(
                     noise_rate=(0.5, 1.0),
                     noise_scale=(0.2, 1.0),

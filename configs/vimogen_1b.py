@@ -13,6 +13,7 @@ def get_config() -> ConfigDict:
     return ConfigDict(
         dict(
             seed=0,
+            init_from="",
             model=dict(
                 dim=1536,
                 ffn_dim=8960,
@@ -27,6 +28,7 @@ def get_config() -> ConfigDict:
             objective=dict(
                 prediction="velocity",
                 times="shifted",
+                shift=5.0,
                 corruption=dict(
                     noise_rate=(0.0, 0.4),
                     noise_scale=(0.05, 0.15),

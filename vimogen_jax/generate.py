@@ -20,11 +20,10 @@ from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times, resample
 from vimogen_jax.motion.trajectory import fuse
-from vimogen_jax.package import Package, abstract_params, load_package
+from vimogen_jax.package import Package, abstract_params, load_checkpoint
 from vimogen_jax.sampling import sample
 from vimogen_jax.text.encoder import load_text_encoder
 
-SHIPPED = {"small": Path(__file__).parent / "assets" / "small"}
 MAX_CHARACTERS = 1000  # of a prompt
 BATCH_SIZE = 16
 FRAME_BUCKET, TOKEN_BUCKET = 20, 32  # batches are padded to multiples, so few programs compile
@@ -49,12 +48,7 @@ class Generator:
         Raises:
             BadInput: there is no sound checkpoint.
         """
-        folder = SHIPPED.get(str(path), Path(path))
-        if (folder / "checkpoints").is_dir():
-            from vimogen_jax.train.checkpoint import load_run  # brings Orbax along
-
-            return cls(load_run(folder))
-        return cls(load_package(folder))
+        return cls(load_checkpoint(path))
 
     def __call__(
         self,

@@ -25,6 +25,7 @@ from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.text.encoder import EncoderSpec
 
+SHIPPED = {"small": Path(__file__).parent / "assets" / "small"}
 SCHEMA_VERSION = 1
 CONFIG_KEYS = ("model", "objective", "sampler", "text_encoder", "fps", "skeleton", "step")
 DTYPES = ("float16", "float32")
@@ -125,6 +126,20 @@ def load_package(folder: str | Path) -> Package:
     statistics = Statistics.load(folder / "statistics.safetensors")
     weights = _read_weights(folder / "model.safetensors", _flat(abstract))
     return Package(config, statistics, traverse_util.unflatten_dict(weights, sep="."))
+
+
+def load_checkpoint(path: str | Path) -> Package:
+    """Read the shipped model by its name, or a package or run folder by its path.
+
+    Raises:
+        BadInput: there is no sound checkpoint.
+    """
+    folder = SHIPPED.get(str(path), Path(path))
+    if (folder / "checkpoints").is_dir():
+        from vimogen_jax.train.checkpoint import load_run  # brings Orbax along
+
+        return load_run(folder)
+    return load_package(folder)
 
 
 def read_config(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ with velocity `clean - noise` (ViMoGen, section 4; sigma is one minus the paper'
 
 import dataclasses
 from collections.abc import Mapping
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,8 @@ from vimogen_jax.diffusion.corruption import Corruption
 
 SHIFT = 5.0  # of the published grids; it gives noisy times more of the steps
 TRAINING_STEPS = 1000
+
+ArrayT = TypeVar("ArrayT", np.ndarray, jax.Array)
 
 
 def interpolate(clean: jax.Array, noise: jax.Array, sigma: jax.Array) -> jax.Array:
@@ -29,12 +32,17 @@ def shifted_grid(steps: int, start: float = 1.0, shift: float = SHIFT) -> np.nda
     The published training grid has 1000 steps from 1; the published sampler 50 from 0.7.
     """
     even = np.linspace(start, 0.0, steps + 1)[:-1]
+    return shifted(even, shift)
+
+
+def shifted(even: ArrayT, shift: float) -> ArrayT:
+    """Times moved to more noise: 0 and 1 stay, the odds of noise grow `shift` times."""
     return shift * even / (1 + (shift - 1) * even)
 
 
-def bell_weight(sigma: jax.Array) -> jax.Array:
+def bell_weight(sigma: jax.Array, shift: float = SHIFT) -> jax.Array:
     """The published weight of a time: a bell around 0.5 with mean 1 over the grid and 0 at 1."""
-    grid = np.exp(-2 * (shifted_grid(TRAINING_STEPS) - 0.5) ** 2)
+    grid = np.exp(-2 * (shifted_grid(TRAINING_STEPS, shift=shift) - 0.5) ** 2)
     bell = jnp.exp(-2 * (sigma - 0.5) ** 2) - grid.min()
     return bell / (grid - grid.min()).mean()
 
@@ -48,11 +56,14 @@ class Objective:
             cannot carry the noise that a velocity contains; for it, predict the sample
             (Li and He, "Back to Basics: Let Denoising Generative Models Denoise", 2025).
         times: "shifted", the published grid with its bell weight, or "logit_normal".
+        shift: how far either is moved to more noise. Only there does the network learn to decide
+            by the text what to do: at lesser noise the motion itself shows it.
         corruption: of the references, or a mapping of its attributes, as a config holds it.
     """
 
     prediction: str = "velocity"
     times: str = "shifted"
+    shift: float = SHIFT
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
 
     def __post_init__(self):
@@ -74,13 +85,15 @@ class Objective:
     def draw_times(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """Random times to train on."""
         if self.times == "shifted":
-            grid = jnp.asarray(shifted_grid(TRAINING_STEPS), jnp.float32)
+            grid = jnp.asarray(shifted_grid(TRAINING_STEPS, shift=self.shift), jnp.float32)
             return grid[jax.random.randint(key, shape, 0, TRAINING_STEPS)]
-        return jnp.clip(jax.nn.sigmoid(jax.random.normal(key, shape)), 1e-3, 1.0)
+        even = jax.nn.sigmoid(jax.random.normal(key, shape))
+        return jnp.clip(shifted(even, self.shift), 1e-3, 1.0)
 
     def weight(self, sigma: jax.Array) -> jax.Array:
         """The weight of the squared velocity error at each time."""
-        weight = bell_weight(sigma) if self.times == "shifted" else jnp.ones_like(sigma)
+        bell = self.times == "shifted"
+        weight = bell_weight(sigma, self.shift) if bell else jnp.ones_like(sigma)
         if self.prediction == "sample":
             # The velocity divides the error by sigma; hold that factor below 1 / 0.1.
             weight *= jnp.minimum(1.0, sigma / 0.1) ** 2

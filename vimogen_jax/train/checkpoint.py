@@ -38,7 +38,17 @@ from vimogen_jax.train.state import State
 
 SKELETON = "smplx22"
 # What a run cannot change midway, but for where the data lies and who reads it.
-FIXED = ("seed", "model", "objective", "data", "text_encoder", "fps", "skeleton", "dataset")
+FIXED = (
+    "seed",
+    "init_from",
+    "model",
+    "objective",
+    "data",
+    "text_encoder",
+    "fps",
+    "skeleton",
+    "dataset",
+)
 FREE = ("data.path", "data.workers")
 
 Tree = TypeVar("Tree")

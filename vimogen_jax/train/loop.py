@@ -23,12 +23,12 @@ from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.vimogen import ModelConfig
-from vimogen_jax.package import abstract_params, settings
+from vimogen_jax.package import Package, abstract_params, load_checkpoint, settings
 from vimogen_jax.train.checkpoint import Checkpoints, open_run
 from vimogen_jax.train.evaluate import Evaluator
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import OptimConfig, learning_rate, make_optimizer
-from vimogen_jax.train.state import init_state, layouts, plan_state
+from vimogen_jax.train.state import init_state, layouts, plan_state, set_weights
 from vimogen_jax.train.step import make_train_step
 
 
@@ -100,6 +100,10 @@ def train(config: Mapping[str, Any]) -> None:
     sampler = settings(Sampler, config["sampler"], "sampler")
     dataset = Dataset.open(data.path)
     _check_text_width(model, dataset)
+    base = load_checkpoint(config["init_from"]) if config["init_from"] else None
+    if base is not None:
+        _check_base(base, model, dataset)
+        dataset = dataclasses.replace(dataset, statistics=base.statistics)
     run = open_run(times.workdir, config, dataset)
     seed = config["seed"]
     schedule = learning_rate(optim, times.steps)
@@ -128,6 +132,8 @@ def train(config: Mapping[str, Any]) -> None:
         state = checkpoints.restore(plan, loader)
         if state is None:
             state = init_state(model, optimizer, plan, seed)
+            if base is not None:
+                state = set_weights(state, base.params, plan)
         done = int(state["step"])
         train_step = make_train_step(graphdef, objective, optimizer, optim, layouts(plan), seed)
         evaluator = Evaluator(
@@ -189,6 +195,25 @@ def _check_text_width(model: ModelConfig, dataset: Dataset) -> None:
         raise BadInput(
             f"config.model.text_dim is {model.text_dim}, but the text of {dataset.folder} is from "
             f"{encoder['name']}, {encoder['width']} wide"
+        )
+
+
+def _check_base(base: Package, model: ModelConfig, dataset: Dataset) -> None:
+    begun, asked = dataclasses.asdict(base.model), dataclasses.asdict(model)
+    for key in begun.keys() - {"dtype", "remat"}:
+        if begun[key] != asked[key]:
+            raise BadInput(
+                f"config.model.{key} is {asked[key]}, but that of config.init_from is {begun[key]}"
+            )
+    if base.config["text_encoder"] != dataset.text_encoder:
+        raise BadInput(
+            f"config.init_from reads text of {base.config['text_encoder']}, but {dataset.folder} "
+            f"has that of {dataset.text_encoder}"
+        )
+    if base.config["fps"] != dataset.fps:
+        raise BadInput(
+            f"config.init_from moves at {base.config['fps']:g} fps, but {dataset.folder} at "
+            f"{dataset.fps:g} fps"
         )
 
 

@@ -37,6 +37,12 @@ def init_state(
     return jax.jit(init, out_shardings=layouts(plan))(key)
 
 
+def set_weights(state: State, weights: Any, plan: State) -> State:
+    """The state with other parameters, and their average, in place of its random ones."""
+    placed = {part: jax.device_put(weights, layouts(plan)[part]) for part in ("params", "ema")}
+    return state | placed
+
+
 def layouts(plan: State) -> State:
     """The layouts alone, as `jax.jit` takes them."""
     return jax.tree.map(lambda array: array.sharding, plan)
