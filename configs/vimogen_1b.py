@@ -22,6 +22,7 @@ def get_config() -> ConfigDict:
                 text_dim=4096,
                 freq_dim=256,
                 reference_dim=138,
+                text_rows=226,
                 dtype="bfloat16",
                 remat="full",
             ),

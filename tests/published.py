@@ -23,7 +23,7 @@ def nested(flat):
     return tree
 
 
-def published_model(folder: Path, name: str, reference_dim: int):
+def published_model(folder: Path, name: str, reference_dim: int, text_rows: int = 0):
     """The graph definition and parameters of one of them, in float32."""
     sizes = json.loads((folder / f"{name}_config.json").read_text())["config"]
     config = ModelConfig(
@@ -34,6 +34,7 @@ def published_model(folder: Path, name: str, reference_dim: int):
         text_dim=sizes["text_dim"],
         freq_dim=sizes["freq_dim"],
         reference_dim=reference_dim,
+        text_rows=text_rows,
         dtype="float32",
     )
     graphdef = nnx.graphdef(nnx.eval_shape(lambda: ViMoGen(config, rngs=nnx.Rngs(0))))

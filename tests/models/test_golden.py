@@ -86,6 +86,32 @@ def test_text_only_model_agrees_with_the_published_one(shared, golden):
         np.testing.assert_allclose(-output, arrays[name], atol=ATOL, err_msg=name)
 
 
+def test_padding_is_seen_where_the_model_has_text_rows(shared, golden):
+    """Ragged texts give what zero-padded, unmasked ones do, whatever stands in their padding."""
+    graphdef, params = published_model(shared / "golden", "tm2m", 138, text_rows=16)
+    inputs, expected = golden("tm2m_inputs"), golden("tm2m_outputs")
+    run = jax.jit(
+        lambda p, *a, cached=False: (m := nnx.merge(graphdef, p))(
+            *a[:-1], m.cache_text(a[-1]) if cached else a[-1]
+        )[0],
+        static_argnames="cached",
+    )
+    arguments = inputs["x"][None], inputs["timestep"][None] / 1000, inputs["x_mask"][None] > 0
+    for case, context, longest in (
+        ("text_all", inputs["context"], 32),
+        ("null_ctx_text", inputs["context_null_like"], 3),
+    ):
+        real = np.abs(context).sum(-1) > 0
+        tokens = np.full((3, longest, 48), 1e3, np.float32)
+        mask = np.zeros((3, longest), bool)
+        kept = min(longest, 16)
+        mask[:, :kept] = real[:, :kept]
+        tokens[:, :kept] = np.where(real[:, :kept, None], context[:, :kept], 1e3)
+        for cached in (False, True):
+            output = run(params, *arguments, Text(tokens[None], mask[None]), cached=cached)
+            np.testing.assert_allclose(-output, expected[case], atol=ATOL, err_msg=case)
+
+
 def test_cached_text_gives_the_same_output(tm2m, golden):
     graphdef, params = tm2m
     inputs = golden("tm2m_inputs")

@@ -39,6 +39,8 @@ REMAT_POLICIES = {
 class ModelConfig:
     """Sizes of the model; `reference_dim=0` leaves the reference branch out.
 
+    With `text_rows`, texts are padded with zeros to that many rows which are all seen, as the
+    published model was trained (226); with 0, only a text's own tokens are seen.
     `dtype` is that of matrix products; `remat` is "none", "full" (keep block inputs only) or
     "dots" (keep the results of weight products too).
     """
@@ -51,6 +53,7 @@ class ModelConfig:
     freq_dim: int = 256
     motion_dim: int = 276
     reference_dim: int = 138
+    text_rows: int = 0
     dtype: str = "bfloat16"
     remat: str = "none"
 
@@ -202,6 +205,7 @@ class ViMoGen(nnx.Module):
 
     def cache_text(self, text: Text) -> TextCache:
         """Project the text for every block once, so that a sampler need not at every step."""
+        text = self._as_seen(text)
         embedded = self.text_embedding(text.tokens)
         project = lambda block: block.text_attention.keys_values(embedded)
         return TextCache(jax.vmap(project)(self.blocks), text.mask)
@@ -242,6 +246,7 @@ class ViMoGen(nnx.Module):
         if isinstance(text, TextCache):
             cache = text.keys_values
         elif text is not None:
+            text = self._as_seen(text)
             embedded = self.text_embedding(text.tokens)
         encoded = None
         if reference is not None:
@@ -262,6 +267,18 @@ class ViMoGen(nnx.Module):
 
         x, _ = jax.lax.scan(self._remat(block_body), x, (self.blocks, cache))
         return self.head(x, embedding.astype(jnp.float32))
+
+    def _as_seen(self, text: Text) -> Text:
+        """The text with the padding that the model sees, see `ModelConfig.text_rows`.
+
+        Rows beyond those are cut off: padding of a batch, as long as its encoder reads no more.
+        """
+        rows = self.config.text_rows
+        if not rows:
+            return text
+        tokens = jnp.where(text.mask[..., None], text.tokens, 0)[:, :, :rows]
+        tokens = jnp.pad(tokens, ((0, 0), (0, 0), (0, rows - tokens.shape[2]), (0, 0)))
+        return Text(tokens, jnp.ones(tokens.shape[:3], bool))
 
     def _encode_reference(
         self, reference: Reference, mask: jax.Array, time: jax.Array
