@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -25,6 +26,7 @@ from vimogen_jax.sampling import sample
 from vimogen_jax.text.encoder import load_text_encoder
 
 MAX_CHARACTERS = 1000  # of a prompt
+FEET = [JOINT_NAMES.index("left_foot"), JOINT_NAMES.index("right_foot")]
 BATCH_SIZE = 16
 FRAME_BUCKET, TOKEN_BUCKET = 20, 32  # batches are padded to multiples, so few programs compile
 
@@ -197,8 +199,14 @@ class Generator:
         motion = representation.decode(channels, fps=self.fps)
         if self.package.sampler.trajectory == "absolute":
             return motion
-        velocities = channels[:, representation.TRANSL_VELOCITY]
-        return dataclasses.replace(motion, transl=fuse(motion.transl, velocities))
+        velocities = channels[:, representation.JOINT_VELOCITIES].reshape(-1, NUM_JOINTS, 3)
+        path = fuse(
+            motion.transl,
+            channels[:, representation.TRANSL_VELOCITY],
+            feet=motion.joints()[:, FEET] - motion.transl[:, None],
+            foot_speeds=np.linalg.norm(velocities[:, FEET], axis=-1),
+        )
+        return dataclasses.replace(motion, transl=path)
 
     def _sampler(self, steps: int | None, guidance_scale: float | None) -> Sampler:
         changes = {"steps": steps, "guidance_scale": guidance_scale}

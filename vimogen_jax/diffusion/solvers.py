@@ -23,7 +23,8 @@ class Sampler:
         start: first time of the grid before the shift.
         shift: of the grid, see `shifted_grid`.
         smoothing: standard deviation in frames of the Gaussian smoothing at the end; 0 is none.
-        trajectory: of the root, "absolute", as its channels say, or "fused" with their velocities.
+        trajectory: of the root, "absolute", as its channels say, or "fused" with their velocities
+            and with feet that stand, see `motion.trajectory`.
     """
 
     steps: int = 50
