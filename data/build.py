@@ -1,4 +1,4 @@
-"""From takes to a dataset: retarget, resample, place, encode, hold some out, write.
+"""From takes to a dataset: read, resample, place, encode, hold some out, write.
 
 The work on motions is spread over processes; the order of the records is that of the takes.
 """
@@ -6,6 +6,7 @@ The work on motions is spread over processes; the order of the records is that o
 import dataclasses
 import functools
 import hashlib
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -19,15 +20,16 @@ import numpy as np
 from tqdm import tqdm
 
 from data.filters.jumps import MAX_SPEED, longest_steady_stretch
-from data.sources.bvh_folder import Take, read_take
+from data.sources.take import Take
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.retarget import Skeleton
 from vimogen_jax.input_pipeline.dataset import DatasetWriter
 from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record
 from vimogen_jax.motion.canonical import canonicalize
-from vimogen_jax.motion.representation import encode
+from vimogen_jax.motion.representation import FPS, encode
 from vimogen_jax.motion.resample import resample
 from vimogen_jax.text.encoder import EncoderSpec, TextEncoder
+
+TAKES_AT_ONCE = 512  # whose texts are encoded together, and held in memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Prepared:
     """What became of a take: its channels, or why it has none."""
 
     channels: np.ndarray | None  # [t 276] float32, canonical
-    dropped: str = ""  # "missing", "unreadable" or "too short"
+    dropped: str = ""  # in two words, such as "too short"
     detail: str = ""  # one sentence
     cut: bool = False  # only the longest stretch without a jump was kept
 
@@ -89,52 +91,72 @@ def build(
     *,
     fps: float = 20.0,
     holdout: float = 0.05,
-    skeletons: Sequence[Skeleton] = (),
     workers: int = 1,
     overwrite: bool = False,
 ) -> Report:
     """Write a dataset of the takes that can be used, and report on all of them.
 
     holdout: the share of takes for the validation split, chosen by a hash of the id, so that a
-    take stays where it is when others are added. Each distinct caption is encoded once.
-    Raises BadInput if the folder is taken, or if fewer than two takes can be used; nothing is
-    left then, and a dataset that was to be overwritten stays.
+    take stays where it is when others are added; takes whose source deals them are not asked.
+    Raises BadInput if the folder is taken, if two takes have one id, or if fewer than two can be
+    used; nothing is left then, and a dataset that was to be overwritten stays.
     """
+    _check_ids(takes)
     with _place(Path(folder), overwrite) as place:
-        texts = _encode_captions(takes, encoder)
         spec = dataclasses.asdict(EncoderSpec.of(encoder))
         report = Report(fps)
-        prepare_one = functools.partial(prepare, fps=fps, skeletons=skeletons)
+        prepare_one = functools.partial(prepare, fps=fps)
         with DatasetWriter(
             place, text_encoder=spec, null_text=encoder.null_text, fps=fps
         ) as writer:
             usable = report.usable(zip(takes, _map(prepare_one, takes, workers), strict=True))
-            for split, take, channels in _deal(usable, holdout):
-                report.records[take.source, split] += 1
-                writer.add(split, _record(take, channels, texts[take.caption]))
+            for split, record in _with_texts(_deal(usable, holdout), encoder):
+                report.records[record.source, split] += 1
+                writer.add(split, record)
             if not report.records:
-                take, prepared = report.dropped[0]
-                raise BadInput(f"none of the {len(takes)} takes can be used: {prepared.detail}")
+                reason = report.dropped[0][1].detail
+                raise BadInput(f"none of the {len(takes)} takes can be used: {reason}")
     return report
 
 
-def prepare(take: Take, fps: float, skeletons: Sequence[Skeleton] = ()) -> Prepared:
+def _check_ids(takes: Sequence[Take]) -> None:
+    owners: dict[str, Take] = {}
+    for take in takes:
+        if (other := owners.setdefault(take.id, take)) is not take:
+            raise BadInput(f"{other.path} and {take.path} both have the id {take.id!r}")
+
+
+def prepare(take: Take, fps: float) -> Prepared:
     """Turn a take into channels at `fps`, or say why not."""
+    if take.split == "test":
+        return Prepared(None, "test split", f"{take.id} is for testing")
+    if not take.caption:
+        return Prepared(None, "no caption", f"{take.id} has no caption")
     if not take.path.is_file():
         return Prepared(None, "missing", f"{take.path}: no such file")
     try:
-        motion = read_take(take, skeletons)
+        channels, cut = _channels(take, fps)
     except BadInput as fault:
         return Prepared(None, "unreadable", str(fault))
-    steady = longest_steady_stretch(motion)
-    channels = encode(canonicalize(resample(steady, fps))).astype(np.float32)
     if len(channels) < MIN_FRAMES:
         return Prepared(
             None,
             "too short",
             f"{take.path}: {len(channels)} frames at {fps:g} fps, fewer than {MIN_FRAMES}",
         )
-    return Prepared(channels, cut=steady.num_frames < motion.num_frames)
+    return Prepared(channels, cut=cut)
+
+
+def _channels(take: Take, fps: float) -> tuple[np.ndarray, bool]:
+    """The channels of a take, and whether only a part of it was kept."""
+    content = take.read()
+    if isinstance(content, np.ndarray):
+        if fps != FPS:
+            raise BadInput(f"{take.path}: its channels are at {FPS:g} fps, not at {fps:g}")
+        return content, False
+    steady = longest_steady_stretch(content)
+    channels = encode(canonicalize(resample(steady, fps))).astype(np.float32)
+    return channels, steady.num_frames < content.num_frames
 
 
 def _map(prepare_one, takes: Sequence[Take], workers: int) -> Iterable[Prepared]:
@@ -149,9 +171,16 @@ def _map(prepare_one, takes: Sequence[Take], workers: int) -> Iterable[Prepared]
         yield from bar(pool.map(prepare_one, takes, chunksize=8))
 
 
-def _encode_captions(takes: Sequence[Take], encoder: TextEncoder) -> dict[str, np.ndarray]:
-    captions = list(dict.fromkeys(take.caption for take in takes))
-    return dict(zip(captions, encoder(captions), strict=True))
+def _with_texts(
+    dealt: Iterable[tuple[str, Take, np.ndarray]], encoder: TextEncoder
+) -> Iterator[tuple[str, Record]]:
+    """Encode the captions of many takes together, each distinct one once, and make the records."""
+    dealt = iter(dealt)
+    while group := list(itertools.islice(dealt, TAKES_AT_ONCE)):
+        captions = list(dict.fromkeys(take.caption for _, take, _ in group))
+        texts = dict(zip(captions, encoder(captions), strict=True))
+        for split, take, channels in group:
+            yield split, _record(take, channels, texts[take.caption])
 
 
 def _record(take: Take, channels: np.ndarray, text: np.ndarray) -> Record:
@@ -169,18 +198,20 @@ def _record(take: Take, channels: np.ndarray, text: np.ndarray) -> Record:
 def _deal(
     usable: Iterable[tuple[Take, np.ndarray]], share: float
 ) -> Iterator[tuple[str, Take, np.ndarray]]:
-    """Name the split of each take: held out is whose hash, from 0 to 1, lies under the share.
+    """Name the split of each take: its source's word, or whether its hash lies under the share.
 
-    The one of the smallest hash above it waits to the end, to be held out if no other was.
+    Hashes run from 0 to 1; the take of the smallest one above the share waits to the end, to be
+    held out if no other was.
     """
     held_out = False
     waiting: list[tuple[float, Take, np.ndarray]] = []
     for take, channels in usable:
         digest = hashlib.sha256(take.id.encode()).digest()
         place = int.from_bytes(digest[:8], "big") / 2**64
-        if place < share:
-            held_out = True
-            yield "validation", take, channels
+        if take.split or place < share:
+            split = take.split or "validation"
+            held_out = held_out or split == "validation"
+            yield split, take, channels
             continue
         waiting = sorted([*waiting, (place, take, channels)], key=lambda item: item[0])
         if len(waiting) > 1:

@@ -1,6 +1,8 @@
-"""Build a dataset from a folder of BVH and a caption file.
+"""Build a dataset from motions and their captions; several sources may be given at once.
 
-python -m launch.build_data --bvh DIR --captions FILE.jsonl --out DATASET
+python -m launch.build_data --motions DIR --captions FILE.jsonl --out DATASET
+python -m launch.build_data --humanml3d DIR --out DATASET
+python -m launch.build_data --vimogen DIR/ViMoGen-228K.json --out DATASET
 """
 
 import os
@@ -10,13 +12,30 @@ import time
 from absl import flags
 
 from data.build import build
-from data.sources.bvh_folder import read_captions
+from data.sources.captioned import read_captions
+from data.sources.humanml3d import read_humanml3d
+from data.sources.take import Take
+from data.sources.vimogen import read_vimogen
 from launch import cli
+from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.retarget import load_skeleton
 from vimogen_jax.text.encoder import load_text_encoder
 
-BVH = flags.DEFINE_string("bvh", None, "folder with the BVH files", required=True)
-CAPTIONS = flags.DEFINE_string("captions", None, "caption file, JSON lines", required=True)
+MOTIONS = flags.DEFINE_multi_string(
+    "motions", [], "folder of motion files (.bvh, AMASS .npz, ...); may be repeated"
+)
+flags.DEFINE_alias("bvh", "motions")
+CAPTIONS = flags.DEFINE_multi_string(
+    "captions", [], "caption file, JSON lines; one for each --motions, in the same order"
+)
+HUMANML3D = flags.DEFINE_string("humanml3d", None, "folder of HumanML3D")
+VIMOGEN = flags.DEFINE_string("vimogen", None, "JSON of ViMoGen-228K")
+VIMOGEN_ROOT = flags.DEFINE_string(
+    "vimogen_root", None, "folder that its motion paths start from; by default the JSON's"
+)
+VIMOGEN_TEXT = flags.DEFINE_enum(
+    "vimogen_text", "video", ["video", "motion"], "which of its two captions"
+)
 OUT = flags.DEFINE_string("out", None, "folder to write the dataset to", required=True)
 TEXT_ENCODER = flags.DEFINE_string("text_encoder", "minilm", "name of the text encoder")
 HOLDOUT = flags.DEFINE_float(
@@ -31,15 +50,12 @@ OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the dataset that is t
 def main() -> None:
     """Build, and report by source what was taken and what was left."""
     started = time.monotonic()
-    takes = read_captions(CAPTIONS.value, BVH.value)
-    skeletons = [load_skeleton(path) for path in SKELETON.value]
     report = build(
-        takes,
+        read_sources(),
         OUT.value,
         load_text_encoder(TEXT_ENCODER.value),
         fps=FPS.value,
         holdout=HOLDOUT.value,
-        skeletons=skeletons,
         workers=WORKERS.value,
         overwrite=OVERWRITE.value,
     )
@@ -48,6 +64,23 @@ def main() -> None:
             print(f"dropped: {prepared.detail}", file=sys.stderr)
     print(report)
     print(f"{OUT.value} written in {time.monotonic() - started:.0f} s")
+
+
+def read_sources() -> list[Take]:
+    """The takes of all sources given; BadInput where there is none, or one is not as it should."""
+    if len(MOTIONS.value) != len(CAPTIONS.value):
+        raise BadInput("give as many --captions as --motions, a caption file for each folder")
+    skeletons = [load_skeleton(path) for path in SKELETON.value]
+    takes = []
+    for folder, captions in zip(MOTIONS.value, CAPTIONS.value, strict=True):
+        takes += read_captions(captions, folder, skeletons)
+    if HUMANML3D.value:
+        takes += read_humanml3d(HUMANML3D.value)
+    if VIMOGEN.value:
+        takes += read_vimogen(VIMOGEN.value, VIMOGEN_ROOT.value, VIMOGEN_TEXT.value)
+    if not takes:
+        raise BadInput("give a source: --motions with --captions, --humanml3d or --vimogen")
+    return takes
 
 
 if __name__ == "__main__":

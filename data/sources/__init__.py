@@ -1,1 +1,1 @@
-"""Readers of raw data sets: each yields motions with captions and their provenance."""
+"""Readers of raw data sets: each lists takes, and says how to read the motion of one."""

@@ -11,9 +11,11 @@ TINY = "--config=configs/tiny.py"
 
 # module, arguments, what the sentence must name
 BAD = [
-    ("build_data", [], "--captions"),
-    ("build_data", ["--bvh=NO", "--captions=no.jsonl", "--out=OUT"], "no"),
-    ("build_data", ["--bvhs=."], "bvhs"),
+    ("build_data", [], "--out"),
+    ("build_data", ["--out=OUT"], "--motions"),
+    ("build_data", ["--motions=NO", "--captions=no.jsonl", "--out=OUT"], "NO"),
+    ("build_data", ["--vimogen=NO.json", "--out=OUT"], "NO.json"),
+    ("build_data", ["--humanml3d=NO", "--out=OUT"], "NO"),
     ("train", [TINY, "--config.data.pth=x"], "pth"),
     ("train", [TINY, "--config.data.path=NOWHERE"], "NOWHERE"),
     ("train", ["--config=configs/no_such.py"], "no_such.py"),

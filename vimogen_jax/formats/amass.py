@@ -14,6 +14,7 @@ from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angl
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
+from vimogen_jax.formats.arrays import finite, frame_rate, table
 from vimogen_jax.motion.motion import Motion
 
 POSE_WIDTHS = {66: "body", 72: "SMPL", 156: "SMPL-H", 165: "SMPL-X"}
@@ -26,7 +27,7 @@ def read(path: str | os.PathLike) -> Motion:
 
     Raises BadInput, naming the file and the key, where one is missing or not as it should be.
     """
-    arrays = {name: _numbers(path, name, x) for name, x in pickles.read_npz(path, KEYS).items()}
+    arrays = {name: finite(path, name, x) for name, x in pickles.read_npz(path, KEYS).items()}
     poses, trans, fps = _poses(path, arrays), _trans(path, arrays), _fps(path, arrays)
     if len(poses) != len(trans) or len(poses) == 0:
         raise BadInput(f"{path}: {len(poses)} frames of poses and {len(trans)} of trans")
@@ -61,18 +62,6 @@ def write(motion: Motion, path: str | os.PathLike) -> None:
     os.replace(aside, path)
 
 
-def _numbers(path: str | os.PathLike, name: str, array: np.ndarray) -> np.ndarray:
-    try:
-        if array.dtype.kind not in "fiuO":
-            raise TypeError
-        array = array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise BadInput(f"{path}: {name} is not numbers but of type {array.dtype}") from None
-    if not np.isfinite(array).all():
-        raise BadInput(f"{path}: {name} holds NaN or infinity")
-    return array
-
-
 def _poses(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray:
     """Axis-angle vectors of the 22 joints, [t 66] radians."""
     if "poses" in arrays:
@@ -97,16 +86,11 @@ def _poses(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray
 def _trans(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray:
     if "trans" not in arrays:
         raise BadInput(f"{path}: trans, the root's path, is missing")
-    trans = arrays["trans"]
-    if trans.ndim != 2 or trans.shape[1] != 3:
-        raise BadInput(f"{path}: trans has shape {list(trans.shape)}, not [t, 3]")
-    return trans
+    return table(path, "trans", arrays["trans"], 3)
 
 
 def _fps(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> float:
     found = [arrays[name] for name in FRAME_RATES if name in arrays]
     if not found:
         raise BadInput(f"{path}: mocap_frame_rate is missing")
-    if found[0].size != 1 or not found[0].item() > 0:
-        raise BadInput(f"{path}: mocap_frame_rate is not one positive number")
-    return found[0].item()
+    return frame_rate(path, "mocap_frame_rate", found[0])

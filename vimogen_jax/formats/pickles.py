@@ -1,20 +1,23 @@
-"""NumPy files in, safely: .npy and .npz, with the pickles that object arrays hide in them.
+"""Files that are or hide pickles, in, safely: .npy, .npz, .pkl, and PyTorch's .pt without PyTorch.
 
 A pickle is a program that may call anything. `_Unpickler` lets it build arrays, numbers, strings,
 lists, tuples and dictionaries, and refuses the rest by name. Arrays and dtypes are stood in for
 until they are checked: NumPy's own `__setstate__` would take a forged dtype, and with it raw
-bytes as object pointers.
+bytes as object pointers. A .pt is a zip of such a pickle and the raw numbers of its tensors.
 """
 
+import collections
 import io
+import math
 import os
 import pickle
 import zipfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+import ml_dtypes
 import numpy as np
 
 from vimogen_jax.errors import BadInput
@@ -22,7 +25,7 @@ from vimogen_jax.errors import BadInput
 
 def read_npy(path: str | os.PathLike) -> np.ndarray:
     """Read the array of a .npy file; BadInput, naming the file, where damaged or refused."""
-    with _naming(path):
+    with _naming(path, "NumPy"):
         return _parse(Path(path).read_bytes())
 
 
@@ -31,20 +34,39 @@ def read_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.nd
 
     Raises BadInput, naming the file, where it is damaged or holds a pickle that is refused.
     """
-    with _naming(path), zipfile.ZipFile(path) as archive:
+    with _naming(path, "NumPy"), zipfile.ZipFile(path) as archive:
         found = {member.removesuffix(".npy"): member for member in archive.namelist()}
         return {name: _parse(archive.read(found[name])) for name in names if name in found}
 
 
+def read_pickle(path: str | os.PathLike) -> Any:
+    """Read the plain values of a .pkl file; BadInput, naming the file, where damaged or refused."""
+    with _naming(path, "pickle"), open(path, "rb") as file:
+        return _plain(_Unpickler(file).load())
+
+
+def read_pt(path: str | os.PathLike) -> Any:
+    """Read what `torch.save` wrote, tensors as arrays; bfloat16 is that of ml_dtypes.
+
+    Raises BadInput, naming the file, where it is damaged, was written before PyTorch 1.6, or
+    holds anything but tensors and plain values.
+    """
+    with _naming(path, "PyTorch"), zipfile.ZipFile(path) as archive:
+        (program,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        with archive.open(program) as file:
+            folder = program.removesuffix("/data.pkl")
+            return _plain(_TensorUnpickler(file, archive, folder).load())
+
+
 @contextmanager
-def _naming(path: str | os.PathLike) -> Iterator[None]:
+def _naming(path: str | os.PathLike, kind: str) -> Iterator[None]:
     """Turn whatever goes wrong into BadInput that names the file."""
     try:
         yield
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except Exception as fault:  # damage can surface as nearly any exception of the parsers
-        raise BadInput(f"{path}: not a readable NumPy file: {fault}") from None
+        raise BadInput(f"{path}: not a readable {kind} file: {fault}") from None
 
 
 def _parse(content: bytes) -> np.ndarray:
@@ -124,6 +146,54 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, which is refused")
         return _ADMITTED[module, name]
+
+
+_STORAGES = {
+    "DoubleStorage": np.float64,
+    "FloatStorage": np.float32,
+    "HalfStorage": np.float16,
+    "BFloat16Storage": ml_dtypes.bfloat16,
+    "LongStorage": np.int64,
+    "IntStorage": np.int32,
+    "ShortStorage": np.int16,
+    "CharStorage": np.int8,
+    "ByteStorage": np.uint8,
+    "BoolStorage": np.bool_,
+}
+
+
+class _TensorUnpickler(_Unpickler):
+    """Of a .pt: its storages are files beside the pickle, its tensors are views of them."""
+
+    def __init__(self, file: IO[bytes], archive: zipfile.ZipFile, folder: str) -> None:
+        super().__init__(file)
+        self._archive, self._folder = archive, folder
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module == "torch" and name in _STORAGES:
+            return np.dtype(_STORAGES[name])
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _tensor
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        return super().find_class(module, name)
+
+    def persistent_load(self, pid: Any) -> np.ndarray:
+        _, dtype, key, _, _ = pid
+        return np.frombuffer(self._archive.read(f"{self._folder}/data/{key}"), dtype)
+
+
+def _tensor(
+    storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+) -> _Array:
+    ends = [max(size - 1, 0) * stride for size, stride in zip(shape, strides, strict=True)]
+    reach = max(offset + sum(ends) + 1, math.prod(shape)) if math.prod(shape) else 0
+    if min((offset, *shape, *strides)) < 0 or reach > len(storage):
+        raise pickle.UnpicklingError("a tensor reaches beyond its storage")
+    bytes_apart = [stride * storage.itemsize for stride in strides]
+    array = _Array()
+    array.value = np.lib.stride_tricks.as_strided(storage[offset:], shape, bytes_apart).copy()
+    return array
 
 
 def _plain(value: Any) -> Any:

@@ -1,51 +1,33 @@
-"""A folder of BVH files with a caption file: one JSON object a line, one line a take.
+"""A folder of motion files with a caption file: one JSON object a line, one line a take.
 
 `path` (in the folder, or a bare file name anywhere below it) and `caption` are required; `id`,
-`source`, `licence`, `quality`, `start` and `end` are optional, and other fields are ignored.
+`source`, `licence`, `quality`, `start`, `end` and `fps` are optional, and other fields are ignored.
 `docs/data.md` describes them.
 """
 
-import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
+from data.sources.take import Take, inside, parse_json, part, read_text
+from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import retarget
 from vimogen_jax.formats.retarget import Skeleton
 from vimogen_jax.motion.motion import Motion
 
 
-@dataclass(frozen=True)
-class Take:
-    """One line of the caption file: a motion file, or a part of one, and what it shows."""
-
-    id: str
-    path: Path
-    caption: str
-    source: str
-    licence: str
-    quality: Literal["high", "low"]
-    start: float  # seconds
-    end: float | None  # seconds; None: to the end of the file
-
-
-def read_captions(captions: str | os.PathLike, folder: str | os.PathLike) -> list[Take]:
+def read_captions(
+    captions: str | os.PathLike, folder: str | os.PathLike, skeletons: Sequence[Skeleton] = ()
+) -> list[Take]:
     """Read a caption file; raises BadInput, naming the line, at the first one that is wrong.
 
-    The motion files are looked up but not read: `read_take` says what is wrong with one.
+    The motion files are looked up but not read. `skeletons` are tables for the BVH among them.
     """
     captions, folder = Path(captions), Path(folder)
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder")
-    try:
-        lines = captions.read_text(encoding="utf-8").split("\n")
-    except OSError as fault:
-        raise BadInput(f"{captions}: cannot be read: {fault.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{captions}: not a text file in UTF-8") from None
+    lines = read_text(captions).split("\n")
     files = _files_by_name(folder)
     first_line: dict[str, int] = {}
     takes = []
@@ -53,7 +35,7 @@ def read_captions(captions: str | os.PathLike, folder: str | os.PathLike) -> lis
         if not line.strip():
             continue
         try:
-            take = _parse(line, captions, folder, files)
+            take = _parse(line, captions, folder, files, skeletons)
         except BadInput as fault:
             raise BadInput(f"{captions}, line {number}: {fault}") from None
         if first_line.setdefault(take.id, number) != number:
@@ -67,14 +49,18 @@ def read_captions(captions: str | os.PathLike, folder: str | os.PathLike) -> lis
     return takes
 
 
-def read_take(take: Take, skeletons: Sequence[Skeleton] = ()) -> Motion:
-    """The motion of a take at the file's frame rate; raises BadInput where the file is unfit."""
-    motion = retarget.read(take.path, skeletons)
-    first = round(take.start * motion.fps)
-    last = motion.num_frames if take.end is None else round(take.end * motion.fps)
-    if first >= motion.num_frames:
-        raise BadInput(f"{take.path}: lasts {motion.seconds:.2f} s, so nothing is at {take.start}")
-    return motion[first : max(first + 1, last)]
+def read_part(
+    path: Path,
+    start: float = 0.0,
+    end: float | None = None,
+    skeletons: Sequence[Skeleton] = (),
+    fps: float | None = None,
+) -> Motion:
+    """The motion of a file, from `start` to `end` in seconds; BadInput where the file is unfit.
+
+    skeletons, fps: as `formats.read` takes them.
+    """
+    return part(formats.read(path, skeletons, fps), start, end, path)
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
@@ -87,37 +73,40 @@ def _files_by_name(folder: Path) -> dict[str, list[Path]]:
 
 def _locate(path: str, folder: Path, files: dict[str, list[Path]]) -> Path:
     """The file that a line means: so that downloads may be unpacked as they come."""
-    found = files.get(path, [])
-    if (folder / path).exists() or not found:
-        return folder / path
+    found, named = files.get(path, []), inside(folder, path)
+    if named.exists() or not found:
+        return named
     if len(found) > 1:
         raise BadInput(f"{path} may be {found[0]} or {found[1]}; give its folder too")
     return found[0]
 
 
-def _parse(line: str, captions: Path, folder: Path, files: dict[str, list[Path]]) -> Take:
-    try:
-        fields = json.loads(line)
-    except json.JSONDecodeError as fault:
-        raise BadInput(f"not JSON: {fault}") from None
+def _parse(
+    line: str,
+    captions: Path,
+    folder: Path,
+    files: dict[str, list[Path]],
+    skeletons: Sequence[Skeleton],
+) -> Take:
+    fields = parse_json(line)
     if not isinstance(fields, dict):
         raise BadInput('not a JSON object with a "path" and a "caption"')
-    path, caption = _text(fields, "path"), _text(fields, "caption")
+    name, caption = _text(fields, "path"), _text(fields, "caption")
     quality = fields.get("quality", "high")
     if quality not in ("high", "low"):
         raise BadInput(f'"quality" is {quality!r}, not "high" or "low"')
-    start, end = _seconds(fields, "start") or 0.0, _seconds(fields, "end")
+    start, end = _positive(fields, "start") or 0.0, _positive(fields, "end")
     if end is not None and end <= start:
         raise BadInput(f'"end" ({end:g} s) does not come after "start" ({start:g} s)')
+    path = _locate(name, folder, files)
     return Take(
-        id=_text(fields, "id", Path(path).with_suffix("").as_posix()),
-        path=_locate(path, folder, files),
+        id=_text(fields, "id", Path(name).with_suffix("").as_posix()),
         caption=caption,
         source=_text(fields, "source", captions.stem),
         licence=_text(fields, "licence", "unknown"),
+        path=path,
+        read=partial(read_part, path, start, end, skeletons, _positive(fields, "fps") or None),
         quality=quality,
-        start=start,
-        end=end,
     )
 
 
@@ -128,10 +117,10 @@ def _text(fields: dict, name: str, default: str | None = None) -> str:
     return value
 
 
-def _seconds(fields: dict, name: str) -> float | None:
+def _positive(fields: dict, name: str) -> float | None:
     value = fields.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e6:
-        raise BadInput(f'"{name}" is {value!r}, not a number of seconds')
+        raise BadInput(f'"{name}" is {value!r}, not a number from 0')
     return float(value)

@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from data.sources.bvh_folder import read_captions, read_take
+from data.sources.captioned import read_captions
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import bvh
+from vimogen_jax.formats import amass, bvh
 from vimogen_jax.motion.motion import Motion
 
 
@@ -48,10 +48,10 @@ def test_defaults_and_fields(folder, write_lines):
         write_lines({"path": "a/b.bvh", "caption": "a person waves."}, "", every), folder
     )
     assert (least.id, least.source, least.licence) == ("a/b", "mine", "unknown")
-    assert (least.quality, least.start, least.end) == ("high", 0.0, None)
+    assert (least.quality, least.split) == ("high", None)
     assert least.path == folder / "a/b.bvh"
     assert (full.id, full.source, full.licence, full.quality) == ("turn", "studio", "CC0", "low")
-    assert (full.caption, full.start, full.end) == (every["caption"], 1.0, 2.5)
+    assert full.caption == every["caption"]
 
 
 def test_bare_names_are_found_below_the_folder(folder, write_lines):
@@ -79,6 +79,8 @@ def test_bare_names_are_found_below_the_folder(folder, write_lines):
         ({"path": "a.bvh", "caption": "waves", "start": "1"}, "\"start\" is '1', not a number"),
         ({"path": "a.bvh", "caption": "waves", "end": -1}, '"end" is -1, not a number'),
         ({"path": "a.bvh", "caption": "waves", "start": 2, "end": 2}, "does not come after"),
+        ({"path": "../a.bvh", "caption": "waves"}, "../a.bvh leads outside the dataset's folder"),
+        ({"path": "/a.bvh", "caption": "waves"}, "/a.bvh leads outside the dataset's folder"),
         ({"path": "first.bvh", "caption": "waves"}, "line 1 has the id 'first' already"),
     ],
 )
@@ -108,6 +110,27 @@ def test_a_part_of_a_file(folder, write_lines):
     part = {"path": "a.bvh", "caption": "a person floats.", "start": 0.5, "end": 2.0}
     late = {"path": "a.bvh", "caption": "a person floats.", "start": 3.5, "id": "late"}
     takes = read_captions(write_lines(part, late), folder)
-    assert np.allclose(read_take(takes[0]).transl, transl[10:40], atol=1e-6)
+    assert np.allclose(takes[0].read().transl, transl[10:40], atol=1e-6)
     with pytest.raises(BadInput, match=r"a\.bvh: lasts 3.00 s, so nothing is at 3.5"):
-        read_take(takes[1])
+        takes[1].read()
+
+
+def test_formats_mix_and_a_line_may_give_the_frame_rate(folder, write_lines):
+    motion = Motion(np.tile(bvh.Y_UP_TO_Z_UP, (60, 22, 1, 1)), np.zeros((60, 3)), 30.0)
+    amass.write(motion, folder / "a.npz")
+    np.savez(
+        folder / "video.npz",
+        global_orient=np.zeros((48, 3)),
+        body_pose=np.zeros((48, 63)),
+        transl=np.zeros((48, 3)),
+    )
+    lines = [
+        {"path": "a.npz", "caption": "a person stands."},
+        {"path": "video.npz", "caption": "a person stands.", "fps": 16, "quality": "low"},
+        {"path": "video.npz", "caption": "a person stands.", "id": "timeless"},
+    ]
+    captured, filmed, timeless = read_captions(write_lines(*lines), folder)
+    assert (captured.read().fps, captured.read().num_frames) == (30.0, 60)
+    assert (filmed.read().fps, filmed.read().num_frames) == (16.0, 48)
+    with pytest.raises(BadInput, match=r"video\.npz: does not say how many frames a second"):
+        timeless.read()

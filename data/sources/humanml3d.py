@@ -1,0 +1,80 @@
+"""HumanML3D as Guo et al. 2022 lay it out: features, texts, and lists of the splits.
+
+```
+new_joint_vecs/000001.npy   263 features a frame; M000001.npy is its mirror image
+texts/000001.txt            caption#tokens#start#end, one line a caption, seconds; 0 0 means all
+train.txt  val.txt  test.txt
+```
+"""
+
+import math
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from data.sources.take import Take, inside, part, read_text
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import humanml3d
+from vimogen_jax.motion.motion import Motion
+
+SOURCE = "HumanML3D"
+LICENCE = "those of AMASS and HumanAct12"
+SPLITS: dict[str, Literal["train", "validation", "test"]] = {
+    "train": "train",
+    "val": "validation",
+    "test": "test",
+}
+
+
+def read_humanml3d(folder: str | os.PathLike) -> list[Take]:
+    """List a take for each caption, `000001#0` and on; motions are looked up but not read.
+
+    Raises BadInput, naming the file and line, where a list or a text is missing or malformed.
+    """
+    folder = Path(folder)
+    if not (folder / "new_joint_vecs").is_dir():
+        raise BadInput(f"{folder}: not HumanML3D: it has no folder new_joint_vecs")
+    return [
+        take
+        for name, split in SPLITS.items()
+        for clip in read_text(folder / f"{name}.txt").split()
+        for take in _takes(folder, clip, split)
+    ]
+
+
+def read_clip(path: Path, start: float, end: float | None) -> Motion:
+    """The motion of a file from `start` to `end`, in seconds; BadInput where it is unfit."""
+    return part(humanml3d.read(path), start, end, path)
+
+
+def _takes(
+    folder: Path, clip: str, split: Literal["train", "validation", "test"]
+) -> Iterator[Take]:
+    path = inside(folder / "new_joint_vecs", f"{clip}.npy")
+    texts = folder / "texts" / f"{clip}.txt"
+    lines = [line for line in read_text(texts).splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        try:
+            caption, start, end = _parse(line)
+        except ValueError:
+            raise BadInput(
+                f"{texts}, line {number + 1}: not of the form caption#tokens#start#end"
+            ) from None
+        yield Take(
+            id=f"{clip}#{number}",
+            caption=caption,
+            source=SOURCE,
+            licence=LICENCE,
+            path=path,
+            read=partial(read_clip, path, start, end),
+            split=split,
+        )
+
+
+def _parse(line: str) -> tuple[str, float, float | None]:
+    """Caption, start and end; some lines say nan where they mean 0, and all where the end is 0."""
+    caption, _, *times = line.split("#")
+    start, end = (0.0 if math.isnan(float(time)) else float(time) for time in times)
+    return caption.strip(), start, end or None

@@ -1,0 +1,68 @@
+"""A take: what a source says of one motion, and how to read it when its turn comes."""
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Literal
+
+import numpy as np
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.motion import Motion
+
+
+@dataclass(frozen=True)
+class Take:
+    """One motion and what it shows; cheap to pickle, so that processes can share the reading.
+
+    caption: "" where the source has none; such a take is dropped.
+    quality: "low" where the global motion is not to be trusted, as in motion from video.
+    path: the motion file. read: gives its Motion, or finished channels [t 276] at 20 fps, which are
+        kept bit for bit; raises BadInput where the file is unfit.
+    split: where the source deals its takes itself; "test" is left out.
+    """
+
+    id: str
+    caption: str
+    source: str
+    licence: str
+    path: Path
+    read: Callable[[], Motion | np.ndarray]
+    quality: Literal["high", "low"] = "high"
+    split: Literal["train", "validation", "test"] | None = None
+
+
+def read_text(path: str | os.PathLike) -> str:
+    """The text of a file that lists takes; raises BadInput, naming it, where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except OSError as fault:
+        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path}: not a text file in UTF-8") from None
+
+
+def parse_json(text: str) -> Any:
+    """What a JSON text says; raises BadInput where it is none."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as fault:
+        raise BadInput(f"not JSON: {fault}") from None
+
+
+def inside(folder: Path, path: str) -> Path:
+    """`folder / path`; raises BadInput where the path, as written, leads out of the folder."""
+    if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
+        raise BadInput(f"{path} leads outside the dataset's folder {folder}")
+    return folder / path
+
+
+def part(motion: Motion, start: float, end: float | None, path: Path) -> Motion:
+    """The motion from `start` to `end` (None: the end of it), in seconds; BadInput if none is."""
+    first = round(start * motion.fps)
+    last = motion.num_frames if end is None else round(end * motion.fps)
+    if first >= motion.num_frames:
+        raise BadInput(f"{path}: lasts {motion.seconds:.2f} s, so nothing is at {start}")
+    return motion[first : max(first + 1, last)]

@@ -1,0 +1,76 @@
+"""HumanML3D's features: joints come back exactly, and with them a motion of our body."""
+
+import numpy as np
+import pytest
+
+from tests.formats.humanml3d_features import humanml3d_features
+from tests.made_up import made_up_motion
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import humanml3d
+from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.motion.motion import Motion
+
+
+@pytest.fixture(scope="module")
+def motion():
+    """Somebody who walks in a curve, facing +y at first."""
+    walk = made_up_motion("walk", np.random.default_rng(1))
+    turn = axis_angle_to_matrix(np.linspace(0, 2, walk.num_frames)[:, None] * [0, 0, 1.0])
+    rotations = walk.rotations.copy()
+    rotations[:, 0] = turn @ Y_UP_TO_Z_UP  # pelvis and shoulders square, so that yaw starts at 0
+    rotations[:, [3, 6, 9, 13, 14]] = np.eye(3)
+    return Motion(rotations, walk.transl + 0.3 * walk.transl[:, [1, 0, 2]], 20.0)
+
+
+def features_of(motion: Motion) -> np.ndarray:
+    """The features, and so the first frame turned and moved as they have it."""
+    return humanml3d_features(motion.joints() @ Y_UP_TO_Z_UP)
+
+
+def test_joints_come_back(motion):
+    places = motion.joints() @ Y_UP_TO_Z_UP
+    back = humanml3d.joints(features_of(motion))
+    across = places[0, [2, 17]].sum(0) - places[0, [1, 16]].sum(0)
+    yaw = np.arctan2(*np.cross([0, 1.0, 0], across)[[0, 2]])
+    turn = axis_angle_to_matrix(np.array([0, -yaw, 0]))
+    expected = (places - places[0, 0] * [1, 0, 1]) @ turn.T
+    np.testing.assert_allclose(back, expected[:-1], atol=1e-9)
+
+
+def test_our_body_goes_through_the_joints(motion, tmp_path):
+    features = features_of(motion)
+    np.save(tmp_path / "a.npy", features.astype(np.float32))
+    read = humanml3d.read(tmp_path / "a.npy")
+    expected = humanml3d.joints(features) @ Y_UP_TO_Z_UP.T
+    assert (read.num_frames, read.fps) == (motion.num_frames - 1, 20.0)
+    assert np.abs(read.joints() - expected).max() < 0.002
+    left, right = (JOINT_NAMES.index(f"{side}_hip") for side in ("left", "right"))
+    assert read.joints()[0, right, 0] > read.joints()[0, left, 0]  # z up, facing +y
+
+
+def test_another_build_walks_as_far_for_its_legs(motion, tmp_path):
+    features = features_of(motion)
+    np.save(tmp_path / "a.npy", features)
+    larger = features.copy()
+    larger[:, 1:67] *= 1.25  # steps, height and places
+    np.save(tmp_path / "larger.npy", larger)
+    ours, theirs = (humanml3d.read(tmp_path / name) for name in ("a.npy", "larger.npy"))
+    np.testing.assert_allclose(theirs.rotations, ours.rotations, atol=1e-9)
+    np.testing.assert_allclose(theirs.transl, ours.transl, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (np.zeros((50, 262)), r"the motion has shape \[50, 262\], not \[t, 263\]"),
+        (np.full((50, 263), np.nan), "the motion holds NaN"),
+        (np.zeros((0, 263)), "holds no frames"),
+        (np.array(["a"]), "the motion is not numbers"),
+    ],
+)
+def test_faults_are_named(tmp_path, content, fault):
+    np.save(tmp_path / "bad.npy", content)
+    with pytest.raises(BadInput, match=rf"bad\.npy: {fault}"):
+        humanml3d.read(tmp_path / "bad.npy")

@@ -1,0 +1,73 @@
+"""Writes what `torch.save` would, without PyTorch: a zip of a pickle and its tensors' storages."""
+
+import struct
+import zipfile
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+
+STORAGES = {
+    np.dtype(np.float64): "Double",
+    np.dtype(np.float32): "Float",
+    np.dtype(np.float16): "Half",
+    np.dtype(ml_dtypes.bfloat16): "BFloat16",
+    np.dtype(np.int64): "Long",
+    np.dtype(np.uint8): "Byte",
+    np.dtype(np.bool_): "Bool",
+}
+
+
+def save(path: Path, content: np.ndarray | dict[str, np.ndarray]) -> Path:
+    """A tensor, or a dictionary of them; an array that is a view is written with its strides."""
+    arrays = list(content.values()) if isinstance(content, dict) else [content]
+    if isinstance(content, dict):
+        pairs = (_text(name) + _tensor(str(i), arrays[i]) for i, name in enumerate(content))
+        program = b"}(" + b"".join(pairs) + b"u"
+    else:
+        program = _tensor("0", content)
+    storages = {str(i): _storage(array).tobytes() for i, array in enumerate(arrays)}
+    return save_program(path, program, storages)
+
+
+def save_program(path: Path, program: bytes, storages: dict[str, bytes] | None = None) -> Path:
+    """A .pt with a pickle of our own choosing."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{path.stem}/data.pkl", b"\x80\x02" + program + b".")
+        for key, numbers in (storages or {}).items():
+            archive.writestr(f"{path.stem}/data/{key}", numbers)
+    return path
+
+
+def tensor_program(
+    key: str, storage: str, count: int, offset: int, shape: tuple, strides: tuple
+) -> bytes:
+    """The opcodes that rebuild a tensor from a storage of `count` numbers."""
+    pid = _text("storage") + b"ctorch\n" + f"{storage}Storage\n".encode() + _text(key)
+    pid += _text("cpu") + _int(count)
+    rest = _int(offset) + _tuple(shape) + _tuple(strides) + b"\x89ccollections\nOrderedDict\n)R"
+    return b"ctorch._utils\n_rebuild_tensor_v2\n((" + pid + b"tQ" + rest + b"tR"
+
+
+def _storage(array: np.ndarray) -> np.ndarray:
+    return array if array.base is None else array.base
+
+
+def _tensor(key: str, array: np.ndarray) -> bytes:
+    whole = _storage(array)
+    offset = (array.ctypes.data - whole.ctypes.data) // array.itemsize
+    strides = tuple(stride // array.itemsize for stride in array.strides)
+    storage = STORAGES[array.dtype]
+    return tensor_program(key, storage, whole.size, offset, array.shape, strides)
+
+
+def _text(text: str) -> bytes:
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+def _int(value: int) -> bytes:
+    return b"J" + struct.pack("<i", value)
+
+
+def _tuple(values: tuple) -> bytes:
+    return b"(" + b"".join(map(_int, values)) + b"t"

@@ -1,0 +1,38 @@
+"""What the arrays of a motion file must pass: finite numbers, in the shape they should have."""
+
+import os
+from typing import Any
+
+import numpy as np
+
+from vimogen_jax.errors import BadInput
+
+
+def finite(path: str | os.PathLike, name: str, values: Any) -> np.ndarray:
+    """The values as float64; BadInput, naming the file and them, where one is no finite number."""
+    array = np.asarray(values)
+    try:
+        if array.dtype.kind not in "fiuOV":  # V is how NumPy sees bfloat16
+            raise TypeError
+        array = array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise BadInput(f"{path}: {name} is not numbers but of type {array.dtype}") from None
+    if not np.isfinite(array).all():
+        raise BadInput(f"{path}: {name} holds NaN or infinity")
+    return array
+
+
+def table(path: str | os.PathLike, name: str, values: Any, width: int) -> np.ndarray:
+    """Finite values [t width] as float64; BadInput where they have another shape."""
+    array = finite(path, name, values)
+    if array.ndim != 2 or array.shape[1] != width:
+        raise BadInput(f"{path}: {name} has shape {list(array.shape)}, not [t, {width}]")
+    return array
+
+
+def frame_rate(path: str | os.PathLike, name: str, values: Any) -> float:
+    """One positive number of frames a second; BadInput where it is anything else."""
+    array = finite(path, name, values)
+    if array.size != 1 or not array.item() > 0:
+        raise BadInput(f"{path}: {name} is not one positive number")
+    return array.item()

@@ -1,0 +1,62 @@
+"""Visual motion capture in: what CameraHMR, SMPLest-X and their like say of a person in a video.
+
+A dictionary of SMPL-X parameters in the space of a camera whose y axis points down, which stands
+level: `global_orient`, `body_pose` (axis-angle) and `transl` (metres). What it may say of the
+camera (`focal_length`, `width`, `height`) and of the body's shape is left out. Seldom it has the
+video's frame rate as `fps`; ViMoGen's own tools do not write it.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import NUM_JOINTS
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats.arrays import finite, frame_rate, table
+from vimogen_jax.motion.canonical import transform
+from vimogen_jax.motion.motion import Motion
+
+PARAMETERS = ("global_orient", "body_pose", "transl")
+KEYS = (*PARAMETERS, "fps")
+# The camera looks along z, x to its right, y down: what it looks along becomes +y, up +z.
+CAMERA_TO_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+
+
+def to_motion(
+    path: str | os.PathLike, parameters: Mapping[str, Any], fps: float | None = None
+) -> Motion:
+    """The motion of a dictionary, in the z-up world; where it has no `fps`, at the fps given.
+
+    Raises BadInput, naming the file and the key, where one is missing or not as it should be.
+    """
+    if missing := [name for name in PARAMETERS if name not in parameters]:
+        raise BadInput(f"{path}: {missing[0]} is missing")
+    orient = table(path, "global_orient", _by_frame(parameters["global_orient"]), 3)
+    transl = table(path, "transl", _by_frame(parameters["transl"]), 3)
+    pose = finite(path, "body_pose", _by_frame(parameters["body_pose"]))
+    if pose.ndim != 2 or pose.shape[1] not in (63, 69):
+        raise BadInput(
+            f"{path}: body_pose has shape {list(np.shape(parameters['body_pose']))}, "
+            "not [t, 63] (SMPL-X) or [t, 69] (SMPL)"
+        )
+    if not len(orient) == len(pose) == len(transl) > 0:
+        raise BadInput(
+            f"{path}: {len(orient)} frames of global_orient, {len(pose)} of body_pose and "
+            f"{len(transl)} of transl"
+        )
+    if "fps" in parameters:
+        fps = frame_rate(path, "fps", parameters["fps"])
+    if fps is None:
+        raise BadInput(f"{path}: does not say how many frames a second it has")
+    poses = np.concatenate([orient, pose[:, : 3 * (NUM_JOINTS - 1)]], axis=1)
+    rotations = axis_angle_to_matrix(poses.reshape(-1, NUM_JOINTS, 3))
+    return transform(Motion(rotations, transl, fps), CAMERA_TO_Z_UP, np.zeros(3))
+
+
+def _by_frame(values: Any) -> np.ndarray:
+    """[t 21 3] as [t 63], and so on."""
+    array = np.asarray(values)
+    return array.reshape(len(array), -1) if array.ndim == 3 and len(array) else array
