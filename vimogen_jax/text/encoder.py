@@ -20,12 +20,13 @@ class TextEncoder(Protocol):
     name: str
     width: int  # k, the channels of a token
     revision: str  # changes whenever the features of any text change
-    null_text: np.ndarray  # [l k] float32: stands for "no text" in dropout and guidance
+
+    null_text: np.ndarray  # [l k]: stands for "no text" in dropout and guidance
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Encode each text to [l_i k] float32, l_i its own token count.
+        """Encode each text to [l_i k] float32 or bfloat16, l_i its own token count.
 
-        Raises BadInput for a text longer than the encoder reads.
+        A text longer than the encoder reads is refused with BadInput, or cut off with a warning.
         """
         ...
 
@@ -71,4 +72,8 @@ def _load(name: str) -> TextEncoder:
         from vimogen_jax.text.minilm import MiniLM
 
         return MiniLM()
-    raise BadInput(f"unknown text encoder {name!r}; known: minilm")
+    if name == "umt5":
+        from vimogen_jax.text.umt5 import find_folder, load_umt5
+
+        return load_umt5(find_folder())
+    raise BadInput(f"unknown text encoder {name!r}; known: minilm, umt5")

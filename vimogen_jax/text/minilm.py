@@ -7,7 +7,7 @@ states), not its pooled sentence vector.
 
 import hashlib
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import huggingface_hub
@@ -18,6 +18,7 @@ import safetensors.numpy
 from tokenizers import Tokenizer
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.text.batches import in_batches
 
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
 SHA256 = {
@@ -75,27 +76,11 @@ class MiniLM:
                     f"the text {text[:40]!r}... has {len(tokens)} tokens; "
                     f"the encoder {self.name} reads at most {MAX_TOKENS}"
                 )
-        features: list[np.ndarray] = [np.empty((0, self.width), np.float32)] * len(ids)
-        for chosen, shape in _batches([len(tokens) for tokens in ids]):
-            tokens, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
-            for row, i in enumerate(chosen):
-                tokens[row, : len(ids[i])] = ids[i]
-                mask[row, : len(ids[i])] = True
-            hidden = np.asarray(_bert(self._embeddings, self._layers, tokens, mask))
-            for row, i in enumerate(chosen):
-                features[i] = hidden[row, : len(ids[i])].copy()
-        return features
+        features = dict(in_batches(ids, self._forward, _LENGTHS, _ROWS))
+        return [features[i] for i in range(len(ids))]
 
-
-def _batches(lengths: list[int]) -> Iterator[tuple[list[int], tuple[int, int]]]:
-    """Yield (indices of texts, padded shape [rows length]) covering all texts."""
-    shortest = 0
-    for longest in _LENGTHS:
-        group = [i for i, length in enumerate(lengths) if shortest < length <= longest]
-        shortest = longest
-        rows = next((r for r in _ROWS if len(group) <= r), _ROWS[-1])
-        for start in range(0, len(group), rows):
-            yield group[start : start + rows], (rows, longest)
+    def _forward(self, tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        return np.asarray(_bert(self._embeddings, self._layers, tokens, mask))
 
 
 def _find_folder() -> Path:

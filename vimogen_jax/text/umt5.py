@@ -1,38 +1,195 @@
-"""UMT5-XXL, the text encoder of the published models: what determines its features."""
+"""UMT5-XXL, the text encoder of the published models, in JAX.
+
+What determines its features, sizes, cleaning and limit, is here for every implementation:
+`data.adapters.umt5` puts PyTorch's network into the same `UMT5Encoder`.
+"""
 
 import dataclasses
+import functools
 import hashlib
+import html
 import json
+import logging
+import math
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
+import ftfy
+import huggingface_hub
+import jax
+import ml_dtypes
+import numpy as np
+from flax import nnx
+from jax.sharding import NamedSharding
+from tokenizers import Tokenizer
+
+from vimogen_jax import sharding
+from vimogen_jax.errors import BadInput
+from vimogen_jax.text import umt5_files
+from vimogen_jax.text.batches import Forward, in_batches
 from vimogen_jax.text.encoder import EncoderSpec
+from vimogen_jax.text.umt5_network import UMT5Config, UMT5Network
 
+FOLDER_VARIABLE = "VIMOGEN_UMT5"
+REPOSITORY = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
 MAX_TOKENS = 226  # as the published models read, the closing </s> included
+BATCH_SIZE = 32
+
+# Texts are padded to a few lengths, so that few programs are compiled and little is padding.
+_LENGTHS = (16, 32, 64, 96, 128, MAX_TOKENS)
 
 
-@dataclasses.dataclass(frozen=True)
-class UMT5Config:
-    """Sizes of the encoder; the defaults are those of UMT5-XXL, 5.68 billion parameters."""
+def spec_of(config: UMT5Config) -> EncoderSpec:
+    """The identity of an encoder's features: sizes, cleaning and limit.
 
-    vocab_size: int = 256384
-    dim: int = 4096
-    ffn_dim: int = 10240
-    num_heads: int = 64
-    head_dim: int = 64
-    num_layers: int = 24
-    num_buckets: int = 32
-    max_distance: int = 128
+    Weights count by their sizes alone: Hugging Face's files and Wan's hold the same ones under
+    other names and in other dtypes, and are the same encoder.
+    """
+    recipe = {"cleaning": "ftfy, html, whitespace", "max_tokens": MAX_TOKENS}
+    recipe |= dataclasses.asdict(config)
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    return EncoderSpec("umt5", config.dim, digest.hexdigest()[:12])
 
-    @property
-    def spec(self) -> EncoderSpec:
-        """The identity of features: sizes, cleaning and limit, but not weights.
 
-        Weights are told apart by their sizes alone, so that Hugging Face's file and Wan's, of
-        other names and dtypes, are the same encoder.
+PUBLISHED_SPEC = spec_of(UMT5Config())
+
+
+class UMT5Encoder:
+    """A `TextEncoder` around a network: hidden states of the words and of the closing </s>.
+
+    Texts are cleaned as for the published models, and cut off where they are longer than 226
+    tokens; a warning tells how many were. The null text is the encoding of "", which is </s> alone.
+    """
+
+    name = "umt5"
+
+    def __init__(
+        self, config: UMT5Config, tokenizer: Path, forward: Forward, rows: Sequence[int]
+    ) -> None:
+        """Wrap `forward`, which takes batches of one of the numbers of `rows`, ascending.
+
+        Raises:
+            BadInput: the tokenizer's file is damaged, or not of this encoder.
         """
-        recipe = {"cleaning": "ftfy, html, whitespace", "max_tokens": MAX_TOKENS}
-        recipe |= dataclasses.asdict(self)
-        digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
-        return EncoderSpec("umt5", self.dim, digest.hexdigest()[:12])
+        spec = spec_of(config)
+        self.width, self.revision = spec.width, spec.revision
+        self._tokenizer = _load_tokenizer(tokenizer, config.vocab_size)
+        self._forward, self._rows = forward, rows
+        self.null_text = self([""])[0]  # [1 k]
+
+    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Encode each text to `[l_i k]` bfloat16."""
+        features = dict(self.stream(texts))
+        return [features[i] for i in range(len(texts))]
+
+    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (place of a text, its features) as batches are done, in any order."""
+        encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
+        cut = sum(bool(encoding.overflowing) for encoding in encodings)
+        if cut:
+            logging.getLogger(__name__).warning(
+                "%d of %d texts are longer than %d tokens; their ends were cut off",
+                *(cut, len(texts), MAX_TOKENS),
+            )
+        ids = [encoding.ids for encoding in encodings]
+        for i, features in in_batches(ids, self._forward, _LENGTHS, self._rows):
+            yield i, features.astype(ml_dtypes.bfloat16)
 
 
-PUBLISHED_SPEC = UMT5Config().spec
+def load_umt5(folder: str | Path, dtype: str = "bfloat16") -> UMT5Encoder:
+    """The encoder in JAX, spread over this host's devices, from Hugging Face's files.
+
+    Weights are held and multiplied in `dtype`, and read from disk one parameter after another, to
+    each device its part.
+
+    Raises:
+        BadInput: a file is missing or damaged, or is not of a UMT5.
+    """
+    weights = umt5_files.Weights(Path(folder))
+    forward, devices = _on_devices(weights, dtype)
+    rows = (devices, devices * -(-BATCH_SIZE // devices))
+    tokenizer = umt5_files.find_tokenizer(Path(folder))
+    return UMT5Encoder(weights.config, tokenizer, forward, rows)
+
+
+def find_folder() -> Path:
+    """The folder that VIMOGEN_UMT5 names, or that of the Hugging Face cache.
+
+    Raises:
+        BadInput: there is neither.
+    """
+    named = os.environ.get(FOLDER_VARIABLE)
+    if named:
+        if not Path(named).is_dir():
+            raise BadInput(f"{FOLDER_VARIABLE} names {named}, which is not a folder")
+        return Path(named)
+    cached = huggingface_hub.try_to_load_from_cache(REPOSITORY, "text_encoder/config.json")
+    if isinstance(cached, str):
+        return Path(cached).parent
+    raise BadInput(
+        "the text encoder umt5 needs the weights of UMT5-XXL; get them with "
+        f'`hf download {REPOSITORY} --include "text_encoder/*" "tokenizer/*"`, or convert those '
+        f"you have (see docs/text_encoders.md) and name their folder in {FOLDER_VARIABLE}"
+    )
+
+
+def clean(text: str) -> str:
+    """Mend broken encodings, resolve HTML entities, and leave single spaces, as Wan does."""
+    return " ".join(html.unescape(html.unescape(ftfy.fix_text(text))).split())
+
+
+def _load_tokenizer(path: Path, vocab_size: int) -> Tokenizer:
+    try:
+        tokenizer = Tokenizer.from_file(str(path))
+    except Exception as fault:  # the library raises Exception itself
+        raise BadInput(f"{path} is not a tokenizer: {fault}") from None
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(MAX_TOKENS)
+    if len(tokenizer.encode("").ids) != 1:
+        raise BadInput(f"{path} does not close a text with one token, as UMT5's does")
+    if tokenizer.get_vocab_size() > vocab_size:
+        raise BadInput(f"{path} has more words than the {vocab_size} of the weights")
+    return tokenizer
+
+
+def _on_devices(weights: umt5_files.Weights, dtype: str) -> tuple[Forward, int]:
+    """The network over as many devices of this host as divide its width, and their number."""
+    local, config = jax.local_devices(), weights.config
+    devices = local[: math.gcd(len(local), config.dim)]
+    with sharding.use("fsdp", devices) as mesh:
+        model = nnx.eval_shape(lambda: UMT5Network(config, dtype=dtype, rngs=nnx.Rngs(0)))
+        graphdef, abstract = nnx.split(model, nnx.Param)
+        layouts = nnx.to_pure_dict(sharding.tree_shardings(abstract, mesh))
+        batch = sharding.batch_sharding(mesh)
+    params = jax.tree.map_with_path(
+        functools.partial(_place, weights), nnx.to_pure_dict(abstract), layouts
+    )
+
+    def forward(tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        with sharding.use("fsdp", devices):
+            tokens, mask = jax.device_put((tokens, mask), batch)
+            return np.asarray(_encode(graphdef, params, tokens, mask))
+
+    return forward, len(devices)
+
+
+def _place(
+    weights: umt5_files.Weights,
+    path: tuple,
+    leaf: jax.ShapeDtypeStruct,
+    layout: NamedSharding,
+) -> jax.Array:
+    """Read a parameter from disk onto the devices, to each its part."""
+    name = jax.tree_util.keystr(path, simple=True, separator=".")
+    read = lambda index: weights.read(name, index).astype(leaf.dtype, copy=False)
+    return jax.make_array_from_callback(leaf.shape, layout, read)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+@jax.default_matmul_precision("highest")
+def _encode(
+    graphdef: nnx.GraphDef, params: dict[str, Any], tokens: jax.Array, mask: jax.Array
+) -> jax.Array:
+    return nnx.merge(graphdef, params)(tokens, mask)
