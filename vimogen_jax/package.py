@@ -15,20 +15,19 @@ from typing import Any, TypeVar
 import jax
 import numpy as np
 from flax import nnx, traverse_util
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.tensors import Tensor, map_tensors, write_tensors
 from vimogen_jax.text.encoder import EncoderSpec
 
 SHIPPED = {"small": Path(__file__).parent / "assets" / "small"}
 SCHEMA_VERSION = 1
 CONFIG_KEYS = ("model", "objective", "sampler", "text_encoder", "fps", "skeleton", "step")
-DTYPES = ("float16", "float32")
+DTYPES = ("float32", "float16", "bfloat16")
 
 Settings = TypeVar("Settings")
 
@@ -40,7 +39,8 @@ class Package:
     Attributes:
         config: `CONFIG_KEYS`, each a value or a dictionary that JSON can hold.
         statistics: of the motions that it was trained on.
-        params: nested dictionaries of float32 arrays, as `nnx.merge(graphdef, params)` takes them.
+        params: nested dictionaries of arrays, as `nnx.merge(graphdef, params)` takes them; float32,
+            but for `map_package`.
     """
 
     config: dict[str, Any]
@@ -91,24 +91,38 @@ def save_package(
     statistics: Statistics,
     dtype: str = "float32",
 ) -> None:
-    """Write a package; `config` holds at least `CONFIG_KEYS`, and only those are kept.
+    """Write a package of weights in one dtype; of `config` only `CONFIG_KEYS` are kept.
 
     Raises:
         BadInput: `dtype` is not of `DTYPES`, or a weight is too large for it.
     """
     if dtype not in DTYPES:
         raise BadInput(f"weights are saved as {' or '.join(DTYPES)}, not {dtype!r}")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {}
     with np.errstate(over="ignore"):  # told below, by name
         for name, value in _flat(params).items():
-            weights[name] = np.ascontiguousarray(np.asarray(value).astype(dtype))
+            weights[name] = np.asarray(value).astype(dtype, copy=False)
             if not np.isfinite(weights[name]).all():
                 raise BadInput(f"parameter {name} is not finite in {dtype}")
+    write_package(folder, weights, config, statistics)
+
+
+def write_package(
+    folder: str | Path,
+    tensors: Mapping[str, Tensor],
+    config: Mapping[str, Any],
+    statistics: Statistics,
+    *,
+    progress: bool = False,
+) -> None:
+    """Write a package of weights as they are, named by their path joined by ".", one at a time.
+
+    Of `config` only `CONFIG_KEYS` are kept. Its file comes last: no folder without it is a package.
+    """
+    folder = Path(folder)
     kept = {"schema_version": SCHEMA_VERSION} | {key: config[key] for key in CONFIG_KEYS}
-    save_file(weights, folder / "model.safetensors.tmp")
-    os.replace(folder / "model.safetensors.tmp", folder / "model.safetensors")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tensors(folder / "model.safetensors", tensors, progress=progress)
     statistics.save(folder / "statistics.safetensors")
     write_json(kept, folder / "config.json")
 
@@ -120,11 +134,23 @@ def load_package(folder: str | Path) -> Package:
         BadInput: a file is missing or damaged, of another schema version, or the weights are not
             those of the model that the config describes.
     """
+    package = map_package(folder)
+    # One after the other: the file and a float32 copy are never both held whole.
+    params = jax.tree.map(lambda array: np.array(array, np.float32), package.params)
+    return dataclasses.replace(package, params=params)
+
+
+def map_package(folder: str | Path) -> Package:
+    """Like `load_package`, but weights have the dtype of the file and are read when they are used.
+
+    Raises:
+        BadInput: as `load_package`.
+    """
     folder = Path(folder)
     config = read_config(folder / "config.json", CONFIG_KEYS)
     _, abstract = abstract_params(settings(ModelConfig, config["model"], "model"))
     statistics = Statistics.load(folder / "statistics.safetensors")
-    weights = _read_weights(folder / "model.safetensors", _flat(abstract))
+    weights = _map_weights(folder / "model.safetensors", _flat(abstract))
     return Package(config, statistics, traverse_util.unflatten_dict(weights, sep="."))
 
 
@@ -174,15 +200,18 @@ def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
     return traverse_util.flatten_dict(params, sep=".")
 
 
-def _read_weights(
+def read_weights(
     path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]
 ) -> dict[str, np.ndarray]:
-    try:
-        weights = load_file(path)
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing") from None
-    except (SafetensorError, OSError, KeyError) as fault:
-        raise BadInput(f"{path} is not a whole safetensors file: {fault}") from None
+    """Read a safetensors file that must hold just the `expected` arrays, as float32."""
+    weights = _map_weights(path, expected)
+    return {name: np.array(value, np.float32) for name, value in weights.items()}
+
+
+def _map_weights(
+    path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, np.ndarray]:
+    weights = map_tensors(path)
     for name in sorted(expected.keys() ^ weights.keys()):
         fault = "lacks the parameter" if name in expected else "has the unknown parameter"
         raise BadInput(f"{path} {fault} {name}; is it of another model config?")
@@ -192,6 +221,4 @@ def _read_weights(
                 f"{path}: parameter {name} has shape {value.shape}, the config asks for "
                 f"{expected[name].shape}"
             )
-        if value.dtype.name not in DTYPES:
-            raise BadInput(f"{path}: parameter {name} is {value.dtype}, not {' or '.join(DTYPES)}")
-    return {name: value.astype(np.float32) for name, value in weights.items()}
+    return weights

@@ -85,11 +85,35 @@ def test_a_file_with_a_fault_is_refused_by_name(tmp_path, arrays, fault):
         Statistics.load(path)
 
 
+def test_the_published_files_come_back_bitwise(shared, tmp_path):
+    statistics = Statistics.load_npy(shared / "reference")
+    statistics.save_npy(tmp_path)
+    for name in ("mean.npy", "std.npy"):
+        assert (tmp_path / name).read_bytes() == (shared / "reference" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "broken, fault",
+    [
+        (None, "std.npy is missing"),
+        (GOOD[:263], r"std has shape \(263,\), not \(276,\)"),
+        (GOOD.astype(object), "std.npy is not a whole file of numbers"),
+        (GOOD.astype(int), "std holds values that are not finite"),
+    ],
+)
+def test_published_files_with_a_fault_are_refused_by_name(tmp_path, broken, fault):
+    np.save(tmp_path / "mean.npy", GOOD)
+    if broken is not None:
+        np.save(tmp_path / "std.npy", broken)
+    with pytest.raises(BadInput, match=fault):
+        Statistics.load_npy(tmp_path)
+
+
 def test_a_truncated_or_missing_file_is_refused_by_name(statistics, tmp_path):
     path = tmp_path / "statistics.safetensors"
-    with pytest.raises(BadInput, match=r"statistics\.safetensors: no such"):
+    with pytest.raises(BadInput, match=r"statistics\.safetensors is missing"):
         Statistics.load(path)
     statistics.save(path)
     path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(BadInput, match=r"statistics\.safetensors: not a readable"):
+    with pytest.raises(BadInput, match=r"statistics\.safetensors is not a whole"):
         Statistics.load(path)

@@ -28,7 +28,6 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-import safetensors.numpy
 from array_record.python.array_record_data_source import ArrayRecordDataSource
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
@@ -43,6 +42,7 @@ from vimogen_jax.input_pipeline.records import (
 )
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.tensors import map_tensors, write_tensors
 
 SPLITS = ("train", "validation")
 RECORDS_PER_SHARD = 4096
@@ -127,7 +127,7 @@ class DatasetWriter:
             if not writer.records:
                 raise BadInput(f"no record for the {split} split of {self._folder}")
         splits = {split: writer.finish() for split, writer in self._splits.items()}
-        safetensors.numpy.save_file({"null_text": self._null_text}, self._aside / _NULL_TEXT)
+        write_tensors(self._aside / _NULL_TEXT, {"null_text": self._null_text})
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "fps": self._fps,
@@ -308,8 +308,7 @@ def _read_index(path: Path) -> Index:
 
 
 def _read_null_text(path: Path) -> np.ndarray:
-    ((_, tensor),) = safetensors.deserialize(path.read_bytes())
-    return np.frombuffer(tensor["data"], ml_dtypes.bfloat16).reshape(tensor["shape"])
+    return np.array(map_tensors(path)["null_text"])
 
 
 def _check_shard(path: Path, shard: dict[str, Any]) -> None:

@@ -1,17 +1,15 @@
 """Mean and standard deviation of the channels, which normalise what the model sees."""
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.representation import NUM_CHANNELS, REFERENCE_CHANNELS
+from vimogen_jax.tensors import map_tensors, write_tensors
 
 _CONSTANT = 1e-4  # a channel that varies less than this is centred, not scaled
 
@@ -60,26 +58,42 @@ class Statistics:
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file with `mean` and `std`; an older file stays whole until then."""
-        aside = f"{path}.tmp"
-        save_file({"mean": self.mean, "std": self.std}, aside)
-        os.replace(aside, path)
+        write_tensors(path, {"mean": self.mean, "std": self.std})
 
     @classmethod
     def load(cls, path: str | Path) -> "Statistics":
         """Read what `save` wrote; raises BadInput where the file is missing or not that."""
-        if not Path(path).is_file():
-            raise BadInput(f"{path}: no such statistics file")
-        try:
-            arrays = load_file(path)
-        except SafetensorError as error:
-            raise BadInput(f"{path}: not a readable safetensors file ({error})") from error
+        arrays = map_tensors(path)
         if arrays.keys() != {"mean", "std"}:
             raise BadInput(f"{path}: holds {sorted(arrays)}, not the channels' mean and std")
+        return cls._checked(arrays, path)
+
+    def save_npy(self, folder: str | Path) -> None:
+        """Write mean.npy and std.npy, as they lie beside the published weights."""
+        for name in ("mean", "std"):
+            np.save(Path(folder) / f"{name}.npy", getattr(self, name))
+
+    @classmethod
+    def load_npy(cls, folder: str | Path) -> "Statistics":
+        """Read a folder's mean.npy and std.npy; raises BadInput where they are not sound."""
+        arrays = {}
+        for name in ("mean", "std"):
+            path = Path(folder) / f"{name}.npy"
+            try:
+                arrays[name] = np.load(path)
+            except FileNotFoundError:
+                raise BadInput(f"{path} is missing") from None
+            except (ValueError, EOFError):  # cut off, or a pickle
+                raise BadInput(f"{path} is not a whole file of numbers") from None
+        return cls._checked(arrays, folder)
+
+    @classmethod
+    def _checked(cls, arrays: Mapping[str, np.ndarray], path: str | Path) -> "Statistics":
         for name, values in arrays.items():
             if values.shape != (NUM_CHANNELS,):
                 raise BadInput(f"{path}: {name} has shape {values.shape}, not ({NUM_CHANNELS},)")
-            if not np.isfinite(values).all():
+            if values.dtype.kind != "f" or not np.isfinite(values).all():
                 raise BadInput(f"{path}: {name} holds values that are not finite")
         if not (arrays["std"] > 0).all():
             raise BadInput(f"{path}: std must be positive in every channel")
-        return cls(arrays["mean"], arrays["std"])
+        return cls(*(np.array(arrays[name], np.float32) for name in ("mean", "std")))
