@@ -1,5 +1,6 @@
 """From BVH and captions to a dataset: what gets in, what is left out, and what stays untouched."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -12,9 +13,10 @@ import pytest
 
 from data.build import build, prepare
 from data.sources.captioned import read_captions
+from tests.formats import torch_files
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import bvh
+from vimogen_jax.formats import amass, bvh
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
@@ -182,6 +184,31 @@ def test_what_is_there_is_overwritten_only_when_asked_and_only_by_success(tmp_pa
         build(takes, tmp_path / "bvh", FakeEncoder(), overwrite=True)
 
 
+def test_sources_deal_their_own_takes_and_must_not_share_ids(tmp_path, lines):
+    takes = _takes(tmp_path, lines)
+    splits = ["train", "test", "validation", "train", "train", "train"]
+    dealt = [
+        dataclasses.replace(take, split=split) for take, split in zip(takes, splits, strict=True)
+    ]
+    build(dealt, tmp_path / "out", FakeEncoder(), holdout=1.0)
+    index = Dataset.open(tmp_path / "out").index
+    assert index["train"].ids.tolist() == list("0345")
+    assert index["validation"].ids.tolist() == ["2"]
+    with pytest.raises(BadInput, match=r"0\.bvh and .*5\.bvh both have the id '0'"):
+        build([*takes, dataclasses.replace(takes[5], id="0")], tmp_path / "b", FakeEncoder())
+
+
+def test_texts_are_encoded_a_group_of_takes_at_a_time(tmp_path, lines, monkeypatch):
+    monkeypatch.setattr("data.build.TAKES_AT_ONCE", 2)
+    build(_takes(tmp_path, lines), tmp_path / "grouped", FakeEncoder())
+    monkeypatch.undo()
+    build(_takes(tmp_path, lines), tmp_path / "whole", FakeEncoder())
+    grouped, whole = Dataset.open(tmp_path / "grouped"), Dataset.open(tmp_path / "whole")
+    for i in range(len(whole.index["train"])):
+        ours, theirs = grouped.records["train"][i], whole.records["train"][i]
+        assert (ours.id, ours.text.tolist()) == (theirs.id, theirs.text.tolist())
+
+
 def test_processes_write_the_same_dataset(tmp_path, lines):
     takes = _takes(tmp_path, lines)
     build(takes, tmp_path / "one", FakeEncoder())
@@ -228,6 +255,28 @@ def test_the_command(tmp_path, lines):
     assert "Traceback" not in again.stderr
     assert f"error: {tmp_path / 'out'} exists already" in again.stderr
     assert _files(tmp_path / "out") == before
+
+
+def test_the_command_mixes_sources(tmp_path, lines):
+    """BVH, AMASS and ViMoGen's channels in one dataset, each under its own name in the report."""
+    captions = _write_captions(tmp_path / "captions.jsonl", lines)
+    (tmp_path / "amass").mkdir()
+    amass.write(_motion(0, 75, 30.0), tmp_path / "amass" / "a.npz")
+    more = _write_captions(tmp_path / "more.jsonl", [{"path": "a.npz", "caption": "bows."}])
+    torch_files.save(tmp_path / "7.pt", np.ones((50, 276), np.float32))
+    entry = {"id": 7, "subset": "Synthetic Video", "motion_path": "7.pt"}
+    entry |= {"motion_text_annot": "bows.", "video_text_annot": "A man bows."}
+    (tmp_path / "archive.json").write_text(json.dumps([entry]))
+    done = _command(
+        *("--motions", tmp_path / "bvh", "--captions", captions),
+        *("--motions", tmp_path / "amass", "--captions", more),
+        *("--vimogen", tmp_path / "archive.json", "--vimogen_text", "motion"),
+        *("--holdout", 0.2, "--workers", 1, "--out", tmp_path / "out"),
+    )
+    assert done.returncode == 0, done.stderr
+    for source in ("Synthetic Video: ", "more: ", "studio: "):
+        assert source in done.stdout
+    assert sum(map(len, Dataset.open(tmp_path / "out").index.values())) == 8
 
 
 def test_the_command_wants_its_flags():

@@ -1,5 +1,6 @@
 """Batches: what is in them, and that nothing but seed and step decides it."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -130,6 +131,22 @@ def test_low_quality_texts_supervise_the_local_pose_alone(batches, records):
         assert batch["channel_mask"][i, j, :126].all()
         assert (batch["channel_mask"][i, j, 126:] == (0 if narrowed else 1)).all()
     assert low > 3
+
+
+def test_what_is_supervised_is_as_published(batches, records, shared):
+    published = json.loads((shared / "golden" / "dataset.json").read_text())["train_items"]
+    items = {
+        ("low", "text"): published["vigen_text"],
+        ("low", "reference"): published["vigen_ref"],
+        ("high", "text"): published["other_text"],
+    }
+    seen = set()
+    for batch, i, j in samples(batches):
+        case = records[batch["record"][i, j]].quality, "text" if j < 4 else "reference"
+        seen.add(case)
+        if case in items:
+            assert batch["channel_mask"][i, j].sum() == items[case]["motion_dim_mask_sum"]
+    assert seen >= items.keys()
 
 
 @pytest.mark.parametrize("workers", [0, 2])
