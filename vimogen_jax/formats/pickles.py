@@ -51,11 +51,18 @@ def read_pt(path: str | os.PathLike) -> Any:
     Raises BadInput, naming the file, where it is damaged, was written before PyTorch 1.6, or
     holds anything but tensors and plain values.
     """
-    with _naming(path, "PyTorch"), zipfile.ZipFile(path) as archive:
+    with _naming(path, "PyTorch"), _open_zip(path) as archive:
         (program,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
         with archive.open(program) as file:
             folder = program.removesuffix("/data.pkl")
             return _plain(_TensorUnpickler(file, archive, folder).load())
+
+
+def _open_zip(path: str | os.PathLike) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except zipfile.BadZipFile:
+        raise ValueError("it is cut off, or was written before PyTorch 1.6") from None
 
 
 @contextmanager

@@ -50,7 +50,10 @@ def to_motion(
     if "fps" in parameters:
         fps = frame_rate(path, "fps", parameters["fps"])
     if fps is None:
-        raise BadInput(f"{path}: does not say how many frames a second it has")
+        raise BadInput(
+            f"{path}: does not say how many frames a second it has: give --reference_fps, or "
+            '"fps" in a caption file'
+        )
     poses = np.concatenate([orient, pose[:, : 3 * (NUM_JOINTS - 1)]], axis=1)
     rotations = axis_angle_to_matrix(poses.reshape(-1, NUM_JOINTS, 3))
     return transform(Motion(rotations, transl, fps), CAMERA_TO_Z_UP, np.zeros(3))
