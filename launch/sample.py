@@ -39,7 +39,10 @@ PAGE = "html"  # one page of all motions
 PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; give it again for more motions")
 PROMPTS = flags.DEFINE_string("prompts", None, "text file with a sentence on each line")
 REFERENCE = flags.DEFINE_string(
-    "reference", None, "noisy motion to refine (.bvh, .npz or .glb), in place of prompts"
+    "reference", None, "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), in place of prompts"
+)
+REFERENCE_FPS = flags.DEFINE_float(
+    "reference_fps", None, "frames a second of a reference that does not say: .pt and .pkl", 1.0
 )
 SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions, 2 to 10")
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or reference")
@@ -68,7 +71,7 @@ def main() -> None:
     if REFERENCE.value:
         if PROMPT.value or PROMPTS.value:
             raise BadInput("a motion follows either --reference or prompts, not both")
-        given = formats.read(REFERENCE.value)
+        given = formats.read(REFERENCE.value, fps=REFERENCE_FPS.value)
         titles = [f"{Path(REFERENCE.value).stem} refined"]
         motions = Generator.from_checkpoint(CHECKPOINT.value)(reference=given, **sampling)
         shown = [(f"{Path(REFERENCE.value).name} as given", given)]
