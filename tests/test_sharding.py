@@ -25,25 +25,46 @@ def test_every_axis_of_every_parameter_has_a_name(reference_dim):
     for path, parameter in parameters:
         names = parameter.get_metadata()["out_sharding"]
         assert len(names) == len(parameter.shape), path
-        assert set(names) - {None} <= sharding.STRATEGIES["fsdp"].rules.keys(), path
+        assert set(names) - {None} <= set(sharding.LOGICAL_AXES), path
 
 
-@pytest.mark.parametrize(("strategy", "parts"), [("fsdp", 8), ("data_parallel", 1)])
-def test_a_strategy_cuts_parameters_averages_and_moments(strategy, parts):
+def held(tree):
+    """The share of a tree's values that one device holds."""
+    part, whole = (
+        sum(np.prod(size(x)) for x in jax.tree.leaves(tree))
+        for size in (lambda x: x.sharding.shard_shape(x.shape), lambda x: x.shape)
+    )
+    return part / whole
+
+
+@pytest.mark.parametrize(
+    ("strategy", "parts", "optimizer_parts"),
+    [
+        ("data_parallel", (16, 32), (16, 32)),
+        ("zero1", (16, 32), (2, 32)),
+        ("fsdp", (2, 32), (2, 32)),
+        ("hybrid", (2, 32), (2, 32)),
+        (dict(strategy="hybrid", mesh=dict(data=-1, fsdp=4)), (4, 32), (4, 32)),
+        ("fsdp_tensor", (4, 16), (4, 16)),
+        (dict(mesh=dict(rows=8), rules=dict(shards="rows", mlp="rows")), (16, 4), (16, 4)),
+    ],
+)
+def test_a_strategy_cuts_parameters_averages_and_moments(strategy, parts, optimizer_parts):
     with sharding.use(strategy) as mesh:
         plan = plan_state(ModelConfig(**SIZES), optax.adam(1e-3), mesh)
         batch = sharding.batch_sharding(mesh)
-    assert batch.shard_shape((8, 2, 5)) == (1, 2, 5)
+    rows = 2 if mesh.shape.get("tensor") else 1
+    assert batch.shard_shape((8, 2, 5)) == (rows, 2, 5)
     assert plan["step"].sharding.is_fully_replicated
-    trees = plan["params"], plan["ema"], plan["opt"][0].mu, plan["opt"][0].nu
-    for tree in trees:
-        kernel = tree["blocks"]["ffn"]["up"]["kernel"]
-        assert kernel.sharding.shard_shape(kernel.shape) == (3, 16 // parts, 32)
-    held, whole = (
-        sum(np.prod(size(x)) for x in jax.tree.leaves(plan["params"]))
-        for size in (lambda x: x.sharding.shard_shape(x.shape), lambda x: x.shape)
+    cut = (
+        (plan["params"], parts),
+        *((tree, optimizer_parts) for tree in (plan["ema"], plan["opt"][0].mu, plan["opt"][0].nu)),
     )
-    assert (held < 0.25 * whole) == (parts == 8)
+    for tree, sizes in cut:
+        kernel = tree["blocks"]["ffn"]["up"]["kernel"]
+        assert kernel.sharding.shard_shape(kernel.shape) == (3, *sizes)
+    assert (held(plan["params"]) == 1) == (strategy in ("data_parallel", "zero1"))
+    assert (held(plan["opt"]) < 0.25) == (optimizer_parts in ((2, 32), (4, 16)))
 
 
 def parameter(shape, *names):
@@ -66,11 +87,21 @@ def test_names_that_do_not_fit_are_refused_by_the_parameters_name(tree, message)
         sharding.tree_shardings(tree, mesh)
 
 
-def test_an_unknown_strategy_is_refused():
-    with (
-        pytest.raises(BadInput, match="'magic' is not one of data_parallel, fsdp"),
-        sharding.use("magic"),
-    ):
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ("magic", "'magic' is not one of data_parallel, zero1, fsdp, hybrid, fsdp_tensor"),
+        (dict(strategy="fsdp", speed=1), "config.sharding is not valid: .*'speed'"),
+        (dict(rules={}), "config.sharding is not valid: .*'mesh'"),
+        (dict(mesh=dict(x=-1), rules=dict(wings="x")), "has a rule for 'wings', not one of"),
+        (dict(mesh=dict(x=-1), rules=dict(mlp="y")), "cuts 'mlp' over the mesh axis 'y'.* has x"),
+        (dict(strategy="hybrid", mesh=dict(data=3, fsdp=2)), "data 3, fsdp 2, does not fit 8 dev"),
+        (dict(strategy="hybrid", mesh=dict(data=-1, fsdp=3)), "data -1, fsdp 3, does not fit 8"),
+        (dict(strategy="fsdp", mesh=dict(fsdp=-1, x=0)), "fsdp -1, x 0, does not fit"),
+    ],
+)
+def test_a_strategy_that_cannot_be_is_refused(section, message):
+    with pytest.raises(BadInput, match=message), sharding.use(section):
         pass
 
 
@@ -79,6 +110,4 @@ def test_constrain_lays_out_under_a_mesh_and_does_nothing_without_one():
     assert sharding.constrain(x, "shards", None) is x
     with sharding.use("fsdp") as mesh:
         laid_out = jax.jit(lambda x: sharding.constrain(x, "shards", None))(x)
-        assert laid_out.sharding.is_equivalent_to(
-            NamedSharding(mesh, PartitionSpec(("data", "fsdp"))), 2
-        )
+        assert laid_out.sharding.is_equivalent_to(NamedSharding(mesh, PartitionSpec("fsdp")), 2)

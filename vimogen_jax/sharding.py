@@ -5,128 +5,222 @@ mesh axis each name is cut over. The compiler inserts the communication.
 """
 
 import contextlib
+import contextvars
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
 from flax import nnx
-from flax.core import spmd
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from vimogen_jax.errors import BadInput
 
-MESH_AXES = ("data", "fsdp")
+MeshAxes = str | Sequence[str]
 
-MeshAxes = str | tuple[str, ...] | None
+LOGICAL_AXES = (
+    "shards",  # of the batch
+    "layers",
+    "embed",  # the model's width where it meets another axis of the same parameter
+    "heads",
+    "mlp",
+    "text",
+    "motion",
+    "reference",
+    "frequency",
+    "modulation",
+)
+
+
+def _axes(axes: MeshAxes) -> tuple[str, ...]:
+    return (axes,) if isinstance(axes, str) else tuple(axes)
 
 
 @dataclasses.dataclass(frozen=True)
 class Strategy:
-    """A way to spread training over devices.
+    """A way to spread training over devices. What no rule names, every device holds whole.
 
     Attributes:
-        rules: mesh axis or axes that each logical name is cut over; None leaves it whole.
-        mesh_shape: from the number of devices to the sizes of `MESH_AXES`.
+        mesh: sizes of the mesh's axes, the one over the slowest links first; one size may be -1,
+            for all the devices that remain.
+        rules: the mesh axis or axes that each logical axis is cut over.
+        optimizer_rules: those of the optimiser's moments and the averaged weights, where they are
+            not those of the parameters.
     """
 
+    mesh: Mapping[str, int]
     rules: Mapping[str, MeshAxes]
-    mesh_shape: Callable[[int], tuple[int, int]]
+    optimizer_rules: Mapping[str, MeshAxes] | None = None
 
+    def __post_init__(self):
+        for name, axes in [*self.rules.items(), *(self.optimizer_rules or {}).items()]:
+            if name not in LOGICAL_AXES:
+                raise BadInput(
+                    f"config.sharding has a rule for {name!r}, not one of {', '.join(LOGICAL_AXES)}"
+                )
+            for axis in _axes(axes):
+                if axis not in self.mesh:
+                    raise BadInput(
+                        f"config.sharding cuts {name!r} over the mesh axis {axis!r}, but its mesh "
+                        f"has {', '.join(self.mesh)}"
+                    )
 
-_WHOLE_PARAMETERS: dict[str, MeshAxes] = {
-    "shards": MESH_AXES,  # of the batch
-    "layers": None,
-    "embed": None,  # the model's width where it meets another axis of the same parameter
-    "heads": None,
-    "mlp": None,
-    "text": None,
-    "motion": None,
-    "reference": None,
-    "frequency": None,
-    "modulation": None,
-}
+    def mesh_shape(self, devices: int) -> dict[str, int]:
+        """The sizes of the mesh's axes on that many devices.
+
+        Raises:
+            BadInput: they cannot be arranged so.
+        """
+        known = math.prod(size for size in self.mesh.values() if size != -1)
+        free = devices // known if known > 0 else 0
+        shape = {axis: free if size == -1 else size for axis, size in self.mesh.items()}
+        if math.prod(shape.values()) != devices or min(shape.values(), default=0) < 1:
+            asked = ", ".join(f"{axis} {size}" for axis, size in self.mesh.items())
+            raise BadInput(f"the mesh of config.sharding, {asked}, does not fit {devices} devices")
+        return shape
+
 
 STRATEGIES = {
-    "data_parallel": Strategy(_WHOLE_PARAMETERS, lambda devices: (devices, 1)),
-    "fsdp": Strategy(_WHOLE_PARAMETERS | {"embed": "fsdp"}, lambda devices: (1, devices)),
+    "data_parallel": Strategy(mesh=dict(data=-1), rules=dict(shards="data")),
+    "zero1": Strategy(
+        mesh=dict(data=-1), rules=dict(shards="data"), optimizer_rules=dict(embed="data")
+    ),
+    "fsdp": Strategy(mesh=dict(fsdp=-1), rules=dict(shards="fsdp", embed="fsdp")),
+    "hybrid": Strategy(
+        mesh=dict(data=-1, fsdp=8), rules=dict(shards=("data", "fsdp"), embed="fsdp")
+    ),
+    "fsdp_tensor": Strategy(
+        mesh=dict(data=-1, fsdp=4, tensor=2),
+        rules=dict(shards=("data", "fsdp"), embed="fsdp", heads="tensor", mlp="tensor"),
+    ),
 }
+
+_in_use: contextvars.ContextVar[Strategy] = contextvars.ContextVar("strategy")
+
+
+def make_strategy(section: str | Mapping[str, Any]) -> Strategy:
+    """The strategy of a name, or of a config's section `sharding`.
+
+    A section names a strategy, gives the attributes of one, or both: then they replace those of
+    the one it names.
+
+    Raises:
+        BadInput: there is no such strategy or attribute, or its rules and its mesh disagree.
+    """
+    changes: dict[str, Any] = dict(strategy=section) if isinstance(section, str) else dict(section)
+    name = changes.pop("strategy", None)
+    if name is not None and name not in STRATEGIES:
+        raise BadInput(f"sharding strategy {name!r} is not one of {', '.join(STRATEGIES)}")
+    try:
+        return dataclasses.replace(STRATEGIES[name], **changes) if name else Strategy(**changes)
+    except TypeError as fault:
+        raise BadInput(f"config.sharding is not valid: {fault}") from None
 
 
 @contextlib.contextmanager
-def use(strategy: str, devices: Sequence[Any] | None = None) -> Iterator[Mesh]:
-    """Set the mesh and the rules of a named strategy for a block of code; all devices by default.
+def use(section: str | Mapping[str, Any], devices: Sequence[Any] | None = None) -> Iterator[Mesh]:
+    """Set the mesh and the rules of a strategy for a block of code; all devices by default.
 
     Raises:
-        BadInput: there is no such strategy.
+        BadInput: `section` is not as `make_strategy` takes it, or does not fit the devices.
     """
-    if strategy not in STRATEGIES:
-        raise BadInput(f"sharding strategy {strategy!r} is not one of {', '.join(STRATEGIES)}")
-    devices = jax.devices() if devices is None else devices
-    chosen = STRATEGIES[strategy]
-    mesh = jax.make_mesh(
-        chosen.mesh_shape(len(devices)),
-        MESH_AXES,
-        axis_types=(AxisType.Auto,) * len(MESH_AXES),
-        devices=devices,
-    )
-    with jax.set_mesh(mesh), nnx.logical_axis_rules(tuple(chosen.rules.items())):
-        yield mesh
+    strategy = make_strategy(section)
+    mesh = _make_mesh(strategy, jax.devices() if devices is None else devices)
+    token = _in_use.set(strategy)
+    # Flax, too, reads the names wherever it makes shapes of a model.
+    rules = [(name, _axes(strategy.rules.get(name, ())) or None) for name in LOGICAL_AXES]
+    try:
+        with jax.set_mesh(mesh), nnx.logical_axis_rules(tuple(rules)):
+            yield mesh
+    finally:
+        _in_use.reset(token)
 
 
 def constrain(x: jax.Array, *names: str | None) -> jax.Array:
     """Lay `x` out by the names of its axes; without a mesh, as on one device, leave it alone."""
     if jax.sharding.get_abstract_mesh().empty:
         return x
-    return jax.lax.with_sharding_constraint(x, _spec(names))
+    return jax.lax.with_sharding_constraint(x, _spec(names, _in_use.get().rules))
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """The layout of a batch's arrays, which all lead with the shards axis."""
-    return NamedSharding(mesh, _spec(("shards",)))
+    return NamedSharding(mesh, _spec(("shards",), _in_use.get().rules))
 
 
-def tree_shardings(tree: Any, mesh: Mesh) -> Any:
-    """Layouts of a tree of (abstract) `nnx.Variable`s with axis names, under the current rules.
+def tree_shardings(tree: Any, mesh: Mesh, *, optimizer: bool = False) -> Any:
+    """Layouts of a tree of (abstract) `nnx.Variable`s with axis names, by the strategy in use.
 
-    Arrays outside of variables, such as counters, are held whole by every device.
+    Arrays outside of variables, such as counters, are held whole by every device. With
+    `optimizer`, layouts are those of the optimiser's moments and the averaged weights.
 
     Raises:
         BadInput: a parameter's names do not fit its shape, the rules or the mesh.
     """
+    strategy = _in_use.get()
+    rules = strategy.rules
+    if optimizer and strategy.optimizer_rules is not None:
+        rules = strategy.optimizer_rules
     is_variable = lambda leaf: isinstance(leaf, nnx.Variable)
 
     def layout(path, leaf):
         if not is_variable(leaf):
             return NamedSharding(mesh, PartitionSpec())
         names = leaf.get_metadata().get("out_sharding") or ()
-        _check(jax.tree_util.keystr(path, simple=True, separator="."), names, leaf.shape, mesh)
-        return leaf.replace(NamedSharding(mesh, _spec(names)))
+        parameter = jax.tree_util.keystr(path, simple=True, separator=".")
+        _check(parameter, names, leaf.shape, rules, mesh)
+        return leaf.replace(NamedSharding(mesh, _spec(names, rules)))
 
     return nnx.as_pure(jax.tree_util.tree_map_with_path(layout, tree, is_leaf=is_variable))
 
 
-def _rules() -> dict[str, MeshAxes]:
-    return dict(spmd.get_logical_axis_rules())
+def _make_mesh(strategy: Strategy, devices: Sequence[Any]) -> Mesh:
+    """The devices in an arrangement whose neighbours are wired; slices lie along the first axis."""
+    shape = strategy.mesh_shape(len(devices))
+    slices = len({getattr(device, "slice_index", 0) for device in devices})
+    sizes = tuple(shape.values())
+    try:
+        if slices == 1:
+            arranged = mesh_utils.create_device_mesh(sizes, devices, allow_split_physical_axes=True)
+        else:
+            arranged = mesh_utils.create_hybrid_device_mesh(
+                (sizes[0] // slices, *sizes[1:]),
+                (slices, *(1 for _ in sizes[1:])),
+                devices,
+                allow_split_physical_axes=True,
+            )
+    except (NotImplementedError, ValueError) as fault:
+        raise BadInput(
+            f"the mesh {shape} does not fit how {len(devices)} devices are wired: {fault}"
+        ) from None
+    return Mesh(arranged, tuple(shape), axis_types=(AxisType.Auto,) * len(shape))
 
 
-def _spec(names: Sequence[str | None]) -> PartitionSpec:
-    rules = _rules()
-    return PartitionSpec(*(None if name is None else rules[name] for name in names))
+def _spec(names: Sequence[str | None], rules: Mapping[str, MeshAxes]) -> PartitionSpec:
+    return PartitionSpec(
+        *(_axes(rules[name]) if name is not None and name in rules else None for name in names)
+    )
 
 
-def _check(parameter: str, names: Sequence[str | None], shape: tuple[int, ...], mesh: Mesh) -> None:
+def _check(
+    parameter: str,
+    names: Sequence[str | None],
+    shape: tuple[int, ...],
+    rules: Mapping[str, MeshAxes],
+    mesh: Mesh,
+) -> None:
     """Refuse names that the compiler would reject obscurely, or worse, accept."""
     if len(names) != len(shape):
         raise BadInput(f"parameter {parameter} of shape {shape} has axis names {tuple(names)}")
-    rules, taken = _rules(), []
+    taken: list[str] = []
     for name, size in zip(names, shape, strict=True):
         if name is None:
             continue
-        if name not in rules:
+        if name not in LOGICAL_AXES:
             raise BadInput(f"parameter {parameter} has the unknown axis name {name!r}")
-        axes = (rules[name],) if isinstance(rules[name], str) else rules[name] or ()
+        axes = _axes(rules.get(name, ()))
         parts = math.prod(mesh.shape[axis] for axis in axes)
         if size % parts:
             raise BadInput(

@@ -239,6 +239,7 @@ class ViMoGen(nnx.Module):
 
         x = self._embed(self.motion_embedding, x)
         embedding = self.time_embedding(time_sinusoid(sigma, self.config.freq_dim))
+        embedding = constrain(embedding, "shards", None, None)
         time = self.time_projection(nnx.silu(embedding)).astype(jnp.float32)
         time = time.reshape(*sigma.shape, 6, self.config.dim)
 

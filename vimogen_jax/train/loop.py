@@ -112,7 +112,7 @@ def train(config: Mapping[str, Any]) -> None:
 
     with contextlib.ExitStack() as stack:
         stop = stack.enter_context(_sigterm())  # outermost: the last save ends in peace
-        mesh = stack.enter_context(sharding.use(config["sharding"]["strategy"]))
+        mesh = stack.enter_context(sharding.use(config["sharding"]))
         layout = sharding.batch_sharding(mesh)
         loader = make_loader(
             dataset,

@@ -21,10 +21,12 @@ def plan_state(model: ModelConfig, optimizer: optax.GradientTransformation, mesh
         BadInput: a parameter does not fit the sharding strategy in use.
     """
     abstract = jax.eval_shape(lambda: _named_state(model, optimizer, jax.random.key(0)))
+    shardings = sharding.tree_shardings(abstract, mesh, optimizer=True)
+    shardings |= sharding.tree_shardings(dict(params=abstract["params"]), mesh)
     return jax.tree.map(
         lambda array, layout: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=layout),
         _plain(abstract),
-        _plain(sharding.tree_shardings(abstract, mesh)),
+        _plain(shardings),
     )
 
 

@@ -68,6 +68,8 @@ def make_train_step(
         key = jax.random.fold_in(key, state["step"])
         loss_of = lambda params: batch_loss(graphdef, objective, params, batch, key)
         (loss, branches), grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"])
+        # The update is computed where its moments lie; the averages are laid out as they are.
+        grads = jax.lax.with_sharding_constraint(grads, shardings["ema"])
         grad_norm = optax.tree.norm(grads)
         good = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
