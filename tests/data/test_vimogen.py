@@ -105,11 +105,12 @@ def test_channels_reach_the_dataset_bit_for_bit_and_bad_ones_are_reported(tmp_pa
     save(place / "wild" / "4.pt", {"motion": channels(4, width=426), **camera})
     save(place / "wild" / "5.pt", np.where(channels(5) > 3, np.float32(np.nan), channels(5)))
     save(place / "wild" / "6.pt", channels(6, width=270))
+    save(place / "optical" / "12.pt", np.full((45, 276), 1e39))  # beyond float32
     save_program(place / "wild" / "7.pt", b"cos\nsystem\n(X\x04\x00\x00\x00truetR")
     save(place / "synthetic" / "8.pt", channels(8, frames=30))
     entries = [entry(i) for i in range(4)] + [entry(i, "wild") for i in range(4, 8)]
     entries += [entry(8, "synthetic"), entry(9, "synthetic"), entry(10, video_text_annot=None)]
-    entries += [entry(11, split="test")]
+    entries += [entry(11, split="test"), entry(12)]
     takes = read_vimogen(write(tmp_path, entries))
     report = build(takes, tmp_path / "out", Letters(), holdout=0.0)
 
@@ -135,6 +136,7 @@ def test_channels_reach_the_dataset_bit_for_bit_and_bad_ones_are_reported(tmp_pa
         "9": "missing",
         "10": "no caption",
         "11": "test split",
+        "12": "unreadable",
     }
     assert "5.pt: motion holds NaN" in reasons["5"][1]
     assert "6.pt: motion has shape [45, 270], not [t, 276]" in reasons["6"][1]

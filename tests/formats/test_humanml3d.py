@@ -67,6 +67,7 @@ def test_another_build_walks_as_far_for_its_legs(motion, tmp_path):
         (np.zeros((50, 262)), r"the motion has shape \[50, 262\], not \[t, 263\]"),
         (np.full((50, 263), np.nan), "the motion holds NaN"),
         (np.zeros((0, 263)), "holds no frames"),
+        (np.zeros((50, 263)), "the left leg has no length"),
         (np.array(["a"]), "the motion is not numbers"),
     ],
 )

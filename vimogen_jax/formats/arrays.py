@@ -1,4 +1,4 @@
-"""What the arrays of a motion file must pass: finite numbers, in the shape they should have."""
+"""What the arrays of a motion file must pass: sane numbers, in the shape they should have."""
 
 import os
 from typing import Any
@@ -7,9 +7,11 @@ import numpy as np
 
 from vimogen_jax.errors import BadInput
 
+LARGEST = 1e9
+
 
 def finite(path: str | os.PathLike, name: str, values: Any) -> np.ndarray:
-    """The values as float64; BadInput, naming the file and them, where one is no finite number."""
+    """The values as float64; BadInput, naming the file and them, where one is no sane number."""
     array = np.asarray(values)
     try:
         if array.dtype.kind not in "fiuOV":  # V is how NumPy sees bfloat16
@@ -17,8 +19,8 @@ def finite(path: str | os.PathLike, name: str, values: Any) -> np.ndarray:
         array = array.astype(np.float64)
     except (TypeError, ValueError):
         raise BadInput(f"{path}: {name} is not numbers but of type {array.dtype}") from None
-    if not np.isfinite(array).all():
-        raise BadInput(f"{path}: {name} holds NaN or infinity")
+    if not (np.abs(array) < LARGEST).all():  # false for NaN too
+        raise BadInput(f"{path}: {name} holds NaN or infinity, or a number beyond {LARGEST:g}")
     return array
 
 

@@ -34,9 +34,11 @@ def read(path: str | os.PathLike) -> Motion:
     if not len(features):
         raise BadInput(f"{path}: holds no frames")
     places = joints(features) @ Y_UP_TO_Z_UP.T
+    if not (leg := _leg_length(places[0])) > 0:
+        raise BadInput(f"{path}: the left leg has no length")
     rotations = fit_rotations(places)
     hips = REST_JOINTS[_HIPS].mean(0) - REST_JOINTS[0]
-    middle = places[:, _HIPS].mean(1) * _leg_length(REST_JOINTS) / _leg_length(places[0])
+    middle = places[:, _HIPS].mean(1) * _leg_length(REST_JOINTS) / leg
     return Motion(rotations, middle - rotations[:, 0] @ hips - REST_JOINTS[0], FPS)
 
 
