@@ -1,41 +1,32 @@
-"""The published implementation's small models, loaded into ours."""
+"""The published implementation's small models, converted as its files are and loaded as ours."""
 
+import dataclasses
 import json
+import tempfile
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
-from flax import nnx
-from safetensors.numpy import load_file
 
-from vimogen_jax.convert.published import from_published
-from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.convert.checkpoint import to_package
+from vimogen_jax.package import Package, abstract_params, load_package
 
 
-def nested(flat):
-    """`{"a.b": x}` to `{"a": {"b": x}}`."""
-    tree = {}
-    for name, array in flat.items():
-        *path, leaf = name.split(".")
-        node = tree
-        for key in path:
-            node = node.setdefault(key, {})
-        node[leaf] = jnp.asarray(array, jnp.float32)
-    return tree
+def published_package(shared: Path, name: str) -> Package:
+    """The package that `launch.convert` makes of one of them."""
+    config = json.loads((shared / "golden" / f"{name}_config.json").read_text())["config"]
+    weights = shared / "golden" / f"{name}_params.safetensors"
+    with tempfile.TemporaryDirectory() as out:
+        to_package(weights, shared / "reference", out, config["num_heads"])
+        return load_package(out)
 
 
-def published_model(folder: Path, name: str, reference_dim: int, text_rows: int = 0):
-    """The graph definition and parameters of one of them, in float32."""
-    sizes = json.loads((folder / f"{name}_config.json").read_text())["config"]
-    config = ModelConfig(
-        dim=sizes["dim"],
-        ffn_dim=sizes["ffn_dim"],
-        num_heads=sizes["num_heads"],
-        num_layers=sizes["num_layers"],
-        text_dim=sizes["text_dim"],
-        freq_dim=sizes["freq_dim"],
-        reference_dim=reference_dim,
-        text_rows=text_rows,
-        dtype="float32",
-    )
-    graphdef = nnx.graphdef(nnx.eval_shape(lambda: ViMoGen(config, rngs=nnx.Rngs(0))))
-    return graphdef, nested(from_published(load_file(folder / f"{name}_params.safetensors")))
+def published_model(shared: Path, name: str, text_rows: int = 0):
+    """The graph definition and parameters of one of them, in float32.
+
+    The golden texts are shorter than the 226 rows of a package, so `text_rows` is given.
+    """
+    package = published_package(shared, name)
+    config = dataclasses.replace(package.model, text_rows=text_rows)
+    graphdef, _ = abstract_params(config)
+    return graphdef, jax.tree.map(jnp.asarray, package.params)

@@ -100,7 +100,7 @@ def save_package(
         raise BadInput(f"weights are saved as {' or '.join(DTYPES)}, not {dtype!r}")
     weights = {}
     with np.errstate(over="ignore"):  # told below, by name
-        for name, value in _flat(params).items():
+        for name, value in flatten(params).items():
             weights[name] = np.asarray(value).astype(dtype, copy=False)
             if not np.isfinite(weights[name]).all():
                 raise BadInput(f"parameter {name} is not finite in {dtype}")
@@ -150,7 +150,7 @@ def map_package(folder: str | Path) -> Package:
     config = read_config(folder / "config.json", CONFIG_KEYS)
     _, abstract = abstract_params(settings(ModelConfig, config["model"], "model"))
     statistics = Statistics.load(folder / "statistics.safetensors")
-    weights = _map_weights(folder / "model.safetensors", _flat(abstract))
+    weights = _map_weights(folder / "model.safetensors", flatten(abstract))
     return Package(config, statistics, traverse_util.unflatten_dict(weights, sep="."))
 
 
@@ -196,21 +196,18 @@ def write_json(value: Mapping[str, Any], path: Path) -> None:
     os.replace(aside, path)
 
 
-def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
+def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries as one, whose names are the paths joined by "."."""
     return traverse_util.flatten_dict(params, sep=".")
 
 
-def read_weights(
-    path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]
-) -> dict[str, np.ndarray]:
+def read_weights(path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
     """Read a safetensors file that must hold just the `expected` arrays, as float32."""
     weights = _map_weights(path, expected)
     return {name: np.array(value, np.float32) for name, value in weights.items()}
 
 
-def _map_weights(
-    path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]
-) -> dict[str, np.ndarray]:
+def _map_weights(path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
     weights = map_tensors(path)
     for name in sorted(expected.keys() ^ weights.keys()):
         fault = "lacks the parameter" if name in expected else "has the unknown parameter"

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
@@ -23,6 +24,7 @@ DTYPES = {
     "F32": np.dtype(np.float32),
     "F64": np.dtype(np.float64),
 }
+INDEX = ".safetensors.index.json"  # how the name of an index ends
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -77,8 +79,45 @@ def map_tensors(path: str | Path) -> dict[str, np.ndarray]:
     return tensors
 
 
+def map_folder(folder: str | Path) -> tuple[dict[str, np.ndarray], Path]:
+    """The tensors of a folder's one safetensors file, or of those that its one index lists.
+
+    Returns:
+        The tensors as of `map_tensors`, and the file or index.
+
+    Raises:
+        BadInput: the folder has neither or several of them, or its files are not as the index says.
+    """
+    folder = Path(folder)
+    indices, files = (sorted(folder.glob(f"*{end}")) for end in (INDEX, ".safetensors"))
+    if not indices and len(files) == 1:
+        return map_tensors(files[0]), files[0]
+    if len(indices) != 1:
+        raise BadInput(
+            f"{folder} holds {len(files)} safetensors files and {len(indices)} indices of them, "
+            "not one"
+        )
+    try:
+        places = dict(json.loads(indices[0].read_text(encoding="utf-8"))["weight_map"])
+    except (ValueError, TypeError, KeyError):
+        raise BadInput(f"{indices[0]} is not an index with a weight_map") from None
+    tensors = {}
+    for name in sorted(set(places.values())):
+        if Path(name).name != name:
+            raise BadInput(f"{indices[0]} lists {name!r}, which is no file of its folder")
+        tensors |= map_tensors(folder / name)
+    for key in sorted(places.keys() ^ tensors.keys()):
+        fault = "lists" if key in places else "does not list"
+        raise BadInput(f"{indices[0]} {fault} {key}, unlike the files beside it")
+    return tensors, indices[0]
+
+
 def write_tensors(
-    path: str | Path, tensors: Mapping[str, Tensor], *, progress: bool = False
+    path: str | Path,
+    tensors: Mapping[str, Tensor],
+    dtype: npt.DTypeLike | None = None,
+    *,
+    progress: bool = False,
 ) -> None:
     """Write a file, a tensor at a time; an older one stays whole until then.
 
@@ -87,15 +126,18 @@ def write_tensors(
     Args:
         path: of the file.
         tensors: by name, each float16, bfloat16, float32 or float64.
+        dtype: one of those, to round all to as they are written; by default each keeps its own.
         progress: show a bar.
     """
     # The widest first, so that all are aligned.
-    order = sorted(tensors, key=lambda name: -tensors[name].dtype.itemsize)
+    dtypes = {name: np.dtype(dtype or tensor.dtype) for name, tensor in tensors.items()}
+    order = sorted(tensors, key=lambda name: -dtypes[name].itemsize)
     header, end = {}, 0
     for name in order:
-        shape, dtype = tensors[name].shape, tensors[name].dtype
-        begin, end = end, end + math.prod(shape) * dtype.itemsize
-        header[name] = dict(dtype=_NAMES[dtype], shape=list(shape), data_offsets=[begin, end])
+        shape = tensors[name].shape
+        begin, end = end, end + math.prod(shape) * dtypes[name].itemsize
+        places = dict(shape=list(shape), data_offsets=[begin, end])
+        header[name] = dict(dtype=_NAMES[dtypes[name]]) | places
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     aside = Path(f"{path}.tmp")
@@ -105,9 +147,11 @@ def write_tensors(
             tqdm(total=end, unit="B", unit_scale=True, disable=None if progress else True) as bar,
         ):
             file.write(len(text).to_bytes(8, "little") + text)
-            for tensor in map(tensors.__getitem__, order):
+            for name in order:
+                tensor = tensors[name]
                 for part in tensor if isinstance(tensor, Rows) else (tensor,):
-                    bar.update(file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8)))
+                    data = np.ascontiguousarray(part, dtypes[name]).reshape(-1).view(np.uint8).data
+                    bar.update(file.write(data))
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)

@@ -1,32 +1,64 @@
 """Published key names: every key used, nothing lost on the way there and back."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from vimogen_jax.convert.published import from_published, to_published
+from configs import vimogen_1b
+from vimogen_jax.convert.published import (
+    from_published,
+    infer_config,
+    position_tables,
+    published_model,
+    published_shapes,
+    to_published,
+)
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.vimogen import ModelConfig
+
+FULL = ModelConfig(**vimogen_1b.get_config().model)
 
 
-@pytest.mark.parametrize("name", ["tm2m_micro_full_state", "tm2m_params", "t2m_params"])
-def test_round_trip_is_bitwise(shared, name):
+@pytest.mark.parametrize("name", ["tm2m_params", "t2m_params"])
+def test_there_and_back_is_bitwise(shared, name):
     arrays = load_file(shared / "golden" / f"{name}.safetensors")
     back = to_published(from_published(arrays))
-    assert back.keys() == {key for key in arrays if not key.endswith(".pe")}
+    assert back.keys() == arrays.keys()
     for key, array in back.items():
         assert array.dtype == arrays[key].dtype
         assert array.tobytes() == arrays[key].tobytes(), key
 
 
-def test_every_key_of_the_release_is_known(shared):
-    config = json.loads((shared / "golden" / "tm2m_config.json").read_text())
-    arrays = {row["key"]: np.zeros(row["shape"], np.float32) for row in config["state_dict"]}
-    flat = from_published(arrays)
-    assert sum(a.size for a in flat.values()) == sum(
-        a.size for key, a in arrays.items() if not key.endswith(".pe")
-    )
+@pytest.mark.parametrize("name, heads", [("tm2m", 4), ("t2m", 4)])
+def test_keys_and_shapes_are_those_of_the_release(shared, name, heads):
+    rows = json.loads((shared / "golden" / f"{name}_config.json").read_text())["state_dict"]
+    released = {row["key"]: tuple(row["shape"]) for row in rows}
+    blank = {key: np.zeros(shape, np.float32) for key, shape in released.items()}
+    blank = {key: array for key, array in blank.items() if not key.endswith(".pe")}
+    config, _ = published_model(blank, heads)
+    tables = {k: table.shape for k, table in position_tables(config, np.dtype("f4")).items()}
+    assert published_shapes(config) | tables == released
+
+
+def test_published_sizes_are_told_by_the_shapes():
+    blank = {
+        key: np.broadcast_to(np.zeros((), "bfloat16"), shape)
+        for key, shape in published_shapes(FULL).items()
+    }
+    assert infer_config(blank) == dataclasses.replace(FULL, remat="none")
+    assert sum(array.size for array in blank.values()) == 2_258_214_420
+
+
+def test_tables_are_those_of_the_release(shared, golden):
+    arrays = load_file(shared / "golden" / "tm2m_micro_full_state.safetensors")
+    config, _ = published_model(arrays, 2)
+    for key, table in position_tables(config, np.dtype(np.float32)).items():
+        # PyTorch computes late rows from float32 phases of thousands of radians.
+        np.testing.assert_allclose(table[:256], arrays[key][:256], atol=5e-6)
+        np.testing.assert_allclose(table, arrays[key], atol=1e-4)
 
 
 def test_the_head_changes_sign_and_linears_are_transposed():
@@ -36,10 +68,51 @@ def test_the_head_changes_sign_and_linears_are_transposed():
     np.testing.assert_array_equal(flat["motion_embedding.kernel"], weight.T)
 
 
-def test_unknown_and_missing_keys_are_named():
-    with pytest.raises(BadInput, match=r"fusion\.weight"):
-        from_published({"fusion.weight": np.zeros((2, 2))})
-    with pytest.raises(BadInput, match=r"blocks\.ffn\.up\.bias.*\[0, 2\]"):
-        from_published({f"blocks.{i}.ffn.0.bias": np.zeros(2) for i in (0, 2)})
+@pytest.fixture
+def arrays(shared):
+    return load_file(shared / "golden" / "tm2m_micro_full_state.safetensors")
+
+
+WIDE = np.zeros((9, 8), np.float32)
+
+
+@pytest.mark.parametrize(
+    "changes, fault",
+    [
+        ({"adapter.weight": WIDE}, r"unknown key 'adapter\.weight'"),
+        ({"blocks.0.norm5.bias": WIDE}, r"unknown key 'blocks\.0\.norm5\.bias'"),
+        ({"blocks.1.norm4.bias": None}, r"lack 'blocks\.1\.norm4\.bias'"),
+        ({"text_embedding.0.weight": None}, "lack text_embedding.0.weight"),
+        (
+            {"blocks.2.ffn.0.weight": WIDE},
+            r"'blocks\.2\.ffn\.0\.weight' has shape \[9, 8\]; .*24, 8",
+        ),
+        ({"motion_embedding.weight": np.zeros((8, 263), "f4")}, r"\[8, 263\]; .* \[8, 276\]"),
+        ({"blocks.7.norm3.bias": np.zeros(8, "f4")}, r"lack a block: .*\[0, 1, 2, 7\]"),
+        ({"blocks.1.norm3.bias": np.zeros(8, "f2")}, "text_norm.bias' as float16 and float32"),
+        ({"motion_pos_embedding.pe": np.zeros((5000, 1, 8), "f4")}, "not the table"),
+        ({"motion_pos_embedding.pe": np.zeros((5000, 8), "f4")}, r"has shape \[5000, 8\]"),
+        ({"fusion.weight": WIDE}, "split head"),
+    ],
+)
+def test_what_is_missing_unknown_or_of_another_shape_is_named(arrays, changes, fault):
+    arrays |= changes
+    with pytest.raises(BadInput, match=fault):
+        published_model({key: array for key, array in arrays.items() if array is not None}, 2)
+
+
+def test_a_number_of_heads_that_cannot_be_told_is_asked_for(arrays):
+    with pytest.raises(BadInput, match="8 wide.*--num_heads"):
+        published_model(arrays)
+    with pytest.raises(BadInput, match="num_heads=3"):
+        published_model(arrays, 3)
+
+
+def test_the_split_head_is_refused(shared):
+    with pytest.raises(BadInput, match="split head"):
+        published_model(load_file(shared / "golden" / "t2m_split_params.safetensors"), 4)
+
+
+def test_a_parameter_without_a_published_key_is_named():
     with pytest.raises(BadInput, match="adapter"):
         to_published({"adapter": np.zeros(2)})

@@ -1,18 +1,12 @@
-"""Solvers on equations with known solutions, guidance, and the published sampling."""
+"""Solvers on equations with known solutions, guidance, and the published preset."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from configs import vimogen_1b
-from tests.published import published_model
-from vimogen_jax.diffusion.solvers import Sampler, guided, integrate
-from vimogen_jax.models.vimogen import Reference, Text
-from vimogen_jax.motion.smoothing import gaussian_smooth
-
-PUBLISHED = Sampler(**vimogen_1b.get_config().sampler)
+from vimogen_jax.diffusion.solvers import PRESETS, Sampler, guided, integrate
 
 
 def decay(x, sigma):
@@ -61,39 +55,5 @@ def test_bad_samplers_are_refused():
             Sampler(**bad)
 
 
-@pytest.fixture(scope="module")
-def sampling(shared, golden):
-    graphdef, params = published_model(shared / "golden", "tm2m", 138)
-    return nnx.merge(graphdef, params), golden("sampling")
-
-
-def test_published_text_sampling_agrees(sampling):
-    model, arrays = sampling
-    prompt, null = arrays["prompt_emb"], arrays["prompt_emb_null"]
-    null = np.pad(null, ((0, 0), (0, prompt.shape[1] - null.shape[1]), (0, 0)))
-    tokens = np.concatenate([prompt, null])[None]
-    mask = arrays["latents_mask"][None] > 0
-    both = jnp.concatenate([mask, mask], axis=1)
-
-    @jax.jit
-    def sample(noise):
-        cache = model.cache_text(Text(tokens, jnp.ones(tokens.shape[:3], bool)))
-        velocity = lambda x, sigma: model(x, sigma, both, cache)
-        return integrate(guided(velocity, PUBLISHED.guidance_scale), noise, PUBLISHED)
-
-    out = sample(jnp.asarray(arrays["noise"])[None])
-    np.testing.assert_allclose(out[0], arrays["presmooth_text"], atol=5e-5)
-    smooth = gaussian_smooth(out[0], sigma=PUBLISHED.smoothing)
-    np.testing.assert_allclose(smooth, arrays["final_text"], atol=5e-5)
-
-
-def test_published_reference_sampling_agrees(sampling):
-    model, arrays = sampling
-    mask = arrays["latents_mask"][None] > 0
-    reference = Reference(arrays["ref_latents"][None], arrays["ref_latents_mask"][None] > 0)
-    velocity = lambda x, sigma: model(x, sigma, mask, None, reference)
-    out = jax.jit(lambda noise: integrate(velocity, noise, PUBLISHED))(
-        jnp.asarray(arrays["noise"])[None]
-    )
-    smooth = gaussian_smooth(out[0], sigma=PUBLISHED.smoothing)
-    np.testing.assert_allclose(smooth, arrays["final_motion"], atol=5e-5)
+def test_the_published_preset_is_that_of_the_published_config():
+    assert PRESETS["published"] == Sampler(**vimogen_1b.get_config().sampler)

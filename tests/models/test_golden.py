@@ -20,7 +20,7 @@ ATOL = 2e-5
 
 @pytest.fixture(scope="module")
 def tm2m(shared):
-    return published_model(shared / "golden", "tm2m", 138)
+    return published_model(shared, "tm2m")
 
 
 def gate(order, texts):
@@ -73,7 +73,7 @@ def test_forward_agrees_with_the_published_model(tm2m, golden, case):
 
 
 def test_text_only_model_agrees_with_the_published_one(shared, golden):
-    graphdef, params = published_model(shared / "golden", "t2m", 0)
+    graphdef, params = published_model(shared, "t2m")
     arrays = golden("t2m_io")
     run = jax.jit(lambda p, *a: nnx.merge(graphdef, p)(*a)[0])
     text = Text(arrays["context"][None], jnp.ones((1, 2, 16), bool))
@@ -88,7 +88,7 @@ def test_text_only_model_agrees_with_the_published_one(shared, golden):
 
 def test_padding_is_seen_where_the_model_has_text_rows(shared, golden):
     """Ragged texts give what zero-padded, unmasked ones do, whatever stands in their padding."""
-    graphdef, params = published_model(shared / "golden", "tm2m", 138, text_rows=16)
+    graphdef, params = published_model(shared, "tm2m", text_rows=16)
     inputs, expected = golden("tm2m_inputs"), golden("tm2m_outputs")
     run = jax.jit(
         lambda p, *a, cached=False: (m := nnx.merge(graphdef, p))(

@@ -5,11 +5,26 @@ leading axis here; and the released head predicts `noise - clean`, ours the pape
 `clean - noise`, so its last map changes sign. Every operation is exact and undoes the other way.
 """
 
+import dataclasses
+import re
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import PRESETS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.layers import position_sinusoid
+from vimogen_jax.models.vimogen import ModelConfig
+from vimogen_jax.motion.representation import NUM_CHANNELS
+from vimogen_jax.package import Package, abstract_params, flatten
+from vimogen_jax.tensors import Rows, Tensor
+from vimogen_jax.text.umt5 import PUBLISHED_SPEC
+
+HEAD_WIDTH = 128  # of an attention head, as published
+TEXT_ROWS = 226
+FPS = 20.0
 
 _EMBEDDINGS = {
     "motion_embedding": "motion_embedding",
@@ -44,8 +59,10 @@ _BLOCK_VECTORS = {
     for theirs, ours in _ATTENTIONS.items()
     for t, o in (("q", "query"), ("k", "key"))
 }
-# Fixed sinusoid tables, which are computed here.
-_BUFFERS = ("motion_pos_embedding.pe", "ref_motion_pos_embedding.pe")
+# Fixed tables of sinusoids `[5000 1 d]`, which are computed here.
+_TABLES = ("motion_pos_embedding.pe", "ref_motion_pos_embedding.pe")
+_TABLE_ROWS = 5000
+_SPLIT_HEAD = ("fusion", "local_motion_head", "global_motion_head")
 
 
 def _linear(names: Mapping[str, str]) -> dict[str, str]:
@@ -76,13 +93,156 @@ def _theirs(name: str, array: np.ndarray) -> np.ndarray:
     return -array if name.startswith("head.linear") else array
 
 
-def from_published(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Our flat parameters ("blocks.ffn.up.kernel": `[layers ...]`) of a published state dict.
+def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None) -> ModelConfig:
+    """The sizes of the model that published weights belong to.
+
+    Args:
+        arrays: the state dict, of ViMoGen or of Wan2.1, whose text and time it shares.
+        num_heads: the one size that no shape tells; by default heads are 128 wide, as published.
 
     Raises:
-        BadInput: a key is unknown, or a block is missing from its numbered row.
+        BadInput: there is no such model.
     """
-    flat: dict[str, np.ndarray] = {}
+    if any(key.split(".")[0] in _SPLIT_HEAD for key in arrays):
+        raise BadInput(
+            "the weights are of the variant with a split head (split_head), which the released "
+            "models do not use and this one does not have"
+        )
+
+    def size(key: str, axis: int) -> int:
+        if key not in arrays or arrays[key].ndim != 2:
+            raise BadInput(f"the weights lack {key}, or it is not a matrix: they are no ViMoGen")
+        return arrays[key].shape[axis]
+
+    dim = size("text_embedding.0.weight", 0)
+    if num_heads is None and dim % HEAD_WIDTH:
+        raise BadInput(
+            f"the weights are {dim} wide: their number of heads must be given (--num_heads)"
+        )
+    has_reference = "ref_motion_embedding.weight" in arrays
+    matches = [re.match(r"blocks\.(\d+)\.", key) for key in arrays]
+    blocks = {int(match[1]) for match in matches if match}
+    if blocks != set(range(len(blocks))):
+        raise BadInput(f"the weights lack a block: they have {sorted(blocks)}")
+    half_precision = arrays["text_embedding.0.weight"].dtype == "bfloat16"
+    try:
+        return ModelConfig(
+            dim=dim,
+            ffn_dim=size("blocks.0.ffn.0.weight", 0),
+            num_heads=num_heads or dim // HEAD_WIDTH,
+            num_layers=len(blocks),
+            text_dim=size("text_embedding.0.weight", 1),
+            freq_dim=size("time_embedding.0.weight", 1),
+            motion_dim=NUM_CHANNELS,
+            reference_dim=size("ref_motion_embedding.weight", 1) if has_reference else 0,
+            text_rows=TEXT_ROWS,
+            dtype="bfloat16" if half_precision else "float32",
+        )
+    except ValueError as fault:
+        raise BadInput(f"the weights are of no model of ours: {fault}") from None
+
+
+def published_model(
+    arrays: Mapping[str, np.ndarray], num_heads: int | None = None
+) -> tuple[ModelConfig, dict[str, Tensor]]:
+    """The model that a published state dict holds: its sizes, and our flat parameters.
+
+    Raises:
+        BadInput: a key is missing, unknown, of another shape than the rest asks for, or a table
+            other than is computed here.
+    """
+    config = infer_config(arrays, num_heads)
+    tables = [key for key in _tables(config) if key in arrays]
+    for key in tables:
+        _require_table(key, arrays[key], config.dim)
+    weights = {key: array for key, array in arrays.items() if key not in tables}
+    require_shapes(weights, published_shapes(config))
+    return config, from_published(weights)
+
+
+def package_config(config: ModelConfig) -> dict[str, Any]:
+    """The config of a package of published weights, or of what is to be trained like them."""
+    encoder = dataclasses.replace(PUBLISHED_SPEC, width=config.text_dim)
+    return dict(
+        model=dataclasses.asdict(config),
+        objective=dataclasses.asdict(Objective()),
+        sampler=dataclasses.asdict(PRESETS["published"]),
+        text_encoder=dataclasses.asdict(encoder),
+        fps=FPS,
+        skeleton="smplx22",
+        step=0,
+    )
+
+
+def published_tensors(package: Package) -> dict[str, np.ndarray]:
+    """The published state dict of a package, its tables included.
+
+    Raises:
+        BadInput: the package is of a model that the published code cannot run.
+    """
+    if package.objective.prediction != "velocity" or package.model.text_rows != TEXT_ROWS:
+        raise BadInput(
+            "the published code runs models that predict the velocity and see texts padded to "
+            f"{TEXT_ROWS} rows: this package's does not"
+        )
+    flat = flatten(package.params)
+    tables = position_tables(package.model, flat["motion_embedding.kernel"].dtype)
+    return to_published(flat) | tables
+
+
+def published_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of a model's published weights by their keys."""
+    flat = flatten(abstract_params(config)[1])
+    zero = np.zeros((), np.float32)
+    blank = {name: np.broadcast_to(zero, leaf.shape) for name, leaf in flat.items()}
+    return {key: array.shape for key, array in to_published(blank).items()}
+
+
+def require_shapes(
+    arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise BadInput, naming it, for the first key that is missing, unknown or of another shape."""
+    for key in expected:
+        if key not in arrays:
+            raise BadInput(f"the weights lack {key!r}")
+    for key, array in arrays.items():
+        if key not in expected:
+            raise BadInput(f"the weights hold an unknown key {key!r}")
+        if array.shape != expected[key]:
+            raise BadInput(
+                f"{key!r} has shape {[*array.shape]}; a model of these sizes has {[*expected[key]]}"
+            )
+
+
+def position_tables(config: ModelConfig, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """The tables that a published state dict holds beside its weights."""
+    table = position_sinusoid(_TABLE_ROWS, config.dim)[:, None].astype(dtype)
+    return dict.fromkeys(_tables(config), table)
+
+
+def _tables(config: ModelConfig) -> tuple[str, ...]:
+    return _TABLES if config.reference_dim else _TABLES[:1]
+
+
+def _require_table(key: str, table: np.ndarray, dim: int) -> None:
+    rows = 256  # more than a motion has frames; late rows are coarse in PyTorch's float32
+    if table.shape[1:] != (1, dim) or len(table) < rows:
+        raise BadInput(f"{key!r} has shape {[*table.shape]}, not [{_TABLE_ROWS}, 1, {dim}]")
+    error = np.abs(table[:rows, 0].astype(np.float64) - position_sinusoid(rows, dim)).max()
+    if not error < 0.01:  # bfloat16 has steps of 0.004
+        raise BadInput(f"{key!r} is not the table of sinusoids that this model computes")
+
+
+def from_published(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+    """Our flat parameters ("blocks.ffn.up.kernel": `[layers ...]`) of a published state dict.
+
+    Nothing is copied but what changes its sign.
+
+    Raises:
+        BadInput: a key is unknown, a block is missing from its numbered row, or the blocks of a
+            row have different dtypes.
+    """
+    flat: dict[str, Tensor] = {}
     rows: dict[str, dict[int, np.ndarray]] = {}
     for key, array in arrays.items():
         stack, _, rest = key.partition(".")
@@ -92,16 +252,19 @@ def from_published(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         elif stack in _STACKS and number.isdigit() and inner in _BLOCK:
             name = f"{_STACKS[stack]}.{_BLOCK[inner]}"
             rows.setdefault(name, {})[int(number)] = _ours(name, array)
-        elif key not in _BUFFERS:
-            raise BadInput(f"published weights hold an unknown key {key!r}")
+        else:
+            raise BadInput(f"the weights hold an unknown key {key!r}")
     for name, row in rows.items():
         if sorted(row) != list(range(len(row))):
-            raise BadInput(f"published weights lack a block of {name!r}: they have {sorted(row)}")
-        flat[name] = np.stack([row[i] for i in range(len(row))])
+            raise BadInput(f"the weights lack a block of {name!r}: they have {sorted(row)}")
+        dtypes = {str(array.dtype) for array in row.values()}
+        if len(dtypes) > 1:
+            raise BadInput(f"the weights hold {name!r} as {' and '.join(sorted(dtypes))}")
+        flat[name] = Rows(tuple(row[i] for i in range(len(row))))
     return flat
 
 
-def to_published(flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def to_published(flat: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """The published state dict of our flat parameters: the inverse of `from_published`.
 
     Raises:
@@ -114,7 +277,7 @@ def to_published(flat: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     for name, array in flat.items():
         stack, _, inner = name.partition(".")
         if name in top:
-            arrays[top[name]] = _theirs(name, array)
+            arrays[top[name]] = _theirs(name, np.asarray(array))
         elif stack in stacks and inner in block:
             for i, row in enumerate(array):
                 arrays[f"{stacks[stack]}.{i}.{block[inner]}"] = _theirs(name, row)

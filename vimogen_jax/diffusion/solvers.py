@@ -51,6 +51,20 @@ class Sampler:
         return np.append(shifted_grid(self.steps, self.start, self.shift), 0.0)
 
 
+PRESETS = {
+    # Pure noise is taken for a motion at sigma 0.921, as released.
+    "published": Sampler(
+        steps=50,
+        solver="euler",
+        guidance_scale=5.0,
+        start=0.7,
+        shift=SHIFT,
+        smoothing=1.0,
+        trajectory="absolute",
+    ),
+}
+
+
 def integrate(velocity: Velocity, noise: jax.Array, sampler: Sampler) -> jax.Array:
     """Follow the velocity from `noise [s b t c]` to a clean motion, in one compiled loop."""
     grid = jnp.asarray(sampler.grid, jnp.float32)

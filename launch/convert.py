@@ -1,0 +1,48 @@
+"""Published weights to a checkpoint package, and a package back to published weights.
+
+python -m launch.convert --weights model.pt --statistics DIR --out models/vimogen
+python -m launch.convert --to=reference --weights models/vimogen --out back/model.pt
+
+Weights of Wan2.1-T2V-1.3B become a package to start training from.
+"""
+
+from absl import flags
+
+from launch import cli
+from vimogen_jax.convert.checkpoint import to_package, to_reference
+from vimogen_jax.errors import BadInput
+
+TO = flags.DEFINE_enum("to", "package", ["package", "reference"], "what to convert to")
+WEIGHTS = flags.DEFINE_string(
+    "weights", None, "published .pt or .safetensors, or its folder; or a package", required=True
+)
+STATISTICS = flags.DEFINE_string("statistics", None, "folder with the published mean.npy, std.npy")
+OUT = flags.DEFINE_string(
+    "out", None, "folder of the package, or .pt or .safetensors file to write", required=True
+)
+NUM_HEADS = flags.DEFINE_integer(
+    "num_heads", None, "of attention; by default heads are 128 wide, as published", 1
+)
+SEED = flags.DEFINE_integer("seed", 0, "of what Wan's weights lack")
+
+
+def main() -> None:
+    """Convert as the command line says."""
+    if TO.value == "reference":
+        lines = to_reference(WEIGHTS.value, OUT.value, progress=True)
+    elif STATISTICS.value is None:
+        raise BadInput("give --statistics, a folder with mean.npy and std.npy: a package has them")
+    else:
+        lines = to_package(
+            WEIGHTS.value,
+            STATISTICS.value,
+            OUT.value,
+            NUM_HEADS.value,
+            SEED.value,
+            progress=True,
+        )
+    print(*lines, sep="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)
