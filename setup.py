@@ -35,7 +35,10 @@ TEST = ["etils>=1.15,<2", "hypothesis>=6.170,<7", "pytest>=9.2,<10"]
 EXTRAS = {
     "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
     "tpu": ["jax[tpu]>=0.10.2,<0.11"],
+    # The compilers for both, to plan on any machine: of CUDA no more than its plugin.
+    "plan": ["jax[tpu]>=0.10.2,<0.11", "jax-cuda13-plugin>=0.10.2,<0.11"],
     "torch": ["smplx>=0.1.28,<0.2", "torch>=2.13,<2.14", "transformers>=5.23,<6"],
+    "oracle": ["libigl>=2.6,<3"],  # GPL: for tests alone
     "test": TEST,
     "dev": [
         *TEST,
