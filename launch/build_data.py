@@ -16,10 +16,11 @@ from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
 from data.sources.take import Take
 from data.sources.vimogen import read_vimogen
+from data.text_store import StoredEncoder
 from launch import cli
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.retarget import load_skeleton
-from vimogen_jax.text.encoder import load_text_encoder
+from vimogen_jax.text.encoder import ENCODERS, TextEncoder, load_text_encoder
 
 MOTIONS = flags.DEFINE_multi_string(
     "motions", [], "folder of motion files (.bvh, AMASS .npz, ...); may be repeated"
@@ -37,7 +38,14 @@ VIMOGEN_TEXT = flags.DEFINE_enum(
     "vimogen_text", "video", ["video", "motion"], "which of its two captions"
 )
 OUT = flags.DEFINE_string("out", None, "folder to write the dataset to", required=True)
-TEXT_ENCODER = flags.DEFINE_string("text_encoder", "minilm", "name of the text encoder")
+TEXT_ENCODER = flags.DEFINE_string(
+    "text_encoder",
+    "minilm",
+    "minilm, umt5, or a path to weights of UMT5, which PyTorch then encodes with",
+)
+TEXT_STORE = flags.DEFINE_string(
+    "text_store", None, "folder that keeps features of texts, so that an interrupted build goes on"
+)
 HOLDOUT = flags.DEFINE_float(
     "holdout", 0.05, "share of the takes held out for validation", 0.0, 1.0
 )
@@ -53,7 +61,7 @@ def main() -> None:
     report = build(
         read_sources(),
         OUT.value,
-        load_text_encoder(TEXT_ENCODER.value),
+        _load_encoder(),
         fps=FPS.value,
         holdout=HOLDOUT.value,
         workers=WORKERS.value,
@@ -81,6 +89,17 @@ def read_sources() -> list[Take]:
     if not takes:
         raise BadInput("give a source: --motions with --captions, --humanml3d or --vimogen")
     return takes
+
+
+def _load_encoder() -> TextEncoder:
+    which = TEXT_ENCODER.value
+    if which not in ENCODERS and os.path.exists(which):
+        from data.adapters.umt5 import load_umt5  # brings Flax along, which workers do without
+
+        encoder = load_umt5(which)
+    else:
+        encoder = load_text_encoder(which)
+    return StoredEncoder(encoder, TEXT_STORE.value) if TEXT_STORE.value else encoder
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ ROOMS = {
     "sharding": ("errors",),
     "models": ("sharding",),
     "diffusion": ("errors",),
-    "text": ("models",),
+    "text": ("models", "tensors"),
     "package": ("diffusion", "models", "motion", "text"),
     "convert": ("package",),
     "sampling": ("package",),

@@ -23,6 +23,28 @@ def random_weights(config: UMT5Config = CONFIG) -> dict[str, np.ndarray]:
     return weights
 
 
+def wan_names(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The same arrays as Wan's file names them."""
+    renames = {
+        "encoder.block.": "blocks.",
+        "layer.0.layer_norm": "norm1",
+        "layer.0.SelfAttention.relative_attention_bias": "pos_embedding.embedding",
+        "layer.0.SelfAttention.": "attn.",
+        "layer.1.layer_norm": "norm2",
+        "layer.1.DenseReluDense.wi_0": "ffn.gate.0",
+        "layer.1.DenseReluDense.wi_1": "ffn.fc1",
+        "layer.1.DenseReluDense.wo": "ffn.fc2",
+        "encoder.final_layer_norm": "norm",
+        "shared": "token_embedding",
+    }
+    named = {}
+    for name, array in weights.items():
+        for theirs, wans in renames.items():
+            name = name.replace(theirs, wans)
+        named[name] = array
+    return named
+
+
 def tiny_umt5(folder: Path) -> Path:
     """Write config.json, model.safetensors and tokenizer.json into a new folder."""
     folder.mkdir(parents=True)
@@ -42,5 +64,5 @@ def write_tokenizer(folder: Path) -> None:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="$A </s>", special_tokens=[("</s>", 1)]
     )
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))

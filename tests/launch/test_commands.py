@@ -16,6 +16,7 @@ BAD = [
     ("build_data", ["--motions=NO", "--captions=no.jsonl", "--out=OUT"], "NO"),
     ("build_data", ["--vimogen=NO.json", "--out=OUT"], "NO.json"),
     ("build_data", ["--humanml3d=NO", "--out=OUT"], "NO"),
+    ("convert_umt5", ["--weights=NOWHERE.pth", "--out=OUT"], "NOWHERE.pth"),
     ("train", [TINY, "--config.data.pth=x"], "pth"),
     ("train", [TINY, "--config.data.path=NOWHERE"], "NOWHERE"),
     ("train", ["--config=configs/no_such.py"], "no_such.py"),
@@ -23,6 +24,9 @@ BAD = [
     ("sample", ["--promt=a person walks."], "promt"),
     ("evaluate", ["--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
+    ("convert", ["--weights=NOWHERE.pt", "--out=OUT"], "--statistics"),
+    ("convert", ["--weights=NOWHERE.pt", "--statistics=NOWHERE", "--out=OUT"], "NOWHERE"),
+    ("convert", ["--to=reference", "--weights=NOWHERE", "--out=OUT/model.pt"], "NOWHERE"),
 ]
 
 

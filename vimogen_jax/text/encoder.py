@@ -6,12 +6,14 @@ them: an `EncoderSpec` travels with every dataset and checkpoint, and a mismatch
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
 from vimogen_jax.errors import BadInput
+
+ENCODERS = ("minilm", "umt5")
 
 
 class TextEncoder(Protocol):
@@ -28,6 +30,14 @@ class TextEncoder(Protocol):
 
         A text longer than the encoder reads is refused with BadInput, or cut off with a warning.
         """
+        ...
+
+
+class StreamingEncoder(TextEncoder, Protocol):
+    """A text encoder that hands features over as they are ready, as all of this library do."""
+
+    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (place of a text, its features `[l k]`), in any order."""
         ...
 
 
@@ -53,7 +63,7 @@ def require_same_encoder(a: EncoderSpec, a_owner: str, b: EncoderSpec, b_owner: 
         raise BadInput(f"{a_owner} has text from {a}, but {b_owner} has text from {b}")
 
 
-def load_text_encoder(which: str | EncoderSpec) -> TextEncoder:
+def load_text_encoder(which: str | EncoderSpec) -> StreamingEncoder:
     """Load an encoder once per process, by name or by the spec that a file recorded.
 
     Raises BadInput if the name is unknown, the weights are missing or damaged, or the encoder
@@ -67,7 +77,7 @@ def load_text_encoder(which: str | EncoderSpec) -> TextEncoder:
 
 
 @functools.cache
-def _load(name: str) -> TextEncoder:
+def _load(name: str) -> StreamingEncoder:
     if name == "minilm":
         from vimogen_jax.text.minilm import MiniLM
 
@@ -76,4 +86,4 @@ def _load(name: str) -> TextEncoder:
         from vimogen_jax.text.umt5 import find_folder, load_umt5
 
         return load_umt5(find_folder())
-    raise BadInput(f"unknown text encoder {name!r}; known: minilm, umt5")
+    raise BadInput(f"unknown text encoder {name!r}; known: {', '.join(ENCODERS)}")

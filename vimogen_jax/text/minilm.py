@@ -7,7 +7,7 @@ states), not its pooled sentence vector.
 
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import huggingface_hub
@@ -69,6 +69,11 @@ class MiniLM:
 
     def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Encode each text to [l_i 384] float32; BadInput beyond 256 tokens."""
+        features = dict(self.stream(texts))
+        return [features[i] for i in range(len(texts))]
+
+    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (place of a text, its features) as batches are done, in any order."""
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > MAX_TOKENS:
@@ -76,8 +81,7 @@ class MiniLM:
                     f"the text {text[:40]!r}... has {len(tokens)} tokens; "
                     f"the encoder {self.name} reads at most {MAX_TOKENS}"
                 )
-        features = dict(in_batches(ids, self._forward, _LENGTHS, _ROWS))
-        return [features[i] for i in range(len(ids))]
+        return in_batches(ids, self._forward, _LENGTHS, _ROWS)
 
     def _forward(self, tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return np.asarray(_bert(self._embeddings, self._layers, tokens, mask))

@@ -108,7 +108,7 @@ def load_umt5(folder: str | Path, dtype: str = "bfloat16") -> UMT5Encoder:
         BadInput: a file is missing or damaged, or is not of a UMT5.
     """
     weights = umt5_files.Weights(Path(folder))
-    forward, devices = _on_devices(weights, dtype)
+    forward, devices = load_network(weights, dtype)
     rows = (devices, devices * -(-BATCH_SIZE // devices))
     tokenizer = umt5_files.find_tokenizer(Path(folder))
     return UMT5Encoder(weights.config, tokenizer, forward, rows)
@@ -154,7 +154,7 @@ def _load_tokenizer(path: Path, vocab_size: int) -> Tokenizer:
     return tokenizer
 
 
-def _on_devices(weights: umt5_files.Weights, dtype: str) -> tuple[Forward, int]:
+def load_network(weights: umt5_files.Weights, dtype: str) -> tuple[Forward, int]:
     """The network over as many devices of this host as divide its width, and their number."""
     local, config = jax.local_devices(), weights.config
     devices = local[: math.gcd(len(local), config.dim)]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.tensors import map_folder
 from vimogen_jax.text.umt5_network import UMT5Config
 
 # Our parameters, by their path in the network, and Hugging Face's names of them.
@@ -73,64 +73,49 @@ def shapes(config: UMT5Config) -> dict[str, tuple[int, ...]]:
     return top | blocks
 
 
-def require_shapes(
-    found: Mapping[str, tuple[int, ...]], config: UMT5Config, owner: str | Path
-) -> dict[str, str]:
-    """From the name of each array of the encoder to the one under which it was found.
+def encoder_arrays(
+    found: Mapping[str, np.ndarray], config: UMT5Config, owner: str | Path
+) -> dict[str, np.ndarray]:
+    """The arrays of the encoder by Hugging Face's names; a decoder among them is passed over.
 
     Raises:
-        BadInput: an array is missing, unknown or of another shape. A decoder is passed over.
+        BadInput: an array is missing, unknown or of another shape.
     """
     expected = shapes(config)
-    places = {name: name for name in expected}
-    if _OTHER_EMBEDDING in found and NAMES["embedding"] not in found:
-        places[NAMES["embedding"]] = _OTHER_EMBEDDING
-    for name in found:
-        if name not in expected and name != _OTHER_EMBEDDING and not name.startswith(_NOT_OURS):
-            raise BadInput(f"{owner} has an array {name!r}, which no UMT5 of its sizes has")
-    for name, place in places.items():
-        if place not in found:
-            raise BadInput(f"{owner} lacks the array {name!r}")
-        if found[place] != expected[name]:
+    arrays = {name: array for name, array in found.items() if not name.startswith(_NOT_OURS)}
+    copy = arrays.pop(_OTHER_EMBEDDING, None)
+    if copy is not None:
+        arrays.setdefault(NAMES["embedding"], copy)
+    for name in sorted(arrays.keys() ^ expected.keys()):
+        fault = "lacks" if name in expected else "has what no UMT5 of its sizes has,"
+        raise BadInput(f"{owner} {fault} {name}")
+    for name, array in arrays.items():
+        if array.shape != expected[name]:
             raise BadInput(
-                f"{owner}: the array {name!r} has shape {found[place]}, the config asks for "
-                f"{expected[name]}"
+                f"{owner}: {name} has shape {array.shape}, the sizes ask for {expected[name]}"
             )
-    return places
+    return arrays
 
 
 class Weights:
-    """An encoder's parameters in a folder's safetensors, read in part and only when asked for."""
+    """An encoder's parameters in a folder's safetensors, mapped into memory and read in part."""
 
     def __init__(self, folder: Path):
-        """Open the files; BadInput where they are not all there, whole, and of one UMT5."""
+        """Map the files; BadInput where they are not all there, whole, and of one UMT5."""
         self.config = read_config(folder)
-        self._files: dict[str, Any] = {}
-        for path in sharded(folder, "model.safetensors"):
-            try:
-                file = safe_open(path, "numpy")
-            except (OSError, SafetensorError) as fault:
-                raise BadInput(f"{path} is not a whole safetensors file: {fault}") from None
-            self._files |= dict.fromkeys(file.keys(), file)
-        found = {name: tuple(self._slice(name).get_shape()) for name in self._files}
-        self._places = require_shapes(found, self.config, folder)
+        tensors, taken = map_folder(folder)
+        self._arrays = encoder_arrays(tensors, self.config, taken)
 
     def read(self, name: str, index: tuple[slice, ...]) -> np.ndarray:
         """The part at `index` of one of our parameters, named by its path joined by "."."""
-        transposed = name.endswith("kernel")
-        if not name.startswith("blocks."):
-            return self._read(NAMES[name], index, transposed)
-        layers = range(self.config.num_layers)[index[0]]
+        if name in NAMES:
+            return self._arrays[NAMES[name]][index]
         part = name.removeprefix("blocks.")
-        return np.stack([self._read(block_name(i, part), index[1:], transposed) for i in layers])
-
-    def _read(self, name: str, index: tuple[slice, ...], transposed: bool) -> np.ndarray:
-        if transposed:
-            return self._slice(self._places[name])[index[::-1]].T
-        return self._slice(self._places[name])[index]
-
-    def _slice(self, name: str) -> Any:
-        return self._files[name].get_slice(name)
+        layers = range(self.config.num_layers)[index[0]]
+        arrays = [self._arrays[block_name(layer, part)] for layer in layers]
+        if part.endswith("kernel"):
+            arrays = [array.T for array in arrays]
+        return np.stack([array[index[1:]] for array in arrays])
 
 
 def read_config(folder: Path) -> UMT5Config:
@@ -146,30 +131,16 @@ def read_config(folder: Path) -> UMT5Config:
     return UMT5Config(**{ours: config[theirs] for ours, theirs in _SIZES.items()})
 
 
+def huggingface_config(config: UMT5Config) -> dict[str, Any]:
+    """What Hugging Face's config.json says of an encoder of these sizes."""
+    return _KIND | {theirs: getattr(config, ours) for ours, theirs in _SIZES.items()}
+
+
 def write_config(config: UMT5Config, folder: Path) -> None:
     """Write a config.json as Hugging Face's for the encoder alone."""
-    sizes = {theirs: getattr(config, ours) for ours, theirs in _SIZES.items()}
-    content = {"architectures": ["UMT5EncoderModel"]} | _KIND | sizes
+    content = {"architectures": ["UMT5EncoderModel"]} | huggingface_config(config)
     text = json.dumps(content, indent=2, sort_keys=True)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-
-
-def sharded(folder: Path, name: str) -> list[Path]:
-    """The files of `name` ("model.safetensors"): itself, or those that its index lists.
-
-    Raises:
-        BadInput: there is neither, or the index lists a file outside of the folder.
-    """
-    index = folder / f"{name}.index.json"
-    if not index.is_file():
-        if not (folder / name).is_file():
-            raise BadInput(f"{folder} has no {name}")
-        return [folder / name]
-    files = sorted({*_read_json(index).get("weight_map", {}).values()})
-    for file in files:
-        if Path(file).name != file:
-            raise BadInput(f"{index} lists {file!r}, which is not a file beside it")
-    return [folder / file for file in files]
 
 
 def find_tokenizer(folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""Models of PyTorch that take part in making datasets."""
