@@ -3,6 +3,7 @@
 python -m launch.sample --prompt "a person waves with the right hand." --out DIR
 """
 
+import dataclasses
 import os
 import re
 import tempfile
@@ -17,6 +18,7 @@ from launch import cli
 from vimogen_jax import formats
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
+from vimogen_jax.diffusion.solvers import PRESETS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import glb
 from vimogen_jax.generate import Generator, check_prompts
@@ -51,9 +53,12 @@ CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or r
 FORMAT = flags.DEFINE_list("formats", "mp4,glb,npz,html", f"any of {', '.join([*FORMATS, PAGE])}")
 BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, in place of our body")
 SEED = flags.DEFINE_integer("seed", 0, "of the noise")
-STEPS = flags.DEFINE_integer("steps", None, "of the solver; by default the checkpoint's")
+SAMPLER = flags.DEFINE_enum(
+    "sampler", None, list(PRESETS), "solver and its settings; by default the checkpoint's"
+)
+STEPS = flags.DEFINE_integer("steps", None, "of the solver; by default the sampler's")
 GUIDANCE_SCALE = flags.DEFINE_float(
-    "guidance_scale", None, "how much to insist on the prompt; by default the checkpoint's"
+    "guidance_scale", None, "how much to insist on the prompt; by default the sampler's"
 )
 
 
@@ -73,16 +78,26 @@ def main() -> None:
             raise BadInput("a motion follows either --reference or prompts, not both")
         given = formats.read(REFERENCE.value, fps=REFERENCE_FPS.value)
         titles = [f"{Path(REFERENCE.value).stem} refined"]
-        motions = Generator.from_checkpoint(CHECKPOINT.value)(reference=given, **sampling)
+        motions = load_generator()(reference=given, **sampling)
         shown = [(f"{Path(REFERENCE.value).name} as given", given)]
     else:
         titles = read_prompts(PROMPT.value, PROMPTS.value)
-        motions = Generator.from_checkpoint(CHECKPOINT.value)(titles, SECONDS.value, **sampling)
+        motions = load_generator()(titles, SECONDS.value, **sampling)
         shown = []
     titles = [title for title in titles for _ in range(SAMPLES.value)]
     named = dict(zip(file_names(titles), zip(titles, motions, strict=True), strict=True))
     for path in write(named, shown, out, chosen, body):
         print(path)
+
+
+def load_generator() -> Generator:
+    """The checkpoint's generator, with another sampler where one is asked for."""
+    generator = Generator.from_checkpoint(CHECKPOINT.value)
+    if SAMPLER.value is None:
+        return generator
+    sampler = dataclasses.asdict(PRESETS[SAMPLER.value])
+    config = generator.package.config | dict(sampler=sampler)
+    return Generator(dataclasses.replace(generator.package, config=config))
 
 
 def check_out(folder: str) -> Path:

@@ -48,7 +48,11 @@ def test_sentences_then_a_reference(checkpoint, tmp_path):
     assert np.abs(motions[0].transl - motions[1].transl).max() > 0.01
     assert "A person waves!" in (out / "index.html").read_text()
 
-    ended = sample(*common, "--reference", out / "a-person-waves-1.npz", "--formats", "mp4,npz")
+    ended = sample(
+        *common,
+        *("--reference", out / "a-person-waves-1.npz", "--formats", "mp4,npz"),
+        *("--sampler", "published", "--steps", 3),
+    )
     assert ended.returncode == 0, ended.stderr
     refined = formats.read(out / "a-person-waves-1-refined-0.npz")
     assert refined.num_frames == 50
@@ -67,6 +71,7 @@ def test_sentences_then_a_reference(checkpoint, tmp_path):
         (["--reference=NOWHERE.npz"], "NOWHERE.npz"),
         (["--reference=LONG"], "a motion is read from"),
         (["--prompt=walk", "--body=NOWHERE.npz"], "NOWHERE.npz"),
+        (["--prompt=walk", "--sampler=DDIM"], "--sampler=DDIM: value should be one of <published>"),
     ],
 )
 def test_bad_input(arguments, fault, checkpoint, tmp_path):
