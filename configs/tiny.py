@@ -59,6 +59,7 @@ def get_config() -> ConfigDict:
             train=dict(
                 workdir="runs/tiny",
                 steps=20,
+                accumulate=1,
                 log_every=5,
                 eval_every=10,
                 preview_every=20,

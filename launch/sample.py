@@ -50,6 +50,7 @@ SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions, 2 to
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or reference")
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
+ADAPTER = flags.DEFINE_string("adapter", None, "folder of a LoRA adapter to the checkpoint")
 FORMAT = flags.DEFINE_list("formats", "mp4,glb,npz,html", f"any of {', '.join([*FORMATS, PAGE])}")
 BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, in place of our body")
 SEED = flags.DEFINE_integer("seed", 0, "of the noise")
@@ -92,7 +93,7 @@ def main() -> None:
 
 def load_generator() -> Generator:
     """The checkpoint's generator, with another sampler where one is asked for."""
-    generator = Generator.from_checkpoint(CHECKPOINT.value)
+    generator = Generator.from_checkpoint(CHECKPOINT.value, ADAPTER.value)
     if SAMPLER.value is None:
         return generator
     sampler = dataclasses.asdict(PRESETS[SAMPLER.value])

@@ -34,10 +34,12 @@ ROOMS = {
     "diffusion": ("errors",),
     "text": ("models", "tensors"),
     "package": ("diffusion", "models", "motion", "text"),
-    "convert": ("package",),
+    "adapter": ("package",),
+    "convert": ("formats", "metrics", "package"),
     "sampling": ("package",),
-    "train": ("convert", "formats", "input_pipeline", "metrics", "sampling"),
+    "train": ("adapter", "convert", "formats", "input_pipeline", "metrics", "sampling"),
     "generate": ("train",),
+    "planning": ("train",),
 }
 
 # Grain's workers run these: NumPy alone.

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
+from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
@@ -21,9 +22,10 @@ from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times, resample
 from vimogen_jax.motion.trajectory import fuse
-from vimogen_jax.package import Package, abstract_params, load_checkpoint
-from vimogen_jax.sampling import sample
+from vimogen_jax.package import Package, abstract_params
+from vimogen_jax.sampling import pad, sample
 from vimogen_jax.text.encoder import load_text_encoder
+from vimogen_jax.train.load import load_checkpoint
 
 MAX_CHARACTERS = 1000  # of a prompt
 FEET = [JOINT_NAMES.index("left_foot"), JOINT_NAMES.index("right_foot")]
@@ -44,13 +46,18 @@ class Generator:
         self._graphdef, _ = abstract_params(package.model)
 
     @classmethod
-    def from_checkpoint(cls, path: str | Path = "small") -> "Generator":
+    def from_checkpoint(
+        cls, path: str | Path = "small", adapter: str | Path | None = None
+    ) -> "Generator":
         """Load the shipped model by its name, or a checkpoint package or run folder by its path.
 
+        `adapter` is the folder of a LoRA adapter to it.
+
         Raises:
-            BadInput: there is no sound checkpoint.
+            BadInput: there is no sound checkpoint, or the adapter belongs to another.
         """
-        return cls(load_checkpoint(path))
+        package = load_checkpoint(path)
+        return cls(package if adapter is None else apply_adapter(package, adapter))
 
     def __call__(
         self,
@@ -139,8 +146,9 @@ class Generator:
             raise BadInput("the checkpoint has no reference branch: it follows prompts only")
 
         def condition(places: list[int], frames: int) -> tuple[None, Reference]:
-            channels = _pad([references[i] for i in places], frames)
-            return None, Reference(channels, _pad([masks[i] for i in places], frames))
+            channels, _ = pad([references[i] for i in places], frames)
+            seen, _ = pad([masks[i] for i in places], frames)
+            return None, Reference(jnp.asarray(channels)[None], jnp.asarray(seen)[None])
 
         lengths = [len(reference) for reference in references]
         return self._run(condition, lengths, sampler or self.package.sampler, seed, progress)
@@ -159,7 +167,7 @@ class Generator:
         def condition(places: list[int], frames: int) -> tuple[Text, None]:
             texts = [tokens[i] for i in places] + (null * len(places) if guided else [])
             longest = _round_up(max(map(len, texts)), TOKEN_BUCKET)
-            return Text(_pad(texts, longest), _mask(map(len, texts), longest)), None
+            return Text(*(jnp.asarray(x)[None] for x in pad(texts, longest))), None
 
         return self._run(condition, lengths, sampler, seed, progress)
 
@@ -178,13 +186,14 @@ class Generator:
             for start in range(0, len(lengths), BATCH_SIZE):
                 places = by_length[start : start + BATCH_SIZE]
                 frames = _round_up(lengths[places[-1]], FRAME_BUCKET)
+                mask = np.arange(frames) < np.array([[lengths[i]] for i in places])
                 channels = sample(
                     self._graphdef,
                     self.package.params,
                     self.package.objective,
                     sampler,
                     _noise(np.uint32(seed), np.array(places), frames),
-                    _mask([lengths[i] for i in places], frames),
+                    mask[None],
                     *condition(places, frames),
                 )
                 for i, motion in zip(places, np.asarray(channels[0]), strict=True):
@@ -267,19 +276,6 @@ def _noise(seed: jax.Array, places: jax.Array, frames: int) -> jax.Array:
 
 def _repeat(items: Sequence[Any], samples: int) -> list[Any]:
     return [item for item in items for _ in range(samples)]
-
-
-def _pad(arrays: Sequence[np.ndarray], length: int) -> jax.Array:
-    """Stack arrays `[t ...]` to `[1 b length ...]`, zeros behind."""
-    padded = np.zeros((1, len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
-    for row, array in enumerate(arrays):
-        padded[0, row, : len(array)] = array
-    return jnp.asarray(padded)
-
-
-def _mask(lengths: Iterable[int], longest: int) -> jax.Array:
-    """True at the frames of each of the lengths, `[1 b longest]`."""
-    return jnp.arange(longest) < np.array([*lengths])[None, :, None]
 
 
 def _round_up(number: int, multiple: int) -> int:

@@ -6,6 +6,7 @@ statistics.safetensors  mean and standard deviation of the motion channels
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,12 +20,12 @@ from flax import nnx, traverse_util
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.lora import LoRAConfig, adapted
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.tensors import Tensor, map_tensors, write_tensors
 from vimogen_jax.text.encoder import EncoderSpec
 
-SHIPPED = {"small": Path(__file__).parent / "assets" / "small"}
 SCHEMA_VERSION = 1
 CONFIG_KEYS = ("model", "objective", "sampler", "text_encoder", "fps", "skeleton", "step")
 DTYPES = ("float32", "float16", "bfloat16")
@@ -77,11 +78,23 @@ def settings(cls: type[Settings], section: Mapping[str, Any], name: str) -> Sett
         raise BadInput(f"config.{name} is not valid: {reason}") from None
 
 
-def abstract_params(config: ModelConfig) -> tuple[nnx.GraphDef, dict[str, Any]]:
+def abstract_params(
+    config: ModelConfig, lora: LoRAConfig | None = None
+) -> tuple[nnx.GraphDef, dict[str, Any]]:
     """The model's structure, and its parameters as nested dictionaries of shapes."""
-    model = nnx.eval_shape(lambda: ViMoGen(config, rngs=nnx.Rngs(0)))
+    build = lambda rngs: adapted(ViMoGen(config, rngs=rngs), lora, rngs)
+    model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graphdef, params = nnx.split(model, nnx.Param)
     return graphdef, nnx.to_pure_dict(params)
+
+
+def fingerprint(params: Mapping[str, Any]) -> str:
+    """A hash of all weights, by which a base is known again."""
+    digest = hashlib.sha256()
+    for name, value in sorted(flatten(params).items()):
+        digest.update(f"{name} {value.shape} ".encode())
+        digest.update(np.ascontiguousarray(value, np.float32).data)
+    return digest.hexdigest()
 
 
 def save_package(
@@ -152,20 +165,6 @@ def map_package(folder: str | Path) -> Package:
     statistics = Statistics.load(folder / "statistics.safetensors")
     weights = _map_weights(folder / "model.safetensors", flatten(abstract))
     return Package(config, statistics, traverse_util.unflatten_dict(weights, sep="."))
-
-
-def load_checkpoint(path: str | Path) -> Package:
-    """Read the shipped model by its name, or a package or run folder by its path.
-
-    Raises:
-        BadInput: there is no sound checkpoint.
-    """
-    folder = SHIPPED.get(str(path), Path(path))
-    if (folder / "checkpoints").is_dir():
-        from vimogen_jax.train.checkpoint import load_run  # brings Orbax along
-
-        return load_run(folder)
-    return load_package(folder)
 
 
 def read_config(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from vimogen_jax.diffusion.flow import Objective
@@ -54,3 +56,11 @@ def sample(
         return x
     reach = math.ceil(2 * sampler.smoothing)  # in frames; two, as published, at a deviation of one
     return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=sampler.smoothing)
+
+
+def pad(arrays: Sequence[np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Stack arrays `[l ...]` to `[n length ...]`, zeros behind, and the mask `[n length]`."""
+    padded = np.zeros((len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
+    for row, array in zip(padded, arrays, strict=True):
+        row[: len(array)] = array
+    return padded, np.arange(length) < np.array([[len(array)] for array in arrays])

@@ -6,7 +6,7 @@ import pytest
 
 from eval.report import to_markdown
 from tests.test_floors import ROOT
-from vimogen_jax.generate import SHIPPED
+from vimogen_jax.train.load import SHIPPED
 
 
 def test_the_card_has_the_figures_of_the_shipped_weights():

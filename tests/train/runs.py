@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tests.input_pipeline.synthetic import ENCODER, make_record, write_dataset
 from tests.test_floors import ROOT
 
 STEPS = 12
+TINY = ("--config=configs/tiny.py", f"--config.model.text_dim={ENCODER['width']}")
 
 
 def write_takes(folder: Path) -> None:
@@ -37,14 +39,13 @@ class Runs:
         self.dataset = folder / "dataset"
         write_takes(self.dataset)
 
-    def start(self, workdir: Path, *flags: str) -> subprocess.Popen:
+    def start(self, workdir: Path, *flags: str, config: Sequence[str] = TINY) -> subprocess.Popen:
         return subprocess.Popen(
             [
-                *(sys.executable, "-m", "launch.train", "--config=configs/tiny.py"),
+                *(sys.executable, "-m", "launch.train", *config),
                 f"--config.data.path={self.dataset}",
                 "--config.data.buckets=(60,)",
                 "--config.data.text_length=8",
-                f"--config.model.text_dim={ENCODER['width']}",
                 f"--config.train.workdir={workdir}",
                 f"--config.train.steps={STEPS}",
                 "--config.train.log_every=1",
@@ -61,8 +62,10 @@ class Runs:
             text=True,
         )
 
-    def finish(self, workdir: Path, *flags: str) -> tuple[int, str, str]:
+    def finish(
+        self, workdir: Path, *flags: str, config: Sequence[str] = TINY
+    ) -> tuple[int, str, str]:
         """Run to the end: exit status, stdout, stderr."""
-        process = self.start(workdir, *flags)
+        process = self.start(workdir, *flags, config=config)
         out, err = process.communicate()
         return process.returncode, out, err

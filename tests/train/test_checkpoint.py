@@ -32,7 +32,8 @@ def advance(state):
 def first_state():
     weights = lambda seed: {"w": jax.random.normal(jax.random.key(seed), (64, 8))}
     moments = ({"w": jnp.zeros((64, 8))}, jnp.zeros((), jnp.int32))
-    return dict(step=jnp.zeros((), jnp.int32), params=weights(0), ema=weights(1), opt=moments)
+    parts = dict(params=weights(0), ema=weights(1), opt=moments, frozen={})
+    return dict(step=jnp.zeros((), jnp.int32), **parts)
 
 
 def plan(strategy="fsdp"):

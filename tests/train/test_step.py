@@ -1,16 +1,29 @@
 """The training step: what it changes, what it refuses, and that no layout changes its result."""
 
+import dataclasses
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import jaxprs_in_params
 
 from vimogen_jax import sharding
 from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.errors import BadInput
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.package import abstract_params
+from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.optim import OptimConfig, ema_decay, learning_rate, make_optimizer
-from vimogen_jax.train.state import init_state, layouts, plan_state
+from vimogen_jax.train.state import (
+    EVERYTHING,
+    all_weights,
+    frozen_weights,
+    init_state,
+    layouts,
+    plan_state,
+)
 from vimogen_jax.train.step import make_eval_step, make_train_step
 
 MODEL = ModelConfig(
@@ -49,17 +62,24 @@ def batch(seed=0):
 
 
 class Setup:
-    """A compiled step under a strategy, and its state at step 0."""
+    """A compiled step under a strategy, and its state at step 0; `base`: what is frozen is of."""
 
-    def __init__(self, strategy, devices):
+    def __init__(
+        self, strategy, devices, finetune=EVERYTHING, base=None, model=MODEL, accumulate=1
+    ):
         optimizer = make_optimizer(OPTIM, learning_rate(OPTIM, 100))
         with sharding.use(strategy, jax.devices()[:devices]) as mesh:
-            plan = plan_state(MODEL, optimizer, mesh)
+            plan = plan_state(model, optimizer, mesh, finetune)
             self.layout = sharding.batch_sharding(mesh)
-            self.state = init_state(MODEL, optimizer, plan, seed=3)
-            graphdef, _ = abstract_params(MODEL)
-            step = make_train_step(graphdef, OBJECTIVE, optimizer, OPTIM, layouts(plan), seed=3)
-            self._step = step.lower(plan, self.put(batch())).compile(FAST)
+            self.state = init_state(model, optimizer, plan, 3, finetune, base)
+            if base is not None:
+                self.state["frozen"] = frozen_weights(base, plan)
+            graphdef, _ = abstract_params(model, finetune.lora)
+            step = make_train_step(
+                graphdef, OBJECTIVE, optimizer, OPTIM, layouts(plan), 3, accumulate
+            )
+            self.traced = step.trace(plan, self.put(batch()))
+            self._step = self.traced.lower().compile(FAST)
         self.graphdef = graphdef
 
     def put(self, arrays):
@@ -131,18 +151,135 @@ def test_an_update_that_is_not_finite_is_refused(setup, poison, field):
     assert not metrics["refused"]
 
 
-@pytest.mark.parametrize("strategy", ["data_parallel", "fsdp"])
-def test_eight_devices_compute_what_one_does(setup, strategy):
+def twenty_steps(setup):
+    """Losses of steps on twenty batches, and the parameters after them."""
+    state, losses = setup.state, []
+    for seed in range(20):
+        state, metrics = setup.run(state, batch(seed))
+        losses.append(float(metrics["loss"]))
+    return losses, state["params"]
+
+
+@pytest.fixture(scope="module")
+def on_one_device(setup):
+    return twenty_steps(setup)
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [
+        "data_parallel",
+        "zero1",
+        "fsdp",
+        dict(strategy="hybrid", mesh=dict(data=2, fsdp=4)),
+        dict(strategy="fsdp_tensor", mesh=dict(data=2, fsdp=2, tensor=2)),
+        dict(
+            mesh=dict(rows=4, columns=2),
+            rules=dict(shards=("rows", "columns"), mlp="columns", heads="rows"),
+        ),
+    ],
+    ids=["data_parallel", "zero1", "fsdp", "hybrid", "fsdp_tensor", "of_a_config"],
+)
+def test_every_strategy_trains_as_one_device_does(setup, on_one_device, strategy):
     sharded = Setup(strategy, 8)
     jax.tree.map(np.testing.assert_array_equal, sharded.state, setup.state)
-    state, other = setup.state, sharded.state
-    for seed in range(2):
-        state, metrics = setup.run(state, batch(seed))
-        other, same = sharded.run(other, batch(seed))
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4), same, metrics)
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), other["params"], state["params"]
+    losses, params = twenty_steps(sharded)
+    np.testing.assert_allclose(losses, on_one_device[0], rtol=1e-4)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), params, on_one_device[1])
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_batch_in_four_parts_gives_the_update_of_the_whole(setup, devices):
+    """Also where the parts, and their branches, count very different numbers of values."""
+    parts = Setup("fsdp", devices, accumulate=4)
+    arrays = batch()
+    arrays["mask"][:4, 0, 1:] = False
+    arrays["channel_mask"][4:6, :TEXTS, 126:] = 0
+    arrays["channel_mask"][6] = 0
+    state, metrics = setup.run(setup.state, arrays)
+    other, same = parts.run(parts.state, arrays)
+    close = lambda tolerance: partial(np.testing.assert_allclose, rtol=1e-5, atol=tolerance)
+    jax.tree.map(close(0), same, metrics)
+    jax.tree.map(close(3e-7), other["opt"], state["opt"])  # moments: the gradient, clipped to 1
+    # Adam divides a gradient by its own size: of one near zero, rounding decides the update.
+    jax.tree.map(close(1e-4), other["params"], state["params"])
+
+
+LORA = FinetuneConfig(lora_rank=3, lora_alpha=6.0, lora_targets=("blocks", "reference_encoder"))
+
+
+def products(jaxpr):
+    """Shapes of all results of matrix products in a program, transposed or not."""
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            yield tuple(sorted(equation.outvars[0].aval.shape))
+        for inner in jaxprs_in_params(equation.params):
+            yield from products(inner)
+
+
+def test_lora_trains_adapters_and_computes_nothing_of_the_size_of_a_kernel(setup):
+    base = jax.tree.map(np.asarray, setup.state["params"])
+    lora = Setup("fsdp", 1, LORA, base)
+    adapters = names_of(lora.state["params"])
+    assert adapters and all(".adapter." in name.replace("']['", ".") for name in adapters)
+    assert names_of(lora.state["ema"]).keys() == adapters.keys()
+    assert len(jax.tree.leaves(lora.state["opt"])) == 2 * len(adapters) + 2  # and two counters
+    jax.tree.map(np.testing.assert_array_equal, lora.state["frozen"], base)
+
+    state, metrics = lora.run(lora.state, batch())
+    _, plain = setup.run(setup.state, batch())
+    np.testing.assert_allclose(metrics["loss"], plain["loss"], rtol=1e-5)
+    jax.tree.map(np.testing.assert_array_equal, state["frozen"], base)
+    state, _ = lora.run(state, batch(1))  # the first step moves only what starts at zero
+    assert all(
+        jnp.abs(x - adapters[name]).max() > 0 for name, x in names_of(state["params"]).items()
     )
+
+    kernels = {(12, 16), (16, 16), (16, 32), (16, 96)}  # and their gradients
+    assert kernels & set(products(setup.traced.jaxpr.jaxpr))
+    assert not kernels & set(products(lora.traced.jaxpr.jaxpr))
+
+
+def test_frozen_kernels_are_held_in_the_dtype_of_products_without_loss(setup):
+    base = jax.tree.map(np.asarray, setup.state["params"])
+    model = dataclasses.replace(MODEL, dtype="bfloat16")
+    lora = Setup("fsdp", 1, LORA, base, model)
+    dtypes = {name: x.dtype for name, x in names_of(lora.state["frozen"]).items()}
+    assert all((x == "bfloat16") == name.endswith("['kernel']") for name, x in dtypes.items())
+    step = make_eval_step(lora.graphdef, OBJECTIVE)
+    narrow, wide = (
+        step(all_weights(lora.state["params"], frozen), batch(), jax.random.key(0))
+        for frozen in (lora.state["frozen"], base)
+    )
+    jax.tree.map(np.testing.assert_array_equal, narrow, wide)
+
+
+def test_what_is_frozen_by_name_stays_and_has_no_moments(setup):
+    base = jax.tree.map(np.asarray, setup.state["params"])
+    frozen = Setup("fsdp", 1, FinetuneConfig(freeze=("text_embedding", "blocks.ffn")), base)
+    assert set(frozen.state["frozen"]) == {"text_embedding", "blocks"}
+    assert set(frozen.state["frozen"]["blocks"]) == {"ffn"}
+    assert "ffn" not in frozen.state["params"]["blocks"]
+    state, metrics = frozen.run(frozen.state, batch())
+    _, plain = setup.run(setup.state, batch())
+    np.testing.assert_allclose(metrics["loss"], plain["loss"], rtol=1e-6)
+    jax.tree.map(np.testing.assert_array_equal, state["frozen"], frozen.state["frozen"])
+    assert metrics["grad_norm"] < plain["grad_norm"]
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        (dict(lora_rank=-1), "lora_rank must be at least 0"),
+        (dict(lora_rank=2, lora_targets=("ffn",), freeze=("ffn",)), "freeze has no place"),
+        (dict(lora_rank=2, lora_targets=("fnn",)), "target 'fnn' is not a part"),
+        (dict(freeze=("fnn",)), "freeze names 'fnn'"),
+    ],
+)
+def test_what_cannot_be_frozen_or_adapted_is_refused(section, message):
+    optimizer = make_optimizer(OPTIM, learning_rate(OPTIM, 100))
+    with sharding.use("fsdp", jax.devices()[:1]) as mesh, pytest.raises(BadInput, match=message):
+        plan_state(MODEL, optimizer, mesh, FinetuneConfig(**section))
 
 
 def test_evaluation_counts_real_values_and_leaves_filler_out(setup):

@@ -1,6 +1,6 @@
 """The flow-matching loss, with its masks, its weights, and its two branches told apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ def flow_matching_loss(
     mask: jax.Array,
     channel_mask: jax.Array,
     text_samples: int,
+    counts: Mapping[str, jax.typing.ArrayLike] | None = None,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Weighted squared error of the velocity, as published: the weights are not normalised away.
 
@@ -33,6 +34,9 @@ def flow_matching_loss(
         mask: `[s b t]`, true at real frames.
         channel_mask: `[s b c]`, 1 where a channel is supervised.
         text_samples: how many of the `b`, the first ones, belong to the text branch.
+        counts: what the sums of errors are divided by, as `supervised_values` gives them, which is
+            the default. Where this is a part of a batch, those of the whole: then the losses of
+            the parts add up to that of the batch.
 
     Returns:
         The loss, and the losses of the branches that occur as `loss_text`, `loss_reference`.
@@ -43,12 +47,26 @@ def flow_matching_loss(
     channel_weight = np.where(np.arange(clean.shape[-1]) < LOCAL_CHANNELS, 1, GLOBAL_CHANNEL_WEIGHT)
     weight = objective.weight(sigma)[..., None, None] * jnp.asarray(channel_weight, jnp.float32)
     errors = jnp.square(velocity - (clean - noise)) * supervised * weight
+    if counts is None:
+        counts = supervised_values(mask, channel_mask, text_samples)
     # Sums by sample: a slice of those is cheap, and the branches share them.
-    errors, counts = errors.sum((2, 3)), supervised.sum((2, 3))
-    mean = lambda part: errors[:, part].sum() / counts[:, part].sum()
-    branches = {}
+    sums = _by_branch(errors.sum((2, 3)), text_samples)
+    losses = {name: total / counts[name] for name, total in sums.items()}
+    return losses.pop("loss"), losses
+
+
+def supervised_values(
+    mask: jax.Array, channel_mask: jax.Array, text_samples: int
+) -> dict[str, jax.Array]:
+    """How many values count in `loss`, and in `loss_text` and `loss_reference` where they occur."""
+    return _by_branch(mask.sum(2) * channel_mask.sum(2), text_samples)
+
+
+def _by_branch(values: jax.Array, text_samples: int) -> dict[str, jax.Array]:
+    """Sums of `values [s b]` over all samples and over those of each branch."""
+    sums = dict(loss=values.sum())
     if text_samples > 0:
-        branches["loss_text"] = mean(slice(None, text_samples))
-    if text_samples < clean.shape[1]:
-        branches["loss_reference"] = mean(slice(text_samples, None))
-    return mean(slice(None)), branches
+        sums["loss_text"] = values[:, :text_samples].sum()
+    if text_samples < values.shape[1]:
+        sums["loss_reference"] = values[:, text_samples:].sum()
+    return sums

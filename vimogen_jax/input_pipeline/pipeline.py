@@ -20,6 +20,7 @@ With a text share of 1, br is 0 and `reference` is an array of size 0.
 import dataclasses
 import multiprocessing
 import os
+import signal
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,7 +158,11 @@ class Loader(grain.DatasetIterator):
 
 
 def _end_with_parent(worker: int, workers: int) -> None:
-    """End this worker when its parent was killed; Grain's workers would wait for ever."""
+    """End this worker when its parent was killed; Grain's workers would wait for ever.
+
+    A terminal's Ctrl-C reaches workers too; they leave it to the parent, which saves first.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

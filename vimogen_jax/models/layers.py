@@ -25,11 +25,21 @@ def parameter(initializer: nnx.Initializer, names: tuple, shape: tuple, rngs: nn
     return nnx.Param(initializer(rngs.params(), shape), out_sharding=names, eager_sharding=False)
 
 
+class Linear(nnx.Linear):
+    """A biased linear map, to which `models.lora` may add an adapter."""
+
+    adapter: nnx.Module | None = None
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = super().__call__(x)
+        return y if self.adapter is None else y + self.adapter(x, y.dtype)
+
+
 def linear(
     inputs: int, outputs: int, axes: tuple[str, str], dtype: jnp.dtype, rngs: nnx.Rngs
-) -> nnx.Linear:
+) -> Linear:
     """A biased linear map with Xavier-uniform kernel, named (input axis, output axis)."""
-    return nnx.Linear(
+    return Linear(
         inputs,
         outputs,
         dtype=dtype,

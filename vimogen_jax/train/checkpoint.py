@@ -1,10 +1,14 @@
 """The folder of a run: its config, its statistics and its checkpoints.
 
-config.json             the whole config, with text_encoder, fps, skeleton and dataset
+config.json             the whole config, with text_encoder, fps, skeleton, dataset and base
 statistics.safetensors  of the training data
 checkpoints/STEP        state, data iterator and checksums, written by Orbax
+
+Weights that a run does not train are not in its checkpoints: they come from the base, which the
+config names in `init_from` and knows by the hash of its weights.
 """
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,6 +25,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from flax import traverse_util
 
+from vimogen_jax.adapter import Adapter, merge
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.models.vimogen import ModelConfig
@@ -30,17 +35,21 @@ from vimogen_jax.package import (
     SCHEMA_VERSION,
     Package,
     abstract_params,
+    fingerprint,
     read_config,
     settings,
     write_json,
 )
-from vimogen_jax.train.state import State
+from vimogen_jax.train.finetune import FinetuneConfig
+from vimogen_jax.train.load import load_checkpoint
+from vimogen_jax.train.state import State, all_weights
 
 SKELETON = "smplx22"
 # What a run cannot change midway, but for where the data lies and who reads it.
 FIXED = (
     "seed",
-    "init_from",
+    "base",
+    "finetune",
     "model",
     "objective",
     "data",
@@ -54,8 +63,12 @@ FREE = ("data.path", "data.workers")
 Tree = TypeVar("Tree")
 
 
-def open_run(folder: str | Path, config: Mapping[str, Any], dataset: Dataset) -> Path:
+def open_run(
+    folder: str | Path, config: Mapping[str, Any], dataset: Dataset, base: Package | None = None
+) -> Path:
     """Begin a run in a folder, or make sure that the one in there is the one to continue.
+
+    `base` is what its weights start from, if not from random ones.
 
     Raises:
         BadInput: the folder holds a run that began with another model, data, objective or seed.
@@ -65,8 +78,9 @@ def open_run(folder: str | Path, config: Mapping[str, Any], dataset: Dataset) ->
     config = dict(schema_version=SCHEMA_VERSION) | dict(config)
     config |= dict(text_encoder=dataset.text_encoder, fps=dataset.fps, skeleton=SKELETON)
     config |= dict(dataset=hashlib.sha256(manifest).hexdigest())
+    config |= dict(base=None if base is None else fingerprint(base.params))
     if (folder / "config.json").exists():
-        _require_same(folder, read_config(folder / "config.json", FIXED), config)
+        _require_same(folder, read_config(folder / "config.json", ()), config)
     else:
         folder.mkdir(parents=True, exist_ok=True)
         dataset.statistics.save(folder / "statistics.safetensors")
@@ -77,17 +91,37 @@ def open_run(folder: str | Path, config: Mapping[str, Any], dataset: Dataset) ->
 def load_run(folder: str | Path) -> Package:
     """The averaged weights of a run's newest readable checkpoint, as a package.
 
+    Weights that the run does not train are those of its base, and adapters are folded in.
+
     Raises:
-        BadInput: there is no such run, or none of its checkpoints can be read.
+        BadInput: there is no such run, none of its checkpoints can be read, or its base is not
+            what it was.
     """
     folder = Path(folder).absolute()
-    config = read_config(folder / "config.json", CONFIG_KEYS[:-1])
+    config, finetune, step, ema = _read_average(folder)
     statistics = Statistics.load(folder / "statistics.safetensors")
-    _, ema = abstract_params(settings(ModelConfig, config["model"], "model"))
-    with Checkpoints(folder, read_only=True) as checkpoints:
-        step, ema = checkpoints.restore_ema(ema)
-    config = {key: config[key] for key in CONFIG_KEYS[:-1]} | dict(step=step)
-    return Package(config, statistics, jax.tree.map(np.asarray, ema))
+    kept = {key: config[key] for key in CONFIG_KEYS[:-1]} | dict(step=step)
+    package = Package(kept, statistics, ema)
+    if not finetune.needs_base:
+        return package
+    base = _load_base(folder, config)
+    if finetune.lora is None:
+        return dataclasses.replace(package, params=all_weights(ema, base.params))
+    adapter = Adapter(config["base"], finetune.lora, step, ema)
+    return merge(dataclasses.replace(package, params=base.params), adapter)
+
+
+def load_run_adapter(folder: str | Path) -> Adapter:
+    """The averaged adapter of a LoRA run's newest readable checkpoint; its base is not read.
+
+    Raises:
+        BadInput: there is no such run, it trains no adapter, or no checkpoint can be read.
+    """
+    folder = Path(folder).absolute()
+    config, finetune, step, ema = _read_average(folder)
+    if finetune.lora is None:
+        raise BadInput(f"the run in {folder} has no adapter: it was not trained with lora_rank")
+    return Adapter(config["base"], finetune.lora, step, ema)
 
 
 class Checkpoints:
@@ -132,6 +166,8 @@ class Checkpoints:
     def restore(self, plan: State, iterator: grain.DatasetIterator) -> State | None:
         """The newest state that can be read, and its iterator; None where nothing was saved.
 
+        The state lacks what is frozen.
+
         Checkpoints found damaged are told on stderr and set aside as `STEP.damaged`.
 
         Raises:
@@ -144,7 +180,7 @@ class Checkpoints:
             state = self._read(step, _parts(plan))
             restore = grain.checkpoint.CheckpointRestore(iterator)
             self._manager.restore(step, args=ocp.args.Composite(iterator=restore))
-            return dict(state["rest"], ema=state["ema"])
+            return dict(state["rest"], ema=state["ema"], frozen={})
 
         step, state = self._newest(read)
         for damaged in [s for s in self._manager.all_steps() if s > step]:
@@ -184,8 +220,8 @@ class Checkpoints:
 
 
 def _parts(state: State) -> dict[str, Any]:
-    """The averaged weights apart, so that they can be read without the rest."""
-    rest = {name: part for name, part in state.items() if name != "ema"}
+    """The averaged weights apart, so that they can be read without the rest; nothing frozen."""
+    rest = {name: part for name, part in state.items() if name not in ("ema", "frozen")}
     return dict(ema=state["ema"], rest=rest)
 
 
@@ -196,8 +232,35 @@ def _checksum(tree: Any) -> jax.Array:
     return jnp.stack([jnp.sum(leaf) for leaf in bits])
 
 
+def _read_average(folder: Path) -> tuple[dict[str, Any], FinetuneConfig, int, dict[str, Any]]:
+    """A run's config, what it trains, and the step and the average of its newest checkpoint."""
+    config = read_config(folder / "config.json", CONFIG_KEYS[:-1])
+    finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
+    model = settings(ModelConfig, config["model"], "model")
+    _, shapes = abstract_params(model, finetune.lora)
+    flat = traverse_util.flatten_dict(shapes)
+    trained = {path: shape for path, shape in flat.items() if finetune.trains(path)}
+    with Checkpoints(folder, read_only=True) as checkpoints:
+        step, ema = checkpoints.restore_ema(traverse_util.unflatten_dict(trained))
+    return config, finetune, step, jax.tree.map(np.asarray, ema)
+
+
+def _load_base(folder: Path, config: Mapping[str, Any]) -> Package:
+    try:
+        base = load_checkpoint(config["init_from"])
+    except BadInput as fault:
+        raise BadInput(f"the base of the run in {folder} cannot be read: {fault}") from None
+    if fingerprint(base.params) != config["base"]:
+        raise BadInput(
+            f"the run in {folder} was trained on other weights than {config['init_from']} has now"
+        )
+    return base
+
+
 def _require_same(folder: Path, begun: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     begun, config = _fixed(begun), _fixed(config)
+    if begun["base"] != config["base"]:
+        raise BadInput(f"the run in {folder} did not start from the weights of config.init_from")
     for key in sorted(begun.keys() | config.keys()):
         if begun.get(key) != config.get(key):
             raise BadInput(
@@ -207,6 +270,6 @@ def _require_same(folder: Path, begun: Mapping[str, Any], config: Mapping[str, A
 
 
 def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
-    fixed = json.loads(json.dumps({key: config[key] for key in FIXED}))
+    fixed = json.loads(json.dumps({key: config.get(key) for key in FIXED}))
     flat = traverse_util.flatten_dict(fixed, sep=".")
     return {key: value for key, value in flat.items() if key not in FREE}

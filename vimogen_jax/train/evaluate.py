@@ -16,7 +16,7 @@ from vimogen_jax.input_pipeline.pipeline import validation_batches
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.models.vimogen import Text
 from vimogen_jax.motion import representation
-from vimogen_jax.sampling import sample
+from vimogen_jax.sampling import pad, sample
 from vimogen_jax.train.step import make_eval_step
 
 PREVIEWS = 4
@@ -62,9 +62,10 @@ class Evaluator:
         by_shard = lambda x: x.reshape(shards, size // shards, *x.shape[1:])
         mask = np.arange(MAX_FRAMES) < np.array(lengths)[:, None]
         noise = jax.random.normal(jax.random.key(0), (*mask.shape, representation.NUM_CHANNELS))
-        texts = [by_shard(x) for x in self._pad([record.text for record in chosen])]
+        longest = self._batches["text_length"]
+        texts = [by_shard(x) for x in pad([record.text for record in chosen], longest)]
         if self._sampler.guidance_scale != 1:
-            null = [by_shard(x) for x in self._pad([self._dataset.null_text] * size)]
+            null = [by_shard(x) for x in pad([self._dataset.null_text] * size, longest)]
             texts = [np.concatenate(pair, axis=1) for pair in zip(texts, null, strict=True)]
         put = lambda x: jax.device_put(x, self._layout)
         inputs = put(by_shard(noise)), put(by_shard(mask)), Text(*map(put, texts))
@@ -79,11 +80,3 @@ class Evaluator:
             formats.write(motion, folder / f"{i}.npy")
         captions = {str(i): record.caption for i, record in enumerate(chosen)}
         (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n")
-
-    def _pad(self, texts: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Stack texts to tokens `[n l k]` and mask `[n l]`."""
-        length = self._batches["text_length"]
-        tokens = np.zeros((len(texts), length, texts[0].shape[1]), texts[0].dtype)
-        for row, text in zip(tokens, texts, strict=True):
-            row[: len(text)] = text
-        return tokens, np.arange(length) < np.array([[len(text)] for text in texts])

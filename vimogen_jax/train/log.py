@@ -41,9 +41,11 @@ class Log:
         self._lines.write(json.dumps(dict(step=step, **values)) + "\n")
         for name, value in values.items():
             self._tensorboard.add_scalar(name, value, step)
-        left = (now - self._began) / (step - self._first) * (self._steps - step)
-        shown = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        print(f"step {step}/{self._steps}  {shown}  left {datetime.timedelta(seconds=int(left))}")
+        shown = [f"{name} {value:.4g}" for name, value in values.items()]
+        if step > self._first:
+            left = (now - self._began) / (step - self._first) * (self._steps - step)
+            shown.append(f"left {datetime.timedelta(seconds=int(left))}")
+        print("  ".join([f"step {step}/{self._steps}", *shown]))
 
 
 def _drop_lines_after(path: Path, step: int) -> None:

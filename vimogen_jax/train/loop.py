@@ -7,8 +7,8 @@ what it would have computed.
 
 import contextlib
 import dataclasses
+import os
 import signal
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -23,12 +23,20 @@ from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.vimogen import ModelConfig
-from vimogen_jax.package import Package, abstract_params, load_checkpoint, settings
+from vimogen_jax.package import Package, abstract_params, settings
 from vimogen_jax.train.checkpoint import Checkpoints, open_run
 from vimogen_jax.train.evaluate import Evaluator
+from vimogen_jax.train.finetune import FinetuneConfig
+from vimogen_jax.train.load import SHIPPED, load_checkpoint
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import OptimConfig, learning_rate, make_optimizer
-from vimogen_jax.train.state import init_state, layouts, plan_state, set_weights
+from vimogen_jax.train.state import (
+    averaged,
+    frozen_weights,
+    init_state,
+    layouts,
+    plan_state,
+)
 from vimogen_jax.train.step import make_train_step
 
 
@@ -45,10 +53,14 @@ class DataConfig:
     weights: Mapping[str, float]
     workers: int
 
+    def __post_init__(self):
+        if not self.path:
+            raise BadInput("config.data.path is empty: name a dataset of launch.build_data")
+
     @property
     def shape(self) -> dict[str, Any]:
-        """What training and validation batches have in common."""
-        return {name: getattr(self, name) for name in ("batch_size", "text_length", "buckets")}
+        """What training and validation batches have in common, beside their size."""
+        return dict(text_length=self.text_length, buckets=self.buckets)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +70,7 @@ class TrainConfig:
     Attributes:
         workdir: folder of the run.
         keep: how many checkpoints stay, the newest.
+        accumulate: parts that a batch is computed in, one after the other, to need less memory.
     """
 
     workdir: str
@@ -67,6 +80,7 @@ class TrainConfig:
     preview_every: int
     save_every: int
     keep: int
+    accumulate: int = 1
 
     def __post_init__(self):
         for name, value in vars(self).items():
@@ -86,38 +100,43 @@ class Pending:
 def train(config: Mapping[str, Any]) -> None:
     """Train as a config of `configs/` says, as plain dictionaries; resume where its run stands.
 
-    Ends after the last step, or after SIGTERM with the step then running; both save.
+    Ends after the last step, or after SIGTERM or SIGINT with the step then running; all save.
 
     Raises:
         BadInput: the config, the dataset or the run in the workdir do not fit each other, or an
             update was not finite: then the last checkpoint before it is kept.
     """
-    model = settings(ModelConfig, config["model"], "model")
-    objective = settings(Objective, config["objective"], "objective")
     optim = settings(OptimConfig, config["optim"], "optim")
     times = settings(TrainConfig, config["train"], "train")
     data = settings(DataConfig, config["data"], "data")
-    sampler = settings(Sampler, config["sampler"], "sampler")
+    finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
     dataset = Dataset.open(data.path)
-    _check_text_width(model, dataset)
     base = load_checkpoint(config["init_from"]) if config["init_from"] else None
+    if base is None and finetune.needs_base:
+        raise BadInput("config.finetune freezes weights, but config.init_from names none")
+    config = _with_base(config, base)
+    model = settings(ModelConfig, config["model"], "model")
+    objective = settings(Objective, config["objective"], "objective")
+    sampler = settings(Sampler, config["sampler"], "sampler")
+    _check_text_width(model, dataset)
     if base is not None:
-        _check_base(base, model, dataset)
+        _check_base(base, model, objective, dataset)
         dataset = dataclasses.replace(dataset, statistics=base.statistics)
-    run = open_run(times.workdir, config, dataset)
+    run = open_run(times.workdir, config, dataset, base)
     seed = config["seed"]
     schedule = learning_rate(optim, times.steps)
     optimizer = make_optimizer(optim, schedule)
     text_only = model.reference_dim == 0
 
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(_sigterm())  # outermost: the last save ends in peace
+        stop = stack.enter_context(_stop_signals())  # outermost: the last save ends in peace
         mesh = stack.enter_context(sharding.use(config["sharding"]))
         layout = sharding.batch_sharding(mesh)
         loader = make_loader(
             dataset,
             "train",
-            shards=mesh.size,
+            batch_size=data.batch_size,
+            shards=mesh.size * times.accumulate,
             text_share=dict.fromkeys(QUALITIES, 1.0) if text_only else data.text_share,
             null_text_probability=data.null_text_probability,
             weights=data.weights or None,
@@ -126,21 +145,36 @@ def train(config: Mapping[str, Any]) -> None:
             **data.shape,
         )
         stack.callback(loader.close)
-        graphdef, _ = abstract_params(model)
-        plan = plan_state(model, optimizer, mesh)
+        graphdef, _ = abstract_params(model, finetune.lora)
+        plan = plan_state(model, optimizer, mesh, finetune)
         checkpoints = stack.enter_context(Checkpoints(run, times.keep))
         state = checkpoints.restore(plan, loader)
         if state is None:
-            state = init_state(model, optimizer, plan, seed)
-            if base is not None:
-                state = set_weights(state, base.params, plan)
+            weights = None if base is None else base.params
+            state = init_state(model, optimizer, plan, seed, finetune, weights)
+        if base is not None:
+            state["frozen"] = frozen_weights(base.params, plan)
         done = int(state["step"])
-        train_step = make_train_step(graphdef, objective, optimizer, optim, layouts(plan), seed)
+        train_step = make_train_step(
+            graphdef, objective, optimizer, optim, layouts(plan), seed, times.accumulate
+        )
         evaluator = Evaluator(
-            graphdef, objective, sampler, dataset, mesh, reference=not text_only, **data.shape
+            graphdef,
+            objective,
+            sampler,
+            dataset,
+            mesh,
+            batch_size=data.batch_size // times.accumulate,
+            reference=not text_only,
+            **data.shape,
         )
         log = stack.enter_context(Log(run, done, times.steps))
-        print(f"{run}: at step {done} of {times.steps}, on {mesh.size} devices")
+        print(
+            f"{run}: at step {done} of {times.steps}, on {mesh.size} devices; "
+            "compiling the first step, which takes a while"
+        )
+        if base is not None and done == 0:
+            log.write(0, evaluator.losses(averaged(state)))
 
         pending: list[Pending] = []
         for step in range(done + 1, times.steps + 1):
@@ -151,7 +185,7 @@ def train(config: Mapping[str, Any]) -> None:
             if len(pending) > 1:  # one step runs, one waits; a longer queue would delay SIGTERM
                 pending[-2].metrics["loss"].block_until_ready()
 
-            stopping = stop.is_set()
+            stopping = bool(stop)
             saving = stopping or step % times.save_every == 0 or step == times.steps
             values: dict[str, float] = {}
             if saving or step % times.log_every == 0:
@@ -159,15 +193,15 @@ def train(config: Mapping[str, Any]) -> None:
                 values["learning_rate"] = float(schedule(step - 1))
                 pending = []
             if step % times.eval_every == 0:
-                values |= evaluator.losses(state["ema"])
+                values |= evaluator.losses(averaged(state))
             if values:
                 log.write(step, values)
             if step % times.preview_every == 0:
-                evaluator.write_previews(state["ema"], run / "previews" / str(step))
+                evaluator.write_previews(averaged(state), run / "previews" / str(step))
             if saving:
                 checkpoints.save(step, state, loader)
             if stopping:
-                print(f"stopped by SIGTERM after step {step}, which is saved")
+                print(f"stopped by {stop[0].name} after step {step}, which is saved")
                 return
 
 
@@ -198,13 +232,29 @@ def _check_text_width(model: ModelConfig, dataset: Dataset) -> None:
         )
 
 
-def _check_base(base: Package, model: ModelConfig, dataset: Dataset) -> None:
+def _with_base(config: Mapping[str, Any], base: Package | None) -> dict[str, Any]:
+    """The config, in which what it leaves out of a model is as in the base."""
+    config = dict(config)
+    for section in ("model", "objective", "sampler"):
+        given = {key: value for key, value in config[section].items() if value is not None}
+        config[section] = ({} if base is None else base.config[section]) | given
+    if base is not None and config["init_from"] not in SHIPPED:
+        config["init_from"] = os.path.abspath(config["init_from"])  # the run may be read elsewhere
+    return config
+
+
+def _check_base(base: Package, model: ModelConfig, objective: Objective, dataset: Dataset) -> None:
     begun, asked = dataclasses.asdict(base.model), dataclasses.asdict(model)
     for key in begun.keys() - {"dtype", "remat"}:
         if begun[key] != asked[key]:
             raise BadInput(
                 f"config.model.{key} is {asked[key]}, but that of config.init_from is {begun[key]}"
             )
+    if base.objective.prediction != objective.prediction:
+        raise BadInput(
+            f"config.objective.prediction is {objective.prediction}, but the model of "
+            f"config.init_from predicts the {base.objective.prediction}"
+        )
     if base.config["text_encoder"] != dataset.text_encoder:
         raise BadInput(
             f"config.init_from reads text of {base.config['text_encoder']}, but {dataset.folder} "
@@ -218,11 +268,21 @@ def _check_base(base: Package, model: ModelConfig, dataset: Dataset) -> None:
 
 
 @contextlib.contextmanager
-def _sigterm() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets, instead of ending the process."""
-    asked = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: asked.set())
+def _stop_signals() -> Iterator[list[signal.Signals]]:
+    """A list that SIGTERM and SIGINT add to, instead of ending the process; a second SIGINT does.
+
+    What is killed while it saves is as if it had not begun.
+    """
+    asked: list[signal.Signals] = []
+
+    def ask(number: int, _: object) -> None:
+        asked.append(signal.Signals(number))
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,28 +1,47 @@
-"""What training carries from step to step, laid out over the devices from its first moment."""
+"""What training carries from step to step, laid out over the devices from its first moment.
 
+step     int32 []
+params   what is trained, nested dictionaries of float32
+ema      its moving average
+opt      the optimiser's moments of it
+frozen   the other weights, kernels in the dtype of the model's products; not in checkpoints
+"""
+
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
-from flax import nnx
+from flax import nnx, traverse_util
 from jax.sharding import Mesh
 
 from vimogen_jax import sharding
+from vimogen_jax.models.lora import adapted
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.train.finetune import FinetuneConfig
 
-State = dict[str, Any]  # step: int32 [], params, ema: nested dictionaries of float32, opt: optax
+State = dict[str, Any]
+EVERYTHING = FinetuneConfig()
 
 
-def plan_state(model: ModelConfig, optimizer: optax.GradientTransformation, mesh: Mesh) -> State:
+def plan_state(
+    model: ModelConfig,
+    optimizer: optax.GradientTransformation,
+    mesh: Mesh,
+    finetune: FinetuneConfig = EVERYTHING,
+) -> State:
     """Shape and layout of every array of the state, as `jax.ShapeDtypeStruct`s.
 
     Raises:
-        BadInput: a parameter does not fit the sharding strategy in use.
+        BadInput: a parameter does not fit the sharding strategy in use, or `finetune` the model.
     """
-    abstract = jax.eval_shape(lambda: _named_state(model, optimizer, jax.random.key(0)))
+    abstract = jax.eval_shape(lambda: _named_state(model, optimizer, finetune, jax.random.key(0)))
     shardings = sharding.tree_shardings(abstract, mesh, optimizer=True)
-    shardings |= sharding.tree_shardings(dict(params=abstract["params"]), mesh)
+    finetune.check(traverse_util.flatten_dict(_plain(abstract["frozen"])))
+    weights = {part: abstract[part] for part in ("params", "frozen")}
+    shardings |= sharding.tree_shardings(weights, mesh)
     return jax.tree.map(
         lambda array, layout: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=layout),
         _plain(abstract),
@@ -31,18 +50,45 @@ def plan_state(model: ModelConfig, optimizer: optax.GradientTransformation, mesh
 
 
 def init_state(
-    model: ModelConfig, optimizer: optax.GradientTransformation, plan: State, seed: int
+    model: ModelConfig,
+    optimizer: optax.GradientTransformation,
+    plan: State,
+    seed: int,
+    finetune: FinetuneConfig = EVERYTHING,
+    base: Mapping[str, Any] | None = None,
 ) -> State:
-    """The state at step 0: no device ever holds more than its part, and no value depends on it."""
+    """The state at step 0: no device ever holds more than its part, and no value depends on it.
+
+    Weights are those of `base`, where there is one, and else random. What is frozen is not random
+    but left out: see `frozen_weights`.
+    """
     key, _ = jax.random.split(jax.random.key(seed))  # the other is for the steps
-    init = lambda key: _plain(_named_state(model, optimizer, key))
-    return jax.jit(init, out_shardings=layouts(plan))(key)
+
+    def init(key: jax.Array) -> State:
+        state = _plain(_named_state(model, optimizer, finetune, key))
+        return state | dict(frozen={})
+
+    layout = layouts(plan) | dict(frozen={})
+    state = jax.jit(init, out_shardings=layout)(key)
+    if base is not None and finetune.lora is None:
+        state |= {part: _place(base, plan[part]) for part in ("params", "ema")}
+    return state
 
 
-def set_weights(state: State, weights: Any, plan: State) -> State:
-    """The state with other parameters, and their average, in place of its random ones."""
-    placed = {part: jax.device_put(weights, layouts(plan)[part]) for part in ("params", "ema")}
-    return state | placed
+def frozen_weights(base: Mapping[str, Any], plan: State) -> dict[str, Any]:
+    """The weights of a base that are not trained, as the state holds them."""
+    return _place(base, plan["frozen"])
+
+
+def all_weights(params: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Two parts of a model's weights as one tree; of what is in both, that of `params`."""
+    flat = traverse_util.flatten_dict(others) | traverse_util.flatten_dict(params)
+    return traverse_util.unflatten_dict(flat)
+
+
+def averaged(state: State) -> dict[str, Any]:
+    """The weights that a run is judged by: averages of what is trained, and what is frozen."""
+    return all_weights(state["ema"], state["frozen"])
 
 
 def layouts(plan: State) -> State:
@@ -50,13 +96,39 @@ def layouts(plan: State) -> State:
     return jax.tree.map(lambda array: array.sharding, plan)
 
 
+def _place(weights: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Put those of the weights that a plan names where and as it says."""
+    flat: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(weights)
+    planned: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(plan)
+    placed = {
+        path: jax.device_put(np.asarray(flat[path], array.dtype), array.sharding)
+        for path, array in planned.items()
+    }
+    return traverse_util.unflatten_dict(placed)
+
+
 def _named_state(
-    model: ModelConfig, optimizer: optax.GradientTransformation, key: jax.Array
+    model: ModelConfig,
+    optimizer: optax.GradientTransformation,
+    finetune: FinetuneConfig,
+    key: jax.Array,
 ) -> State:
     """The state with parameters, averages and moments that still know their axes' names."""
-    params = nnx.state(ViMoGen(model, rngs=nnx.Rngs(params=key)), nnx.Param)
+    rngs = nnx.Rngs(params=key)
+    network = adapted(ViMoGen(model, rngs=rngs), finetune.lora, rngs)
+    params, frozen = nnx.state(network, finetune.trains, nnx.Param)
     opt = optimizer.init(params)
-    return dict(step=jnp.zeros((), jnp.int32), params=params, ema=params, opt=opt)
+    step = jnp.zeros((), jnp.int32)
+    return dict(step=step, params=params, ema=params, opt=opt, frozen=_as_used(frozen, model.dtype))
+
+
+def _as_used(frozen: nnx.State, dtype: str) -> nnx.State:
+    """Kernels in the dtype that they are multiplied in: half the memory, and no other result."""
+    flat = [
+        (path, leaf.replace(leaf[...].astype(dtype)) if path[-1] == "kernel" else leaf)
+        for path, leaf in nnx.to_flat_state(frozen)
+    ]
+    return nnx.from_flat_state(flat)
 
 
 def _plain(tree: Any) -> Any:

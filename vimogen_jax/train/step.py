@@ -1,6 +1,6 @@
 """One training step and one evaluation, jitted: from state and batch to state and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -10,40 +10,56 @@ import optax
 from flax import nnx
 
 from vimogen_jax.diffusion.flow import Objective
-from vimogen_jax.diffusion.loss import flow_matching_loss
+from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
 from vimogen_jax.models.vimogen import Reference, Text
+from vimogen_jax.sharding import constrain
 from vimogen_jax.train.optim import OptimConfig, ema_decay, ema_update
-from vimogen_jax.train.state import State
+from vimogen_jax.train.state import State, all_weights
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
+LossAndGrads = tuple[tuple[jax.Array, Metrics], Any]
+
+
+def draw(objective: Objective, batch: Batch, key: jax.Array) -> Batch:
+    """A batch (as `input_pipeline` lays it out) with times and noise, its references corrupted."""
+    time_key, noise_key, corruption_key = jax.random.split(key, 3)
+    motion, reference = batch["motion"], (batch["reference"], batch["reference_mask"])
+    if reference[0].size:
+        reference = objective.corruption(corruption_key, *reference)
+    return batch | dict(
+        sigma=objective.draw_times(time_key, motion.shape[:2]),
+        noise=jax.random.normal(noise_key, motion.shape),
+        reference=reference[0],
+        reference_mask=reference[1],
+    )
 
 
 def batch_loss(
-    graphdef: nnx.GraphDef, objective: Objective, params: Any, batch: Batch, key: jax.Array
+    graphdef: nnx.GraphDef,
+    objective: Objective,
+    params: Any,
+    drawn: Batch,
+    counts: Mapping[str, jax.typing.ArrayLike],
 ) -> tuple[jax.Array, Metrics]:
-    """The loss of a batch (as `input_pipeline` lays it out), and of its branches.
-
-    Time, noise and the corruption of the references come from `key`.
-    """
-    time_key, noise_key, corruption_key = jax.random.split(key, 3)
-    motion, text, reference = batch["motion"], None, None
-    text_samples = batch["text_mask"].shape[1]
+    """The loss of a batch, or of a part of one, and of its branches; see `flow_matching_loss`."""
+    text, reference = None, None
+    text_samples = drawn["text_mask"].shape[1]
     if text_samples > 0:
-        text = Text(batch["text"], batch["text_mask"])
-    if text_samples < motion.shape[1]:
-        masked = (batch["reference"], batch["reference_mask"])
-        reference = Reference(*objective.corruption(corruption_key, *masked))
+        text = Text(drawn["text"], drawn["text_mask"])
+    if text_samples < drawn["motion"].shape[1]:
+        reference = Reference(drawn["reference"], drawn["reference_mask"])
     model = nnx.merge(graphdef, params)
     return flow_matching_loss(
-        lambda x, sigma: model(x, sigma, batch["mask"], text, reference),
+        lambda x, sigma: model(x, sigma, drawn["mask"], text, reference),
         objective,
-        motion,
-        jax.random.normal(noise_key, motion.shape),
-        objective.draw_times(time_key, motion.shape[:2]),
-        batch["mask"],
-        batch["channel_mask"],
+        drawn["motion"],
+        drawn["noise"],
+        drawn["sigma"],
+        drawn["mask"],
+        drawn["channel_mask"],
         text_samples,
+        counts,
     )
 
 
@@ -54,22 +70,35 @@ def make_train_step(
     optim: OptimConfig,
     shardings: State,
     seed: int,
+    accumulate: int = 1,
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
     """The jitted step; it consumes the state that it is given.
 
-    Its random numbers depend on `seed` and the state's step alone. Metrics are scalars on device:
-    loss, loss_text, loss_reference (where the batch has them), grad_norm, and refused: true where
-    loss or gradient were not finite and so nothing but the step was updated.
+    Its random numbers depend on `seed` and the state's step alone. With `accumulate` the batch has
+    that many rows for each shard, and gradients are computed a row at a time and added up: the
+    update is that of the whole batch, the memory that of a row.
+
+    Metrics are scalars on device: loss, loss_text, loss_reference (where the batch has them),
+    grad_norm, and refused: true where loss or gradient were not finite and so nothing but the step
+    was updated.
     """
 
     @partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None))
     def train_step(state: State, batch: Batch) -> tuple[State, Metrics]:
         _, key = jax.random.split(jax.random.key(seed))
-        key = jax.random.fold_in(key, state["step"])
-        loss_of = lambda params: batch_loss(graphdef, objective, params, batch, key)
-        (loss, branches), grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"])
-        # The update is computed where its moments lie; the averages are laid out as they are.
-        grads = jax.lax.with_sharding_constraint(grads, shardings["ema"])
+        drawn = draw(objective, batch, jax.random.fold_in(key, state["step"]))
+        counts = _counts(batch)
+
+        def loss_of(params: Any, part: Batch) -> tuple[jax.Array, Metrics]:
+            weights = all_weights(params, state["frozen"])
+            return batch_loss(graphdef, objective, weights, part, counts)
+
+        def loss_and_grads(part: Batch) -> LossAndGrads:
+            losses, grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"], part)
+            # Updates are computed where the moments lie; the averages are laid out as they are.
+            return losses, jax.lax.with_sharding_constraint(grads, shardings["ema"])
+
+        (loss, branches), grads = _sum_over_rows(loss_and_grads, drawn, accumulate)
         grad_norm = optax.tree.norm(grads)
         good = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
@@ -80,7 +109,7 @@ def make_train_step(
         kept = {part: state[part] for part in new}
         new = jax.tree.map(lambda new, old: jnp.where(good, new, old), new, kept)
         metrics = dict(loss=loss, **branches, grad_norm=grad_norm, refused=~good)
-        return dict(step=state["step"] + 1, **new), metrics
+        return dict(step=state["step"] + 1, frozen=state["frozen"], **new), metrics
 
     return train_step
 
@@ -88,22 +117,42 @@ def make_train_step(
 def make_eval_step(
     graphdef: nnx.GraphDef, objective: Objective
 ) -> Callable[[Any, Batch, jax.Array], dict[str, tuple[jax.Array, jax.Array]]]:
-    """The jitted losses of weights on a batch, each with the count of values that it is a mean of.
+    """The jitted sums of errors of weights on a batch, each with the count of its values.
 
-    The same key gives the same noise and times. Losses are multiplied by their count, so that
-    sums over batches divide to the mean over all.
+    The same key gives the same noise and times. Sums over batches, divided by their counts, are
+    the mean losses.
     """
 
     @jax.jit
     def eval_step(params: Any, batch: Batch, key: jax.Array):
-        loss, branches = batch_loss(graphdef, objective, params, batch, key)
-        counts = (batch["mask"].sum(2) * batch["channel_mask"].sum(2)).sum(0)
-        text_count = counts[: batch["text_mask"].shape[1]].sum()
-        counts = dict(loss=counts.sum(), loss_text=text_count)
-        counts["loss_reference"] = counts["loss"] - text_count
-        return {
-            name: (jnp.where(counts[name] > 0, mean * counts[name], 0.0), counts[name])
-            for name, mean in dict(loss=loss, **branches).items()
-        }
+        counts = _counts(batch)
+        ones = dict.fromkeys(counts, 1.0)
+        drawn = draw(objective, batch, key)
+        loss, branches = batch_loss(graphdef, objective, params, drawn, ones)
+        sums = dict(loss=loss, **branches)
+        return {name: (sums[name], counts[name]) for name in counts}
 
     return eval_step
+
+
+def _counts(batch: Batch) -> dict[str, jax.Array]:
+    text_samples = batch["text_mask"].shape[1]
+    return supervised_values(batch["mask"], batch["channel_mask"], text_samples)
+
+
+def _sum_over_rows(
+    compute: Callable[[Batch], LossAndGrads], batch: Batch, rows: int
+) -> LossAndGrads:
+    """The sum of `compute` of one row of each shard at a time; a batch is `[s * rows ...]`."""
+    if rows == 1:
+        return compute(batch)
+
+    def by_row(x: jax.Array) -> jax.Array:
+        x = x.reshape(-1, rows, *x.shape[1:]).swapaxes(0, 1)
+        return constrain(x, None, "shards")
+
+    parts = jax.tree.map(by_row, batch)
+    one = jax.eval_shape(lambda parts: compute(jax.tree.map(lambda x: x[0], parts)), parts)
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), one)
+    add = lambda sums, part: (jax.tree.map(jnp.add, sums, compute(part)), None)
+    return jax.lax.scan(add, zeros, parts)[0]
