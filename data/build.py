@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -29,7 +30,9 @@ from vimogen_jax.motion.representation import FPS, encode
 from vimogen_jax.motion.resample import resample
 from vimogen_jax.text.encoder import EncoderSpec, TextEncoder
 
-TAKES_AT_ONCE = 512  # whose texts are encoded together, and held in memory
+TAKES_AT_ONCE = 512  # held in memory, and their texts encoded together
+
+Item = TypeVar("Item")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -168,19 +171,26 @@ def _map(prepare_one, takes: Sequence[Take], workers: int) -> Iterable[Prepared]
     # Spawned, not forked: the text encoder has started threads in this process.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield from bar(pool.map(prepare_one, takes, chunksize=8))
+        # A group at a time, or quick readers would fill the memory before a slow text encoder.
+        groups = _groups(takes, TAKES_AT_ONCE)
+        yield from bar(p for group in groups for p in pool.map(prepare_one, group, chunksize=8))
 
 
 def _with_texts(
     dealt: Iterable[tuple[str, Take, np.ndarray]], encoder: TextEncoder
 ) -> Iterator[tuple[str, Record]]:
     """Encode the captions of many takes together, each distinct one once, and make the records."""
-    dealt = iter(dealt)
-    while group := list(itertools.islice(dealt, TAKES_AT_ONCE)):
+    for group in _groups(dealt, TAKES_AT_ONCE):
         captions = list(dict.fromkeys(take.caption for _, take, _ in group))
         texts = dict(zip(captions, encoder(captions), strict=True))
         for split, take, channels in group:
             yield split, _record(take, channels, texts[take.caption])
+
+
+def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    items = iter(items)
+    while group := list(itertools.islice(items, size)):
+        yield group
 
 
 def _record(take: Take, channels: np.ndarray, text: np.ndarray) -> Record:
