@@ -164,3 +164,17 @@ def test_missing_file_and_folder(tmp_path):
         pickles.read_npy(tmp_path / "none.npy")
     with pytest.raises(BadInput, match="cannot be read: Is a directory"):
         pickles.read_npz(tmp_path, ["a"])
+
+
+def test_arrays_of_python_2_come_through(tmp_path):
+    array = np.arange(-3, 3, dtype=np.float64).reshape(2, 3)
+    text = lambda x: b"T" + len(x).to_bytes(4, "little") + x  # its strings are bytes
+    dtype = b"cnumpy\ndtype\n(" + text(b"f8") + b"K\x00K\x01tR(K\x03" + text(b"<")
+    dtype += b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
+    empty = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00t" + text(b"b") + b"tR"
+    filled = empty + b"(K\x01(K\x02K\x03t" + dtype + b"\x89" + text(array.tobytes()) + b"tb"
+    path = tmp_path / "a.pkl"
+    path.write_bytes(b"\x80\x02}" + text(b"means") + filled + b"s.")
+    content = pickles.read_pickle(path)
+    assert list(content) == ["means"]
+    np.testing.assert_array_equal(content["means"], array)

@@ -42,7 +42,8 @@ def read_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.nd
 def read_pickle(path: str | os.PathLike) -> Any:
     """Read the plain values of a .pkl file; BadInput, naming the file, where damaged or refused."""
     with _naming(path, "pickle"), open(path, "rb") as file:
-        return _plain(_Unpickler(file).load())
+        # Python 2's strings are bytes or text; latin1 keeps either.
+        return _plain(_Unpickler(file, encoding="latin1").load())
 
 
 def read_pt(path: str | os.PathLike) -> Any:
@@ -117,7 +118,8 @@ class _Array:
         if dtype.value.hasobject:
             flat = np.fromiter(data, object, len(data))
         else:
-            flat = np.frombuffer(data, dtype.value).copy()
+            content = data.encode("latin1") if isinstance(data, str) else data
+            flat = np.frombuffer(content, dtype.value).copy()
         self.value = flat.reshape(shape, order=order)
 
 

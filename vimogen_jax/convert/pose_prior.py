@@ -1,0 +1,44 @@
+"""SMPLify's mixture of Gaussians over poses, gmm_08.pkl, as the prior of our body fit."""
+
+import os
+
+import jax.numpy as jnp
+import numpy as np
+
+from vimogen_jax.body.skeleton import NUM_JOINTS
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats.pickles import read_pickle
+from vimogen_jax.metrics.body_fit import PosePrior
+
+_PUBLISHED = 69  # SMPL's 23 joints: our 21, then the two hands
+_KEPT = 3 * (NUM_JOINTS - 1)
+
+
+def load_pose_prior(path: str | os.PathLike) -> PosePrior:
+    """Read the mixture, from smplify.is.tue.mpg.de under its own licence; no pickle is run.
+
+    SMPL's hands, which our body does not have, are left out of each Gaussian.
+
+    Raises:
+        BadInput: there is no such file, or it holds no mixture.
+    """
+    content = read_pickle(path)
+    try:
+        weights, means, covariances = (
+            np.asarray(content[key], np.float64) for key in ("weights", "means", "covars")
+        )
+    except (TypeError, KeyError, IndexError, ValueError):
+        raise BadInput(f"{path}: not a mixture of Gaussians with weights, means, covars") from None
+    count = weights.size
+    shapes = (count,), (count, _PUBLISHED), (count, _PUBLISHED, _PUBLISHED)
+    if (weights.shape, means.shape, covariances.shape) != shapes or not count:
+        raise BadInput(f"{path}: not a mixture of Gaussians over the {_PUBLISHED} angles of SMPL")
+    covariances = covariances[:, :_KEPT, :_KEPT]
+    signs, log_volumes = np.linalg.slogdet(covariances)
+    if not ((weights > 0).all() and (signs > 0).all() and np.isfinite(log_volumes).all()):
+        raise BadInput(f"{path}: a Gaussian of the mixture has no weight or no volume")
+    return PosePrior(
+        offsets=jnp.asarray(log_volumes / 2 - np.log(weights), jnp.float32),
+        means=jnp.asarray(means[:, :_KEPT], jnp.float32),
+        precisions=jnp.asarray(np.linalg.inv(covariances), jnp.float32),
+    )
