@@ -25,7 +25,6 @@ from vimogen_jax.text.encoder import ENCODERS, TextEncoder, load_text_encoder
 MOTIONS = flags.DEFINE_multi_string(
     "motions", [], "folder of motion files (.bvh, AMASS .npz, ...); may be repeated"
 )
-flags.DEFINE_alias("bvh", "motions")
 CAPTIONS = flags.DEFINE_multi_string(
     "captions", [], "caption file, JSON lines; one for each --motions, in the same order"
 )
