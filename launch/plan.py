@@ -1,0 +1,69 @@
+"""Say what strategies cost on a machine that need not be there: memory, work, least step time.
+
+python -m launch.plan --config=configs/vimogen_1b.py --topology=v5e:16x16 --strategies=all
+"""
+
+import os
+from pathlib import Path
+
+import jax
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+from vimogen_jax.errors import BadInput
+from vimogen_jax.package import write_json
+from vimogen_jax.planning.chart import draw
+from vimogen_jax.planning.hardware import KNOWN, describe
+from vimogen_jax.planning.lower import sampling_program, train_program
+from vimogen_jax.planning.plan import plan
+from vimogen_jax.planning.report import as_json, as_text
+from vimogen_jax.sharding import STRATEGIES
+
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+TOPOLOGY = flags.DEFINE_string("topology", None, f"the machine: {KNOWN}", required=True)
+CHOSEN = flags.DEFINE_list(
+    "strategies", "all", f"of {', '.join(STRATEGIES)}; all of them; or config, for the config's own"
+)
+SAMPLING = flags.DEFINE_bool("sampling", False, "plan sampling a batch from text, not training")
+TUNED = flags.DEFINE_bool("tuned", False, "compile as for a real run: ten times as long")
+OUT = flags.DEFINE_string("out", "out/plan", "folder for plan.json and plan.png")
+
+
+def main() -> None:
+    """Compile for each strategy, print, write."""
+    jax.config.update("jax_platforms", "cpu")  # to plan takes no accelerator, even where one is
+    config = _CONFIG.value.to_dict()
+    machine = describe(TOPOLOGY.value)
+    strategies = {name: config["sharding"] if name == "config" else name for name in _names()}
+    make_program = sampling_program if SAMPLING.value else train_program
+    rows = plan(make_program, config, machine, strategies, tuned=TUNED.value)
+    title = (
+        f"{'sampling' if SAMPLING.value else 'training'} on {TOPOLOGY.value}, "
+        f"{config['data']['batch_size']} motions of {max(config['data']['buckets'])} frames"
+    )
+    print(as_text(title, machine, rows))
+    out = Path(OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(as_json(title, machine, rows), out / "plan.json")
+    draw(title, machine, rows).save(out / "plan.png.tmp", "png")
+    os.replace(out / "plan.png.tmp", out / "plan.png")
+    print(f"\nwritten to {out}/plan.json and plan.png")
+
+
+def _names() -> list[str]:
+    """The strategies asked for, each once."""
+    names = list(dict.fromkeys(CHOSEN.value))
+    if names == ["all"]:
+        return list(STRATEGIES)
+    for name in names:
+        if name not in (*STRATEGIES, "config"):
+            raise BadInput(f"--strategies {name!r} is not all, config, {', '.join(STRATEGIES)}")
+    if not names:
+        raise BadInput("--strategies is empty; give all, config or names")
+    return names
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    cli.run(main)

@@ -1,0 +1,82 @@
+"""Reading compiled programs: their notations, their loops, and a real one on eight devices."""
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from vimogen_jax import sharding
+from vimogen_jax.planning.hlo import Collective, Module
+
+# As the TPU compiler writes: a loop whose length is in its condition, a reduce-scatter in disguise.
+TPU = """\
+HloModule jit_f, is_scheduled=true
+
+%all-reduce-scatter.1 (input: f32[64,8]) -> f32[16,8] {
+  %input = f32[64,8]{1,0} parameter(0)
+  %all-reduce.2 = f32[64,8]{1,0} all-reduce(%input), replica_groups=[2,4]<=[8], to_apply=%add
+  ROOT %dynamic-slice.3 = f32[16,8]{1,0} dynamic-slice(%all-reduce.2, %id)
+}
+
+%window (p0: f32[5,16,8], p1: s32[]) -> f32[16,8] {
+  %p0 = f32[5,16,8]{2,1,0:T(8,128)} parameter(0)
+  %p1 = s32[]{:T(128)} parameter(1)
+  %cut = f32[1,16,8]{2,1,0} dynamic-slice(%p0, %p1), dynamic_slice_sizes={1,16,8}
+  ROOT %flat = f32[16,8]{1,0} bitcast(%cut)
+}
+
+%body (state: (s32[], f32[5,16,8])) -> (s32[], f32[5,16,8]) {
+  %state = (s32[]{:T(128)}, f32[5,16,8]{2,1,0}) parameter(0)
+  %i = s32[] get-tuple-element(%state), index=0
+  %stack = f32[5,16,8] get-tuple-element(%state), index=1
+  %own = f32[16,8]{1,0} fusion(%stack, %i), calls=%window, config={"estimated_cycles":"70"}
+  %all-gather.1 = f32[64,8]{1,0} all-gather(%own), replica_groups=mesh['a'=2,'b'=4], ids=([8]) {'b'}
+  %fusion.7 = f32[16,8]{1,0} fusion(%all-gather.1), kind=kCustom, calls=%all-reduce-scatter.1
+  ROOT %next = (s32[]{:T(128)}, f32[5,16,8]) tuple(%i, %stack)
+}
+
+%condition (state: (s32[], f32[5,16,8])) -> pred[] {
+  %state = (s32[], f32[5,16,8]) parameter(0)
+  %length = s32[]{:T(128)} constant(5)
+  %i = s32[] get-tuple-element(%state), index=0
+  ROOT %less = pred[] compare(%i, %length), direction=LT
+}
+
+ENTRY %main (p: (s32[], f32[5,16,8])) -> (s32[], f32[5,16,8]) {
+  %p = (s32[], f32[5,16,8]) parameter(0)
+  %loop = (s32[], f32[5,16,8]) while(%p), condition=%condition, body=%body
+  ROOT %sum = f32[] all-reduce(%p), channel_id=9, replica_groups={{0,1},{2,3}}, to_apply=%add
+}
+"""
+
+
+def test_notations_of_the_tpu_compiler():
+    module = Module(TPU, devices=8)
+    gathered = 64 * 8 * 4
+    assert module.collectives() == {
+        "all-gather": Collective(5, 5 * gathered, 5 * gathered * 3 // 4),
+        "reduce-scatter": Collective(5, 5 * gathered, 5 * gathered * 3 // 4),
+        "all-reduce": Collective(1, 4, 4),
+    }
+    assert module.estimated_cycles() == 5 * 70
+
+
+def test_traffic_counts_the_window_of_a_stack_and_not_the_stack():
+    window, gathered = 16 * 8 * 4, 64 * 8 * 4
+    cut = window + 4 + window  # the window, its place, the result
+    turn = cut + (window + gathered) + (gathered + window)
+    total = 5 * 16 * 8 * 4 + 4
+    assert Module(TPU, devices=8).memory_traffic() == 5 * turn + total + 4
+
+
+def test_a_compiled_loop_gathers_a_weight_at_every_turn():
+    chain = lambda x, weights: jax.lax.scan(lambda x, w: (jnp.sin(x @ w), None), x, weights)[0]
+    with sharding.use("fsdp") as mesh:
+        layout = lambda *axes: NamedSharding(mesh, PartitionSpec(*axes))
+        x = jax.ShapeDtypeStruct((8, 16), jnp.float32, sharding=layout("fsdp"))
+        weights = jax.ShapeDtypeStruct((5, 16, 16), jnp.float32, sharding=layout(None, "fsdp"))
+        compiled = jax.jit(chain, out_shardings=x.sharding).lower(x, weights).compile()
+    module = Module(compiled.as_text(), devices=8)
+    ((kind, found),) = module.collectives().items()
+    assert kind == "all-gather"
+    assert found == Collective(5, 5 * 16 * 16 * 4, 5 * 16 * 16 * 4 * 7 // 8)
+    assert module.memory_traffic() > 5 * 16 * 16 * 4

@@ -1,0 +1,1 @@
+"""What a training step or a sampling run takes on machines that are not there."""

@@ -1,0 +1,159 @@
+"""Machines to plan for: their published rates, and descriptions of their devices to compile for.
+
+Rates are those of the makers' data sheets (cloud.google.com/tpu/docs/v5e, v5p and v6e;
+nvidia.com, H100 and H200 SXM, without sparsity); no program reaches them.
+"""
+
+import contextlib
+import dataclasses
+import importlib.util
+import math
+import os
+import re
+from typing import Any
+
+import jax
+from jax.experimental import topologies
+
+from vimogen_jax.errors import BadInput
+
+GIB = 2**30
+
+
+@dataclasses.dataclass(frozen=True)
+class Chip:
+    """One device.
+
+    Attributes:
+        platform: "tpu", "cuda" or "cpu".
+        memory: of the device, bytes; what the compiler itself grants may be a little less.
+        flops: greatest rate of bfloat16 matrix products, a second.
+        bandwidth: of the memory, bytes a second.
+        links: bytes a second that it sends to its neighbours over all links together; on GPU over
+            NVLink within the host.
+        clock: of the matrix units, Hz; 0 where the compiler does not estimate cycles.
+    """
+
+    platform: str
+    memory: float = math.inf
+    flops: float = math.inf
+    bandwidth: float = math.inf
+    links: float = math.inf
+    clock: float = 0.0
+
+
+CHIPS = {
+    "v5e": Chip("tpu", 16 * GIB, 197e12, 819e9, 200e9, 1.5e9),
+    "v5p": Chip("tpu", 95 * GIB, 459e12, 2765e9, 600e9, 1.75e9),
+    "v6e": Chip("tpu", 32 * GIB, 918e12, 1640e9, 448e9, 1.75e9),
+    "h100": Chip("cuda", 80e9, 989e12, 3350e9, 450e9),
+    "h200": Chip("cuda", 141e9, 989e12, 4800e9, 450e9),
+    "cpu": Chip("cpu"),
+}
+KNOWN = (
+    "v5e:16x16, v5p:4x4x4, v6e:16x16 (of these also other shapes, and two slices as 2xv5e:16x16), "
+    "h100:8, h200:8, cpu:8"
+)
+
+# Without these libtpu asks the network what it runs on, warns, and lets one process at a time in.
+LIBTPU = dict(
+    TPU_SKIP_MDS_QUERY="1",
+    TPU_WORKER_HOSTNAMES="localhost",
+    TPU_ACCELERATOR_TYPE="v5litepod-16",
+    ALLOW_MULTIPLE_LIBTPU_LOAD="1",
+)
+
+# What the GPU compiler asks about a device beyond the rates above; both are Hopper.
+_HOPPER = """
+gpu_device_info {{
+  threads_per_block_limit: 1024 threads_per_warp: 32 shared_memory_per_block: 49152
+  shared_memory_per_core: 233472 threads_per_core_limit: 2048 core_count: 132 fpus_per_core: 128
+  block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
+  memory_bandwidth: {bandwidth:.0f} l2_cache_size: 52428800 clock_rate_ghz: 1.98
+  device_memory_size: {memory:.0f} shared_memory_per_block_optin: 232448
+  cuda_compute_capability {{ major: 9 feature_extension: ACCELERATED_FEATURES }}
+  registers_per_core_limit: 65536 registers_per_block_limit: 65536
+  thread_dim_limit_x: 1024 thread_dim_limit_y: 1024 thread_dim_limit_z: 64
+  device_vendor: "NVIDIA Corporation" platform_version: "Compute Capability 9.0a"
+  device_address_bits: 64 pcie_bandwidth: 34359738368 name: "NVIDIA {name}"
+  driver_version: "13.0.0" runtime_version: "13.0.0" compile_time_toolkit_version: "13.0.0"
+  dnn_version: "9.10.0"
+}}
+platform_name: "CUDA" dnn_version_info {{ major: 9 minor: 10 patch: 0 }}
+device_description_str: "NVIDIA {name}"
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """Devices of one kind, as `jax.sharding.Mesh` takes them, whether they are there or not."""
+
+    topology: str
+    chip: Chip
+    devices: list[Any]
+
+
+def describe(topology: str) -> Machine:
+    """The machine of a name such as `v5e:16x16`, `2xv5e:16x16`, `h200:8` or `cpu:8`.
+
+    Raises:
+        BadInput: the name is unknown, or the compiler for it is not installed.
+    """
+    match = re.fullmatch(r"(?:(\d+)x)?(\w+):(\d+(?:x\d+)*)", topology)
+    if not match or match[2] not in CHIPS:
+        raise BadInput(f"topology {topology!r} is unknown; known are {KNOWN}")
+    slices, name, shape = int(match[1] or 1), match[2], match[3]
+    chip = CHIPS[name]
+    if chip.platform == "tpu":
+        devices = _tpu(topology, f"{name}:{shape}", slices)
+    elif slices > 1 or "x" in shape or int(shape) < 1:
+        raise BadInput(f"topology {topology!r} must be {name} and a number of devices: {name}:8")
+    elif chip.platform == "cuda":
+        devices = _gpus(topology, name, int(shape))
+    else:
+        devices = _cpus(topology, int(shape))
+    return Machine(topology, chip, devices)
+
+
+def _tpu(topology: str, name: str, slices: int) -> list[Any]:
+    _require("libtpu", topology)
+    for variable, value in LIBTPU.items():
+        os.environ.setdefault(variable, value)
+    options: dict[str, Any] = dict(num_slices=slices) if slices > 1 else {}
+    try:
+        return topologies.get_topology_desc(name, "tpu", **options).devices
+    except (jax.errors.JaxRuntimeError, ValueError, NotImplementedError) as fault:
+        raise BadInput(f"topology {topology!r} is refused by libtpu: {first_line(fault)}") from None
+
+
+def _gpus(topology: str, name: str, number: int) -> list[Any]:
+    _require("jax_cuda13_plugin", topology)
+    hosts, rest = divmod(number, 8)
+    if hosts and rest:
+        raise BadInput(f"topology {topology!r}: a host has 8, so more must be a multiple of 8")
+    chip = CHIPS[name]
+    target = _HOPPER.format(bandwidth=chip.bandwidth, memory=chip.memory, name=name.upper())
+    shape = f"1x{hosts}x8" if hosts else f"1x1x{rest}"
+    description = topologies.get_topology_desc("", "cuda", target_config=target, topology=shape)
+    return description.devices
+
+
+def _cpus(topology: str, number: int) -> list[Any]:
+    with contextlib.suppress(RuntimeError):  # where JAX has started, what it has must do
+        jax.config.update("jax_num_cpu_devices", number)
+    devices = jax.devices("cpu")
+    if len(devices) < number:
+        raise BadInput(f"topology {topology!r}: JAX was started with {len(devices)} CPU devices")
+    return devices[:number]
+
+
+def _require(module: str, topology: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise BadInput(
+            f'topology {topology!r} needs a compiler that is not here: pip install -e ".[plan]"'
+        )
+
+
+def first_line(fault: Exception) -> str:
+    """The first sentence of an exception, without what follows in later lines."""
+    return next(iter(str(fault).strip().splitlines()), type(fault).__name__)

@@ -1,0 +1,305 @@
+"""What a compiled program says of itself: its collectives and the bytes it moves, loops included.
+
+Read from the program's text, which is all that compilers for absent devices give. Every
+instruction counts as often as the loops around it turn; of a conditional, each branch counts once.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Iterator, Mapping
+
+BITS = {"pred": 8, "s4": 4, "u4": 4, "bf16": 16}  # the other types end in their number of bits
+
+COLLECTIVES = (
+    "all-gather",
+    "all-reduce",
+    "reduce-scatter",
+    "all-to-all",
+    "collective-permute",
+    "collective-broadcast",
+)
+# These name or wire values and move none.
+FREE = {
+    *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional"),
+    *("call", "partition-id", "replica-id", "after-all", "opt-barrier"),
+}
+WINDOWS = {"dynamic-slice", "slice", "gather"}  # these read as much as they return
+
+_COMPUTATION = re.compile(r"(ENTRY )?%?([\w.\-]+) \(.*\) -> .*\{$")
+_NAME = re.compile(r"(ROOT )?%?([\w.\-]+) = ")
+_ARRAY = re.compile(r"\b([a-z]+[0-9]*[a-z0-9]*)\[([0-9,]*)\]")
+_ALIASES = {"bitcast", "copy", "convert", "reshape", "transpose"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Instruction:
+    """One line of a computation; `rest` is its text from the opcode's parenthesis on."""
+
+    name: str
+    opcode: str
+    shape: str
+    operands: tuple[str, ...]
+    rest: str
+    root: bool
+
+    @property
+    def sizes(self) -> list[int]:
+        """Bytes of each array of the result."""
+        return [_bytes(dtype, dims) for dtype, dims in _ARRAY.findall(self.shape)]
+
+    def called(self, attribute: str) -> str:
+        """The computation that an attribute such as `body` names."""
+        match = re.search(rf"\b{attribute}=%?([\w.\-]+)", self.rest)
+        assert match, f"{self.name} has no {attribute}"
+        return match[1]
+
+
+Computations = Mapping[str, Mapping[str, Instruction]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Collective:
+    """All collectives of one kind in a run of the program, as one device sees them.
+
+    Attributes:
+        count: how often they run.
+        payload: bytes of the whole arrays that are gathered, reduced or scattered.
+        sent: bytes that the device must send at the very least.
+    """
+
+    count: int = 0
+    payload: int = 0
+    sent: int = 0
+
+    def __add__(self, other: "Collective") -> "Collective":
+        return Collective(
+            self.count + other.count, self.payload + other.payload, self.sent + other.sent
+        )
+
+
+class Module:
+    """A compiled program, from `compiled.as_text()`."""
+
+    def __init__(self, text: str, devices: int):
+        self._computations, self._entry = _parse(text)
+        self._devices = devices
+
+    def collectives(self) -> dict[str, Collective]:
+        """What devices exchange, by kind."""
+        found: dict[str, Collective] = {}
+        for computation, times in self._running(self._entry, 1, fusions=True):
+            for instruction in self._computations[computation].values():
+                kind = instruction.opcode.removesuffix("-start")
+                if kind not in COLLECTIVES:
+                    continue
+                if computation.startswith("all-reduce-scatter"):  # so the TPU's are written
+                    kind = "reduce-scatter"
+                one = self._collective(kind, instruction)
+                many = Collective(times, one.payload * times, one.sent * times)
+                found[kind] = found.get(kind, Collective()) + many
+        return found
+
+    def memory_traffic(self) -> int:
+        """Bytes that one device reads from and writes to its memory: an estimate.
+
+        Each instruction that is not inside a fusion reads its operands and writes its result, of
+        arrays that it cuts from or writes into only the window; no cache keeps anything between.
+        """
+        return sum(
+            times * self._traffic(instruction, self._computations[computation])
+            for computation, times in self._running(self._entry, 1, fusions=False)
+            for instruction in self._computations[computation].values()
+        )
+
+    def estimated_cycles(self) -> int:
+        """The compiler's own estimate of a device's cycles, without collectives; 0 if it has none.
+
+        Only the compilers for TPUs write one, beside each instruction.
+        """
+        total = 0
+        for computation, times in self._running(self._entry, 1, fusions=False):
+            for instruction in self._computations[computation].values():
+                match = re.search(r'"estimated_cycles":"(\d+)"', instruction.rest)
+                total += times * int(match[1]) if match else 0
+        return total
+
+    def _running(self, name: str, times: int, *, fusions: bool) -> Iterator[tuple[str, int]]:
+        """The computations under one, each with how often it runs; or those in fusions as well."""
+        yield name, times
+        for instruction in self._computations[name].values():
+            below: list[tuple[str, int]] = []
+            if instruction.opcode == "while":
+                below = [(instruction.called("body"), times * self._turns(instruction))]
+            elif instruction.opcode == "conditional":
+                below = [(branch, times) for branch in _branches(instruction)]
+            elif instruction.opcode == "call":
+                below = [(instruction.called("to_apply"), times)]
+            elif instruction.opcode == "async-start" or (
+                fusions and instruction.opcode == "fusion"
+            ):
+                below = [(instruction.called("calls"), times)]
+            for called, number in below:
+                yield from self._running(called, number, fusions=fusions)
+
+    def _turns(self, loop: Instruction) -> int:
+        """How often a loop turns: as noted, or as the constant that its condition compares with."""
+        match = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.rest)
+        if match:
+            return int(match[1])
+        condition = self._computations[loop.called("condition")].values()
+        constants = [
+            int(match[1])
+            for instruction in condition
+            if instruction.opcode == "constant" and instruction.shape.startswith("s32[]")
+            if (match := re.match(r"\((\d+)\)", instruction.rest))
+        ]
+        return max(constants, default=1)
+
+    def _collective(self, kind: str, instruction: Instruction) -> Collective:
+        size = _group_size(instruction.rest, self._devices)
+        sizes = instruction.sizes
+        if instruction.opcode.endswith("-start") and instruction.shape.startswith("(("):
+            sizes = sizes[len(sizes) // 2 :]  # of pairs of operands and results, the results
+        elif instruction.opcode in ("all-gather-start", "collective-permute-start"):
+            sizes = sizes[1:2]
+        payload = sum(sizes)
+        if instruction.opcode.removesuffix("-start") == "reduce-scatter":
+            payload *= size
+        part = (size - 1) / size
+        sent = {"all-reduce": 2 * part, "collective-permute": 1.0}.get(kind, part)
+        return Collective(1, payload, round(sent * payload))
+
+    def _traffic(self, instruction: Instruction, around: Mapping[str, Instruction]) -> int:
+        opcode, sizes = instruction.opcode, instruction.sizes
+        if opcode in FREE or opcode.endswith(("-done", "-update")):
+            return 0
+        if opcode.endswith("-start"):
+            return 2 * max(sizes, default=0)
+        if opcode in WINDOWS:
+            return 2 * sum(sizes)
+        operands = [sum(around[name].sizes) for name in instruction.operands if name in around]
+        if opcode == "dynamic-update-slice":
+            return 2 * operands[1]
+        if opcode == "fusion":
+            read = [self._read(instruction, place) for place in range(len(instruction.operands))]
+            return sum(read) + self._written(instruction)
+        return sum(operands) + sum(sizes)
+
+    def _read(self, fusion: Instruction, place: int) -> int:
+        """Bytes that a fusion reads of an operand: where it only takes windows, those."""
+        body = self._computations[fusion.called("calls")]
+        (parameter,) = (
+            instruction
+            for instruction in body.values()
+            if instruction.opcode == "parameter" and instruction.rest.startswith(f"({place})")
+        )
+        whole = sum(parameter.sizes)
+        return min(whole, self._read_by_users(body, parameter.name, whole))
+
+    def _read_by_users(self, body: Mapping[str, Instruction], name: str, whole: int) -> int:
+        total = 0
+        for user in body.values():
+            for place in [i for i, operand in enumerate(user.operands) if operand == name]:
+                if user.opcode in _ALIASES:
+                    total += self._read_by_users(body, user.name, whole)
+                elif user.opcode in WINDOWS and place == 0:
+                    total += sum(user.sizes)
+                elif user.opcode == "fusion":
+                    total += self._read(user, place)
+                elif user.opcode != "dynamic-update-slice" or place != 0:
+                    total += whole
+        return total
+
+    def _written(self, fusion: Instruction) -> int:
+        """Bytes that a fusion writes: where it updates an array in place, the window."""
+        body = self._computations[fusion.called("calls")]
+        (root,) = (instruction for instruction in body.values() if instruction.root)
+        results = [body[name] for name in root.operands] if root.opcode == "tuple" else [root]
+        total = 0
+        for result in results:
+            source = result
+            while source.opcode in _ALIASES and source.operands[0] in body:
+                source = body[source.operands[0]]
+            if source.opcode == "dynamic-update-slice":
+                total += sum(body[source.operands[1]].sizes)
+            elif source.opcode == "fusion":
+                total += self._written(source)
+            else:
+                total += sum(result.sizes)
+        return total
+
+
+def _parse(text: str) -> tuple[Computations, str]:
+    computations: dict[str, dict[str, Instruction]] = {}
+    entry, current = "", None
+    for line in text.splitlines():
+        header = _COMPUTATION.match(line)
+        if header:
+            current = computations.setdefault(header[2], {})
+            entry = header[2] if header[1] else entry
+        elif line == "}":  # only at the margin: kernels carry text of their own
+            current = None
+        elif current is not None and (instruction := _instruction(line.strip())):
+            current[instruction.name] = instruction
+    return computations, entry
+
+
+def _instruction(line: str) -> Instruction | None:
+    name = _NAME.match(line)
+    if not name:
+        return None
+    shape, rest = _shape(line[name.end() :])
+    opcode = re.match(r"\s*([a-z][a-z0-9\-]*)(?=\()", rest)
+    if not opcode:
+        return None
+    rest = rest[opcode.end() :]
+    inside = rest[1 : _closing(rest)]
+    operands = tuple(re.findall(r"%([\w.\-]+)", inside))
+    return Instruction(name[2], opcode[1], shape, operands, rest, bool(name[1]))
+
+
+def _shape(text: str) -> tuple[str, str]:
+    """Cut a line behind its result's shape, which may be a tuple."""
+    if not text.startswith("("):
+        shape, _, rest = text.partition(" ")
+        return shape, rest
+    end = _closing(text) + 1
+    return text[:end], text[end:]
+
+
+def _closing(text: str) -> int:
+    """Where the parenthesis that opens a text is closed."""
+    depth = 0
+    for place, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0:
+            return place
+    return len(text)
+
+
+def _bytes(dtype: str, dims: str) -> int:
+    if dtype in ("token", "opaque"):
+        return 0
+    digits = re.search(r"(\d+)", dtype)  # f8e4m3fn has 8 bits
+    bits = BITS.get(dtype) or (int(digits[1]) if digits else 0)
+    return math.ceil(bits / 8 * math.prod(int(size) for size in dims.split(",") if size))
+
+
+def _group_size(rest: str, devices: int) -> int:
+    """How many devices take part in each of a collective's groups; three notations are in use."""
+    if match := re.search(r"replica_groups=\{\{([\d,]+)\}", rest):
+        return match[1].count(",") + 1
+    if match := re.search(r"replica_groups=\[\d+,(\d+)\]", rest):
+        return int(match[1])
+    if match := re.search(r"replica_groups=mesh\[([^\]]*)\][^{]*\{([^}]*)\}", rest):
+        sizes = dict(re.findall(r"'(\w+)'=(\d+)", match[1]))
+        return math.prod(int(sizes[axis]) for axis in re.findall(r"'(\w+)'", match[2]))
+    return devices
+
+
+def _branches(instruction: Instruction) -> list[str]:
+    match = re.search(r"branch_computations=\{([^}]*)\}", instruction.rest)
+    if match:
+        return re.findall(r"%?([\w.\-]+)", match[1])
+    return [instruction.called("true_computation"), instruction.called("false_computation")]

@@ -1,0 +1,137 @@
+"""The programs that are planned: the real train step and the real sampler, compiled ahead of time.
+
+Nothing is run and no array is made: shapes, layouts and a description of the devices are enough.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vimogen_jax import sharding
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.input_pipeline.order import shard_size, split_shard
+from vimogen_jax.models.vimogen import ModelConfig, Text
+from vimogen_jax.package import abstract_params, settings
+from vimogen_jax.sampling import sample
+from vimogen_jax.train.finetune import FinetuneConfig
+from vimogen_jax.train.loop import DataConfig, TrainConfig
+from vimogen_jax.train.optim import OptimConfig, learning_rate, make_optimizer
+from vimogen_jax.train.state import layouts, plan_state
+from vimogen_jax.train.step import make_train_step
+
+# The TPU compiler would cut a gather and the product after it into rings of small steps, in which
+# collectives cannot be counted; for Triton's kernels, the GPU compiler would ask a GPU.
+COMPILER_OPTIONS = {
+    "tpu": {
+        "xla_tpu_enable_windowed_einsum_for_all_gather": False,
+        "xla_tpu_enable_windowed_einsum_for_reduce_scatter": False,
+    },
+    "cuda": {"xla_gpu_enable_triton_gemm": False},
+    # Of a CPU's program nothing counts but what it holds and exchanges.
+    "cpu": {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True},
+}
+# A tenth of the compiler's time; the collectives are the same, temporaries within a few percent.
+EFFORT = {"jax_exec_time_optimization_effort": -1.0, "jax_memory_fitting_effort": -1.0}
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A traced computation, and its inputs by name: trees of shapes with layouts."""
+
+    traced: jax.stages.Traced
+    inputs: Mapping[str, Any]
+
+    def compile(self, platform: str, *, tuned: bool = True) -> jax.stages.Compiled:
+        """Compile for the devices of the layouts; raises JaxRuntimeError where it does not fit."""
+        before = {name: getattr(jax.config, name) for name in EFFORT}
+        try:
+            for name, effort in EFFORT.items() if not tuned else ():
+                jax.config.update(name, effort)
+            return self.traced.lower().compile(COMPILER_OPTIONS[platform])
+        finally:
+            for name, effort in before.items():
+                jax.config.update(name, effort)
+
+
+def train_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Program:
+    """The train step of a config under the strategy in use, on batches of the longest motions.
+
+    The share of text is that of motions of high quality.
+
+    Raises:
+        BadInput: a section of the config is not valid, or does not fit the mesh.
+    """
+    model = settings(ModelConfig, config["model"], "model")
+    objective = settings(Objective, config["objective"], "objective")
+    optim = settings(OptimConfig, config["optim"], "optim")
+    times = settings(TrainConfig, config["train"], "train")
+    finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
+    optimizer = make_optimizer(optim, learning_rate(optim, times.steps))
+    plan = plan_state(model, optimizer, mesh, finetune)
+    graphdef, _ = abstract_params(model, finetune.lora)
+    seed, rows = config["seed"], times.accumulate
+    step = make_train_step(graphdef, objective, optimizer, optim, layouts(plan), seed, rows)
+    batch = _training_batch(_data_config(config), model, mesh, mesh.size * rows)
+    inputs = {part: plan[part] for part in ("params", "opt", "ema", "frozen")}
+    return Program(step.trace(plan, batch), inputs | dict(batch=batch))
+
+
+def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Program:
+    """Sampling `data.batch_size` motions of the greatest length from text, with guidance.
+
+    Raises:
+        BadInput: as `train_program`.
+    """
+    model = settings(ModelConfig, config["model"], "model")
+    objective = settings(Objective, config["objective"], "objective")
+    sampler = settings(Sampler, config["sampler"], "sampler")
+    data = _data_config(config)
+    optim = settings(OptimConfig, config["optim"], "optim")
+    optimizer = make_optimizer(optim, learning_rate(optim, 1))
+    params = plan_state(model, optimizer, mesh)["params"]
+    graphdef, _ = abstract_params(model)
+    shape = mesh.size, shard_size(data.batch_size, mesh.size), max(data.buckets)
+    texts = shape[1] * (2 if sampler.guidance_scale != 1 else 1)
+    array = _arrays(mesh)
+    noise, mask = array(*shape, model.motion_dim), array(*shape, dtype=bool)
+    text = Text(
+        array(mesh.size, texts, data.text_length, model.text_dim, dtype=jnp.bfloat16),
+        array(mesh.size, texts, data.text_length, dtype=bool),
+    )
+    traced = sample.trace(graphdef, params, objective, sampler, noise, mask, text, None)
+    return Program(traced, dict(params=params, batch=(noise, mask, text)))
+
+
+def _data_config(config: Mapping[str, Any]) -> DataConfig:
+    """How to batch; the data itself is not read and need not be there."""
+    section = config["data"]
+    return settings(DataConfig, section | dict(path=section["path"] or "unread"), "data")
+
+
+def _training_batch(
+    data: DataConfig, model: ModelConfig, mesh: jax.sharding.Mesh, shards: int
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """A batch as `input_pipeline.pipeline` makes it, of the longest bucket."""
+    frames = max(data.buckets)
+    size = shard_size(data.batch_size, shards)
+    share = data.text_share["high"] if model.reference_dim else 1.0
+    texts, references = split_shard(size, share)
+    array = _arrays(mesh)
+    return dict(
+        motion=array(shards, size, frames, model.motion_dim),
+        mask=array(shards, size, frames, dtype=bool),
+        channel_mask=array(shards, size, model.motion_dim),
+        text=array(shards, texts, data.text_length, model.text_dim, dtype=jnp.bfloat16),
+        text_mask=array(shards, texts, data.text_length, dtype=bool),
+        reference=array(shards, references, frames, model.reference_dim),
+        reference_mask=array(shards, references, frames, dtype=bool),
+    )
+
+
+def _arrays(mesh: jax.sharding.Mesh) -> Any:
+    layout = sharding.batch_sharding(mesh)
+    return lambda *shape, dtype=jnp.float32: jax.ShapeDtypeStruct(shape, dtype, sharding=layout)

@@ -1,0 +1,146 @@
+"""One row a strategy: memory, work and a lower bound on the time of a step, on a given machine."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import jax
+from tqdm import tqdm
+
+from vimogen_jax import sharding
+from vimogen_jax.errors import BadInput
+from vimogen_jax.planning.flops import matmul_flops
+from vimogen_jax.planning.hardware import Chip, Machine, first_line
+from vimogen_jax.planning.hlo import Collective, Module
+from vimogen_jax.planning.lower import Program
+
+MakeProgram = Callable[[Mapping[str, Any], jax.sharding.Mesh], Program]
+
+
+@dataclasses.dataclass
+class Row:
+    """What one strategy takes. All figures are of one device and one run of the program.
+
+    Attributes:
+        strategy: its name.
+        mesh: sizes of the mesh's axes.
+        fault: why there is no more than what is filled in: the strategy is refused, or the
+            compiler found that it does not fit.
+        inputs: bytes of each input by arithmetic: params, opt, ema, batch and so on.
+        flops: of matrix products, see `flops.matmul_flops`; evenly divided among the devices.
+        arguments, temporaries: bytes, by the compiler. Results take the place of arguments, and
+            what does not is counted with the temporaries.
+        peak: the compiler's own figure for both together; it may be the lower one.
+        traffic: bytes to and from the device's memory, see `hlo.Module.memory_traffic`.
+        collectives: by kind.
+        compiler_seconds: what the compiler thinks that computing takes, without communication;
+            None where it says nothing or has not tuned the program.
+        seconds: the least times of computing, memory and links, by the chip's published rates.
+        compile_seconds: wall time of tracing and compiling.
+    """
+
+    strategy: str
+    mesh: dict[str, int] = dataclasses.field(default_factory=dict)
+    fault: str | None = None
+    inputs: dict[str, int] = dataclasses.field(default_factory=dict)
+    flops: float | None = None
+    arguments: int | None = None
+    temporaries: int | None = None
+    peak: int | None = None
+    traffic: int | None = None
+    collectives: dict[str, Collective] = dataclasses.field(default_factory=dict)
+    compiler_seconds: float | None = None
+    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
+    compile_seconds: float | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory: by the compiler where it got so far, else of the inputs alone."""
+        if self.arguments is None or self.temporaries is None:
+            return sum(self.inputs.values())
+        return self.arguments + self.temporaries
+
+    def fits(self, chip: Chip) -> bool:
+        """Whether the program runs on such devices."""
+        return self.fault is None and self.held <= chip.memory
+
+    @property
+    def binds(self) -> str | None:
+        """The greatest of the least times: a step cannot be faster than that."""
+        return max(self.seconds, key=self.seconds.__getitem__, default=None)
+
+
+def plan(
+    make_program: MakeProgram,
+    config: Mapping[str, Any],
+    machine: Machine,
+    strategies: Mapping[str, str | Mapping[str, Any]],
+    *,
+    tuned: bool = False,
+) -> list[Row]:
+    """Plan a program of a config under each strategy, by name, as `sharding.use` takes them.
+
+    With `tuned` the compiler works as for a real run: ten times as long, for temporaries that are
+    exact and an estimate of its own.
+    """
+    named: Iterable[tuple[str, Any]] = strategies.items()
+    bar = tqdm(named, desc="compiling", unit="strategy", disable=None)
+    return [_row(make_program, config, machine, *item, tuned=tuned) for item in bar]
+
+
+def _row(
+    make_program: MakeProgram,
+    config: Mapping[str, Any],
+    machine: Machine,
+    name: str,
+    section: str | Mapping[str, Any],
+    *,
+    tuned: bool,
+) -> Row:
+    row, begun = Row(name), time.monotonic()
+    try:
+        with sharding.use(section, machine.devices) as mesh:
+            row.mesh = {str(axis): size for axis, size in mesh.shape.items()}
+            program = make_program(config, mesh)
+            row.inputs = {part: _bytes_held(tree) for part, tree in program.inputs.items()}
+            row.flops = matmul_flops(program.traced.jaxpr.jaxpr) / mesh.size
+            compiled = program.compile(machine.chip.platform, tuned=tuned)
+        _read(row, compiled, machine, tuned)
+    except BadInput as refusal:
+        row.fault = str(refusal)
+    except jax.errors.JaxRuntimeError as fault:
+        row.fault = first_line(fault)
+    row.compile_seconds = time.monotonic() - begun
+    return row
+
+
+def _read(row: Row, compiled: jax.stages.Compiled, machine: Machine, tuned: bool) -> None:
+    """Fill in what the compiled program says."""
+    memory: Any = compiled.memory_analysis()
+    module = Module(compiled.as_text() or "", len(machine.devices))
+    chip = machine.chip
+    row.arguments = memory.argument_size_in_bytes
+    fresh = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    row.temporaries = memory.temp_size_in_bytes + fresh
+    row.peak = getattr(memory, "peak_memory_in_bytes", None)
+    row.traffic = module.memory_traffic()
+    row.collectives = module.collectives()
+    if tuned and chip.clock:
+        row.compiler_seconds = module.estimated_cycles() / chip.clock
+    if math.isfinite(chip.flops):
+        sent = sum(collective.sent for collective in row.collectives.values())
+        row.seconds = dict(
+            compute=(row.flops or 0.0) / chip.flops,
+            memory=row.traffic / chip.bandwidth,
+            links=sent / chip.links,
+        )
+
+
+def _bytes_held(tree: Any) -> int:
+    """Bytes of a tree's arrays that one device holds."""
+    return sum(
+        math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
+        for array in jax.tree.leaves(tree)
+    )
