@@ -3,6 +3,8 @@
 python -m launch.convert_umt5 --weights models_t5_umt5-xxl-enc-bf16.pth --out models/umt5
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from launch import cli
@@ -18,9 +20,9 @@ OUT = flags.DEFINE_string("out", None, "folder to write", required=True)
 def main() -> None:
     """Convert, and tell which encoder it is."""
     spec = spec_of(convert_umt5(WEIGHTS.value, OUT.value))
-    kind = "UMT5-XXL, as the published models use" if spec == PUBLISHED_SPEC else "another UMT5"
-    print(f"{OUT.value} holds {kind}: {spec}")
-    print(f"export {FOLDER_VARIABLE}={OUT.value} to encode with it")
+    sizes = "has the sizes of UMT5-XXL" if spec == PUBLISHED_SPEC else "is not UMT5-XXL"
+    print(f"{OUT.value} {sizes}; datasets will record {spec}")
+    print(f"export {FOLDER_VARIABLE}={Path(OUT.value).resolve()}")
 
 
 if __name__ == "__main__":
