@@ -206,7 +206,11 @@ def _velocity(joints: Any, chosen: list[int], mask: Any) -> Any:
 
 
 def _norm(vectors: Any) -> Any:
-    return vectors.__array_namespace__().linalg.vector_norm(vectors, axis=-1)
+    # Coordinate by coordinate: sums over an axis of three are slow.
+    squares = vectors * vectors
+    return vectors.__array_namespace__().sqrt(
+        sum(squares[..., i] for i in range(vectors.shape[-1]))
+    )
 
 
 def _mask(joints: Any, mask: Any) -> Any:

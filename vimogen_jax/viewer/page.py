@@ -19,11 +19,15 @@ from vimogen_jax.viewer.render import film
 
 
 def write_page(
-    items: Sequence[tuple[str, Motion]], path: str | os.PathLike, body: Body | None = None
+    items: Sequence[tuple[str, Motion]],
+    path: str | os.PathLike,
+    body: Body | None = None,
+    header: str = "",
 ) -> None:
     """Write one page of (sentence, motion) cards: play, scrub and turn the view of all of them.
 
-    Everything is inside the file, the viewer (three.js) too: it opens from disk, offline.
+    Everything is inside the file, the viewer (three.js) too: it opens from disk, offline. `header`
+    is HTML that stands above the cards.
     """
     body = body or builtin_body()
     assets = resources.files("vimogen_jax.viewer") / "assets"
@@ -32,6 +36,7 @@ def write_page(
         for sentence, _ in items
     ]
     page = Template((assets / "page.html").read_text(encoding="utf-8")).substitute(
+        header=header,
         cards="\n".join(cards),
         items=json.dumps([_item(motion, body) for _, motion in items]),
         viewer=(assets / "viewer.js").read_text(encoding="utf-8"),

@@ -1,0 +1,1 @@
+"""MBench: motions of any system scored by dimension, side by side with the published scores."""

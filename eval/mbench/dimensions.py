@@ -1,0 +1,80 @@
+"""The dimensions of MBench: which prompts each is scored on, and how a motion gets its value."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from eval.mbench.inputs import Clip
+from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.metrics import motion_quality
+
+_Y_UP = Y_UP_TO_Z_UP.astype(np.float32)  # and back: it is its own inverse
+BATCH_SIZE = 64  # more motions at once no longer fit a cache
+
+Score = Callable[[Sequence[Clip]], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Dimension:
+    """One column of the table.
+
+    Attributes:
+        name: as in JSON.
+        category: of the prompts whose motions are scored.
+        score: one value for each motion.
+        unit: of the value.
+        higher_is_better: whether a system should have more of it.
+    """
+
+    name: str
+    category: str
+    score: Score
+    unit: str
+    higher_is_better: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ")
+
+
+def dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
+    """All dimensions, in the order of the table.
+
+    as_released: compute what MBench's release does. It gets joints that are y up and takes heights
+    from z, so what should be the floor is a wall.
+    """
+    return tuple(
+        Dimension(name, "motion_quality", by_joints(metric, as_released), unit, higher_is_better)
+        for name, metric, unit, higher_is_better in (
+            ("jitter_degree", motion_quality.jitter, "m/frame²", False),
+            ("ground_penetration", motion_quality.ground_penetration, "m", False),
+            ("foot_floating", motion_quality.foot_floating, "share of frames", False),
+            ("foot_sliding", motion_quality.foot_sliding, "m/frame", False),
+            ("dynamic_degree", motion_quality.dynamic_degree, "m/frame", True),
+        )
+    )
+
+
+def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_released: bool) -> Score:
+    """A score from a metric on joints `[n t 22 3]` with a mask `[n t]`, in batches."""
+
+    def score(clips: Sequence[Clip]) -> np.ndarray:
+        by_length = sorted(range(len(clips)), key=lambda i: len(clips[i].joints))
+        values = np.empty(len(clips))
+        for first in range(0, len(clips), BATCH_SIZE):
+            places = by_length[first : first + BATCH_SIZE]
+            joints, mask = pad([clips[i].joints for i in places])
+            values[places] = metric(joints @ _Y_UP if as_released else joints, mask)
+        return values
+
+    return score
+
+
+def pad(motions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Stack joints `[t 22 3]` of several lengths to `[n t 22 3]`, with the mask `[n t]` of them."""
+    lengths = np.array([len(motion) for motion in motions])
+    joints = np.zeros((len(motions), lengths.max(), *motions[0].shape[1:]), np.float32)
+    for row, motion in zip(joints, motions, strict=True):
+        row[: len(motion)] = motion
+    return joints, np.arange(lengths.max()) < lengths[:, None]

@@ -1,0 +1,164 @@
+"""What systems are asked for: the published prompts of MBench, and a small set of our own."""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.representation import FPS
+
+CATEGORIES = ("motion_quality", "pose_quality", "consistency", "generalizability")
+SMALL = Path(__file__).parent / "prompts" / "small.jsonl"
+
+# Of the ViMoGen repository, https://github.com/SMPLCap/ViMoGen.
+PUBLISHED_URL = (
+    "https://raw.githubusercontent.com/SMPLCap/ViMoGen/"
+    "230b14f2c91981701986fb321d0cc9dd07f418af/data/meta_info/MBench_final.json"
+)
+PUBLISHED_SHA256 = "664819a9e9739365f2fefc7c1881c0def40ce16ae5fc26a1cb5856186fe2f905"
+_PUBLISHED_CATEGORIES = {
+    "Motion_Quality": "motion_quality",
+    "Pose_Quality": "pose_quality",
+    "Motion_Condition_Consistency": "consistency",
+    "Motion_Generalizability": "generalizability",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Prompt:
+    """One sentence and how long its motion lasts.
+
+    Attributes:
+        id: by which motions are named.
+        category: of `CATEGORIES`; it decides which dimensions the motion is scored by.
+        detailed: the sentence told at length, for systems that want it so; or "".
+        video: the same for a video generator; or "".
+        distractors: for consistency, what else a judge may choose, never the text itself.
+    """
+
+    id: int
+    category: str
+    text: str
+    seconds: float
+    detailed: str = ""
+    video: str = ""
+    distractors: tuple[str, ...] = ()
+
+
+def load_prompts(name: str | os.PathLike) -> dict[int, Prompt]:
+    """Prompts by id: "small", "published" (downloaded once), or those of a file.
+
+    A file is either of the two published ones (`MBench_final.json`, or the evaluation table
+    `MBench_eval_info.json`), or has an object of `Prompt`'s fields on each line.
+
+    Raises:
+        BadInput: the file is missing, damaged, or no file of prompts.
+    """
+    if name == "published":
+        return read_published(download())
+    path = SMALL if name == "small" else Path(name)
+    return read_published(path) if path.suffix == ".json" else read_lines(path)
+
+
+def read_lines(path: Path) -> dict[int, Prompt]:
+    """Prompts of a file with an object of `Prompt`'s fields on each line."""
+    prompts: dict[int, Prompt] = {}
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            prompt = Prompt(**row | {"distractors": tuple(row.get("distractors", ()))})
+        except (ValueError, TypeError, AttributeError) as fault:
+            raise BadInput(f"{path}: line {number} is no prompt: {fault}") from None
+        if prompt.category not in CATEGORIES:
+            raise BadInput(f"{path}: line {number}: no category {prompt.category!r}")
+        if prompt.id in prompts:
+            raise BadInput(f"{path}: line {number}: id {prompt.id} was given before")
+        prompts[prompt.id] = prompt
+    return prompts
+
+
+def read_published(path: Path) -> dict[int, Prompt]:
+    """Prompts of one of the two published files, which differ in four prompts.
+
+    Durations are seconds in the one and frames in the other. `id` restarts by dimension where
+    there is a `global_id`. Of the distractors, the answer itself and repetitions are left out.
+    """
+    prompts = {}
+    try:
+        for row in json.loads(_text(path)):
+            table = "global_id" not in row
+            prompt = _of_table(row) if table else _of_list(row)
+            prompts[prompt.id] = prompt
+    except (ValueError, TypeError, KeyError) as fault:
+        raise BadInput(f"{path}: not a file of MBench's prompts: {fault!r}") from None
+    return prompts
+
+
+def _of_list(row: Mapping[str, Any]) -> Prompt:
+    return Prompt(
+        id=row["global_id"],
+        category=_PUBLISHED_CATEGORIES[row["dimension"]],
+        text=row["prompt"],
+        seconds=float(row["motion_duration"]),
+        detailed=row["prompt_motion_detailed"],
+        video=row["prompt_video_detailed"],
+        distractors=_distractors(row),
+    )
+
+
+def _of_table(row: Mapping[str, Any]) -> Prompt:
+    # The table counts pose quality among motion quality: there the dimension tells.
+    pose = row["dimension"] in ("Pose_Quality", "Body_Penetration")
+    return Prompt(
+        id=row["id"],
+        category="pose_quality" if pose else _PUBLISHED_CATEGORIES[row["category"]],
+        text=row["prompt"],
+        seconds=row["motion_duration"] / FPS,
+        distractors=_distractors(row),
+    )
+
+
+def _distractors(row: Mapping[str, Any]) -> tuple[str, ...]:
+    others = dict.fromkeys(row.get("auxiliary_info", ()))
+    return tuple(text for text in others if text != row["prompt"])
+
+
+def download(cache: Path | None = None) -> Path:
+    """The published prompts' file, fetched where it is not in the cache yet.
+
+    Raises:
+        BadInput: it cannot be fetched, or is not the file that was published.
+    """
+    folder = cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    path = folder / "vimogen_jax" / "MBench_final.json"
+    if path.is_file():
+        return path
+    try:
+        with urlopen(PUBLISHED_URL, timeout=60) as answer:
+            content = answer.read()
+    except OSError as fault:
+        raise BadInput(
+            f"the published prompts cannot be fetched from {PUBLISHED_URL} ({fault}); "
+            "give the path of MBench_final.json"
+        ) from None
+    if hashlib.sha256(content).hexdigest() != PUBLISHED_SHA256:
+        raise BadInput(f"{PUBLISHED_URL} is not the file that was published")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_suffix(".tmp")
+    aside.write_bytes(content)
+    os.replace(aside, path)
+    return path
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        raise BadInput(f"{path} is missing") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise BadInput(f"{path} cannot be read: {fault}") from None

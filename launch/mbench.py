@@ -1,0 +1,118 @@
+"""Score motions along the dimensions of MBench, and write a report.
+
+python -m launch.mbench --motions=DIR --out=DIR
+python -m launch.mbench --checkpoint=small --out=DIR
+"""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from eval.mbench import report as writing
+from eval.mbench.dimensions import dimensions
+from eval.mbench.generate import generate
+from eval.mbench.inputs import Clip, World, read_system
+from eval.mbench.prompts import load_prompts
+from eval.mbench.run import evaluate, is_whole
+from eval.mbench.votes import agreement, read_votes
+from launch import cli
+from vimogen_jax.errors import BadInput
+from vimogen_jax.generate import Generator
+from vimogen_jax.package import write_json
+
+SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
+
+MOTIONS = flags.DEFINE_string("motions", None, "folder of motions named by their prompt's id")
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "generate OUT/motions with this model first")
+NAME = flags.DEFINE_string("name", "ours", "what the report calls them")
+COMPARE = flags.DEFINE_multi_string("compare", [], "another system's folder, or NAME=folder")
+OUT = flags.DEFINE_string("out", None, "folder to write the report to")
+PROMPTS = flags.DEFINE_string(
+    "prompts", "small", "small (45 of ours), published (450, downloaded once) or a file"
+)
+DETAILED = flags.DEFINE_bool("detailed", False, "generate from the prompts' detailed texts")
+FPS = flags.DEFINE_float("fps", None, "of files that do not say theirs; 20 if not given", 1)
+UP = flags.DEFINE_enum("up", "auto", ["auto", "y", "z"], "the files' up axis")
+UNITS = flags.DEFINE_enum("units", "auto", ["auto", "m", "cm", "mm"], "the files' units")
+FLOOR = flags.DEFINE_enum(
+    "floor", "file", ["file", "lowest"], "the files' height 0, or each motion's lowest joint"
+)
+AS_RELEASED = flags.DEFINE_bool("as_released", False, "compute what MBench's release computes")
+VOTES = flags.DEFINE_string("votes", None, "CSV file of people's votes on pairs of motions")
+SEED = flags.DEFINE_integer("seed", 0, "of generation and of the bootstrap", 0)
+BENCHMARK = flags.DEFINE_bool("benchmark", False, "only measure how fast motions are scored")
+
+
+def main() -> None:
+    """Read, score, report; or measure the speed of scoring."""
+    if BENCHMARK.value:
+        print(benchmark())
+        return
+    if not OUT.value:
+        raise BadInput("--out is missing: the folder to write the report to")
+    if (MOTIONS.value is None) == (CHECKPOINT.value is None):
+        raise BadInput("give either --motions or --checkpoint")
+    columns = dimensions(AS_RELEASED.value)
+    prompts = load_prompts(PROMPTS.value)
+    votes = read_votes(VOTES.value) if VOTES.value else None
+    folders = compared(MOTIONS.value or os.path.join(OUT.value, "motions"))
+    if CHECKPOINT.value:
+        scored = {column.category for column in columns}
+        asked = {id: prompt for id, prompt in prompts.items() if prompt.category in scored}
+        generator = Generator.from_checkpoint(CHECKPOINT.value)
+        generate(generator, asked, folders[NAME.value], DETAILED.value, SEED.value)
+    world = World(FPS.value, UP.value, UNITS.value, FLOOR.value, velocities=AS_RELEASED.value)
+    systems = [read_system(name, folder, prompts, world) for name, folder in folders.items()]
+    report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value)
+    if votes:
+        report["votes"] = agreement(report, votes)
+    out = Path(OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    write_json(report, out / "report.json")
+    markdown = writing.to_markdown(report)
+    aside = out / "report.md.tmp"
+    aside.write_text(markdown, encoding="utf-8")
+    os.replace(aside, out / "report.md")
+    writing.write_html(report, systems, out / "index.html")
+    print(markdown)
+    print(f"{out}/report.json, report.md and index.html written")
+    if not is_whole(report):
+        raise SystemExit(SOMETHING_MISSING)
+
+
+def compared(motions: str) -> dict[str, str]:
+    """Folders by the name of their system, ours first; BadInput where two have the same."""
+    folders = {NAME.value: motions}
+    for given in COMPARE.value:
+        name, separator, folder = given.partition("=")
+        folder = folder if separator else given
+        name = name if separator else os.path.basename(os.path.normpath(given))
+        if name in folders:
+            raise BadInput(f"two systems are called {name!r}; give --compare=NAME={folder}")
+        folders[name] = folder
+    return folders
+
+
+def benchmark(motions: int = 150, frames: int = 100, repeats: int = 10) -> str:
+    """How fast the dimensions of motion quality score made-up motions of 100 frames."""
+    steps = np.random.default_rng(0).normal(size=(motions, frames, 22, 3)) * 0.01
+    clips = [Clip("", joints.astype(np.float32)) for joints in np.cumsum(steps, axis=1)]
+    columns = dimensions()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for column in columns:
+            column.score(clips)
+        seconds.append(time.perf_counter() - start)
+    each = min(seconds) / motions
+    return (
+        f"{len(columns)} dimensions of {motions} motions of {frames} frames: "
+        f"{1 / each:,.0f} motions a second, {1000 * each:.4f} ms each (best of {repeats})"
+    )
+
+
+if __name__ == "__main__":
+    cli.run(main)

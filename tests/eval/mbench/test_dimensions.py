@@ -1,0 +1,157 @@
+"""The dimensions: the release's numbers when asked for them, and broken motions told from whole."""
+
+import json
+import tarfile
+
+import numpy as np
+import pytest
+
+from eval.mbench.dimensions import BATCH_SIZE, dimensions
+from eval.mbench.inputs import Clip, System, World, read_system
+from eval.mbench.prompts import Prompt
+from eval.mbench.run import score
+from vimogen_jax import formats
+from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.generate import Generator
+from vimogen_jax.metrics.motion_quality import FEET
+from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.resample import resample
+
+PUBLISHED_NAMES = {
+    "jitter_degree": "Jitter_Degree",
+    "ground_penetration": "Ground_Penetration",
+    "foot_floating": "Foot_Floating",
+    "foot_sliding": "Foot_Sliding",
+    "dynamic_degree": "Dynamic_Degree",
+}
+
+
+def read_all(folder, count, **world):
+    prompts = {id: Prompt(id, "motion_quality", f"prompt {id}", 5.0) for id in range(count)}
+    return read_system("ours", folder, prompts, World(**world))
+
+
+def write_all(folder, motions):
+    for id, joints in enumerate(motions):
+        np.save(folder / f"{id}.npy", np.asarray(joints, np.float32))
+
+
+def means(folder, count):
+    system = read_all(folder, count, up="z", units="m")
+    assert system.faults == []
+    clips = list(system.clips.values())
+    return np.array([dimension.score(clips).mean() for dimension in dimensions()])
+
+
+@pytest.mark.parametrize("as_released", [False, True])
+def test_published_values_and_their_summary(as_released, shared, golden):
+    """The release takes its joints for y up but reads z: so does `as_released`, of z-up clips."""
+    world = Y_UP_TO_Z_UP.T if as_released else np.eye(3)
+    clips = [
+        Clip("", (joints @ world).astype(np.float32)) for joints in golden("mbench_joints").values()
+    ]
+    names = list(golden("mbench_joints"))
+    prompts = {id: Prompt(id, "motion_quality", name, 5.0) for id, name in enumerate(names)}
+    system = System("released", dict(enumerate(clips)), [], {})
+    expected = json.loads((shared / "golden" / "mbench_expected.json").read_text())
+    for dimension in dimensions(as_released):
+        scored = score(system, prompts, dimension)
+        name = PUBLISHED_NAMES[dimension.name]
+        published = [expected["per_motion"][clip][name] for clip in names]
+        assert list(scored["values"].values()) == pytest.approx(published, rel=1e-5, abs=1e-6)
+        for key, of in (("mean", "mean"), ("std", "std"), ("motions", "num_samples")):
+            assert scored[key] == pytest.approx(expected["aggregate"][name][of], rel=1e-5, abs=1e-6)
+
+
+def test_a_published_clip_and_its_export_agree_when_z_is_up(golden, tmp_path):
+    """The release scores these two differently: the export is y up, and its floor a wall."""
+    clips = golden("mbench_joints")
+    values = []
+    for name, up in (("walk", "z"), ("walk_yup", "y")):
+        folder = tmp_path / name
+        folder.mkdir()
+        write_all(folder, [clips[name]])
+        clip = read_all(folder, 1, up=up).clips[0]
+        values.append([float(dimension.score([clip])[0]) for dimension in dimensions()])
+    np.testing.assert_allclose(values[0], values[1], rtol=1e-4, atol=1e-6)
+
+
+def test_values_keep_their_order_over_batches():
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(4, 30, size=BATCH_SIZE + 5)
+    clips = [Clip("", rng.normal(size=(length, 22, 3)).astype(np.float32)) for length in lengths]
+    for dimension in dimensions():
+        one_by_one = [dimension.score([clip])[0] for clip in clips]
+        np.testing.assert_allclose(dimension.score(clips), one_by_one, rtol=1e-4)
+
+
+# What is done to joints [t 22 3], and which dimension must see it.
+rng = np.random.default_rng(0)
+drift = lambda joints: np.arange(len(joints))[:, None, None] * [0.04, 0.0, 0.0]
+
+
+def skate(joints):
+    """Push the body to and fro, and its feet twice as far: carried rigidly, it would float too."""
+    to_and_fro = np.abs(np.arange(len(joints)) % 40 - 20) * 0.03
+    share = np.ones(22)
+    share[[7, 8, *FEET]] = 2
+    return joints + to_and_fro[:, None, None] * share[:, None] * [1.0, 0.0, 0.0]
+
+
+BREAKS = {
+    "jitter_degree": lambda joints: joints + rng.normal(size=joints.shape) * 0.005,  # shaken
+    "ground_penetration": lambda joints: joints - [0, 0, 0.1],  # sunk
+    "foot_floating": lambda joints: joints + drift(joints) + [0, 0, 0.3],  # floated
+    "foot_sliding": skate,
+    "dynamic_degree": lambda joints: np.repeat(joints[:1], len(joints), axis=0),  # frozen
+}
+
+
+def check_breaks(motions, folder):
+    """Each break worsens its own dimension, and no other break worsens that half as much."""
+
+    def scored(name, change):
+        (folder / name).mkdir()
+        write_all(folder / name, [change(joints) for joints in motions])
+        return means(folder / name, len(motions))
+
+    whole = scored("whole", lambda joints: joints)
+    columns = dimensions()
+    direction = np.array([-1 if column.higher_is_better else 1 for column in columns])
+    worse = {name: direction * (scored(name, change) - whole) for name, change in BREAKS.items()}
+    for i, column in enumerate(columns):
+        own = worse[column.name][i]
+        others = [values[i] for name, values in worse.items() if name != column.name]
+        assert own > 0, column.name
+        assert max(others) < own / 2, column.name
+
+
+@pytest.fixture(scope="module")
+def takes(shared):
+    """Joints of the first eight real takes of two seconds or more, at 20 fps."""
+    motions = []
+    with tarfile.open(shared / "mocap" / "bandai1.tar.xz") as archive:
+        for member in archive:
+            if not member.name.endswith("_001.bvh"):
+                continue
+            with archive.extractfile(member) as file:
+                motions.append((member.name.rpartition("/")[2], file.read()))
+            if len(motions) == 8:
+                return motions
+    raise AssertionError("the archive has too few takes")
+
+
+def test_broken_copies_of_real_motions(takes, tmp_path):
+    motions = []
+    for name, content in takes:
+        (tmp_path / name).write_bytes(content)
+        motion = canonicalize(resample(formats.read(tmp_path / name), 20.0))
+        motions.append(motion.joints()[:200])
+    check_breaks(motions, tmp_path)
+
+
+@pytest.mark.slow
+def test_broken_copies_of_the_shipped_models_motions(tmp_path):
+    texts = ["a person walks forward.", "a person bows.", "a person waves with the right hand."]
+    motions = Generator.from_checkpoint("small")(texts, seconds=3.0, samples=2)
+    check_breaks([motion.joints() for motion in motions], tmp_path)

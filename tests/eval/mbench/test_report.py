@@ -1,0 +1,136 @@
+"""Scores with their intervals; reports of systems, published rows and what is missing."""
+
+import json
+
+import numpy as np
+import pytest
+
+from eval.mbench.dimensions import Dimension, dimensions
+from eval.mbench.inputs import Clip, Fault, System
+from eval.mbench.prompts import Prompt
+from eval.mbench.report import extremes, to_markdown, to_motion, write_html
+from eval.mbench.run import PUBLISHED, bootstrap, evaluate, is_whole, score
+from tests.made_up import made_up_motion
+from tests.viewer.test_page import Reader
+
+FACTS = {
+    "formats": {"npz": 3},
+    "fps": {"20 (stated)": 3},
+    "up": {"z (detected)": 3},
+    "units": {"m (detected)": 3},
+    "floor": "z = 0 of the files",
+    "lowest_joint": 0.5,
+}
+PROMPTS = {
+    id: Prompt(id, "motion_quality", f"a <b>bold</b> | step {id}", 3.0) for id in range(3)
+} | {3: Prompt(3, "generalizability", "swimming", 3.0)}
+
+
+@pytest.fixture(scope="module")
+def systems():
+    rng = np.random.default_rng(0)
+    motions = [made_up_motion("walk", rng) for _ in range(3)]
+    joints = [np.asarray(motion.joints(), np.float32) for motion in motions]
+    ours = {id: Clip(f"{id}.npz", joints[id], motions[id]) for id in range(3)}
+    theirs = {1: Clip("1.npy", joints[1] + [0, 0, 0.1])}
+    faults = [Fault(0, "somewhere/0.npy", "holds NaN"), Fault(2, "", "no motion")]
+    unasked = Fault(3, "", "no motion")  # of a prompt that no dimension here needs
+    return [
+        System("ours", ours, [unasked], FACTS),
+        System("MDM", theirs, faults, FACTS),
+        System("none", {}, [Fault(id, "", "no motion") for id in range(3)], FACTS),
+    ]
+
+
+@pytest.fixture(scope="module")
+def report(systems):
+    return evaluate(systems, PROMPTS, dimensions())
+
+
+def test_the_published_scores_are_those_published(shared):
+    ours = json.loads(PUBLISHED.read_text())["systems"]
+    theirs = json.loads((shared / "mbench" / "published_scores.json").read_text())["mbench"]
+    names = {
+        "motion_condition_consistency": "consistency",
+        "motion_generalizability": "generalizability",
+    }
+    columns = [names.get(column, column) for column in theirs["columns"]]
+    assert ours == {
+        name: dict(zip(columns, row, strict=True)) for name, row in theirs["rows"].items()
+    }
+
+
+def test_the_bootstrap_covers_the_mean_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    covered = 0
+    for seed in range(200):
+        low, high = bootstrap(rng.normal(size=40), seed)
+        covered += low < 0 < high
+    assert 0.89 <= covered / 200 <= 0.99
+    assert bootstrap(np.array([2.0])) == (2.0, 2.0)
+    assert bootstrap(np.arange(9.0), 1) == bootstrap(np.arange(9.0), 1)
+
+
+def test_a_dimension_is_a_name_prompts_and_a_function(systems):
+    frames = Dimension(
+        "frames", "motion_quality", lambda clips: np.array([len(c.joints) for c in clips]), "frames"
+    )
+    scored = score(systems[0], PROMPTS, frames)
+    lengths = {str(id): float(len(clip.joints)) for id, clip in systems[0].clips.items()}
+    assert scored["values"] == lengths
+    assert scored["mean"] == pytest.approx(np.mean(list(lengths.values())))
+    assert scored["interval"][0] <= scored["mean"] <= scored["interval"][1]
+    assert (scored["motions"], scored["missing"]) == (3, 0)
+
+
+def test_the_report_is_json_and_counts_what_is_missing(report):
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert [system["missing"] == [] for system in report["systems"].values()] == [
+        True,
+        False,
+        False,
+    ]
+    assert not is_whole(report)
+    empty = report["systems"]["none"]["scores"]["jitter_degree"]
+    assert (empty["mean"], empty["motions"], empty["missing"]) == (None, 0, 3)
+
+
+def test_markdown(report):
+    text = to_markdown(report)
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    ours, mdm, none, published = rows[2:6]
+    assert ours.startswith("| ours | 0.") and "of 3" not in ours
+    assert mdm.startswith("| MDM |") and mdm.count("1 of 3") == 5
+    assert none.count("missing (0 of 3)") == 5
+    assert published == "| MDM (published) | 0.0136 ? |  |  | 0.0136 ? | 0.0376 |"
+    assert "| MDM | 0 | 0.npy | holds NaN |" in rows
+    assert "ours: format npz in 3 files" in text and "is that the floor?" in text
+    assert "z is up" in text
+    assert "heights are read from z" in to_markdown(report | {"as_released": True})
+
+
+def test_the_page_shows_best_and_worst_motions(report, systems, tmp_path):
+    shown = extremes(report, "ours")
+    values = report["systems"]["ours"]["scores"]["dynamic_degree"]["values"]
+    best = max(values, key=values.__getitem__)
+    assert "best dynamic degree" in shown[int(best)]
+    assert list(extremes(report, "none")) == []
+    write_html(report, systems, tmp_path / "index.html")
+    page = Reader((tmp_path / "index.html").read_text(encoding="utf-8"))
+    assert len(page.captions) == len(shown) + 1 == len(json.loads(page.scripts[0]))
+    assert any(caption.endswith("a <b>bold</b> | step 1") for caption in page.captions)
+    tags = [tag for tag, _ in page.tags]
+    assert tags.count("svg") == 5 and tags.count("b") == 0
+    assert sum(attributes.get("class") == "published" for _, attributes in page.tags) == 7
+    assert {path.name for path in tmp_path.iterdir()} == {"index.html"}
+
+
+def test_joints_alone_can_be_played(systems):
+    motion = to_motion(systems[1].clips[1])
+    np.testing.assert_allclose(motion.joints(), systems[1].clips[1].joints, atol=0.02)
+
+
+def test_agreement_is_shown(report):
+    votes = {"spearman": None, "preferred": {"ours": 1.0}, "votes": 3, "left_out": 0}
+    text = to_markdown(report | {"votes": {"foot_sliding": votes}})
+    assert "| foot_sliding | too few systems | 1 | 3 | 0 |" in text

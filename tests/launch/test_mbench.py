@@ -1,0 +1,130 @@
+"""The command that scores motions: a report in three forms, and what its exit status says."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from eval.mbench.prompts import Prompt
+from tests.made_up import made_up_motion
+from tests.test_floors import ROOT
+from tests.tiny_package import tiny_package
+from vimogen_jax import formats
+from vimogen_jax.package import save_package
+from vimogen_jax.text.encoder import EncoderSpec, load_text_encoder
+
+PROMPTS = [Prompt(id, "motion_quality", f"a person walks {id} steps.", 2.5) for id in range(3)]
+
+
+def mbench(*arguments):
+    command = [sys.executable, "-m", "launch.mbench", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+
+@pytest.fixture
+def prompts(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(json.dumps(dataclasses.asdict(each)) + "\n" for each in PROMPTS))
+    return path
+
+
+@pytest.fixture
+def motions(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+        for prompt in PROMPTS:
+            motion = made_up_motion("walk", rng)
+            formats.write(motion, tmp_path / name / f"{prompt.id}.npz")
+    return tmp_path
+
+
+def test_two_systems_and_votes_on_them(motions, prompts, tmp_path):
+    (tmp_path / "votes.csv").write_text(
+        "dimension,prompt,first,second,preferred\nfoot_sliding,0,mine,theirs,mine\n"
+    )
+    arguments = (
+        f"--motions={motions / 'ours'}",
+        "--name=mine",
+        f"--compare={motions / 'theirs'}",
+        f"--prompts={prompts}",
+        f"--out={tmp_path / 'out'}",
+    )
+    ended = mbench(*arguments, f"--votes={tmp_path / 'votes.csv'}")
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert set(report["systems"]) == {"mine", "theirs"}
+    assert report["votes"]["foot_sliding"]["votes"] == 1
+    assert (tmp_path / "out" / "report.md").read_text() in ended.stdout
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "report.json",
+        "report.md",
+        "index.html",
+    }
+
+    # A motion that is not there: reported, the rest goes on, and the exit status tells.
+    (motions / "theirs" / "1.npz").write_bytes(b"")
+    ended = mbench(*arguments, "--as_released")
+    assert ended.returncode == 2, ended.stderr
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["as_released"] is True
+    assert [fault["id"] for fault in report["systems"]["theirs"]["missing"]] == [1]
+    assert "| theirs | 1 | 1.npz |" in ended.stdout
+
+
+def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(prompts, tmp_path):
+    spec = EncoderSpec.of(load_text_encoder("minilm"))
+    package = tiny_package(text_encoder=dataclasses.asdict(spec), text_dim=spec.width)
+    save_package(tmp_path / "model", package.params, package.config, package.statistics)
+    arguments = (
+        f"--checkpoint={tmp_path / 'model'}",
+        f"--prompts={prompts}",
+        f"--out={tmp_path / 'out'}",
+    )
+    ended = mbench(*arguments)
+    # Noise is no person: the motions are scored or named, never lost.
+    assert ended.returncode in (0, 2), ended.stderr
+    files = sorted((tmp_path / "out" / "motions").glob("*.npz"))
+    assert [path.name for path in files] == ["0.npz", "1.npz", "2.npz"]
+    assert [formats.read(path).seconds for path in files] == [2.5] * 3
+    contents = [path.read_bytes() for path in files]
+
+    files[1].unlink()
+    ended = mbench(*arguments)
+    assert ended.returncode in (0, 2), ended.stderr
+    again = [formats.read(path).transl for path in files]
+    files[1].write_bytes(contents[1])
+    np.testing.assert_array_equal(again[1], formats.read(files[1]).transl)
+
+    ended = mbench(*arguments, "--seed=1")
+    assert ended.returncode == 1
+    assert "motions of another checkpoint, seed or set of prompts" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["--motions=NOWHERE"], "--out is missing"),
+        (["--out=OUT"], "either --motions or --checkpoint"),
+        (["--out=OUT", "--motions=NOWHERE"], "NOWHERE is no folder"),
+        (["--out=OUT", "--motions=.", "--compare=ours=."], "two systems are called 'ours'"),
+        (["--out=OUT", "--checkpoint=small", "--detailed"], "prompt 0 has no detailed text"),
+    ],
+)
+def test_bad_input(arguments, fault, tmp_path):
+    arguments = [argument.replace("OUT", str(tmp_path / "out")) for argument in arguments]
+    ended = mbench(*arguments)
+    assert ended.returncode == 1
+    (sentence,) = ended.stderr.strip().splitlines()
+    assert sentence.startswith("error: ")
+    assert fault in sentence
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_benchmark():
+    ended = mbench("--benchmark")
+    assert ended.returncode == 0, ended.stderr
+    assert "motions a second" in ended.stdout
