@@ -1,1 +1,1 @@
-"""Pure metric mathematics on joints, shared by training and evaluation."""
+"""Pure metric mathematics on joints, poses and bodies, shared by training and evaluation."""
