@@ -7,12 +7,12 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from vimogen_jax.convert.files import TORCH_SUFFIXES, map_weights, write_torch
+from vimogen_jax.convert.files import TORCH_SUFFIXES, copy_to_torch, import_torch, map_weights
 from vimogen_jax.convert.published import package_config, published_model, published_tensors
 from vimogen_jax.convert.wan import MARK, start_from_wan
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.package import map_package, write_package
+from vimogen_jax.package import flatten, map_package, write_package
 from vimogen_jax.tensors import Tensor, write_tensors
 
 
@@ -79,13 +79,24 @@ def to_reference(package: str | Path, out: str | Path, *, progress: bool = False
     out = Path(out)
     if out.suffix not in (".safetensors", *TORCH_SUFFIXES):
         raise BadInput(f"{out} is neither .safetensors nor {' nor '.join(TORCH_SUFFIXES)}")
+    if out.suffix in TORCH_SUFFIXES:
+        import_torch(out)  # or refuse, before the work
     given = map_package(package)
-    tensors = published_tensors(given)
+    tensors, size = published_tensors(given), _size(flatten(given.params))
     out.parent.mkdir(parents=True, exist_ok=True)
-    write = write_tensors if out.suffix == ".safetensors" else write_torch
-    write(out, tensors, progress=progress)
     given.statistics.save_npy(out.parent)
-    return [f"{out}: {_size(tensors)}; mean.npy and std.npy lie beside it"]
+    if out.suffix == ".safetensors":
+        write_tensors(out, tensors, progress=progress)
+    else:
+        # torch saves whole tensors only: they are laid out in a file first, and mapped from there.
+        laid_out = Path(f"{out}.safetensors")
+        try:
+            write_tensors(laid_out, tensors, progress=progress)
+            del given, tensors  # and with them the package's mapping
+            copy_to_torch(laid_out, out)
+        finally:
+            laid_out.unlink(missing_ok=True)
+    return [f"{out}: {size}; mean.npy and std.npy lie beside it"]
 
 
 def _size(tensors: Mapping[str, Tensor]) -> str:

@@ -12,7 +12,7 @@ import ml_dtypes
 import numpy as np
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.tensors import DTYPES, Tensor, map_folder, map_tensors, write_tensors
+from vimogen_jax.tensors import DTYPES, map_folder, map_tensors
 
 TORCH_SUFFIXES = (".pt", ".pth")
 # Where training scripts keep the weights in what they save; the first that is there is taken.
@@ -39,26 +39,21 @@ def map_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
     raise BadInput(f"{path} is neither .safetensors nor {' nor '.join(TORCH_SUFFIXES)}")
 
 
-def write_torch(path: str | Path, tensors: Mapping[str, Tensor], *, progress: bool = False) -> None:
-    """Write a .pt of a plain dictionary of tensors; an older one stays whole until then.
-
-    torch takes whole tensors only: they are laid out in a safetensors file first, and mapped.
-    """
-    torch = _import_torch(path)
-    laid_out, aside = Path(f"{path}.safetensors"), Path(f"{path}.tmp")
+def copy_to_torch(source: str | Path, path: str | Path) -> None:
+    """Write the tensors of a safetensors file as a .pt; an older one stays whole until then."""
+    torch = import_torch(path)
+    aside = Path(f"{path}.tmp")
     try:
-        write_tensors(laid_out, tensors, progress=progress)
-        mapped = map_tensors(laid_out)
-        torch.save({name: to_torch(torch, mapped[name]) for name in tensors}, aside)
+        tensors = map_tensors(source)
+        torch.save({name: to_torch(torch, array) for name, array in tensors.items()}, aside)
         aside.replace(path)
     finally:
-        laid_out.unlink(missing_ok=True)
         aside.unlink(missing_ok=True)
 
 
 def _map_torch(path: Path) -> tuple[dict[str, np.ndarray], str]:
     """The tensors of a .pt; torch's loader of weights runs no code."""
-    torch = _import_torch(path)
+    torch = import_torch(path)
     try:
         content = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except pickle.UnpicklingError:
@@ -99,7 +94,8 @@ def to_torch(torch: Any, array: np.ndarray) -> Any:
     return torch.from_numpy(array)
 
 
-def _import_torch(path: str | Path) -> Any:
+def import_torch(path: str | Path) -> Any:
+    """torch, which the file needs; BadInput where it is not installed."""
     try:
         import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
