@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from vimogen_jax.body.rotations import matrix_to_quaternion
@@ -22,7 +23,7 @@ FEATURES = 6  # of a bone
 WIDTHS = (256, 512, 1024, 512, 256, 64)  # of the published distance layers
 _SHARPNESS = 100.0  # of the softplus
 # Turns our z-up world into that of the release's joints: y up, x mirrored with z.
-_RELEASED_WORLD = jnp.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])
+_RELEASED_WORLD = np.array([[-1, 0, 0], [0, 0, 1], [0, 1, 0]], np.float32)
 
 
 class _Layers(nnx.Module):
