@@ -90,14 +90,13 @@ def test_the_adapter_on_its_base_is_the_run(tuned, action, tmp_path):
         np.testing.assert_array_equal(whole[name], value, err_msg=name)
         np.testing.assert_array_equal(added[name], value, err_msg=name)
 
-    base.params["head"]["modulation"][0, 0] += 1
     with pytest.raises(BadInput, match="is an adapter to other weights"):
-        apply_adapter(base, tmp_path / "adapter")
+        apply_adapter(run, tmp_path / "adapter")
     config = json.loads((tmp_path / "adapter" / "config.json").read_text())
     del config["lora"]["rank"]
     (tmp_path / "adapter" / "config.json").write_text(json.dumps(config))
     with pytest.raises(BadInput, match="config.lora is not valid: .*'rank'"):
-        apply_adapter(run, tmp_path / "adapter")
+        apply_adapter(base, tmp_path / "adapter")
 
 
 def test_ctrl_c_saves_and_the_run_ends_as_an_undisturbed_one(runs, action, tuned, tmp_path):

@@ -11,13 +11,16 @@ def steps(run):
 
 def test_a_restarted_run_reports_each_step_once(tmp_path, capsys):
     with Log(tmp_path, 0, 8) as log:
+        log.write(0, dict(validation_loss=1.0))
+    with Log(tmp_path, 0, 8) as log:
+        log.write(0, dict(validation_loss=1.0))
         for step in (1, 2, 3, 4):
             log.write(step, dict(loss=1.0 / step))
     with (tmp_path / "metrics.jsonl").open("a") as lines:
         lines.write('{"step": 5, "lo')
     with Log(tmp_path, 2, 8) as log:
-        assert steps(tmp_path) == [1, 2]
+        assert steps(tmp_path) == [0, 1, 2]
         log.write(3, dict(loss=7.0))
-    assert steps(tmp_path) == [1, 2, 3]
+    assert steps(tmp_path) == [0, 1, 2, 3]
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     assert "step 3/8  loss 7" in capsys.readouterr().out.splitlines()[-1]

@@ -49,13 +49,13 @@ class Log:
 
 
 def _drop_lines_after(path: Path, step: int) -> None:
-    """Keep the whole lines of steps up to `step`."""
+    """Keep the whole lines of steps up to `step`; at 0 the run begins anew, and none stay."""
     if not path.exists():
         return
     kept = []
     for line in path.read_text(encoding="utf-8").splitlines():
         try:
-            if json.loads(line)["step"] <= step:
+            if step > 0 and json.loads(line)["step"] <= step:
                 kept.append(line + "\n")
         except ValueError:  # the process was killed while it wrote this line
             pass
