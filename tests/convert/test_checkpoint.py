@@ -103,6 +103,16 @@ def test_faults_leave_nothing_behind(weights, statistics, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_full_disk_leaves_nothing_behind(weights, statistics, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("vimogen_jax.package.write_json", full)
+    with pytest.raises(OSError, match="no space"):
+        to_package(weights, statistics, tmp_path / "out", num_heads=2)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_model_that_the_published_code_cannot_run_is_not_given_back(tmp_path):
     package = tiny_package()
     save_package(tmp_path / "ours", package.params, package.config, package.statistics)

@@ -4,6 +4,7 @@ Tensors are read, laid out anew and written one at a time.
 """
 
 import math
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,7 +59,12 @@ def to_package(
             lines += [f"{len(keys)} keys {what}:", *(f"  {key}" for key in sorted(keys))]
     else:
         config, tensors = published_model(arrays, num_heads)
-    write_package(out, tensors, package_config(config), found, progress=progress)
+    aside = out.with_name(f".{out.name}.tmp")
+    try:
+        write_package(aside, tensors, package_config(config), found, progress=progress)
+        aside.replace(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
     return [*lines, f"{out}: {_size(tensors)}, from {taken}"]
 
 
@@ -82,9 +88,9 @@ def to_reference(package: str | Path, out: str | Path, *, progress: bool = False
     if out.suffix in TORCH_SUFFIXES:
         import_torch(out)  # or refuse, before the work
     given = map_package(package)
+    statistics = given.statistics
     tensors, size = published_tensors(given), _size(flatten(given.params))
     out.parent.mkdir(parents=True, exist_ok=True)
-    given.statistics.save_npy(out.parent)
     if out.suffix == ".safetensors":
         write_tensors(out, tensors, progress=progress)
     else:
@@ -96,6 +102,7 @@ def to_reference(package: str | Path, out: str | Path, *, progress: bool = False
             copy_to_torch(laid_out, out)
         finally:
             laid_out.unlink(missing_ok=True)
+    statistics.save_npy(out.parent)
     return [f"{out}: {size}; mean.npy and std.npy lie beside it"]
 
 
