@@ -157,5 +157,5 @@ def test_the_command_prints_and_writes(tmp_path, topology):
     fsdp, own, hybrid = record["strategies"]
     assert fsdp["held"] == own["held"] > 0
     assert fsdp["fits"] and not hybrid["fits"]
-    assert fsdp["collectives"]["all-gather"]["count"] > 10
+    assert fsdp["collectives"]["all-gather"]["count"] > 0
     assert (tmp_path / "plan.png").stat().st_size > 1000
