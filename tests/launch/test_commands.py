@@ -26,7 +26,7 @@ BAD = [
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("convert", ["--weights=NOWHERE.pt", "--out=OUT"], "--statistics"),
     ("convert", ["--weights=NOWHERE.pt", "--statistics=NOWHERE", "--out=OUT"], "NOWHERE"),
-    ("convert", ["--to=reference", "--weights=NOWHERE", "--out=OUT/model.pt"], "NOWHERE"),
+    ("convert", ["--to=reference", "--weights=NOWHERE", "--out=OUT/back.safetensors"], "NOWHERE"),
 ]
 
 
