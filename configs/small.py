@@ -62,7 +62,8 @@ def get_config() -> ConfigDict:
             sharding=dict(strategy="fsdp"),
             train=dict(
                 workdir="runs/small",
-                steps=2900,
+                steps=6600,
+                accumulate=1,
                 log_every=50,
                 eval_every=1000,
                 preview_every=1500,

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.tiny_package import Letters, tiny_package
+from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.motion.canonical import canonicalize
@@ -42,8 +43,9 @@ def test_seed_prompt_and_place_make_the_motion(generator):
         assert difference(first, other) > 0.01
 
 
-def test_guidance_insists_on_the_prompt(generator):
+def test_guidance_insists_on_the_prompt(generator, monkeypatch):
     """Guidance is linear for one step: the result moves along conditional minus null."""
+    monkeypatch.setattr("vimogen_jax.generate.canonicalize", lambda motion: motion)
     unsmoothed = dict(generator.package.config, sampler=dict(steps=1, smoothing=0.0, shift=1.0))
     plain = Generator(dataclasses.replace(generator.package, config=unsmoothed))
     null, conditional, far = (
@@ -58,8 +60,18 @@ def test_a_fused_trajectory_moves_the_root_alone(generator):
     config = config | dict(sampler=config["sampler"] | dict(trajectory="fused"))
     fused = Generator(dataclasses.replace(generator.package, config=config))
     (absolute,), (moved,) = generator(WAVE, seconds=2), fused(WAVE, seconds=2)
-    np.testing.assert_array_equal(moved.rotations, absolute.rotations)
+    np.testing.assert_allclose(moved.rotations, absolute.rotations, atol=1e-5)
     assert np.abs(moved.transl - absolute.transl).max() > 1e-3
+
+
+def test_motions_start_over_the_origin_and_stand_on_the_floor(generator):
+    (motion,) = generator(WAVE, seconds=2)
+    joints = motion.joints()
+    np.testing.assert_allclose(joints[0, 0, :2], 0, atol=1e-5)
+    np.testing.assert_allclose(joints[..., 2].min(), 0, atol=1e-5)
+    left, right = (JOINT_NAMES.index(f"{side}_hip") for side in ("left", "right"))
+    across = joints[0, right] - joints[0, left]
+    assert across[0] > 0 and abs(across[1]) < 1e-5
 
 
 def test_more_than_a_batch(generator, monkeypatch):

@@ -90,7 +90,8 @@ class Generator:
 
         Returns:
             The `samples` motions of the first prompt or reference, then those of the next: z up,
-            at the model's frame rate, starting over the origin and facing +y.
+            at the model's frame rate, starting over the origin, facing +y, the lowest joint of
+            all frames on the floor.
 
         Raises:
             BadInput: an argument is out of range.
@@ -206,16 +207,18 @@ class Generator:
             raise BadInput("sampling left the finite numbers; try a lower guidance_scale")
         channels = self.package.statistics.denormalize(normalised)
         motion = representation.decode(channels, fps=self.fps)
-        if self.package.sampler.trajectory == "absolute":
-            return motion
+        if self.package.sampler.trajectory == "fused":
+            motion = dataclasses.replace(motion, transl=self._fused(motion, channels))
+        return canonicalize(motion)
+
+    def _fused(self, motion: Motion, channels: np.ndarray) -> np.ndarray:
         velocities = channels[:, representation.JOINT_VELOCITIES].reshape(-1, NUM_JOINTS, 3)
-        path = fuse(
+        return fuse(
             motion.transl,
             channels[:, representation.TRANSL_VELOCITY],
             feet=motion.joints()[:, FEET] - motion.transl[:, None],
             foot_speeds=np.linalg.norm(velocities[:, FEET], axis=-1),
         )
-        return dataclasses.replace(motion, transl=path)
 
     def _sampler(self, steps: int | None, guidance_scale: float | None) -> Sampler:
         changes = {"steps": steps, "guidance_scale": guidance_scale}

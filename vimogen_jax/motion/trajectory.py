@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 PLACE_WEIGHT = 0.003  # of a place against a velocity; places then rule beyond about twenty frames
+HEIGHT_WEIGHT = 0.1  # the same of heights, which the floor keeps from drifting
 FOOT_WEIGHT = 100.0  # of a foot that stands
 STANDING_SPEED = 0.03  # metres a frame, 0.6 m/s at 20 fps: at this speed half that weight is left
 
@@ -19,9 +20,10 @@ def fuse(
 ) -> np.ndarray:
     """The path `x [t 3]` that is nearest to all that is known, in the sense of least squares.
 
-    It minimises `p sum |x[t] - places[t]|^2 + sum |x[t+1] - x[t] - velocities[t]|^2`, and for each
-    foot, horizontally, `sum w[t] |x[t+1] + feet[t+1] - x[t] - feet[t]|^2`, where `w` falls from
-    `FOOT_WEIGHT` towards 0 with the fourth power of the foot's speed.
+    It minimises `p sum |x[t] - places[t]|^2 + sum |x[t+1] - x[t] - velocities[t]|^2`, with one `p`
+    for horizontal places and one for heights, and for each foot, horizontally,
+    `sum w[t] |x[t+1] + feet[t+1] - x[t] - feet[t]|^2`, where `w` falls from `FOOT_WEIGHT` towards 0
+    with the fourth power of the foot's speed.
 
     Args:
         places: `[t 3]` metres.
@@ -32,22 +34,21 @@ def fuse(
     moving = (velocities[:-1], np.ones(len(places) - 1))
     weights = FOOT_WEIGHT / (1 + (foot_speeds[:-1] / STANDING_SPEED) ** 4)
     standing = zip(-np.diff(feet, axis=0).swapaxes(0, 1), weights.T, strict=True)
-    horizontal = _least_squares(
-        places[:, :2], [(step[:, :2], w) for step, w in (moving, *standing)]
-    )
-    vertical = _least_squares(places[:, 2:], [(moving[0][:, 2:], moving[1])])
-    return np.concatenate([horizontal, vertical], axis=1)
+    path = np.empty_like(places)
+    path[:, :2] = _least_squares(places, PLACE_WEIGHT, [moving, *standing])[:, :2]
+    path[:, 2] = _least_squares(places, HEIGHT_WEIGHT, [moving])[:, 2]
+    return path
 
 
 def _least_squares(
-    places: np.ndarray, steps: Sequence[tuple[np.ndarray, np.ndarray]]
+    places: np.ndarray, place_weight: float, steps: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> np.ndarray:
-    """The path nearest to `places [t c]` and to what is claimed of its steps: pairs of `[t-1 c]`
+    """The path nearest to `places [t 3]` and to what is claimed of its steps: pairs of `[t-1 3]`
     and weights `[t-1]`.
     """
     frames = len(places)
     difference = np.diff(np.eye(frames), axis=0)
     total = sum(weights for _, weights in steps)
     claimed = sum(weights[:, None] * step for step, weights in steps)
-    normal = PLACE_WEIGHT * np.eye(frames) + difference.T @ (total[:, None] * difference)
-    return np.linalg.solve(normal, PLACE_WEIGHT * places + difference.T @ claimed)
+    normal = place_weight * np.eye(frames) + difference.T @ (total[:, None] * difference)
+    return np.linalg.solve(normal, place_weight * places + difference.T @ claimed)
