@@ -48,7 +48,7 @@ def _least_squares(
     """
     frames = len(places)
     difference = np.diff(np.eye(frames), axis=0)
-    total = sum(weights for _, weights in steps)
-    claimed = sum(weights[:, None] * step for step, weights in steps)
+    total = np.sum([weights for _, weights in steps], axis=0)
+    claimed = np.sum([weights[:, None] * step for step, weights in steps], axis=0)
     normal = place_weight * np.eye(frames) + difference.T @ (total[:, None] * difference)
     return np.linalg.solve(normal, place_weight * places + difference.T @ claimed)
