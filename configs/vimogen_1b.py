@@ -14,6 +14,12 @@ def get_config() -> ConfigDict:
         dict(
             seed=0,
             init_from="",
+            finetune=dict(
+                lora_rank=0,  # all weights are trained
+                lora_alpha=16.0,
+                lora_targets=("self_attention", "text_attention", "reference_attention"),
+                freeze=(),
+            ),
             model=dict(
                 dim=1536,
                 ffn_dim=8960,
