@@ -44,6 +44,7 @@ class Generator:
         self.package = package
         self.fps = float(package.config["fps"])
         self._graphdef, _ = abstract_params(package.model)
+        self._params = jax.device_put(package.params)  # once, not again for every batch
 
     @classmethod
     def from_checkpoint(
@@ -190,7 +191,7 @@ class Generator:
                 mask = np.arange(frames) < np.array([[lengths[i]] for i in places])
                 channels = sample(
                     self._graphdef,
-                    self.package.params,
+                    self._params,
                     self.package.objective,
                     sampler,
                     _noise(np.uint32(seed), np.array(places), frames),
