@@ -11,12 +11,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.body.skeleton import HIPS
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.smoothing import gaussian_smooth
-
-HIPS = [JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip")]
 
 
 class ActionClassifier:

@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vimogen_jax.adapter import apply_adapter
-from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS
+from vimogen_jax.body.skeleton import FEET, NUM_JOINTS
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -28,7 +28,6 @@ from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.train.load import load_checkpoint
 
 MAX_CHARACTERS = 1000  # of a prompt
-FEET = [JOINT_NAMES.index("left_foot"), JOINT_NAMES.index("right_foot")]
 BATCH_SIZE = 16
 FRAME_BUCKET, TOKEN_BUCKET = 20, 32  # batches are padded to multiples, so few programs compile
 

@@ -27,6 +27,7 @@ from vimogen_jax.tensors import Tensor, map_tensors, write_tensors
 from vimogen_jax.text.encoder import EncoderSpec
 
 SCHEMA_VERSION = 1
+SKELETON = "smplx22"  # the one there is, see body.skeleton
 CONFIG_KEYS = ("model", "objective", "sampler", "text_encoder", "fps", "skeleton", "step")
 DTYPES = ("float32", "float16", "bfloat16")
 

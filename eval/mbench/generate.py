@@ -63,7 +63,6 @@ def generate(
 
 def _take(folder: Path, note: dict) -> None:
     """Begin a folder of motions, or go on with one that was begun alike."""
-
     path = folder / NOTE
     if path.is_file():
         if json.loads(path.read_text("utf-8")) != note:

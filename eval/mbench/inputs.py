@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from eval.mbench.prompts import Prompt
 from vimogen_jax import formats
-from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS
+from vimogen_jax.body.skeleton import FEET, JOINT_NAMES, NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import humanml3d, pickles, vimogen
 from vimogen_jax.formats.arrays import finite
@@ -34,7 +34,7 @@ UNITS = {"m": 1.0, "cm": 100.0, "mm": 1000.0}  # of them in a metre
 LEG = 0.8  # metres, of somebody
 FAR = 10.0  # metres between the floor and the lowest joint: no motion is that far from it
 
-_HEAD, _FEET = JOINT_NAMES.index("head"), [10, 11]
+_HEAD = JOINT_NAMES.index("head")
 _LEGS = [
     [JOINT_NAMES.index(f"{side}_{n}") for n in ("hip", "knee", "ankle")]
     for side in ("left", "right")
@@ -258,7 +258,7 @@ def _agree(raws: Mapping[int, _Raw], world: World) -> tuple[str, str]:
 
 def _up(joints: np.ndarray) -> str | None:
     """The axis along which the body stands upright on a floor at 0; None where it is not plain."""
-    tall = (joints[:, _HEAD] - joints[:, _FEET].mean(axis=1)).mean(axis=0)
+    tall = (joints[:, _HEAD] - joints[:, FEET].mean(axis=1)).mean(axis=0)
     leg, lowest = _leg(joints), joints.min(axis=(0, 1))
     upright = (tall > 1.5 * leg) & (np.abs(lowest) < 0.3 * leg)
     return {1: "y", 2: "z"}.get(int(np.argmax(upright))) if upright.sum() == 1 else None

@@ -34,3 +34,5 @@ PARENTS: tuple[int, ...] = tuple(parent for _, parent, _ in _JOINTS)
 REST_JOINTS = np.array([position for _, _, position in _JOINTS])  # [22 3] float64
 REST_JOINTS.setflags(write=False)
 NUM_JOINTS = len(JOINT_NAMES)
+HIPS = [JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip")]
+FEET = [JOINT_NAMES.index("left_foot"), JOINT_NAMES.index("right_foot")]

@@ -4,11 +4,16 @@ Tensors are read, laid out anew and written one at a time.
 """
 
 import math
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from vimogen_jax.convert.files import TORCH_SUFFIXES, copy_to_torch, import_torch, map_weights
+from vimogen_jax.convert.files import (
+    TORCH_SUFFIXES,
+    copy_to_torch,
+    import_torch,
+    map_weights,
+    whole_folder,
+)
 from vimogen_jax.convert.published import package_config, published_model, published_tensors
 from vimogen_jax.convert.wan import MARK, start_from_wan
 from vimogen_jax.errors import BadInput
@@ -59,12 +64,8 @@ def to_package(
             lines += [f"{len(keys)} keys {what}:", *(f"  {key}" for key in sorted(keys))]
     else:
         config, tensors = published_model(arrays, num_heads)
-    aside = out.with_name(f".{out.name}.tmp")
-    try:
+    with whole_folder(out) as aside:
         write_package(aside, tensors, package_config(config), found, progress=progress)
-        aside.replace(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return [*lines, f"{out}: {_size(tensors)}, from {taken}"]
 
 

@@ -3,8 +3,10 @@
 Whatever the file, its tensors come as arrays that are mapped into memory and read when used.
 """
 
+import contextlib
 import pickle
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,19 @@ def map_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
     if path.suffix in TORCH_SUFFIXES:
         return _map_torch(path)
     raise BadInput(f"{path} is neither .safetensors nor {' nor '.join(TORCH_SUFFIXES)}")
+
+
+@contextlib.contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder beside `out` to write to, which becomes `out` when all went well, else vanishes."""
+    aside = out.with_name(f"{out.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)  # what a killed conversion left
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        aside.replace(out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def copy_to_torch(source: str | Path, path: str | Path) -> None:

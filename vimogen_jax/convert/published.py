@@ -17,14 +17,13 @@ from vimogen_jax.diffusion.solvers import PRESETS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import position_sinusoid
 from vimogen_jax.models.vimogen import ModelConfig
-from vimogen_jax.motion.representation import NUM_CHANNELS
-from vimogen_jax.package import Package, abstract_params, flatten
+from vimogen_jax.motion.representation import FPS, NUM_CHANNELS
+from vimogen_jax.package import SKELETON, Package, abstract_params, flatten
 from vimogen_jax.tensors import Rows, Tensor
 from vimogen_jax.text.umt5 import PUBLISHED_SPEC
 
 HEAD_WIDTH = 128  # of an attention head, as published
 TEXT_ROWS = 226
-FPS = 20.0
 
 _EMBEDDINGS = {
     "motion_embedding": "motion_embedding",
@@ -169,7 +168,7 @@ def package_config(config: ModelConfig) -> dict[str, Any]:
         sampler=dataclasses.asdict(PRESETS["published"]),
         text_encoder=dataclasses.asdict(encoder),
         fps=FPS,
-        skeleton="smplx22",
+        skeleton=SKELETON,
         step=0,
     )
 

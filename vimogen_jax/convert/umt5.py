@@ -11,7 +11,7 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from vimogen_jax.convert.files import map_weights
+from vimogen_jax.convert.files import map_weights, whole_folder
 from vimogen_jax.errors import BadInput
 from vimogen_jax.tensors import write_tensors
 from vimogen_jax.text import umt5_files
@@ -62,21 +62,10 @@ def convert_umt5(path: str | Path, out: str | Path) -> UMT5Config:
     if out.exists():
         raise BadInput(f"{out} exists already; name another folder")
     config, arrays, tokenizer = open_umt5(path)
-    aside = out.with_name(out.name + ".tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        write_tensors(
-            aside / "model.safetensors",
-            arrays,
-            ml_dtypes.bfloat16,
-            progress=True,
-        )
+    with whole_folder(out) as aside:
+        write_tensors(aside / "model.safetensors", arrays, ml_dtypes.bfloat16, progress=True)
         umt5_files.write_config(config, aside)
         shutil.copyfile(tokenizer, aside / "tokenizer.json")
-        aside.replace(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     return config
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.rotations import axis_angle_to_matrix
-from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
+from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import table
@@ -22,7 +22,6 @@ from vimogen_jax.motion.motion import Motion
 NUM_FEATURES = 263
 FPS = 20.0
 _LEG = [JOINT_NAMES.index(f"left_{name}") for name in ("hip", "knee", "ankle")]
-_HIPS = [JOINT_NAMES.index(f"{side}_hip") for side in ("left", "right")]
 
 
 def read(path: str | os.PathLike) -> Motion:
@@ -37,8 +36,8 @@ def read(path: str | os.PathLike) -> Motion:
     if not (leg := _leg_length(places[0])) > 0:
         raise BadInput(f"{path}: the left leg has no length")
     rotations = fit_rotations(places)
-    hips = REST_JOINTS[_HIPS].mean(0) - REST_JOINTS[0]
-    middle = places[:, _HIPS].mean(1) * _leg_length(REST_JOINTS) / leg
+    hips = REST_JOINTS[HIPS].mean(0) - REST_JOINTS[0]
+    middle = places[:, HIPS].mean(1) * _leg_length(REST_JOINTS) / leg
     return Motion(rotations, middle - rotations[:, 0] @ hips - REST_JOINTS[0], FPS)
 
 

@@ -8,7 +8,9 @@ Source: MBench's motion quality dimensions (ViMoGen, arXiv:2510.26794).
 
 from typing import Any
 
-PELVIS, FEET = [0], [10, 11]  # feet: left, right
+from vimogen_jax.body.skeleton import FEET
+
+PELVIS = [0]
 CONTACT_SPEED = 0.01  # metres a frame
 CONTACT_HEIGHT = 0.02  # metres
 PENETRATION = 0.005  # metres below the floor that are forgiven

@@ -7,7 +7,7 @@ the person faces +y), the pelvis stands over the origin, and the floor is z = 0.
 from dataclasses import replace
 
 from vimogen_jax.body.rotations import Array, matrix_to_rot6d, rot6d_to_matrix
-from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
+from vimogen_jax.body.skeleton import HIPS, REST_JOINTS
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import (
     ANGULAR_VELOCITY,
@@ -18,9 +18,6 @@ from vimogen_jax.motion.representation import (
     TRANSL_VELOCITY,
     channel_joints,
 )
-
-_LEFT_HIP = JOINT_NAMES.index("left_hip")
-_RIGHT_HIP = JOINT_NAMES.index("right_hip")
 
 
 def canonicalize(motion: Motion, floor: bool = True) -> Motion:
@@ -85,7 +82,8 @@ def transform_channels(channels: Array, rotation: Array, translation: Array) -> 
 def _heading(joints: Array) -> Array:
     """The turn about z that lays the hip line of joints [22, 3] along +x: [3, 3]."""
     xp = joints.__array_namespace__()
-    across = joints[_RIGHT_HIP] - joints[_LEFT_HIP]
+    left, right = HIPS
+    across = joints[right] - joints[left]
     squared = across[0] ** 2 + across[1] ** 2
     vertical = squared < 1e-12  # a hip line that points straight up has no heading
     length = xp.sqrt(xp.where(vertical, 1.0, squared))

@@ -33,6 +33,7 @@ from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import (
     CONFIG_KEYS,
     SCHEMA_VERSION,
+    SKELETON,
     Package,
     abstract_params,
     fingerprint,
@@ -44,7 +45,6 @@ from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.load import load_checkpoint
 from vimogen_jax.train.state import State, all_weights
 
-SKELETON = "smplx22"
 # What a run cannot change midway, but for where the data lies and who reads it.
 FIXED = (
     "seed",

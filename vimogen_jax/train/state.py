@@ -63,16 +63,11 @@ def init_state(
     but left out: see `frozen_weights`.
     """
     key, _ = jax.random.split(jax.random.key(seed))  # the other is for the steps
-
-    def init(key: jax.Array) -> State:
-        state = _plain(_named_state(model, optimizer, finetune, key))
-        return state | dict(frozen={})
-
-    layout = layouts(plan) | dict(frozen={})
-    state = jax.jit(init, out_shardings=layout)(key)
-    if base is not None and finetune.lora is None:
-        state |= {part: _place(base, plan[part]) for part in ("params", "ema")}
-    return state
+    given = ("params", "ema") if base is not None and finetune.lora is None else ()
+    left_out: State = {part: {} for part in (*given, "frozen")}  # nor are they made to be replaced
+    init = lambda key: _plain(_named_state(model, optimizer, finetune, key)) | left_out
+    state = jax.jit(init, out_shardings=layouts(plan) | left_out)(key)
+    return state | {part: _place(base or {}, plan[part]) for part in given}
 
 
 def frozen_weights(base: Mapping[str, Any], plan: State) -> dict[str, Any]:
