@@ -12,7 +12,7 @@ import numpy as np
 from absl import flags
 
 from eval.mbench import report as writing
-from eval.mbench.dimensions import dimensions
+from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.inputs import Clip, World, read_system
 from eval.mbench.prompts import load_prompts
@@ -55,12 +55,12 @@ def main() -> None:
         raise BadInput("--out is missing: the folder to write the report to")
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
-    columns = dimensions(AS_RELEASED.value)
+    columns = motion_dimensions(AS_RELEASED.value)
     prompts = load_prompts(PROMPTS.value)
     votes = read_votes(VOTES.value) if VOTES.value else None
     folders = compared(MOTIONS.value or os.path.join(OUT.value, "motions"))
     if CHECKPOINT.value:
-        scored = {column.category for column in columns}
+        scored = {column.category for column in columns if column.score}
         asked = {id: prompt for id, prompt in prompts.items() if prompt.category in scored}
         generator = Generator.from_checkpoint(CHECKPOINT.value)
         generate(generator, asked, folders[NAME.value], DETAILED.value, SEED.value)
@@ -100,16 +100,16 @@ def benchmark(motions: int = 150, frames: int = 100, repeats: int = 30) -> str:
     """How fast the dimensions of motion quality score made-up motions of 100 frames."""
     steps = np.random.default_rng(0).normal(size=(motions, frames, 22, 3)) * 0.01
     clips = [Clip("", joints.astype(np.float32)) for joints in np.cumsum(steps, axis=1)]
-    columns = dimensions()
+    scores = [column.score for column in motion_dimensions() if column.score]
     spent = []  # by the clock, and by this process: the machine may have other work
     for _ in range(repeats):
         start = np.array([time.perf_counter(), time.process_time()])
-        for column in columns:
-            column.score(clips)
+        for score in scores:
+            score(clips, ())
         spent.append(np.array([time.perf_counter(), time.process_time()]) - start)
     clock, process = np.min(spent, axis=0) / motions
     return (
-        f"{len(columns)} dimensions of {motions} motions of {frames} frames, best of {repeats}: "
+        f"{len(scores)} dimensions of {motions} motions of {frames} frames, best of {repeats}: "
         f"{1 / clock:,.0f} motions a second, {1000 * clock:.4f} ms each; "
         f"{1000 * process:.4f} ms of processor time each"
     )

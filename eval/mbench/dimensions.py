@@ -6,13 +6,28 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from eval.mbench.inputs import Clip
+from eval.mbench.prompts import Prompt
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.metrics import motion_quality
 
 _Y_UP = Y_UP_TO_Z_UP.astype(np.float32)  # and back: it is its own inverse
 BATCH_SIZE = 64  # more motions at once no longer fit a cache
 
-Score = Callable[[Sequence[Clip]], np.ndarray]
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """What a dimension says of n motions.
+
+    Attributes:
+        values: `[n]`, NaN for a motion that has none.
+        words: of each motion: why it has no value, or what a judge answered; "" for nothing.
+    """
+
+    values: np.ndarray
+    words: Sequence[str] = ()
+
+
+Score = Callable[[Sequence[Clip], Sequence[Prompt]], Scored]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,24 +37,26 @@ class Dimension:
     Attributes:
         name: as in JSON.
         category: of the prompts whose motions are scored.
-        score: one value for each motion.
+        score: of motions and their prompts; None where something is missing for it.
         unit: of the value.
         higher_is_better: whether a system should have more of it.
+        note: a sentence for the reader: what is missing, or what the values compare with.
     """
 
     name: str
     category: str
-    score: Score
+    score: Score | None
     unit: str
     higher_is_better: bool = False
+    note: str = ""
 
     @property
     def label(self) -> str:
         return self.name.replace("_", " ")
 
 
-def dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
-    """All dimensions, in the order of the table.
+def motion_dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
+    """The five dimensions of motion quality.
 
     as_released: compute what MBench's release does. It gets joints that are y up and takes heights
     from z, so what should be the floor is a wall.
@@ -59,14 +76,14 @@ def dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
 def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_released: bool) -> Score:
     """A score from a metric on joints `[n t 22 3]` with a mask `[n t]`, in batches."""
 
-    def score(clips: Sequence[Clip]) -> np.ndarray:
+    def score(clips: Sequence[Clip], prompts: Sequence[Prompt] = ()) -> Scored:
         by_length = sorted(range(len(clips)), key=lambda i: len(clips[i].joints))
         values = np.empty(len(clips))
         for first in range(0, len(clips), BATCH_SIZE):
             places = by_length[first : first + BATCH_SIZE]
             joints, mask = pad([clips[i].joints for i in places])
             values[places] = metric(joints @ _Y_UP if as_released else joints, mask)
-        return values
+        return Scored(values)
 
     return score
 

@@ -28,7 +28,7 @@ STYLE = """
 def to_markdown(report: Mapping[str, Any]) -> str:
     """The table of all systems, what each was read from, what is missing, and the votes."""
     parts = ["# MBench", _protocol(report), _markdown_table(*_table(report))]
-    parts += [_source(report)]
+    parts += ["\n".join(f"- {line}" for line in [*_notes(report), _source(report)])]
     parts += ["## Inputs", "\n".join(f"- {line}" for line in _inputs(report))]
     if missing := list(_missing(report)):
         parts += ["## Missing", _markdown_table(["system", "prompt", "file", "fault"], missing)]
@@ -46,13 +46,13 @@ def write_html(
         f"<style>{STYLE}</style><h1>MBench</h1>",
         f"<p>{_escape(_protocol(report))}</p>",
         _html_table(head, rows, len(report["systems"])),
-        f"<p>{_escape(_source(report))}</p>",
+        *(f"<p>{_escape(line)}</p>" for line in [*_notes(report), _source(report)]),
     ]
     if votes := _votes(report):
         parts += ["<h2>Agreement with people</h2>", _html_table(*votes)]
     parts += ["<h2>Every motion's value</h2>", "<p>A dot a motion; the line is the mean with its "]
     parts += [f"{100 * report['confidence']:.0f} % interval, the triangle a published mean.</p>"]
-    parts += [_plot(report, dimension) for dimension in report["dimensions"]]
+    parts += [_plot(report, each) for each in report["dimensions"] if each["available"]]
     parts += ["<h2>Inputs</h2><ul>", *(f"<li>{_escape(x)}</li>" for x in _inputs(report)), "</ul>"]
     if missing := list(_missing(report)):
         parts += ["<h2>Missing</h2>", _html_table(["system", "prompt", "file", "fault"], missing)]
@@ -111,7 +111,7 @@ def _table(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         for each in report["dimensions"]
     }
     rows = [
-        [name, *(_cell(system["scores"][column]) for column in columns)]
+        [name, *(_cell(system["scores"][x["name"]], x) for x in report["dimensions"])]
         for name, system in report["systems"].items()
     ]
     rows += [
@@ -129,12 +129,14 @@ def _published_cell(published: Mapping[str, Any], system: str, dimension: str) -
     return f"{value:.4f}{' ?' if slip else ''}"
 
 
-def _cell(score: Mapping[str, Any]) -> str:
-    asked = score["motions"] + score["missing"]
+def _cell(score: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
+    if not dimension["available"]:
+        return "not scored"
+    asked = score["motions"] + score["missing"] + len(score["unscored"])
     if score["mean"] is None:
         return f"missing (0 of {asked})"
     low, high = score["interval"]
-    counted = f", {score['motions']} of {asked}" if score["missing"] else ""
+    counted = f", {score['motions']} of {asked}" if score["motions"] < asked else ""
     return f"{score['mean']:.4f} [{low:.4f}, {high:.4f}]{counted}"
 
 
@@ -160,11 +162,21 @@ def _inputs(report: Mapping[str, Any]) -> Iterable[str]:
         yield line
 
 
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    """What there is to say of dimensions, a line a dimension."""
+    return [f"{each['label']}: {each['note']}" for each in report["dimensions"] if each["note"]]
+
+
 def _missing(report: Mapping[str, Any]) -> Iterable[list[str]]:
+    """Rows of motions that are missing, then of those that a dimension gave no value."""
     for name, system in report["systems"].items():
         for fault in system["missing"]:
             id = "" if fault["id"] is None else str(fault["id"])
             yield [name, id, os.path.basename(fault["file"]), fault["reason"]]
+        for dimension in report["dimensions"]:
+            unscored = system["scores"][dimension["name"]]["unscored"]
+            for id, reason in unscored.items():
+                yield [name, id, "", f"{dimension['label']}: {reason}"]
 
 
 def _votes(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]] | None:

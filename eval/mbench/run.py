@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from eval.mbench.dimensions import Dimension
+from eval.mbench.dimensions import Dimension, Scored
 from eval.mbench.inputs import System
 from eval.mbench.prompts import Prompt
 
@@ -34,7 +34,7 @@ def evaluate(
     scores: dict[str, dict[str, Any]] = {system.name: {} for system in systems}
     for system, dimension in tqdm(steps, desc="scoring", unit="dimension", disable=None):
         scores[system.name][dimension.name] = score(system, prompts, dimension, seed)
-    wanted = {dimension.category for dimension in dimensions}
+    wanted = {dimension.category for dimension in dimensions if dimension.score}
     return {
         "as_released": as_released,
         "confidence": CONFIDENCE,
@@ -65,22 +65,38 @@ def score(
     """The values of one dimension by prompt id, their mean, spread and confidence interval.
 
     The interval is that of the mean over other prompts like these, by bootstrap; mean, deviation
-    and interval are None where there is no motion.
+    and interval are None where there is no value. A motion without a value counts for none of
+    them: it is `unscored`, with the reason. `missing` counts the prompts without a motion.
     """
-    asked = [id for id, prompt in prompts.items() if prompt.category == dimension.category]
-    found = [id for id in asked if id in system.clips]
-    values = dimension.score([system.clips[id] for id in found]) if found else np.empty(0)
-    summary: dict[str, Any] = dict(mean=None, std=None, interval=None)
-    if found:
-        summary = dict(
-            mean=float(values.mean()),
-            std=float(values.std()),
-            interval=[float(end) for end in bootstrap(values, seed)],
-        )
+    asked = [prompt for prompt in prompts.values() if prompt.category == dimension.category]
+    found = [prompt for prompt in asked if prompt.id in system.clips]
+    missing = len(asked) - len(found)
+    scored = Scored(np.empty(0))
+    if dimension.score and found:
+        scored = dimension.score([system.clips[prompt.id] for prompt in found], found)
+    values: dict[str, float] = {}
+    unscored: dict[str, str] = {}
+    words: dict[str, str] = {}
+    said = scored.words or [""] * len(scored.values)
+    for prompt, value, word in zip(found, scored.values, said, strict=dimension.score is not None):
+        if np.isfinite(value):
+            values[str(prompt.id)] = float(value)
+            words |= {str(prompt.id): word} if word else {}
+        else:
+            unscored[str(prompt.id)] = word or "it has no value"
+    summary = _summary(np.array(list(values.values())), seed)
     return summary | dict(
-        motions=len(found),
-        missing=len(asked) - len(found),
-        values={str(id): float(value) for id, value in zip(found, values, strict=True)},
+        motions=len(values), missing=missing, values=values, unscored=unscored, words=words
+    )
+
+
+def _summary(values: np.ndarray, seed: int) -> dict[str, Any]:
+    if len(values) == 0:
+        return dict(mean=None, std=None, interval=None)
+    return dict(
+        mean=float(values.mean()),
+        std=float(values.std()),
+        interval=[float(end) for end in bootstrap(values, seed)],
     )
 
 
@@ -94,11 +110,13 @@ def bootstrap(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
 
 
 def is_whole(report: Mapping[str, Any]) -> bool:
-    """Whether every motion that was asked for was there, and no other."""
-    return not any(system["missing"] for system in report["systems"].values())
+    """Whether every motion that was asked for was there, and no other, and got its values."""
+    return not any(
+        system["missing"] or any(score["unscored"] for score in system["scores"].values())
+        for system in report["systems"].values()
+    )
 
 
 def _described(dimension: Dimension) -> dict[str, Any]:
-    fields = dataclasses.asdict(dimension)
-    del fields["score"]
-    return fields | {"label": dimension.label}
+    fields = {key: value for key, value in vars(dimension).items() if key != "score"}
+    return fields | {"label": dimension.label, "available": dimension.score is not None}

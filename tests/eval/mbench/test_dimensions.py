@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from eval.mbench.dimensions import BATCH_SIZE, dimensions
+from eval.mbench.dimensions import BATCH_SIZE, motion_dimensions
 from eval.mbench.inputs import Clip, System, World, read_system
 from eval.mbench.prompts import Prompt
 from eval.mbench.run import score
@@ -40,7 +40,7 @@ def means(folder, count):
     system = read_all(folder, count, up="z", units="m")
     assert system.faults == []
     clips = list(system.clips.values())
-    return np.array([dimension.score(clips).mean() for dimension in dimensions()])
+    return np.array([dimension.score(clips).values.mean() for dimension in motion_dimensions()])
 
 
 @pytest.mark.parametrize("as_released", [False, True])
@@ -54,7 +54,7 @@ def test_published_values_and_their_summary(as_released, shared, golden):
     prompts = {id: Prompt(id, "motion_quality", name, 5.0) for id, name in enumerate(names)}
     system = System("released", dict(enumerate(clips)), [], {})
     expected = json.loads((shared / "golden" / "mbench_expected.json").read_text())
-    for dimension in dimensions(as_released):
+    for dimension in motion_dimensions(as_released):
         scored = score(system, prompts, dimension)
         name = PUBLISHED_NAMES[dimension.name]
         published = [expected["per_motion"][clip][name] for clip in names]
@@ -72,7 +72,9 @@ def test_a_published_clip_and_its_export_agree_when_z_is_up(golden, tmp_path):
         folder.mkdir()
         write_all(folder, [clips[name]])
         clip = read_all(folder, 1, up=up).clips[0]
-        values.append([float(dimension.score([clip])[0]) for dimension in dimensions()])
+        values.append(
+            [float(dimension.score([clip]).values[0]) for dimension in motion_dimensions()]
+        )
     np.testing.assert_allclose(values[0], values[1], rtol=1e-4, atol=1e-6)
 
 
@@ -80,9 +82,9 @@ def test_values_keep_their_order_over_batches():
     rng = np.random.default_rng(0)
     lengths = rng.integers(4, 30, size=BATCH_SIZE + 5)
     clips = [Clip("", rng.normal(size=(length, 22, 3)).astype(np.float32)) for length in lengths]
-    for dimension in dimensions():
-        one_by_one = [dimension.score([clip])[0] for clip in clips]
-        np.testing.assert_allclose(dimension.score(clips), one_by_one, rtol=1e-4)
+    for dimension in motion_dimensions():
+        one_by_one = [dimension.score([clip]).values[0] for clip in clips]
+        np.testing.assert_allclose(dimension.score(clips).values, one_by_one, rtol=1e-4)
 
 
 # What is done to joints [t 22 3], and which dimension must see it.
@@ -116,7 +118,7 @@ def check_breaks(motions, folder):
         return means(folder / name, len(motions))
 
     whole = scored("whole", lambda joints: joints)
-    columns = dimensions()
+    columns = motion_dimensions()
     direction = np.array([-1 if column.higher_is_better else 1 for column in columns])
     worse = {name: direction * (scored(name, change) - whole) for name, change in BREAKS.items()}
     for i, column in enumerate(columns):

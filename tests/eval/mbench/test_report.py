@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from eval.mbench.dimensions import Dimension, dimensions
+from eval.mbench.dimensions import Dimension, Scored, motion_dimensions
 from eval.mbench.inputs import Clip, Fault, System
 from eval.mbench.prompts import Prompt
 from eval.mbench.report import extremes, to_markdown, to_motion, write_html
@@ -44,7 +44,7 @@ def systems():
 
 @pytest.fixture(scope="module")
 def report(systems):
-    return evaluate(systems, PROMPTS, dimensions())
+    return evaluate(systems, PROMPTS, motion_dimensions())
 
 
 def test_the_published_scores_are_those_published(shared):
@@ -73,7 +73,10 @@ def test_the_bootstrap_covers_the_mean_as_often_as_it_says():
 
 def test_a_dimension_is_a_name_prompts_and_a_function(systems):
     frames = Dimension(
-        "frames", "motion_quality", lambda clips: np.array([len(c.joints) for c in clips]), "frames"
+        "frames",
+        "motion_quality",
+        lambda clips, prompts: Scored(np.array([len(c.joints) for c in clips])),
+        "frames",
     )
     scored = score(systems[0], PROMPTS, frames)
     lengths = {str(id): float(len(clip.joints)) for id, clip in systems[0].clips.items()}
@@ -81,6 +84,29 @@ def test_a_dimension_is_a_name_prompts_and_a_function(systems):
     assert scored["mean"] == pytest.approx(np.mean(list(lengths.values())))
     assert scored["interval"][0] <= scored["mean"] <= scored["interval"][1]
     assert (scored["motions"], scored["missing"]) == (3, 0)
+
+
+def test_a_motion_without_a_value_is_named_and_counts_for_nothing(systems):
+    found = Scored(np.array([1.0, np.nan, 3.0]), ["fine", "nobody answered", ""])
+    judged = Dimension("judged", "motion_quality", lambda clips, prompts: found, "share")
+    scored = score(systems[0], PROMPTS, judged)
+    assert (scored["mean"], scored["motions"], scored["missing"]) == (2.0, 2, 0)
+    assert scored["values"] == {"0": 1.0, "2": 3.0}
+    assert scored["unscored"] == {"1": "nobody answered"}
+    assert scored["words"] == {"0": "fine"}
+    report = evaluate(systems[:1], PROMPTS, [judged])
+    assert not is_whole(report)
+    text = to_markdown(report)
+    assert "2 of 3 |" in text and "| ours | 1 |  | judged: nobody answered |" in text
+
+
+def test_a_dimension_that_cannot_be_computed_says_what_it_needs(systems):
+    absent = Dimension("pose", "generalizability", None, "m", note="it needs weights")
+    report = evaluate(systems[:1], PROMPTS, [absent])
+    assert report["systems"]["ours"]["scores"]["pose"]["motions"] == 0
+    assert is_whole(report), "nobody asked for it"
+    text = to_markdown(report)
+    assert "| ours | not scored |" in text and "- pose: it needs weights" in text
 
 
 def test_the_report_is_json_and_counts_what_is_missing(report):

@@ -1,0 +1,65 @@
+"""Videos of motions for judges and for people: an MP4 a motion, drawn in several processes.
+
+A video is named by its prompt and by a hash of its motion; what is there is not drawn again.
+"""
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from eval.mbench.inputs import Clip
+from eval.mbench.report import to_motion
+from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.viewer.video import write_mp4
+
+SIZE = 384  # pixels, of each side
+STYLE = 1  # of the pictures: raise it when they change, so that videos are drawn anew
+
+
+def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Path]:
+    """Draw each clip as `<id>-<hash>.mp4`, 20 fps; -> the videos by prompt id.
+
+    The body is fitted where a clip has joints alone. An interrupted run goes on where it stopped.
+
+    Raises:
+        BadInput: a process that draws was killed.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    motions = {id: to_motion(clip) for id, clip in clips.items()}
+    videos = {id: folder / f"{id}-{_fingerprint(motion)}.mp4" for id, motion in motions.items()}
+    wanted = [id for id, video in videos.items() if not video.is_file()]
+    if not wanted:
+        return videos
+    workers = min(os.cpu_count() or 1, len(wanted))
+    # Forked, JAX's threads could leave a child with a lock that nobody opens.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context) as pool:
+        drawn = [pool.submit(write_mp4, motions[id], videos[id], size=SIZE) for id in wanted]
+        try:
+            for each in tqdm(
+                as_completed(drawn), "rendering", len(drawn), unit="video", disable=None
+            ):
+                each.result()
+        except BrokenProcessPool:
+            raise BadInput(
+                "a process that draws videos was killed, perhaps for memory; run it again to go on"
+            ) from None
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return videos
+
+
+def _fingerprint(motion: Motion) -> str:
+    digest = hashlib.sha256(f"{SIZE} {STYLE} {motion.fps}".encode())
+    for array in (motion.rotations, motion.transl):
+        digest.update(np.ascontiguousarray(array, np.float32).tobytes())
+    return digest.hexdigest()[:16]
