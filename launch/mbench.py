@@ -12,13 +12,16 @@ import numpy as np
 from absl import flags
 
 from eval.mbench import report as writing
+from eval.mbench.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.inputs import Clip, World, read_system
+from eval.mbench.pose import Kept, pose_dimensions
 from eval.mbench.prompts import load_prompts
 from eval.mbench.run import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
 from launch import cli
+from vimogen_jax.convert.pose_prior import load_pose_prior
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.package import write_json
@@ -41,6 +44,12 @@ FLOOR = flags.DEFINE_enum(
     "floor", "file", ["file", "lowest"], "the files' height 0, or each motion's lowest joint"
 )
 AS_RELEASED = flags.DEFINE_bool("as_released", False, "compute what MBench's release computes")
+NRDF = flags.DEFINE_string("nrdf", None, "NRDF's published weights, for pose quality")
+BODY = flags.DEFINE_string("body", None, "a SMPL-X or SMPL-H .npz, for body penetration")
+POSE_PRIOR = flags.DEFINE_string("pose_prior", None, "SMPLify's gmm_08.pkl, for the body fit")
+FIT_FROM_JOINTS = flags.DEFINE_bool(
+    "fit_from_joints", False, "fit bodies to joints although poses are known, as others need it"
+)
 VOTES = flags.DEFINE_string("votes", None, "CSV file of people's votes on pairs of motions")
 SEED = flags.DEFINE_integer("seed", 0, "of generation and of the bootstrap", 0)
 BENCHMARK = flags.DEFINE_bool("benchmark", False, "only measure how fast motions are scored")
@@ -55,7 +64,15 @@ def main() -> None:
         raise BadInput("--out is missing: the folder to write the report to")
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
-    columns = motion_dimensions(AS_RELEASED.value)
+    out = Path(OUT.value)
+    prior = load_pose_prior(POSE_PRIOR.value) if POSE_PRIOR.value else None
+    bodies = Bodies(prior, from_joints=FIT_FROM_JOINTS.value or AS_RELEASED.value)
+    columns = (
+        *motion_dimensions(AS_RELEASED.value),
+        *pose_dimensions(
+            bodies, Kept(out / "poses.json"), NRDF.value, BODY.value, AS_RELEASED.value
+        ),
+    )
     prompts = load_prompts(PROMPTS.value)
     votes = read_votes(VOTES.value) if VOTES.value else None
     folders = compared(MOTIONS.value or os.path.join(OUT.value, "motions"))
@@ -69,7 +86,6 @@ def main() -> None:
     report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value)
     if votes:
         report["votes"] = agreement(report, votes)
-    out = Path(OUT.value)
     out.mkdir(parents=True, exist_ok=True)
     write_json(report, out / "report.json")
     markdown = writing.to_markdown(report)

@@ -1,7 +1,7 @@
 """The dimensions of MBench: which prompts each is scored on, and how a motion gets its value."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -21,10 +21,12 @@ class Scored:
     Attributes:
         values: `[n]`, NaN for a motion that has none.
         words: of each motion: why it has no value, or what a judge answered; "" for nothing.
+        counts: what there is to count besides, such as questions that were asked.
     """
 
     values: np.ndarray
     words: Sequence[str] = ()
+    counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 Score = Callable[[Sequence[Clip], Sequence[Prompt]], Scored]
@@ -88,10 +90,14 @@ def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_release
     return score
 
 
-def pad(motions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Stack joints `[t 22 3]` of several lengths to `[n t 22 3]`, with the mask `[n t]` of them."""
+def pad(motions: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Stack joints `[t 22 3]` of several lengths to `[n t 22 3]`, with the mask `[n t]` of them.
+
+    There t is a multiple of what is given.
+    """
     lengths = np.array([len(motion) for motion in motions])
-    joints = np.zeros((len(motions), lengths.max(), *motions[0].shape[1:]), np.float32)
+    frames = multiple * -(-lengths.max() // multiple)
+    joints = np.zeros((len(motions), frames, *motions[0].shape[1:]), np.float32)
     for row, motion in zip(joints, motions, strict=True):
         row[: len(motion)] = motion
-    return joints, np.arange(lengths.max()) < lengths[:, None]
+    return joints, np.arange(frames) < lengths[:, None]

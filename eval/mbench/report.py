@@ -7,11 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from eval.mbench.inputs import Clip, System
-from vimogen_jax.body.inverse_kinematics import fit_rotations
-from vimogen_jax.body.skeleton import REST_JOINTS
-from vimogen_jax.motion.motion import Motion
-from vimogen_jax.motion.representation import FPS
+from eval.mbench.bodies import to_motion
+from eval.mbench.inputs import System
 from vimogen_jax.viewer.page import write_page
 
 PLOT_WIDTH, ROW_HEIGHT = 640, 34  # pixels
@@ -79,14 +76,6 @@ def extremes(report: Mapping[str, Any], system: str) -> dict[int, str]:
                 said = f"{word} {dimension['label']} ({values[each]:.4g} {dimension['unit']})"
                 captions.setdefault(int(each), []).append(said)
     return {id: f"{system}, {', '.join(said)}" for id, said in captions.items()}
-
-
-def to_motion(clip: Clip) -> Motion:
-    """A clip as a motion of our body, fitted to the joints where the rotations are not known."""
-    if clip.motion:
-        return clip.motion
-    joints = clip.joints.astype(np.float64)
-    return Motion(fit_rotations(joints), joints[:, 0] - REST_JOINTS[0], FPS)
 
 
 def _protocol(report: Mapping[str, Any]) -> str:

@@ -86,7 +86,12 @@ def score(
             unscored[str(prompt.id)] = word or "it has no value"
     summary = _summary(np.array(list(values.values())), seed)
     return summary | dict(
-        motions=len(values), missing=missing, values=values, unscored=unscored, words=words
+        motions=len(values),
+        missing=missing,
+        values=values,
+        unscored=unscored,
+        words=words,
+        counts=dict(scored.counts),
     )
 
 

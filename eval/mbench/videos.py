@@ -3,7 +3,6 @@
 A video is named by its prompt and by a hash of its motion; what is there is not drawn again.
 """
 
-import hashlib
 import multiprocessing
 import os
 from collections.abc import Mapping
@@ -14,10 +13,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from eval.mbench.bodies import to_motion
 from eval.mbench.inputs import Clip
-from eval.mbench.report import to_motion
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.package import fingerprint
 from vimogen_jax.viewer.video import write_mp4
 
 SIZE = 384  # pixels, of each side
@@ -59,7 +59,6 @@ def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Pa
 
 
 def _fingerprint(motion: Motion) -> str:
-    digest = hashlib.sha256(f"{SIZE} {STYLE} {motion.fps}".encode())
-    for array in (motion.rotations, motion.transl):
-        digest.update(np.ascontiguousarray(array, np.float32).tobytes())
-    return digest.hexdigest()[:16]
+    return fingerprint(
+        {"rotations": motion.rotations, "transl": motion.transl, "style": np.array([SIZE, STYLE])}
+    )[:16]

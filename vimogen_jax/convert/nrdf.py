@@ -15,9 +15,10 @@ from vimogen_jax.tensors import map_tensors
 
 PUBLISHED = "https://github.com/hynann/NRDF"
 CHECKPOINT = "checkpoint_epoch_best.tar"
+NEEDED = f"it takes the weights of NRDF, {CHECKPOINT}, which its authors publish at {PUBLISHED}"
 
 
-def load_nrdf(path: str | os.PathLike | None) -> NRDF:
+def load_nrdf(path: str | os.PathLike) -> NRDF:
     """Read NRDF from its published checkpoint, or from a safetensors file with the same names.
 
     The checkpoint's optimiser and decoder, which computes no distance, are passed over.
@@ -25,11 +26,8 @@ def load_nrdf(path: str | os.PathLike | None) -> NRDF:
     Raises:
         BadInput: there is no such file, saying where it is published; or it holds something else.
     """
-    if path is None or not Path(path).is_file():
-        raise BadInput(
-            f"pose quality needs the weights of NRDF, and {path or 'no file'} is not there: its "
-            f"authors publish {CHECKPOINT} at {PUBLISHED}"
-        )
+    if not Path(path).is_file():
+        raise BadInput(f"{path} is not there; for pose quality {NEEDED}")
     arrays = map_tensors(Path(path)) if Path(path).suffix == ".safetensors" else _read(path)
     arrays = {key: array for key, array in arrays.items() if not key.startswith("dec.")}
     try:

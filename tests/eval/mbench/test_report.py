@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from eval.mbench.bodies import to_motion
 from eval.mbench.dimensions import Dimension, Scored, motion_dimensions
 from eval.mbench.inputs import Clip, Fault, System
 from eval.mbench.prompts import Prompt
-from eval.mbench.report import extremes, to_markdown, to_motion, write_html
+from eval.mbench.report import extremes, to_markdown, write_html
 from eval.mbench.run import PUBLISHED, bootstrap, evaluate, is_whole, score
 from tests.made_up import made_up_motion
 from tests.viewer.test_page import Reader
