@@ -32,7 +32,7 @@ def get_config() -> ConfigDict:
                 text_length=64,
                 buckets=(60, 80, 110, 150, 200),
                 weights=dict(),
-                workers=0,
+                workers=1,
             ),
             optim=dict(
                 learning_rate=1e-3,  # of full fine-tuning, rather 1e-5 to 1e-4

@@ -43,7 +43,7 @@ def get_config() -> ConfigDict:
                 text_length=32,
                 buckets=(100, 200),
                 weights=dict(),
-                workers=0,
+                workers=1,
             ),
             optim=dict(
                 learning_rate=1e-3,

@@ -42,7 +42,7 @@ ROOMS = {
     "planning": ("train",),
 }
 
-# Grain's workers run these: NumPy alone.
+# Processes that prepare data run these: NumPy alone.
 WITHOUT_JAX = ("body", "tensors", "motion", "input_pipeline")
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 

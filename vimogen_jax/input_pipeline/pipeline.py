@@ -17,13 +17,9 @@ record          [s b]         int32, place in the split; -1 where a sample only 
 With a text share of 1, br is 0 and `reference` is an array of size 0.
 """
 
-import dataclasses
-import multiprocessing
-import os
-import signal
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grain
@@ -54,15 +50,18 @@ def make_loader(
     buckets: Sequence[int],
     seed: int,
     weights: Mapping[str, float] | None = None,
-    workers: int = 0,
+    workers: int = 1,
     process_index: int = 0,
     process_count: int = 1,
 ) -> "Loader":
     """An endless iterator over this process's shards of the training batches.
 
-    batch_size and shards count over all processes; text_length is l; the others are as in
-    `TrainOrder`. Raises BadInput if they do not fit each other or the dataset.
+    batch_size and shards count over all processes; text_length is l; workers are the threads that
+    read a batch; the others are as in `TrainOrder`. Raises BadInput if they do not fit each other
+    or the dataset.
     """
+    if workers < 1:
+        raise BadInput(f"data.workers must be at least 1, not {workers}")
     order = TrainOrder(
         dataset.index[split],
         batch_size=batch_size,
@@ -75,7 +74,11 @@ def make_loader(
     )
     _check_text_length(dataset, text_length)
     part = _process_shards(shards, process_index, process_count)
-    return Loader(_StepToBatch(dataset, split, text_length, order, part), workers)
+
+    def read_step(step: int) -> Batch:
+        return read_batch(dataset, split, order(step).shards(part), text_length, workers)
+
+    return Loader(read_step)
 
 
 def validation_batches(
@@ -113,9 +116,9 @@ class Loader(grain.DatasetIterator):
     So a run may resume with another number of workers or processes.
     """
 
-    def __init__(self, read_step: Callable[[int], Batch], workers: int):
+    def __init__(self, read_step: Callable[[int], Batch]):
         super().__init__()
-        self._read_step, self._workers = read_step, workers
+        self._read_step = read_step
         self._step = 0
         self._batches: grain.DatasetIterator | None = None
 
@@ -134,60 +137,32 @@ class Loader(grain.DatasetIterator):
         self._step = state["step"]
 
     def start_prefetch(self) -> None:
-        """Start reading ahead, in this process (workers 0) or in others."""
+        """Start reading ahead, in this process: handing batches over would copy them twice."""
         if self._batches is not None:
             return
         if not flags.FLAGS.is_parsed():  # Grain reads its own flags, under any main program
             flags.FLAGS.mark_as_parsed()
-        # One thread a process: the work holds the interpreter's lock most of the time.
+        # One batch at a time, two in store: they are large, and the workers share each.
         ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
         steps = grain.MapDataset.range(self._step, _ENDLESS)
-        batches = steps.map(self._read_step).to_iter_dataset(ahead)
-        if self._workers > 0:
-            options = grain.MultiprocessingOptions(num_workers=self._workers)
-            batches = batches.mp_prefetch(options, worker_init_fn=_end_with_parent)
-        self._batches = iter(batches)
+        self._batches = iter(steps.map(self._read_step).to_iter_dataset(ahead))
         # A finalizer, because it also runs when the interpreter exits.
         self._stop = weakref.finalize(self, self._batches.close)
 
     def close(self) -> None:
-        """Stop reading ahead and end the workers; the next `next` starts them again."""
+        """Stop reading ahead; the next `next` starts it again."""
         if self._batches is not None:
             self._stop()
             self._batches = None
 
 
-def _end_with_parent(worker: int, workers: int) -> None:
-    """End this worker when its parent was killed; Grain's workers would wait for ever.
+def read_batch(
+    dataset: Dataset, split: str, spec: BatchSpec, text_length: int, workers: int = 1
+) -> Batch:
+    """Read the records of a spec into a batch. Raises BadInput naming a record that is corrupt.
 
-    A terminal's Ctrl-C reaches workers too; they leave it to the parent, which saves first.
+    Reading, checksums and copies leave the interpreter's lock, so that threads do for workers.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        assert parent is not None
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@dataclasses.dataclass(frozen=True)
-class _StepToBatch:
-    dataset: Dataset
-    split: str
-    text_length: int
-    order: TrainOrder
-    shards: slice
-
-    def __call__(self, step: int) -> Batch:
-        spec = self.order(step).shards(self.shards)
-        return read_batch(self.dataset, self.split, spec, self.text_length)
-
-
-def read_batch(dataset: Dataset, split: str, spec: BatchSpec, text_length: int) -> Batch:
-    """Read the records of a spec into a batch. Raises BadInput naming a record that is corrupt."""
     s, b = spec.records.shape
     bt, t = spec.null_text.shape[1], spec.num_frames
     batch = {
@@ -198,17 +173,22 @@ def read_batch(dataset: Dataset, split: str, spec: BatchSpec, text_length: int) 
         "text_mask": np.zeros((s, bt, text_length), bool),
         "record": np.where(spec.filler, -1, spec.records).astype(np.int32),
     }
-    for i, j in np.ndindex(s, b):
-        record = dataset.records[split][int(spec.records[i, j])]
-        motion = _window(record.motion, int(spec.starts[i, j]), t)
-        batch["motion"][i, j, : len(motion)] = dataset.statistics.normalize(motion)
-        batch["mask"][i, j, : len(motion)] = True
-        if j < bt:
-            text = dataset.null_text if spec.null_text[i, j] else record.text
-            batch["text"][i, j, : len(text)] = text
-            batch["text_mask"][i, j, : len(text)] = True
+
+    def read(place: tuple[int, int]) -> None:
+        record = dataset.records[split][int(spec.records[place])]
+        motion = _window(record.motion, int(spec.starts[place]), t)
+        batch["motion"][place][: len(motion)] = dataset.statistics.normalize(motion)
+        batch["mask"][place][: len(motion)] = True
+        if place[1] < bt:
+            text = dataset.null_text if spec.null_text[place] else record.text
+            batch["text"][place][: len(text)] = text
+            batch["text_mask"][place][: len(text)] = True
             if record.quality == "low":
-                batch["channel_mask"][i, j, BODY_POSE.stop :] = 0
+                batch["channel_mask"][place][BODY_POSE.stop :] = 0
+
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(read, np.ndindex(s, b)):
+            pass
     batch["channel_mask"][spec.filler] = 0
     reference = batch["motion"][:, bt:, :, REFERENCE_CHANNELS]
     batch["reference"] = np.ascontiguousarray(reference)

@@ -11,7 +11,6 @@ from typing import Literal
 
 import ml_dtypes
 import numpy as np
-import safetensors
 import safetensors.numpy
 
 from vimogen_jax.errors import BadInput
@@ -58,25 +57,30 @@ def encode_record(record: Record) -> bytes:
 
 def decode_record(data: bytes) -> Record:
     """Read a record back. Raises BadInput if it is damaged or of another schema version."""
-    blob = data[:-4]
+    blob = memoryview(data)[:-4]
     if len(data) < 12 or _checksum(blob) != data[-4:]:
         raise BadInput("the record is corrupt (checksum)")
-    # The safetensors package reads tensors from bytes, but not the metadata beside them.
-    header = json.loads(blob[8 : 8 + int.from_bytes(blob[:8], "little")])
-    strings = header["__metadata__"]
+    # The safetensors package would copy the tensors, and not read the metadata beside them.
+    start = 8 + int.from_bytes(blob[:8], "little")
+    header, values = json.loads(bytes(blob[8:start])), blob[start:]
+    strings = header.pop("__metadata__")
     if strings["schema_version"] != str(SCHEMA_VERSION):
         raise BadInput(
             f"the record has schema version {strings['schema_version']}, "
             f"but this version of vimogen_jax reads {SCHEMA_VERSION}"
         )
-    tensors = {
-        name: np.frombuffer(tensor["data"], _DTYPES[tensor["dtype"]]).reshape(tensor["shape"])
-        for name, tensor in safetensors.deserialize(blob)
-    }
+    tensors = {name: _tensor(values, **tensor) for name, tensor in header.items()}
     return Record(**tensors, **{name: strings[name] for name in _STRINGS})
 
 
-def _checksum(blob: bytes) -> bytes:
+def _tensor(
+    values: memoryview, dtype: str, shape: list[int], data_offsets: list[int]
+) -> np.ndarray:
+    """One of a blob's tensors, where it lies."""
+    return np.frombuffer(values[slice(*data_offsets)], _DTYPES[dtype]).reshape(shape)
+
+
+def _checksum(blob: bytes | memoryview) -> bytes:
     return zlib.crc32(blob).to_bytes(4, "little")
 
 
