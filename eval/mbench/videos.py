@@ -5,6 +5,7 @@ A video is named by its prompt and by a hash of its motion; what is there is not
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -20,14 +21,15 @@ from vimogen_jax.motion.motion import Motion
 from vimogen_jax.package import fingerprint
 from vimogen_jax.viewer.video import write_mp4
 
-SIZE = 384  # pixels, of each side
+SIZE = 448  # pixels of each side: the judges' image encoders cut pictures into squares of 28
 STYLE = 1  # of the pictures: raise it when they change, so that videos are drawn anew
 
 
 def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Path]:
     """Draw each clip as `<id>-<hash>.mp4`, 20 fps; -> the videos by prompt id.
 
-    The body is fitted where a clip has joints alone. An interrupted run goes on where it stopped.
+    The camera stands still, so that one sees where somebody goes, unless they go far. The body is
+    fitted where a clip has joints alone. An interrupted run goes on where it stopped.
 
     Raises:
         BadInput: a process that draws was killed.
@@ -42,8 +44,11 @@ def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Pa
     workers = min(os.cpu_count() or 1, len(wanted))
     # Forked, JAX's threads could leave a child with a lock that nobody opens.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) as pool:
-        drawn = [pool.submit(write_mp4, motions[id], videos[id], size=SIZE) for id in wanted]
+    ignore_interrupts = (signal.SIGINT, signal.SIG_IGN)  # they are for whoever waits here
+    with ProcessPoolExecutor(workers, context, signal.signal, ignore_interrupts) as pool:
+        drawn = [
+            pool.submit(write_mp4, motions[id], videos[id], size=SIZE, still=True) for id in wanted
+        ]
         try:
             for each in tqdm(
                 as_completed(drawn), "rendering", len(drawn), unit="video", disable=None

@@ -59,6 +59,16 @@ def test_the_camera_sees_the_face_and_follows(heading):
     assert shot.floor == shot.vertices[..., 2].min()
 
 
+def test_a_still_camera_follows_only_whoever_goes_far():
+    near, far = (film(stride(speed=speed), builtin_body(), still=True) for speed in (1.0, 4.0))
+    assert (near.path == near.path[0]).all()
+    assert np.ptp(far.path, axis=0).max() > 4
+    frames = list(render_frames(stride(speed=1.0), size=64, still=True))
+    columns = [np.nonzero(body_pixels(frame))[1] for frame in frames]
+    assert all(each.min() > 0 and each.max() < 63 for each in columns)
+    assert abs(columns[0].mean() - columns[-1].mean()) > 10
+
+
 def test_motion_of_one_frame_can_be_filmed():
     assert len(list(render_frames(stride(1), size=48))) == 1
 

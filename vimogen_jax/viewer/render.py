@@ -22,6 +22,7 @@ _PITCH = math.radians(8)  # how far the camera looks down
 _YAW = math.radians(38)  # how far it stands to the side of where the person faces at first
 # How near bodies may come to the edges, as shares of the way from the picture's middle.
 _SIDE, _TOP, _BOTTOM = 0.9, 0.88, 0.74  # captions stand below
+_FURTHER = 1.75  # how many times as far away a camera that does not follow may stand
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,25 +38,37 @@ class Shot:
     floor: float
 
 
-def film(motion: Motion, body: Body) -> Shot:
+def film(motion: Motion, body: Body, still: bool = False) -> Shot:
     """Place a camera that looks at where the person faces at first, from the side and a little
-    above, and keeps the whole body in a square picture."""
+    above, and keeps the whole body in a square picture. It follows the person; with `still`, only
+    if they would get small otherwise."""
     vertices = _pose(body, motion)
-    path = _smooth(vertices.mean(1), motion.fps)
+    middle = vertices.mean(1)
+    path = _smooth(middle, motion.fps)
     axes = _camera_axes(_facing(motion) + _YAW)
     eye = _eye(vertices - path[:, None], axes, (1, 1))
+    if still:
+        spot = np.broadcast_to((middle.min(0) + middle.max(0)) / 2, path.shape)
+        further = _eye(vertices - spot[:, None], axes, (1, 1))
+        if np.linalg.norm(further) < _FURTHER * np.linalg.norm(eye):
+            path, eye = spot, further
     return Shot(vertices, path, eye, axes, float(vertices[..., 2].min()))
 
 
 def render_frames(
-    motion: Motion, body: Body | None = None, size: int = 512, caption: str | None = None
+    motion: Motion,
+    body: Body | None = None,
+    size: int = 512,
+    caption: str | None = None,
+    still: bool = False,
 ) -> Iterator[np.ndarray]:
     """Yield pictures [h w 3] uint8, `size` pixels square, one for each frame of the motion.
 
-    The camera follows the body smoothly, far enough to keep the whole body in view.
+    The whole body stays in view: the camera follows it smoothly, or with `still` stands still
+    where that does not make the body small.
     """
     body = body or builtin_body()
-    shot = film(motion, body)
+    shot = film(motion, body, still)
     colours = np.broadcast_to(_COLOUR, body.vertices.shape)
     overlay = _overlay(caption, size) if caption else None
     for target, mesh in zip(shot.path, shot.vertices, strict=True):

@@ -16,15 +16,19 @@ def write_mp4(
     caption: str | None = None,
     body: Body | None = None,
     size: int = 512,
+    still: bool = False,
 ) -> None:
-    """Write the motion at its own frame rate, `size` (even) pixels square, its sentence below."""
+    """Write the motion at its own frame rate, `size` (even) pixels square, its sentence below.
+
+    still: let the camera stand still where that does not make the body small.
+    """
     aside = f"{os.fspath(path)}.tmp"
     with av.open(aside, "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=Fraction(motion.fps).limit_denominator(1001))
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "20"}
-        for picture in render_frames(motion, body, size, caption):
+        for picture in render_frames(motion, body, size, caption, still):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     os.replace(aside, path)

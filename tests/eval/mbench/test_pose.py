@@ -67,11 +67,10 @@ def test_values_are_those_of_the_metrics(clips, bodies, weights, tmp_path):
     chosen = [clips[1], clips[0]]
     rotations = [clip.motion.rotations.astype(np.float32) for clip in chosen]
     network, body, kept = load_nrdf(weights), builtin_body(), Kept(tmp_path / "kept.json")
-    for released in (False, True):
-        quality, through = pose_dimensions(bodies, kept, weights, as_released=released)
-        distances = pose_distance(network, np.concatenate(rotations), as_released=released)
-        expected = [10 * x.mean() for x in np.split(distances, [len(rotations[0])])]
-        np.testing.assert_allclose(quality.score(chosen, ()).values, expected, rtol=1e-5)
+    quality, through = pose_dimensions(bodies, kept, weights, as_released=True)
+    distances = pose_distance(network, np.concatenate(rotations), as_released=True)
+    expected = [10 * x.mean() for x in np.split(distances, [len(rotations[0])])]
+    np.testing.assert_allclose(quality.score(chosen, ()).values, expected, rtol=1e-5)
     posed = [body.pose(each, np.zeros((len(each), 3), np.float32)) for each in rotations]
     expected = [penetration(vertices, body.faces).mean() for vertices in posed]
     np.testing.assert_allclose(through.score(chosen, ()).values, expected, atol=0.02)
