@@ -30,7 +30,7 @@ def get_config() -> ConfigDict:
                 text_share=dict(high=0.8, low=0.4),
                 null_text_probability=0.1,
                 text_length=64,
-                buckets=(60, 80, 110, 150, 200),
+                buckets=(60, 80, 110, 150, 200),  # few, for a short run compiles each
                 weights=dict(),
                 workers=1,
             ),

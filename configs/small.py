@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
                 text_share=dict(high=0.7, low=0.4),
                 null_text_probability=0.15,
                 text_length=32,
-                buckets=(60, 80, 110, 150, 200),
+                buckets=(46, 56, 62, 72, 82, 92, 102, 112, 122, 130, 142, 150, 160, 170, 184, 200),
                 weights=dict(),
                 workers=1,
             ),

@@ -50,7 +50,7 @@ def get_config() -> ConfigDict:
                 text_share=dict(high=0.8, low=0.4),
                 null_text_probability=0.5,
                 text_length=226,
-                buckets=tuple(range(50, 201, 10)),
+                buckets=(46, 56, 62, 72, 82, 92, 102, 112, 122, 130, 142, 150, 160, 170, 184, 200),
                 weights=dict(),
                 workers=8,
             ),

@@ -1,13 +1,17 @@
 """The order of batches: every record, in fair parts, with little padding, from seed and step."""
 
+import dataclasses
+import json
 from collections import Counter
 
 import numpy as np
 import pytest
 
+from configs import small, vimogen_1b
 from tests.input_pipeline.synthetic import make_index
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.order import TrainOrder, largest_remainder, validation_order
+from vimogen_jax.input_pipeline.pipeline import make_loader
 
 BUCKETS = tuple(range(50, 201, 10))
 PUBLISHED_SHARE = {"high": 0.8, "low": 0.4}
@@ -93,14 +97,35 @@ def test_the_bucket_is_the_smallest_that_holds_the_batch():
         assert spec.num_frames == min(b for b in BUCKETS if b >= longest)
 
 
-@pytest.mark.parametrize(("size", "batch_size"), [(20_000, 64), (5_000, 64), (20_000, 256)])
-def test_sixteen_buckets_waste_less_than_five_percent(size, batch_size):
+@pytest.mark.parametrize("config", [small, vimogen_1b])
+@pytest.mark.parametrize(("size", "batch_size"), [(5_000, 32), (20_000, 256), (100_000, 1024)])
+def test_sixteen_buckets_waste_less_than_five_percent(config, size, batch_size):
+    buckets = config.get_config().data.buckets
+    assert len(buckets) <= 16
     index = make_index(np.random.default_rng(0), size)
-    order = make_order(index, batch_size=batch_size, shards=4)
-    specs = [order(step) for step in range(size // batch_size)]
-    real = sum(index.frames[spec.records].sum() for spec in specs)
-    computed = sum(spec.records.size * spec.num_frames for spec in specs)
-    assert real / computed > 0.95
+    assert make_order(index, batch_size=batch_size, shards=4, buckets=buckets).real_share() > 0.95
+
+
+def test_real_motion_capture_wastes_less_than_five_percent(shared):
+    lines = (shared / "mocap" / "captions.jsonl").read_text().splitlines()
+    takes = [json.loads(line) for line in lines]
+    frames = np.array([20 * (take["frames"] - 1) // take["fps"] for take in takes])
+    frames = frames[frames >= 40]
+    index = dataclasses.replace(make_index(np.random.default_rng(0), len(frames)), frames=frames)
+    data = small.get_config().data
+    order = make_order(index, batch_size=data.batch_size, shards=1, buckets=data.buckets)
+    assert order.real_share(windows=4) > 0.95
+
+
+def test_the_real_share_is_counted_in_what_is_read(dataset):
+    settings = dict(batch_size=12, shards=2, text_share=PUBLISHED_SHARE, seed=3)
+    settings |= dict(null_text_probability=0.5, buckets=(64, 200))
+    index = dataset.index["train"]
+    loader = make_loader(dataset, "train", text_length=8, **settings)
+    masks = [next(loader)["mask"] for _ in range(len(index) // 12)]
+    loader.close()
+    share = sum(mask.sum() for mask in masks) / sum(mask.size for mask in masks)
+    assert TrainOrder(index, **settings).real_share() == pytest.approx(share)
 
 
 def test_parts_are_stratified_by_quality():

@@ -88,6 +88,13 @@ class TrainOrder:
             cached = self._cached = (window, self._window(window))
         return dataclasses.replace(cached[1][k], null_text=self._null_text(step))
 
+    def real_share(self, windows: int = 1) -> float:
+        """Of the frames computed in the first windows, the share that is motion, not padding."""
+        specs = [self(step) for step in range(windows * self._num_batches)]
+        frames = np.minimum(self._index.frames, self._buckets[-1])
+        real = sum(frames[spec.records].sum() for spec in specs)
+        return float(real / sum(spec.records.size * spec.num_frames for spec in specs))
+
     def _window(self, window: int) -> list[BatchSpec]:
         rng = self._rng("window", window)
         records, starts = self._draw(window)
