@@ -16,6 +16,8 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Index
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, QUALITIES
 
+Places = slice | np.ndarray  # of shards in a batch, ascending
+
 
 @dataclasses.dataclass(frozen=True)
 class BatchSpec:
@@ -33,7 +35,7 @@ class BatchSpec:
     null_text: np.ndarray
     filler: np.ndarray
 
-    def shards(self, part: slice) -> "BatchSpec":
+    def shards(self, part: Places) -> "BatchSpec":
         """The share of one process."""
         arrays = {
             name: value[part] for name, value in vars(self).items() if isinstance(value, np.ndarray)

@@ -29,7 +29,7 @@ from absl import flags
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.order import BatchSpec, TrainOrder, validation_order
+from vimogen_jax.input_pipeline.order import BatchSpec, Places, TrainOrder, validation_order
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.representation import BODY_POSE, NUM_CHANNELS, REFERENCE_CHANNELS
 
@@ -51,14 +51,13 @@ def make_loader(
     seed: int,
     weights: Mapping[str, float] | None = None,
     workers: int = 1,
-    process_index: int = 0,
-    process_count: int = 1,
+    part: Places = slice(None),
 ) -> "Loader":
     """An endless iterator over this process's shards of the training batches.
 
-    batch_size and shards count over all processes; text_length is l; workers are the threads that
-    read a batch; the others are as in `TrainOrder`. Raises BadInput if they do not fit each other
-    or the dataset.
+    batch_size and shards count over all processes, part is those of the shards that this one reads;
+    text_length is l; workers are the threads that read a batch; the others are as in `TrainOrder`.
+    Raises BadInput if they do not fit each other or the dataset.
     """
     if workers < 1:
         raise BadInput(f"data.workers must be at least 1, not {workers}")
@@ -73,7 +72,6 @@ def make_loader(
         weights=weights,
     )
     _check_text_length(dataset, text_length)
-    part = _process_shards(shards, process_index, process_count)
 
     def read_step(step: int) -> Batch:
         return read_batch(dataset, split, order(step).shards(part), text_length, workers)
@@ -90,8 +88,7 @@ def validation_batches(
     reference: bool,
     text_length: int,
     buckets: Sequence[int],
-    process_index: int = 0,
-    process_count: int = 1,
+    part: Places = slice(None),
 ) -> Iterator[Batch]:
     """This process's shards of one pass over a split, the same in every pass.
 
@@ -99,7 +96,6 @@ def validation_batches(
     the last batch have `record` -1 and `channel_mask` 0. Raises BadInput as `make_loader`.
     """
     _check_text_length(dataset, text_length)
-    part = _process_shards(shards, process_index, process_count)
     specs = validation_order(
         dataset.index[split],
         batch_size=batch_size,
@@ -209,10 +205,3 @@ def _check_text_length(dataset: Dataset, text_length: int) -> None:
             f"text_length {text_length} is less than the {dataset.max_text_length} tokens "
             f"of the longest text in {dataset.folder}"
         )
-
-
-def _process_shards(shards: int, process_index: int, process_count: int) -> slice:
-    if shards % process_count:
-        raise BadInput(f"{shards} shards cannot be divided among {process_count} processes")
-    size = shards // process_count
-    return slice(process_index * size, (process_index + 1) * size)
