@@ -16,6 +16,8 @@ from eval.mbench.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.inputs import Clip, World, read_system
+from eval.mbench.judges import FORMS, open_judge
+from eval.mbench.judges.judged import judged_dimensions
 from eval.mbench.pose import Kept, pose_dimensions
 from eval.mbench.prompts import load_prompts
 from eval.mbench.run import evaluate, is_whole
@@ -50,8 +52,10 @@ POSE_PRIOR = flags.DEFINE_string("pose_prior", None, "SMPLify's gmm_08.pkl, for 
 FIT_FROM_JOINTS = flags.DEFINE_bool(
     "fit_from_joints", False, "fit bodies to joints although poses are known, as others need it"
 )
+JUDGE = flags.DEFINE_string("judge", None, f"who looks at videos of the motions: {FORMS}")
+JUDGE_URL = flags.DEFINE_string("judge_url", None, "of the judge's server, if not the usual one")
 VOTES = flags.DEFINE_string("votes", None, "CSV file of people's votes on pairs of motions")
-SEED = flags.DEFINE_integer("seed", 0, "of generation and of the bootstrap", 0)
+SEED = flags.DEFINE_integer("seed", 0, "of generation, judges' choices and the bootstrap", 0)
 BENCHMARK = flags.DEFINE_bool("benchmark", False, "only measure how fast motions are scored")
 
 
@@ -67,11 +71,13 @@ def main() -> None:
     out = Path(OUT.value)
     prior = load_pose_prior(POSE_PRIOR.value) if POSE_PRIOR.value else None
     bodies = Bodies(prior, from_joints=FIT_FROM_JOINTS.value or AS_RELEASED.value)
+    judge = open_judge(JUDGE.value, JUDGE_URL.value) if JUDGE.value else None
     columns = (
         *motion_dimensions(AS_RELEASED.value),
         *pose_dimensions(
             bodies, Kept(out / "poses.json"), NRDF.value, BODY.value, AS_RELEASED.value
         ),
+        *judged_dimensions(judge, out, SEED.value),
     )
     prompts = load_prompts(PROMPTS.value)
     votes = read_votes(VOTES.value) if VOTES.value else None

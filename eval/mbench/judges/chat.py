@@ -1,0 +1,85 @@
+"""Any server that speaks the OpenAI chat protocol with images as a judge: OpenAI, vLLM and such."""
+
+import base64
+import io
+import os
+from pathlib import Path
+
+from PIL import Image
+
+from eval.mbench.judges.frames import PREFACE, frames
+from eval.mbench.judges.judge import TIMEOUT, Unanswered, hide, is_passing
+from vimogen_jax.errors import BadInput
+
+KEY = "OPENAI_API_KEY"  # in the environment; a server of one's own may need none
+
+
+class Chat:
+    """A `Judge` that is sent frames as JPEG."""
+
+    at_once = 8
+
+    def __init__(self, model: str, url: str | None = None, timeout: float = TIMEOUT):
+        """Ask `model` at the server's base `url`, such as http://localhost:8000/v1, or at OpenAI.
+
+        Raises:
+            BadInput: openai is not installed, or OpenAI itself is asked without a key.
+        """
+        try:
+            import openai
+        except ImportError:
+            raise BadInput(
+                'the judge openai needs the package openai: pip install "vimogen_jax[judge]"'
+            ) from None
+        self._key = os.environ.get(KEY, "")
+        if not (self._key or url):
+            raise BadInput(f"the judge openai needs {KEY} in the environment, or --judge_url")
+        # Retries are counted, so they are not left to the package.
+        self._client = openai.OpenAI(
+            api_key=self._key or "none", base_url=url, timeout=timeout, max_retries=0
+        )
+        self._model = model
+        self.name = f"openai:{model}"
+
+    def ask(self, question: str, video: Path) -> str:
+        """See `Judge.ask`."""
+        import openai
+
+        said = {"type": "text", "text": PREFACE + question}
+        content = [said, *map(_part, frames(video))]
+        try:
+            answer = self._client.chat.completions.create(
+                model=self._model,
+                messages=[{"role": "user", "content": content}],  # type: ignore[list-item]
+            )
+            text = answer.choices[0].message.content
+        except openai.APIStatusError as fault:
+            raise self._refused(fault) from None
+        except openai.APIError as fault:
+            why = hide(f"{fault} {fault.__cause__ or ''}".strip(), self._key)
+            raise Unanswered(why, passing=True) from None
+        except (ValueError, AttributeError, TypeError, IndexError):
+            raise Unanswered("what came is not an answer of the protocol", passing=True) from None
+        if not text:
+            raise Unanswered("an empty answer", passing=True)
+        return hide(text, self._key)
+
+    def _refused(self, fault) -> Exception:
+        """What to make of a refusal: an `APIStatusError` of openai."""
+        status, host = fault.status_code, self._client.base_url.host
+        if status in (401, 403):
+            return BadInput(f"{host} refuses the key in {KEY} ({status})")
+        if status == 404:
+            return BadInput(f"{host} knows no model {self._model!r}, or --judge_url is wrong (404)")
+        if fault.code == "insufficient_quota":
+            return BadInput(f"{host} says that the quota of the key in {KEY} is used up ({status})")
+        why = hide(fault.message, self._key)
+        after = fault.response.headers.get("retry-after", "")
+        return Unanswered(why, is_passing(status), float(after) if after.isdecimal() else None)
+
+
+def _part(picture: Image.Image) -> dict:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=90)
+    url = f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return {"type": "image_url", "image_url": {"url": url}}

@@ -1,0 +1,20 @@
+"""The frames of a video, for judges that see pictures."""
+
+from pathlib import Path
+
+import av
+from PIL import Image
+
+from eval.mbench.judges.judge import FPS
+
+PREFACE = f"These pictures are the frames of a video in order, {FPS} a second.\n"
+
+
+def frames(video: Path) -> list[Image.Image]:
+    """The first picture of a video and those after it, `FPS` a second."""
+    chosen = []
+    with av.open(str(video)) as container:
+        for picture in container.decode(video=0):
+            if picture.time is not None and picture.time >= len(chosen) / FPS - 1e-6:
+                chosen.append(picture.to_image())
+    return chosen

@@ -1,0 +1,88 @@
+"""Gemini as a judge: the video itself is sent, as published."""
+
+import os
+from pathlib import Path
+
+from eval.mbench.judges.judge import FPS, TIMEOUT, Unanswered, hide, is_passing
+from vimogen_jax.errors import BadInput
+
+PUBLISHED_MODEL = "gemini-2.5-flash"
+KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")  # in the environment; the first that is set
+
+
+class Gemini:
+    """A `Judge` behind Google's API; the key comes from the environment."""
+
+    at_once = 8
+
+    def __init__(
+        self, model: str = PUBLISHED_MODEL, url: str | None = None, timeout: float = TIMEOUT
+    ):
+        """Ask `model`, at Google or at another `url` that speaks the same protocol.
+
+        Raises:
+            BadInput: google-genai is not installed, or there is no key.
+        """
+        try:
+            from google import genai
+        except ImportError:
+            raise BadInput(
+                'the judge gemini needs google-genai: pip install "vimogen_jax[judge]"'
+            ) from None
+        self._key = next(filter(None, map(os.environ.get, KEYS)), "")
+        if not self._key:
+            raise BadInput(f"the judge gemini needs a key in the environment: {' or '.join(KEYS)}")
+        options = genai.types.HttpOptions(base_url=url, timeout=round(1000 * timeout))
+        # It would go to Vertex AI where the environment says so.
+        self._client = genai.Client(vertexai=False, api_key=self._key, http_options=options)
+        self._model = model
+        self.name = f"gemini:{model}"
+
+    def ask(self, question: str, video: Path) -> str:
+        """See `Judge.ask`."""
+        import httpx2
+        from google.genai import errors, types
+
+        blob = types.Blob(data=video.read_bytes(), mime_type="video/mp4")
+        seen = types.Part(inline_data=blob, video_metadata=types.VideoMetadata(fps=FPS))
+        content = types.Content(role="user", parts=[types.Part(text=question), seen])
+        try:
+            answer = self._client.models.generate_content(model=self._model, contents=content)
+        except errors.APIError as fault:
+            raise self._refused(fault) from None
+        except httpx2.HTTPError as fault:
+            raise Unanswered(self._said(fault), passing=True) from None
+        except ValueError as fault:  # what came is not JSON, or not an answer
+            raise Unanswered(f"not an answer: {self._said(fault)}", passing=True) from None
+        if not answer.text:
+            raise Unanswered(f"an empty answer ({_reason(answer)})", passing=True)
+        return hide(answer.text, self._key)
+
+    def _refused(self, fault) -> Exception:
+        """What to make of a refusal: an `APIError` of google-genai."""
+        invalid = "API_KEY_INVALID" in str(fault.details)  # with status 400
+        if fault.code in (401, 403) or invalid:
+            return BadInput(f"Gemini refuses the key in {' or '.join(KEYS)} ({fault.code})")
+        if fault.code == 404:
+            return BadInput(f"Gemini knows no model {self._model!r} (404)")
+        why = f"status {fault.code}: {self._said(fault.message or fault.status)}"
+        return Unanswered(why, is_passing(fault.code), _delay(fault.details))
+
+    def _said(self, message: object) -> str:
+        return hide(str(message), self._key)
+
+
+def _delay(details: object) -> float | None:
+    """The seconds of a `RetryInfo` in the details of an error, "7.5s" in JSON."""
+    error = details.get("error", details) if isinstance(details, dict) else {}
+    for detail in error.get("details") or ():
+        delay = str(detail.get("retryDelay", "")).removesuffix("s")
+        if delay.replace(".", "", 1).isdecimal():
+            return float(delay)
+    return None
+
+
+def _reason(answer) -> str:
+    candidates = answer.candidates or []
+    reason = candidates[0].finish_reason if candidates else None
+    return f"finish reason {reason.value}" if reason else "no reason given"

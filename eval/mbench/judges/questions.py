@@ -1,0 +1,64 @@
+"""What a judge is asked of a motion, and how its answer is read.
+
+The protocol is MBench's: for consistency, which of ten texts a motion shows best; for
+generalizability, whether it shows its text. The wording is ours.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from eval.mbench.prompts import Prompt
+
+_SEEN = (
+    "The video shows the movement of one person, rendered as a bare figure. There is no scene, and "
+    "objects are not drawn. First describe in a few sentences what the whole body, the arms and "
+    "the legs do, in order, and what is repeated."
+)
+_BEST_MATCH = """{seen}
+Then decide which of these texts describes the movement best:
+{choices}
+End with a line of the form "Answer: N", where N is the number of that text."""
+_MATCH = """{seen}
+Then decide whether the movement is the one in this text: "{text}"
+What counts is whether the action and its intent are the same, not how smooth, realistic or well
+drawn the movement is. End with the line "Answer: yes" or "Answer: no"."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A question, what may be answered, and which answer is right.
+
+    Attributes:
+        choices: what each possible answer means.
+        right: one of `choices`.
+    """
+
+    text: str
+    choices: Mapping[str, str]
+    right: str
+
+    def read(self, answer: str) -> str | None:
+        """Which of `choices` an answer comes to; None where that cannot be read."""
+        keys = "|".join(map(re.escape, self.choices))
+        pattern = rf"\banswer(?:\W|_|\bis\b|\bnumber\b|\btext\b)*?\b({keys})\b"
+        found = re.findall(pattern, answer, re.IGNORECASE)
+        return found[-1].lower() if found else None
+
+
+def best_match(prompt: Prompt, seed: int = 0) -> Question:
+    """Which text of the prompt's own and its distractors the motion shows, in a random order."""
+    texts = [prompt.text, *prompt.distractors]
+    order = np.random.default_rng([seed, prompt.id]).permutation(len(texts))
+    choices = {str(number): texts[place] for number, place in enumerate(order, start=1)}
+    listed = "\n".join(f"{number}. {text}" for number, text in choices.items())
+    right = next(number for number, text in choices.items() if text == prompt.text)
+    return Question(_BEST_MATCH.format(seen=_SEEN, choices=listed), choices, right)
+
+
+def match(prompt: Prompt) -> Question:
+    """Whether the motion is what its text says."""
+    text = _MATCH.format(seen=_SEEN, text=prompt.text)
+    return Question(text, {"yes": "yes", "no": "no"}, "yes")

@@ -1,0 +1,40 @@
+"""A judge's server on loopback, keys that must not leak, and a video of a second and a half."""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from tests.eval.mbench.judges.server import Server, serving
+
+GEMINI_KEY, OPENAI_KEY = "secret-of-gemini", "secret-of-openai"
+
+
+@pytest.fixture
+def server(monkeypatch) -> Iterator[Server]:
+    monkeypatch.delenv("GOOGLE_API_KEY", raising=False)
+    monkeypatch.setenv("GEMINI_API_KEY", GEMINI_KEY)
+    monkeypatch.setenv("OPENAI_API_KEY", OPENAI_KEY)
+    with serving() as server:
+        yield server
+
+
+def write_video(path: Path, shade: int = 0) -> Path:
+    """30 frames at 20 a second, each a grey of its own from `shade` on."""
+    with av.open(str(path), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(20))
+        stream.width = stream.height = 32
+        stream.pix_fmt = "yuv420p"
+        for grey in range(shade, shade + 30 * 4, 4):
+            picture = np.full((32, 32, 3), grey, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture
+def video(tmp_path) -> Path:
+    return write_video(tmp_path / "motion.mp4")

@@ -1,0 +1,123 @@
+"""A judge on loopback that speaks Gemini's and OpenAI's protocols, and fails as it is told."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+# A turn: the words of an answer, or how to fail: an HTTP status, or one of
+# "half" (the connection ends amid the body), "torn" (JSON that ends early), "hang", "empty".
+Turn = str | int
+FAILURES = ("half", "torn", "hang", "empty")
+
+
+class Server:
+    """What was asked, as parsed requests, and what is answered: turns first, then `answer`."""
+
+    def __init__(self):
+        self.requests: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
+        self.turns: list[Turn] = []
+        self.answer: Callable[[dict[str, Any]], Turn] = lambda request: "Answer: yes"
+        self.refusal: dict[str, Any] = {}  # more of the body of an error
+        self.refusal_headers: dict[str, str] = {}
+        self.url = ""
+        self.ended = threading.Event()
+        self._lock = threading.Lock()
+
+    def turn(self, request: dict[str, Any], headers: dict[str, str]) -> Turn:
+        with self._lock:
+            self.requests.append(request)
+            self.headers.append(headers)
+            if self.turns:
+                return self.turns.pop(0)
+        return self.answer(request)
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server on a free port of loopback, for as long as the context lasts."""
+    server = Server()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(server))
+    http.daemon_threads = True
+    server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.ended.set()
+        http.shutdown()
+        thread.join()
+        http.server_close()
+
+
+def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            gemini = ":generateContent" in self.path
+            turn = server.turn(request | {"path": self.path}, dict(self.headers))
+            if turn == "hang":
+                server.ended.wait(30)
+                self.close_connection = True
+                return
+            if isinstance(turn, int):
+                error = {"code": turn, "message": "refused", "status": "REFUSED"} | server.refusal
+                self._send(turn, {"error": error}, server.refusal_headers)
+                return
+            words = "" if turn in FAILURES else turn
+            body = _gemini(words) if gemini else _openai(words)
+            self._send(200, body, {}, cut=turn)
+
+        def _send(self, status: int, body: dict, headers: dict[str, str], cut: Turn = "") -> None:
+            content = json.dumps(body).encode()
+            whole = len(content)
+            if cut in ("half", "torn"):
+                content = content[: whole // 2]
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content) if cut == "torn" else whole))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+            self.close_connection = cut == "half"
+
+        def log_message(self, format, *args):
+            pass
+
+    return Handler
+
+
+def _gemini(words: str) -> dict[str, Any]:
+    parts = [{"text": words}] if words else []
+    return {
+        "candidates": [
+            {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
+        ]
+    }
+
+
+def _openai(words: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": words}
+    return {
+        "id": "1",
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": "tiny",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+    }
+
+
+def closed_port() -> int:
+    """A port of loopback on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

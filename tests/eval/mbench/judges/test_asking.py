@@ -1,0 +1,154 @@
+"""Asking many questions: kept answers, retries, giving up, and what never happens twice."""
+
+import json
+import threading
+import time
+
+import pytest
+
+from eval.mbench.judges.asking import Patience, Reply, ask_all
+from eval.mbench.judges.chat import Chat
+from eval.mbench.judges.questions import Question, match
+from eval.mbench.prompts import Prompt
+from tests.eval.mbench.judges.conftest import OPENAI_KEY, write_video
+from vimogen_jax.errors import BadInput
+
+QUICK = Patience(tries=3, wait=0.001, longest=0.05)
+
+
+@pytest.fixture
+def judge(server):
+    return Chat("tiny", f"{server.url}/v1", 30.0)
+
+
+@pytest.fixture
+def ask(judge, video, tmp_path):
+    """`ask(n)` asks the first n of twelve questions about one video."""
+
+    def ask(count=12, patience=QUICK):
+        asked = [(match(Prompt(id, "", f"text {id}.", 3.0)), video) for id in range(count)]
+        return ask_all(judge, asked, tmp_path / "answers", patience)
+
+    return ask
+
+
+def text_of(request):
+    return request["messages"][0]["content"][0]["text"]
+
+
+def test_a_finished_run_asks_nothing(server, ask, capsys):
+    server.answer = lambda request: f"{text_of(request)[-80:]} Answer: yes"
+    replies, counts = ask()
+    assert counts == dict(known=0, asked=12, failed=0, unanswered=0)
+    assert len(server.requests) == 12
+    again, counts = ask()
+    assert again == replies and len(server.requests) == 12
+    assert counts == dict(known=12, asked=0, failed=0, unanswered=0)
+    assert "openai:tiny: 12 questions, 12 answered before" in capsys.readouterr().out
+
+
+def test_only_what_is_not_known_is_asked(server, ask, judge, video, tmp_path):
+    ask(5)
+    assert ask()[1]["known"] == 5 and len(server.requests) == 12
+    question = match(Prompt(0, "", "text 0.", 3.0))
+    other = write_video(tmp_path / "other.mp4", shade=40)
+    for changed in ((question, other), (Question("Really?", *[question.choices, "yes"]), video)):
+        _, counts = ask_all(judge, [changed], tmp_path / "answers", QUICK)
+        assert counts["asked"] == 1
+    judge.name = "openai:larger"
+    assert ask_all(judge, [(question, video)], tmp_path / "answers", QUICK)[1]["asked"] == 1
+    # The same file by another name is the same video.
+    _, counts = ask_all(
+        judge, [(question, video.rename(tmp_path / "b.mp4"))] * 2, tmp_path / "answers", QUICK
+    )
+    assert counts["asked"] == 0
+
+
+def test_a_damaged_answer_is_asked_anew(server, ask, tmp_path):
+    replies, _ = ask(4)
+    first, second, third, _ = sorted((tmp_path / "answers").iterdir())
+    first.write_bytes(first.read_bytes()[:20])
+    second.write_bytes(b"")
+    third.write_text(json.dumps(json.loads(third.read_text()) | {"question": "another"}))
+    again, counts = ask(4)
+    assert again == replies and counts["asked"] == 3
+    assert ask(4)[1]["asked"] == 0
+
+
+def test_failures_are_retried_and_counted(server, ask):
+    server.turns = [429, 500, "half", "torn", "empty"]
+    replies, counts = ask()
+    assert replies == [Reply("Answer: yes")] * 12
+    assert counts == dict(known=0, asked=12, failed=5, unanswered=0)
+
+
+def test_what_stays_unanswered_is_told_and_asked_again_next_time(server, ask):
+    bad = lambda request: 500 if "text 3." in text_of(request) else "Answer: no"
+    server.answer = bad
+    replies, counts = ask()
+    assert replies[3].text is None and "500" in replies[3].fault
+    assert [reply.text for reply in replies].count("Answer: no") == 11
+    assert counts == dict(known=0, asked=12, failed=3, unanswered=1)
+    server.answer = lambda request: "Answer: yes"
+    replies, counts = ask()
+    assert replies[3] == Reply("Answer: yes") and counts["asked"] == 1
+
+
+def test_what_cannot_pass_is_not_tried_again(server, ask):
+    server.answer = lambda request: 400
+    _, counts = ask(4)
+    assert counts == dict(known=0, asked=4, failed=4, unanswered=4)
+
+
+def test_nonsense_is_asked_for_once_more_and_then_stands(server, ask):
+    server.turns = ["I like turtles."]
+    assert ask(1)[0] == [Reply("Answer: yes")]
+    server.answer = lambda request: "I like turtles."
+    assert ask(2)[0] == [Reply("Answer: yes"), Reply("I like turtles.")]
+    assert len(server.requests) == 4
+    ask(2)
+    assert len(server.requests) == 4
+
+
+def test_all_wait_when_the_server_says_so(server, ask):
+    server.turns, server.refusal_headers = [429], {"Retry-After": "1"}
+    start = time.monotonic()
+    _, counts = ask(2, Patience(tries=2, wait=60.0, longest=0.3))
+    assert 0.3 <= time.monotonic() - start < 5
+    assert counts["failed"] == 1 and counts["unanswered"] == 0
+
+
+def test_a_dead_server_is_given_up(server, ask):
+    server.answer = lambda request: 503
+    replies, counts = ask(12, Patience(tries=2, wait=0.001, give_up=3))
+    assert counts["unanswered"] == 12
+    not_asked = [reply for reply in replies if reply.fault.startswith("not asked")]
+    assert 1 <= len(not_asked) <= 9 and len(server.requests) <= 2 * 11
+
+
+def test_a_wrong_key_ends_at_once_and_keeps_what_was_answered(server, ask, tmp_path):
+    server.turns = ["Answer: yes"] * 2
+    server.answer = lambda request: 401
+    with pytest.raises(BadInput, match="refuses the key"):
+        ask()
+    assert len(server.requests) <= 2 + 8
+    server.answer = lambda request: "Answer: yes"
+    assert ask()[1]["known"] == 2
+
+
+def test_several_at_once(server, ask):
+    together = threading.Barrier(8, timeout=20)
+    server.answer = lambda request: f"{together.wait()} Answer: yes"
+    assert ask(8)[1]["unanswered"] == 0
+
+
+def test_the_key_is_in_no_file(server, ask, tmp_path, capsys):
+    server.turns = [429]
+    server.refusal = {"message": f"{OPENAI_KEY} asks too much"}
+    server.answer = lambda request: f"You are {OPENAI_KEY}. Answer: yes"
+    replies, _ = ask(3, Patience(tries=1))
+    files = list((tmp_path / "answers").iterdir())
+    assert len(files) == 2 and {path.suffix for path in files} == {".json"}
+    said = [*(path.read_text() for path in files), *map(str, replies), *capsys.readouterr()]
+    assert not any(OPENAI_KEY in each for each in said)
+    assert any("[key]" in each for each in said)

@@ -1,0 +1,140 @@
+"""Judges behind servers: what they send, and what they make of each failure."""
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eval.mbench.judges import open_judge
+from eval.mbench.judges.chat import Chat
+from eval.mbench.judges.frames import frames
+from eval.mbench.judges.gemini import Gemini
+from eval.mbench.judges.judge import Unanswered
+from tests.eval.mbench.judges.conftest import GEMINI_KEY, OPENAI_KEY
+from tests.eval.mbench.judges.server import closed_port
+from vimogen_jax.errors import BadInput
+
+
+@pytest.fixture(params=["gemini", "openai"])
+def judge(request, server):
+    return Gemini("tiny", server.url, 0.3) if request.param == "gemini" else chat(server.url)
+
+
+def chat(url):
+    return Chat("tiny", f"{url}/v1", 0.3)
+
+
+def test_frames_are_five_a_second(video):
+    greys = [np.asarray(picture).mean() for picture in frames(video)]
+    np.testing.assert_allclose(greys, np.arange(0, 30, 4) * 4, atol=3)
+
+
+def test_gemini_gets_the_video(server, video):
+    assert Gemini("tiny", server.url).ask("What is it?", video) == "Answer: yes"
+    (request,), (headers,) = server.requests, server.headers
+    assert request["path"].endswith("/models/tiny:generateContent")
+    (content,) = request["contents"]
+    text, seen = content["parts"]
+    assert text == {"text": "What is it?"}
+    assert base64.urlsafe_b64decode(seen["inlineData"]["data"]) == video.read_bytes()
+    assert "video/mp4" in seen["inlineData"].values()
+    assert seen["videoMetadata"] == {"fps": 5}
+    assert headers["x-goog-api-key"] == GEMINI_KEY
+
+
+def test_chat_gets_pictures(server, video):
+    assert chat(server.url).ask("What is it?", video) == "Answer: yes"
+    (request,), (headers,) = server.requests, server.headers
+    assert (request["path"], request["model"]) == ("/v1/chat/completions", "tiny")
+    (message,) = request["messages"]
+    text, *parts = message["content"]
+    assert text["text"].endswith("5 a second.\nWhat is it?")
+    urls = [part["image_url"]["url"].split(",") for part in parts]
+    assert {start for start, _ in urls} == {"data:image/jpeg;base64"}
+    pictures = [Image.open(io.BytesIO(base64.b64decode(content))) for _, content in urls]
+    assert len(pictures) == 8 and {picture.size for picture in pictures} == {(32, 32)}
+    assert headers["authorization"] == f"Bearer {OPENAI_KEY}"
+
+
+@pytest.mark.parametrize(
+    ("turn", "passing"),
+    [(429, True), (500, True), (503, True), (400, False), (413, False)]
+    + [(turn, True) for turn in ("half", "torn", "hang", "empty")],
+)
+def test_a_failure_is_one_questions(judge, server, video, turn, passing):
+    server.turns = [turn]
+    with pytest.raises(Unanswered) as raised:
+        judge.ask("What is it?", video)
+    assert raised.value.passing is passing and str(raised.value)
+    assert judge.ask("What is it?", video) == "Answer: yes"
+
+
+def test_the_server_says_how_long_to_wait(judge, server, video):
+    server.turns = [429, 429]
+    server.refusal = {"details": [{"@type": "RetryInfo", "retryDelay": "7.5s"}]}
+    server.refusal_headers = {"Retry-After": "7"}
+    with pytest.raises(Unanswered) as raised:
+        judge.ask("What is it?", video)
+    assert raised.value.after in (7.0, 7.5)
+    server.refusal, server.refusal_headers = {"details": [{"retryDelay": "soon"}]}, {}
+    with pytest.raises(Unanswered) as raised:
+        judge.ask("What is it?", video)
+    assert raised.value.after is None
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"), [(401, "refuses the key in"), (403, "key"), (404, "no model 'tiny'")]
+)
+def test_a_wrong_key_or_model_ends_it(judge, server, video, status, fault):
+    server.turns = [status]
+    with pytest.raises(BadInput, match=fault):
+        judge.ask("What is it?", video)
+
+
+def test_other_words_for_no(server, video):
+    # Google calls a wrong key an invalid argument, OpenAI an empty purse too many requests.
+    server.turns = [400, 429]
+    server.refusal = {"details": [{"reason": "API_KEY_INVALID"}], "code": "insufficient_quota"}
+    with pytest.raises(BadInput, match="refuses the key in GEMINI_API_KEY"):
+        Gemini("tiny", server.url).ask("What is it?", video)
+    with pytest.raises(BadInput, match="quota"):
+        chat(server.url).ask("What is it?", video)
+
+
+def test_keys_are_in_no_words(judge, server, video):
+    server.refusal = {"message": f"wrong: {GEMINI_KEY} {OPENAI_KEY}"}
+    key = GEMINI_KEY if isinstance(judge, Gemini) else OPENAI_KEY
+    for status in (400, 401, 404, 429):
+        server.turns = [status]
+        with pytest.raises((Unanswered, BadInput)) as raised:
+            judge.ask("What is it?", video)
+        assert key not in str(raised.value)
+        assert raised.value.__suppress_context__
+    server.turns = [f"You sent {key}. Answer: yes"]
+    assert judge.ask("What is it?", video) == "You sent [key]. Answer: yes"
+    assert key not in judge.name
+
+
+@pytest.mark.parametrize("make", [lambda url: Gemini("tiny", url), chat])
+def test_nobody_listens(make, server, video):
+    with pytest.raises(Unanswered, match="refused") as raised:
+        make(f"http://127.0.0.1:{closed_port()}").ask("What is it?", video)
+    assert raised.value.passing
+
+
+def test_judges_by_name(server, monkeypatch):
+    assert open_judge("gemini").name == "gemini:gemini-2.5-flash"
+    assert open_judge("gemini:gemini-3-pro").name == "gemini:gemini-3-pro"
+    assert open_judge("openai:org/model:tag", server.url).name == "openai:org/model:tag"
+    for form in ("openai", "oracle:x", "", "qwen:"):
+        with pytest.raises(BadInput, match="--judge is"):
+            open_judge(form)
+    monkeypatch.delenv("OPENAI_API_KEY")
+    assert open_judge("openai:tiny", server.url).name == "openai:tiny"
+    with pytest.raises(BadInput, match="OPENAI_API_KEY"):
+        open_judge("openai:tiny")
+    monkeypatch.delenv("GEMINI_API_KEY")
+    with pytest.raises(BadInput, match="GEMINI_API_KEY or GOOGLE_API_KEY"):
+        open_judge("gemini")
