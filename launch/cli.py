@@ -1,6 +1,13 @@
-"""How every command ends: bad input is one sentence on stderr and exit status 1."""
+"""How every command begins and ends.
 
+What JAX compiles is kept for the next command, in a folder among the user's caches or where
+JAX_COMPILATION_CACHE_DIR says (nowhere, if that is empty). Bad input ends a command with one
+sentence on stderr and exit status 1.
+"""
+
+import os
 import sys
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +15,11 @@ from absl import app, logging
 from absl.flags import FLAGS
 from absl.flags import Error as FlagsError
 
+from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
+
+# Programs that compile faster than this, in seconds, are not worth a file.
+_WORTH_KEEPING = 0.1
 
 
 def _refuse(fault: Exception) -> SystemExit:
@@ -29,13 +40,38 @@ def _parse(argv: list[str]) -> list[str]:
         raise SystemExit(f"error: unknown config key: {' '.join(reason.split())}") from None
 
 
-def run(main: Callable[[], Any]) -> None:
-    """Parse flags, call `main()`, and turn `BadInput` and file errors into one sentence."""
+def _keep_compiled() -> None:
+    import jax  # here, so that --help need not wait for it
+
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", _WORTH_KEEPING)
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        if not os.environ["JAX_COMPILATION_CACHE_DIR"]:
+            jax.config.update("jax_compilation_cache_dir", None)
+        return
+    folder = cache_folder("compiled")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        print(f"warning: compiled programs cannot be kept: {fault}", file=sys.stderr)
+    else:
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+
+
+def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
+    """Parse flags, call `main()`, and turn `BadInput` and file errors into one sentence.
+
+    A command that measures or compares compilation keeps nothing of it.
+    """
 
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
         logging.set_verbosity(logging.WARNING)  # JAX and Orbax tell of every device and file
+        if keep_compiled:
+            _keep_compiled()
         try:
             main()
         except (BadInput, FlagsError, OSError) as fault:

@@ -66,4 +66,4 @@ def _names() -> list[str]:
 
 if __name__ == "__main__":
     flags.mark_flag_as_required("config")
-    cli.run(main)
+    cli.run(main, keep_compiled=False)  # for a machine that is not there

@@ -1,8 +1,12 @@
 """Shared fixtures; forces eight CPU devices before JAX starts, so that sharding is exercised."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # in place of the user's caches
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
@@ -10,6 +14,8 @@ os.environ["XLA_FLAGS"] = (
 
 import numpy as np
 import pytest
+
+atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
 

@@ -22,13 +22,14 @@ FOLDERS = {
 # Room of the library: the rooms on the floor below. It may import these and what lies under them.
 ROOMS = {
     "errors": (),
+    "caches": (),
     "body": ("errors",),
     "tensors": ("errors",),
     "motion": ("body", "tensors"),
     "formats": ("motion",),
     "viewer": ("formats",),
     "metrics": ("motion",),
-    "input_pipeline": ("motion",),
+    "input_pipeline": ("caches", "motion"),
     "sharding": ("errors",),
     "models": ("sharding",),
     "diffusion": ("errors",),
@@ -43,7 +44,7 @@ ROOMS = {
 }
 
 # Processes that prepare data run these: NumPy alone.
-WITHOUT_JAX = ("body", "tensors", "motion", "input_pipeline")
+WITHOUT_JAX = ("body", "caches", "tensors", "motion", "input_pipeline")
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
 # torch and what brings it along: only here, and only inside functions.

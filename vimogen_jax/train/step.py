@@ -20,6 +20,9 @@ Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
 LossAndGrads = tuple[tuple[jax.Array, Metrics], Any]
 
+# A run that goes on is to be bitwise as it would have been: no sums in the order of threads.
+_REPEATABLE = {"xla_gpu_exclude_nondeterministic_ops": True}
+
 
 def draw(objective: Objective, batch: Batch, key: jax.Array) -> Batch:
     """A batch (as `input_pipeline` lays it out) with times and noise, its references corrupted."""
@@ -83,7 +86,10 @@ def make_train_step(
     was updated.
     """
 
-    @partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None))
+    on_gpu = jax.tree.leaves(shardings)[0].mesh.devices.flat[0].platform in ("gpu", "cuda")
+    options = _REPEATABLE if on_gpu else None
+
+    @partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None), compiler_options=options)
     def train_step(state: State, batch: Batch) -> tuple[State, Metrics]:
         _, key = jax.random.split(jax.random.key(seed))
         drawn = draw(objective, batch, jax.random.fold_in(key, state["step"]))
