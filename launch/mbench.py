@@ -5,17 +5,16 @@ python -m launch.mbench --checkpoint=small --out=DIR
 """
 
 import os
-import time
 from pathlib import Path
 
-import numpy as np
 from absl import flags
 
 from eval.mbench import report as writing
+from eval.mbench.benchmark import benchmark
 from eval.mbench.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.generate import generate
-from eval.mbench.inputs import Clip, World, read_system
+from eval.mbench.inputs import World, read_system
 from eval.mbench.judges import FORMS, open_judge
 from eval.mbench.judges.judged import judged_dimensions
 from eval.mbench.pose import Kept, pose_dimensions
@@ -23,6 +22,8 @@ from eval.mbench.prompts import load_prompts
 from eval.mbench.run import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
 from launch import cli
+from vimogen_jax.body.smplx import load_smplx
+from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
@@ -56,27 +57,30 @@ JUDGE = flags.DEFINE_string("judge", None, f"who looks at videos of the motions:
 JUDGE_URL = flags.DEFINE_string("judge_url", None, "of the judge's server, if not the usual one")
 VOTES = flags.DEFINE_string("votes", None, "CSV file of people's votes on pairs of motions")
 SEED = flags.DEFINE_integer("seed", 0, "of generation, judges' choices and the bootstrap", 0)
-BENCHMARK = flags.DEFINE_bool("benchmark", False, "only measure how fast motions are scored")
+BENCHMARK = flags.DEFINE_integer(
+    "benchmark", None, "only measure how long a run takes here, by one in so many motions", 1, 100
+)
 
 
 def main() -> None:
-    """Read, score, report; or measure the speed of scoring."""
+    """Read, score, report; or measure how long that takes."""
     if BENCHMARK.value:
-        print(benchmark())
+        for line in benchmark(BENCHMARK.value):
+            print(line)
         return
     if not OUT.value:
         raise BadInput("--out is missing: the folder to write the report to")
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
     out = Path(OUT.value)
+    nrdf = load_nrdf(NRDF.value) if NRDF.value else None
+    body = load_smplx(BODY.value) if BODY.value else None
     prior = load_pose_prior(POSE_PRIOR.value) if POSE_PRIOR.value else None
     bodies = Bodies(prior, from_joints=FIT_FROM_JOINTS.value or AS_RELEASED.value)
     judge = open_judge(JUDGE.value, JUDGE_URL.value) if JUDGE.value else None
     columns = (
         *motion_dimensions(AS_RELEASED.value),
-        *pose_dimensions(
-            bodies, Kept(out / "poses.json"), NRDF.value, BODY.value, AS_RELEASED.value
-        ),
+        *pose_dimensions(bodies, Kept(out / "poses.json"), nrdf, body, AS_RELEASED.value),
         *judged_dimensions(judge, out, SEED.value),
     )
     prompts = load_prompts(PROMPTS.value)
@@ -116,25 +120,6 @@ def compared(motions: str) -> dict[str, str]:
             raise BadInput(f"two systems are called {name!r}; give --compare=NAME={folder}")
         folders[name] = folder
     return folders
-
-
-def benchmark(motions: int = 150, frames: int = 100, repeats: int = 30) -> str:
-    """How fast the dimensions of motion quality score made-up motions of 100 frames."""
-    steps = np.random.default_rng(0).normal(size=(motions, frames, 22, 3)) * 0.01
-    clips = [Clip("", joints.astype(np.float32)) for joints in np.cumsum(steps, axis=1)]
-    scores = [column.score for column in motion_dimensions() if column.score]
-    spent = []  # by the clock, and by this process: the machine may have other work
-    for _ in range(repeats):
-        start = np.array([time.perf_counter(), time.process_time()])
-        for score in scores:
-            score(clips, ())
-        spent.append(np.array([time.perf_counter(), time.process_time()]) - start)
-    clock, process = np.min(spent, axis=0) / motions
-    return (
-        f"{len(scores)} dimensions of {motions} motions of {frames} frames, best of {repeats}: "
-        f"{1 / clock:,.0f} motions a second, {1000 * clock:.4f} ms each; "
-        f"{1000 * process:.4f} ms of processor time each"
-    )
 
 
 if __name__ == "__main__":

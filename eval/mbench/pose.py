@@ -4,14 +4,14 @@ What takes long is kept beside the report as soon as it is known, by a hash of a
 computed from: an interrupted run goes on there, and one that changed nothing computes nothing.
 """
 
-import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from tqdm import tqdm
 
 from eval.mbench.bodies import Bodies
@@ -20,8 +20,7 @@ from eval.mbench.inputs import Clip
 from eval.mbench.prompts import Prompt
 from vimogen_jax import __version__
 from vimogen_jax.body.mesh import Body, builtin_body
-from vimogen_jax.body.smplx import load_smplx
-from vimogen_jax.convert.nrdf import NEEDED, load_nrdf
+from vimogen_jax.convert.nrdf import NEEDED
 from vimogen_jax.errors import BadInput
 from vimogen_jax.metrics.nrdf import NRDF, pose_distance, pose_quality
 from vimogen_jax.metrics.penetration import penetration
@@ -57,55 +56,43 @@ class Kept:
 def pose_dimensions(
     bodies: Bodies,
     kept: Kept,
-    nrdf: str | os.PathLike | None = None,
-    mesh: str | os.PathLike | None = None,
+    nrdf: NRDF | None = None,
+    mesh: Body | None = None,
     as_released: bool = False,
 ) -> tuple[Dimension, ...]:
     """Pose quality and body penetration, both of the poses that `bodies` finds.
 
     Args:
-        nrdf: its published weights; without them pose quality only says what it needs.
-        mesh: a licensed SMPL-X or SMPL-H; without it the built-in body takes its place.
+        nrdf: with its published weights; without it pose quality only says what it needs.
+        mesh: a licensed body; without it the built-in one takes its place.
         as_released: hand NRDF the joints that the release hands it, shifted by one.
-
-    Raises:
-        BadInput: a file that is given is missing or something else.
     """
-    return (
-        _pose_quality(bodies, kept, nrdf, as_released),
-        _body_penetration(bodies, kept, mesh),
-    )
+    return _pose_quality(bodies, kept, nrdf, as_released), _body_penetration(bodies, kept, mesh)
 
 
-def _pose_quality(
-    bodies: Bodies, kept: Kept, path: str | os.PathLike | None, as_released: bool
-) -> Dimension:
+def _pose_quality(bodies: Bodies, kept: Kept, nrdf: NRDF | None, as_released: bool) -> Dimension:
     name, unit = "pose_quality", "NRDF × 10"
-    if path is None:
+    if nrdf is None:
         return Dimension(name, name, None, unit, note=f"{NEEDED}; give them as --nrdf")
-    network = load_nrdf(path)
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
-    source = f"{name} {__version__} {digest}{' as released' if as_released else ''}"
-    measure = lambda motions: nrdf_values(network, motions, as_released)
+    weights = {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(nnx.state(nrdf)))}
+    how = " as released" if as_released else ""
+    source = f"{name} {__version__} {fingerprint(weights)[:16]}{how}"
+    measure = lambda motions: nrdf_values(nrdf, motions, as_released)
     return Dimension(name, name, by_poses(measure, source, bodies, kept), unit, note=_poses(bodies))
 
 
-def _body_penetration(bodies: Bodies, kept: Kept, path: str | os.PathLike | None) -> Dimension:
-    body = load_smplx(path) if path else builtin_body()
+def _body_penetration(bodies: Bodies, kept: Kept, mesh: Body | None) -> Dimension:
+    body = mesh or builtin_body()
     arrays = {"vertices": body.vertices, "faces": body.faces, "weights": body.weights}
     source = f"body_penetration {__version__} {fingerprint(arrays)[:16]}"
     of = (
-        f"of the mesh {Path(path).name}"
-        if path
+        f"of the given mesh of {len(body.faces):,} triangles (the release's, SMPL, has 13,776)"
+        if mesh
         else "of the built-in body: compares only with other built-in figures"
     )
-    return Dimension(
-        "body_penetration",
-        "pose_quality",
-        by_poses(lambda motions: percentages(body, motions), source, bodies, kept),
-        "%",
-        note=f"{of}; {_poses(bodies)}",
-    )
+    measure = lambda motions: percentages(body, motions)
+    score = by_poses(measure, source, bodies, kept)
+    return Dimension("body_penetration", "pose_quality", score, "%", note=f"{of}; {_poses(bodies)}")
 
 
 def _poses(bodies: Bodies) -> str:

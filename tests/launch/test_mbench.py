@@ -122,9 +122,3 @@ def test_bad_input(arguments, fault, tmp_path):
     assert sentence.startswith("error: ")
     assert fault in sentence
     assert not (tmp_path / "out").exists()
-
-
-def test_the_benchmark():
-    ended = mbench("--benchmark")
-    assert ended.returncode == 0, ended.stderr
-    assert "motions a second" in ended.stdout

@@ -1,0 +1,123 @@
+"""How long MBench takes on this machine, by made-up motions of the published lengths."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from flax import nnx
+
+from eval.mbench.bodies import Bodies
+from eval.mbench.dimensions import motion_dimensions
+from eval.mbench.inputs import Clip, read_system
+from eval.mbench.pose import Kept, pose_dimensions
+from eval.mbench.prompts import Prompt
+from eval.mbench.report import write_html
+from eval.mbench.run import evaluate
+from eval.mbench.videos import render
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.metrics.nrdf import NRDF
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.representation import FPS
+
+# How many of the published prompts last so many seconds.
+SECONDS = {
+    "motion_quality": {3: 4, 4: 45, 5: 34, 6: 31, 7: 32, 8: 1, 10: 3},
+    "pose_quality": {3: 6, 4: 29, 5: 27, 6: 19, 7: 14, 8: 2, 9: 1, 10: 2},
+    "consistency": {3: 7, 4: 51, 5: 24, 6: 10, 7: 8},
+    "generalizability": {3: 2, 4: 50, 5: 27, 6: 10, 7: 10, 10: 1},
+}
+JUDGED = "consistency", "generalizability"
+
+
+def benchmark(every: int) -> Iterator[str]:
+    """Measure, and say in a line each: motion quality alone, a run without a judge, rendering.
+
+    Of the published prompts only every n-th is measured, and the rest counted with them.
+    """
+    yield motion_quality()
+    prompts = published_lengths(every)
+    with tempfile.TemporaryDirectory() as folder:
+        motions = Path(folder) / "motions"
+        _write(prompts, motions)
+        first = _run(prompts, motions)
+        # What is compiled is compiled once: the rest of the motions take as long as these again.
+        again = _run(prompts, motions) if every > 1 else 0.0
+        taken = (first + (every - 1) * again) / 60
+        share = f"{'each' if every == 1 else f'one in {every}'} measured"
+        yield (
+            "five dimensions of 150 motions, two with the fit of 100, and the report "
+            f"({share}): {taken:.1f} minutes"
+        )
+        system = read_system("made up", motions, prompts)
+        clips = {id: system.clips[id] for id, each in prompts.items() if each.category in JUDGED}
+        start = time.perf_counter()
+        render(clips, Path(folder) / "videos")
+        taken = every * (time.perf_counter() - start) / 60
+        yield f"videos of 200 judged motions ({share}): {taken:.1f} minutes"
+
+
+def motion_quality(motions: int = 150, frames: int = 100, repeats: int = 30) -> str:
+    """How fast the dimensions of motion quality score motions of 100 frames."""
+    steps = np.random.default_rng(0).normal(size=(motions, frames, 22, 3)) * 0.01
+    clips = [Clip("", joints.astype(np.float32)) for joints in np.cumsum(steps, axis=1)]
+    scores = [column.score for column in motion_dimensions() if column.score]
+    spent = []  # by the clock, and by this process: the machine may have other work
+    for _ in range(repeats):
+        start = np.array([time.perf_counter(), time.process_time()])
+        for score in scores:
+            score(clips, ())
+        spent.append(np.array([time.perf_counter(), time.process_time()]) - start)
+    clock, process = np.min(spent, axis=0) / motions
+    return (
+        f"{len(scores)} dimensions of {motions} motions of {frames} frames, best of {repeats}: "
+        f"{1 / clock:,.0f} motions a second, {1000 * clock:.4f} ms each; "
+        f"{1000 * process:.4f} ms of processor time each"
+    )
+
+
+def published_lengths(every: int) -> dict[int, Prompt]:
+    """Every n-th of prompts as many and as long as the published ones, from short to long."""
+    chosen = [
+        (category, seconds)
+        for category, counts in SECONDS.items()
+        for seconds in np.repeat(list(counts), list(counts.values()))[every // 2 :: every]
+    ]
+    return {
+        id: Prompt(id, category, "made up", float(seconds))
+        for id, (category, seconds) in enumerate(chosen)
+    }
+
+
+def _write(prompts: Mapping[int, Prompt], folder: Path) -> None:
+    """Joints of somebody who wanders over the floor and moves every limb, for each prompt."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for prompt in prompts.values():
+        moment = np.arange(round(prompt.seconds * FPS))[:, None, None] / FPS
+        waves = [
+            np.sin(2 * np.pi * (n * moment / 3 + rng.uniform(size=(22, 3))))
+            * rng.normal(size=(22, 3))
+            for n in (1, 2)
+        ]
+        angles = 0.25 * np.sum(waves, axis=0)
+        angles[:, 0] = 0
+        rotations = axis_angle_to_matrix(angles)
+        rotations[:, 0] = Y_UP_TO_Z_UP
+        path = 0.5 * moment[:, 0] * [0, 1, 0]
+        joints = Motion(rotations, path, FPS).joints()
+        np.save(folder / f"{prompt.id}.npy", joints - [0, 0, joints[..., 2].min()])
+
+
+def _run(prompts: Mapping[int, Prompt], motions: Path) -> float:
+    """Seconds from the files to the report. NRDF's weights are random: it is as fast with them."""
+    start = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        nrdf = NRDF(rngs=nnx.Rngs(0))
+        pose = pose_dimensions(Bodies(), Kept(Path(folder) / "poses.json"), nrdf)
+        system = read_system("made up", motions, prompts)
+        report = evaluate([system], prompts, [*motion_dimensions(), *pose])
+        write_html(report, [system], Path(folder) / "index.html")
+    return time.perf_counter() - start
