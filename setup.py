@@ -13,6 +13,7 @@ REQUIRED = [
     "array_record>=0.8.6,<0.9",
     "av>=18.1,<19",
     "embreex>=4.4,<5",
+    "etils>=1.15,<2",
     "flax>=0.12.8,<0.13",
     "ftfy>=6.3.1,<7",
     "grain>=0.2.18,<0.3",
@@ -32,7 +33,7 @@ REQUIRED = [
     "tqdm>=4.70,<5",
 ]
 JUDGE = ["google-genai>=3.4,<4", "httpx2>=2.16,<3", "openai>=3.54,<4"]
-TEST = ["etils>=1.15,<2", "hypothesis>=6.170,<7", "pytest>=9.2,<10"]
+TEST = ["fsspec>=2026.9", "hypothesis>=6.170,<7", "pytest>=9.2,<10"]
 EXTRAS = {
     "cuda": ["jax[cuda13]>=0.10.2,<0.11"],
     "tpu": ["jax[tpu]>=0.10.2,<0.11"],

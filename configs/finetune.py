@@ -33,6 +33,7 @@ def get_config() -> ConfigDict:
                 buckets=(60, 80, 110, 150, 200),  # few, for a short run compiles each
                 weights=dict(),
                 workers=1,
+                corrupt="refuse",
             ),
             optim=dict(
                 learning_rate=1e-3,  # of full fine-tuning, rather 1e-5 to 1e-4

@@ -48,6 +48,7 @@ def get_config() -> ConfigDict:
                 buckets=(46, 56, 62, 72, 82, 92, 102, 112, 122, 130, 142, 150, 160, 170, 184, 200),
                 weights=dict(),
                 workers=1,
+                corrupt="refuse",
             ),
             optim=dict(
                 learning_rate=1e-3,

@@ -44,6 +44,7 @@ def get_config() -> ConfigDict:
                 buckets=(100, 200),
                 weights=dict(),
                 workers=1,
+                corrupt="refuse",
             ),
             optim=dict(
                 learning_rate=1e-3,

@@ -12,7 +12,7 @@ null_text.safetensors                the features that stand for "no text"
                        null_text=null_text, fps=20.0) as writer:
         writer.add("train", record)
         writer.add("validation", record)
-    dataset = Dataset.open(folder)
+    dataset = Dataset.open(folder)  # or "gs://bucket/folder"
 """
 
 import bisect
@@ -20,11 +20,12 @@ import dataclasses
 import json
 import os
 import shutil
+import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
@@ -40,12 +41,14 @@ from vimogen_jax.input_pipeline.records import (
     decode_record,
     encode_record,
 )
+from vimogen_jax.input_pipeline.stores import local_copy, on_store
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.tensors import map_tensors, write_tensors
 
 SPLITS = ("train", "validation")
 RECORDS_PER_SHARD = 4096
+MOST_SKIPPED = 0.01  # of a split's records
 
 _MANIFEST, _STATISTICS = "manifest.json", "statistics.safetensors"
 _NULL_TEXT = "null_text.safetensors"
@@ -135,7 +138,7 @@ class DatasetWriter:
             "max_text_length": self._max_text_length,
             "splits": splits,
         }
-        records = _RecordSource(self._aside, splits["train"]["shards"])
+        records = RecordSource(self._aside, splits["train"]["shards"])
         Statistics.compute(_windows(records)).save(self._aside / _STATISTICS)
         small = [_STATISTICS, _NULL_TEXT, *(_index_name(split) for split in SPLITS)]
         manifest["crc32"] = {name: zlib.crc32((self._aside / name).read_bytes()) for name in small}
@@ -216,16 +219,19 @@ class Dataset:
     null_text: np.ndarray
     statistics: Statistics
     index: dict[str, Index]
-    records: dict[str, "_RecordSource"]
+    records: dict[str, "RecordSource"]
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> "Dataset":
-        """Open a folder that `DatasetWriter` wrote.
+    def open(
+        cls, folder: str | os.PathLike[str], corrupt: Literal["refuse", "skip"] = "refuse"
+    ) -> "Dataset":
+        """Open a folder that `DatasetWriter` wrote, or one on a store, which is copied first.
 
         Raises BadInput, naming the file, if one is missing, truncated, damaged or of another
-        schema version. A shard's size and count are checked here, each record when it is read.
+        schema version. A shard's size and count are checked here, each record when it is read:
+        what becomes of one that is corrupt then, `corrupt` says.
         """
-        folder = Path(folder)
+        folder = local_copy(os.fspath(folder), _MANIFEST) if on_store(folder) else Path(folder)
         manifest = _read_manifest(folder)
         for name, crc32 in manifest["crc32"].items():
             _require_file(folder / name)
@@ -241,15 +247,17 @@ class Dataset:
             statistics=Statistics.load(folder / _STATISTICS),
             index={split: _read_index(folder / _index_name(split)) for split in splits},
             records={
-                split: _RecordSource(folder, entry["shards"]) for split, entry in splits.items()
+                split: RecordSource(folder, entry["shards"], skip=corrupt == "skip")
+                for split, entry in splits.items()
             },
         )
 
 
-class _RecordSource:
+class RecordSource:
     """Random access to the records of one split."""
 
-    def __init__(self, folder: Path, shards: list[dict[str, Any]]):
+    def __init__(self, folder: Path, shards: list[dict[str, Any]], *, skip: bool = False):
+        self._skip, self._skipped = skip, set[int]()
         self._paths = [folder / shard["file"] for shard in shards]
         for path, shard in zip(self._paths, shards, strict=True):
             _check_shard(path, shard)
@@ -271,12 +279,33 @@ class _RecordSource:
         except RuntimeError:  # what ArrayRecord raises when its own checksums fail
             raise BadInput(f"{self._place(i)}: the record is corrupt (unreadable)") from None
 
+    def read(self, i: int) -> Record | None:
+        """Read record `i`, or skip it where it is corrupt and that was asked for: then None.
+
+        What is skipped is told once, on stderr. Raises BadInput as `[i]` does where nothing is
+        skipped, or where too much would be.
+        """
+        try:
+            return self[i]
+        except BadInput as fault:
+            if not self._skip:
+                raise
+            if i not in self._skipped:
+                self._skipped.add(i)
+                print(f"warning: skipped: {fault}", file=sys.stderr)
+            if len(self._skipped) > max(1, MOST_SKIPPED * len(self)):
+                raise BadInput(
+                    f"{len(self._skipped)} of {len(self)} records are corrupt, more than "
+                    f"{MOST_SKIPPED:.0%} may be; the last: {fault}"
+                ) from None
+            return None
+
     def _place(self, i: int) -> str:
         shard = bisect.bisect_right(self._starts, i) - 1
         return f"{self._paths[shard]}: record {i - self._starts[shard]}"
 
 
-def _windows(records: _RecordSource) -> Iterator[np.ndarray]:
+def _windows(records: RecordSource) -> Iterator[np.ndarray]:
     """The motions as training sees them: no longer than a window, each window canonical."""
     for i in range(len(records)):
         motion = records[i].motion

@@ -155,7 +155,10 @@ class Loader(grain.DatasetIterator):
 def read_batch(
     dataset: Dataset, split: str, spec: BatchSpec, text_length: int, workers: int = 1
 ) -> Batch:
-    """Read the records of a spec into a batch. Raises BadInput naming a record that is corrupt.
+    """Read the records of a spec into a batch.
+
+    A record that is skipped leaves a sample that only fills the shape: zeros without text. Raises
+    BadInput naming a record that is corrupt, where the dataset does not skip it.
 
     Reading, checksums and copies leave the interpreter's lock, so that threads do for workers.
     """
@@ -171,21 +174,25 @@ def read_batch(
     }
 
     def read(place: tuple[int, int]) -> None:
-        record = dataset.records[split][int(spec.records[place])]
-        motion = _window(record.motion, int(spec.starts[place]), t)
-        batch["motion"][place][: len(motion)] = dataset.statistics.normalize(motion)
-        batch["mask"][place][: len(motion)] = True
+        record = dataset.records[split].read(int(spec.records[place]))
+        if record is None:
+            batch["record"][place] = -1
+            batch["mask"][place] = True  # attention needs something to see
+        else:
+            motion = _window(record.motion, int(spec.starts[place]), t)
+            batch["motion"][place][: len(motion)] = dataset.statistics.normalize(motion)
+            batch["mask"][place][: len(motion)] = True
         if place[1] < bt:
-            text = dataset.null_text if spec.null_text[place] else record.text
+            text = dataset.null_text if record is None or spec.null_text[place] else record.text
             batch["text"][place][: len(text)] = text
             batch["text_mask"][place][: len(text)] = True
-            if record.quality == "low":
+            if record is not None and record.quality == "low":
                 batch["channel_mask"][place][BODY_POSE.stop :] = 0
 
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(read, np.ndindex(s, b)):
             pass
-    batch["channel_mask"][spec.filler] = 0
+    batch["channel_mask"][batch["record"] < 0] = 0
     reference = batch["motion"][:, bt:, :, REFERENCE_CHANNELS]
     batch["reference"] = np.ascontiguousarray(reference)
     batch["reference_mask"] = batch["mask"][:, bt:]

@@ -45,7 +45,7 @@ from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.load import load_checkpoint
 from vimogen_jax.train.state import State, all_weights
 
-# What a run cannot change midway, but for where the data lies and who reads it.
+# What a run cannot change midway, but for where the data lies and how it is read.
 FIXED = (
     "seed",
     "base",
@@ -58,7 +58,7 @@ FIXED = (
     "skeleton",
     "dataset",
 )
-FREE = ("data.path", "data.workers")
+FREE = ("data.path", "data.corrupt", "data.workers")
 
 Tree = TypeVar("Tree")
 

@@ -11,9 +11,9 @@ from flax import nnx
 from vimogen_jax import formats, sharding
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
-from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.dataset import Dataset, RecordSource
 from vimogen_jax.input_pipeline.pipeline import validation_batches
-from vimogen_jax.input_pipeline.records import MAX_FRAMES
+from vimogen_jax.input_pipeline.records import MAX_FRAMES, Record
 from vimogen_jax.models.vimogen import Text
 from vimogen_jax.motion import representation
 from vimogen_jax.sampling import pad, sample
@@ -57,7 +57,7 @@ class Evaluator:
         shards = self._batches["shards"]
         size = -(-PREVIEWS // shards) * shards
         chosen = np.linspace(0, len(records) - 1, size).astype(int)
-        chosen = [records[int(i)] for i in chosen]
+        chosen = [_readable(records, int(i)) for i in chosen]
         lengths = [min(len(record.motion), MAX_FRAMES) for record in chosen]
         by_shard = lambda x: x.reshape(shards, size // shards, *x.shape[1:])
         mask = np.arange(MAX_FRAMES) < np.array(lengths)[:, None]
@@ -80,3 +80,10 @@ class Evaluator:
             formats.write(motion, folder / f"{i}.npy")
         captions = {str(i): record.caption for i, record in enumerate(chosen)}
         (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n")
+
+
+def _readable(records: RecordSource, i: int) -> Record:
+    """Record `i`, or the next that is not skipped."""
+    while (record := records.read(i)) is None:
+        i = (i + 1) % len(records)
+    return record

@@ -10,7 +10,7 @@ import dataclasses
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import numpy as np
@@ -52,8 +52,11 @@ class DataConfig:
     buckets: Sequence[int]
     weights: Mapping[str, float]
     workers: int
+    corrupt: Literal["refuse", "skip"] = "refuse"
 
     def __post_init__(self):
+        if self.corrupt not in ("refuse", "skip"):
+            raise BadInput(f"config.data.corrupt must be refuse or skip, not {self.corrupt}")
         if not self.path:
             raise BadInput("config.data.path is empty: name a dataset of launch.build_data")
 
@@ -110,7 +113,7 @@ def train(config: Mapping[str, Any]) -> None:
     times = settings(TrainConfig, config["train"], "train")
     data = settings(DataConfig, config["data"], "data")
     finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
-    dataset = Dataset.open(data.path)
+    dataset = Dataset.open(data.path, data.corrupt)
     base = load_checkpoint(config["init_from"]) if config["init_from"] else None
     if base is None and finetune.needs_base:
         raise BadInput("config.finetune freezes weights, but config.init_from names none")
@@ -210,7 +213,7 @@ def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:
     fetched = jax.device_get([entry.metrics for entry in pending])
     for entry, metrics in zip(pending, fetched, strict=True):
         if metrics["refused"]:
-            ids = ", ".join(dataset.index["train"].ids[entry.records.ravel()])
+            ids = ", ".join(dataset.index["train"].ids[entry.records[entry.records >= 0]])
             raise BadInput(
                 f"the update of step {entry.step} was refused: loss {metrics['loss']}, gradient "
                 f"norm {metrics['grad_norm']}; its batch held the records {ids}"

@@ -1,0 +1,102 @@
+"""A dataset on a store is copied once, and what a store or a disk fails to do is one sentence.
+
+The store is fsspec's memory, in the place of the library for gs://.
+"""
+
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from etils import epath
+from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import _registry
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline import stores
+from vimogen_jax.input_pipeline.dataset import Dataset
+
+URL = "gs://bucket/dataset"
+
+
+@pytest.fixture
+def store(dataset, tmp_path, monkeypatch):
+    """The store's folder, on which the dataset lies; this host's caches are empty."""
+    monkeypatch.setitem(_registry, "gcs", MemoryFileSystem)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    folder = epath.Path(URL)
+    folder.mkdir(parents=True)
+    for path in dataset.folder.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    yield folder
+    folder.rmtree()
+
+
+def test_a_copy_is_the_dataset(dataset, store):
+    copy = Dataset.open(URL)
+    assert len(copy.records["train"]) == len(dataset.records["train"])
+    for i in range(len(dataset.records["train"])):
+        ours, theirs = copy.records["train"][i], dataset.records["train"][i]
+        np.testing.assert_array_equal(ours.motion, theirs.motion)
+    assert {path.name for path in copy.folder.iterdir()} == {path.name for path in store.iterdir()}
+
+
+def test_what_is_there_is_not_copied_again(store, monkeypatch):
+    folder = Dataset.open(URL).folder
+    kept = folder / "train.index.npz"
+    written = kept.stat().st_mtime_ns
+    (folder / "manifest.json").unlink()  # as if cut off before the end
+    shard = folder / "train-00000-of-00001.array_record"
+    shard.rename(shard.with_name(shard.name + ".tmp"))
+    assert Dataset.open(URL).folder == folder
+    assert kept.stat().st_mtime_ns == written and shard.exists()
+
+
+def test_another_dataset_of_the_same_name_is_copied_beside(store):
+    before = Dataset.open(URL).folder
+    manifest = store / "manifest.json"
+    manifest.write_text(manifest.read_text() + "\n")
+    assert Dataset.open(URL).folder != before
+
+
+def test_of_many_at_once_one_copies(store, monkeypatch):
+    copied = []
+    copy = stores._copy
+    monkeypatch.setattr(stores, "_copy", lambda *a: copied.append(a[1].name) or copy(*a))
+    with ThreadPoolExecutor(4) as pool:
+        (folder,) = {found.folder for found in pool.map(Dataset.open, [URL] * 4)}
+    assert len(copied) == len(set(copied)) == len(list(folder.iterdir())) - 1
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "train.index.npz"])
+def test_a_file_that_is_missing_on_the_store_is_named(store, name):
+    (store / name).unlink()
+    with pytest.raises(BadInput, match=f"{name}.* is missing on the store"):
+        Dataset.open(URL)
+
+
+def test_a_store_that_fails_is_named(store, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("no credentials\nfor the bucket")
+
+    monkeypatch.setattr(MemoryFileSystem, "_open", fail)
+    with pytest.raises(BadInput, match=f"{URL}.* cannot be read: no credentials for the bucket"):
+        Dataset.open(URL)
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_is_copied(store, monkeypatch):
+    usage = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(BadInput, match=r"takes 0.0 GB more, but .* XDG_CACHE_HOME names"):
+        Dataset.open(URL)
+
+
+def test_a_copy_that_failed_leaves_no_half_file(store, monkeypatch):
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(stores.os, "replace", fail)
+        with pytest.raises(BadInput, match=f"cannot hold the copy of {URL}: .*No space left"):
+            Dataset.open(URL)
+    assert len(Dataset.open(URL).records["train"]) == 37

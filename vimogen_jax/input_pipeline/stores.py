@@ -1,0 +1,124 @@
+"""A dataset on an object store (`gs://`, `s3://`), copied once to a disk of this host.
+
+Training reads single records at random, thousands of them a minute, which a disk serves and a
+store does not. The copy lies among the user's caches, under the hash of the dataset's manifest.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from etils import epath
+from tqdm import tqdm
+
+from vimogen_jax.caches import cache_folder
+from vimogen_jax.errors import BadInput
+
+_STREAMS = 8  # one alone does not fill a network
+_PIECE = 2**24  # bytes
+
+
+def on_store(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is named by a store's URL."""
+    return "://" in os.fspath(folder)
+
+
+def local_copy(url: str, manifest_name: str) -> Path:
+    """The folder on this host that a dataset was copied to, now or before.
+
+    Of several processes one copies and the others wait. A file appears under its name once it is
+    whole, so a copy that was cut off goes on with the files that are missing.
+
+    Raises:
+        BadInput: the store cannot be read, or the disk does not hold the copy.
+    """
+    source = epath.Path(url)
+    with _read_faults(url):
+        content = (source / manifest_name).read_bytes()
+    folder = cache_folder("datasets") / hashlib.sha256(content).hexdigest()[:16]
+    with _disk_faults(folder, url):
+        folder.mkdir(parents=True, exist_ok=True)
+        with _only_one(folder.with_suffix(".lock")):
+            _copy_files(source, folder, json.loads(content))
+            _write(folder / manifest_name, content)
+    return folder
+
+
+def _copy_files(source: epath.Path, folder: Path, manifest: dict) -> None:
+    shards = [shard for split in manifest["splits"].values() for shard in split["shards"]]
+    names = [*manifest["crc32"], *(shard["file"] for shard in shards)]
+    missing = [name for name in names if not (folder / name).exists()]
+    with _read_faults(source):
+        sizes = {name: (source / name).stat().length for name in missing}
+    free = shutil.disk_usage(folder).free
+    if sum(sizes.values()) > free:
+        raise BadInput(
+            f"the copy of {source} takes {sum(sizes.values()) / 1e9:.1f} GB more, but the disk of "
+            f"{folder} has {free / 1e9:.1f} GB left; XDG_CACHE_HOME names another place"
+        )
+    with (
+        tqdm(
+            total=sum(sizes.values()),
+            desc=f"copying {source}",
+            unit="B",
+            unit_scale=True,
+            disable=None if missing else True,
+        ) as bar,
+        ThreadPoolExecutor(_STREAMS) as pool,
+    ):
+        for _ in pool.map(lambda name: _copy(source / name, folder / name, bar), missing):
+            pass
+
+
+def _copy(source: epath.Path, path: Path, bar: tqdm) -> None:
+    aside = path.with_name(path.name + ".tmp")
+    with contextlib.ExitStack() as stack:
+        with _read_faults(source):
+            read = stack.enter_context(source.open("rb"))
+        written = stack.enter_context(aside.open("wb"))
+        while True:
+            with _read_faults(source):
+                piece = read.read(_PIECE)
+            if not piece:
+                break
+            written.write(piece)
+            bar.update(len(piece))
+    os.replace(aside, path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_name(path.name + ".tmp")
+    aside.write_bytes(content)
+    os.replace(aside, path)
+
+
+@contextlib.contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel opens it again when a process is killed
+        yield
+
+
+@contextlib.contextmanager
+def _read_faults(url: str | epath.Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as fault:
+        raise BadInput(f"{fault.filename or fault} is missing on the store") from None
+    except Exception as fault:  # each store's library has exceptions of its own
+        reason = " ".join(str(fault).split()) or type(fault).__name__
+        raise BadInput(f"{url} cannot be read: {reason}") from None
+
+
+@contextlib.contextmanager
+def _disk_faults(folder: Path, url: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        raise BadInput(f"{folder} cannot hold the copy of {url}: {fault}") from None
