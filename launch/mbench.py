@@ -16,7 +16,7 @@ from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.inputs import World, read_system
 from eval.mbench.judges import FORMS, open_judge
-from eval.mbench.judges.judged import judged_dimensions
+from eval.mbench.judges.judged import judged_dimensions, workload
 from eval.mbench.pose import Kept, pose_dimensions
 from eval.mbench.prompts import load_prompts
 from eval.mbench.run import evaluate, is_whole
@@ -93,6 +93,8 @@ def main() -> None:
         generate(generator, asked, folders[NAME.value], DETAILED.value, SEED.value)
     world = World(FPS.value, UP.value, UNITS.value, FLOOR.value, velocities=AS_RELEASED.value)
     systems = [read_system(name, folder, prompts, world) for name, folder in folders.items()]
+    if judge:
+        print(workload(systems, prompts))
     report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value)
     if votes:
         report["votes"] = agreement(report, votes)

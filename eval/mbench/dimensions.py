@@ -22,11 +22,13 @@ class Scored:
         values: `[n]`, NaN for a motion that has none.
         words: of each motion: why it has no value, or what a judge answered; "" for nothing.
         counts: what there is to count besides, such as questions that were asked.
+        videos: of each motion, where a judge saw one; relative to the report's folder.
     """
 
     values: np.ndarray
     words: Sequence[str] = ()
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    videos: Sequence[str] = ()
 
 
 Score = Callable[[Sequence[Clip], Sequence[Prompt]], Scored]
@@ -43,6 +45,7 @@ class Dimension:
         unit: of the value.
         higher_is_better: whether a system should have more of it.
         note: a sentence for the reader: what is missing, or what the values compare with.
+        binary: whether a motion's value is 0 or 1.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Dimension:
     unit: str
     higher_is_better: bool = False
     note: str = ""
+    binary: bool = False
 
     @property
     def label(self) -> str:

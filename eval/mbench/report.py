@@ -5,20 +5,30 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from eval.mbench.bodies import to_motion
 from eval.mbench.inputs import System
+from eval.mbench.plots import plot
 from vimogen_jax.viewer.page import write_page
 
-PLOT_WIDTH, ROW_HEIGHT = 640, 34  # pixels
 STYLE = """
   header { max-width: 100rem; margin: 0 auto 1.5rem; }
   table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
   th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #1e243026; }
   td { font-variant-numeric: tabular-nums; }
   tr.published { color: #5c6678; }
-  svg { display: block; max-width: 100%; margin: .3rem 0 1.2rem; font: 12px system-ui, sans-serif; }
+  .plot { overflow-x: auto; margin: .3rem 0 1.2rem; }
+  svg { display: block; font: 12px system-ui, sans-serif; }
+  summary { cursor: pointer; padding: .3rem 0; }
+  .judged { display: grid; gap: 1rem; margin: .5rem 0 1.5rem;
+    grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
+  article { display: flex; gap: 1rem; padding: .8rem; background: #fff; border-radius: .75rem; }
+  article video { flex: none; width: 9rem; height: 9rem; border-radius: .4rem; }
+  article div { min-width: 0; overflow-wrap: anywhere; }
+  article p { margin: 0 0 .5rem; white-space: pre-line; }
+  strong { margin-right: .4rem; padding: 0 .5rem; border-radius: 1rem; color: #fff; }
+  .right { background: #2f7d4f; }
+  .wrong { background: #b3402f; }
+  .unanswered { background: #5c6678; }
 """
 
 
@@ -47,9 +57,12 @@ def write_html(
     ]
     if votes := _votes(report):
         parts += ["<h2>Agreement with people</h2>", _html_table(*votes)]
-    parts += ["<h2>Every motion's value</h2>", "<p>A dot a motion; the line is the mean with its "]
-    parts += [f"{100 * report['confidence']:.0f} % interval, the triangle a published mean.</p>"]
-    parts += [_plot(report, each) for each in report["dimensions"] if each["available"]]
+    parts += ["<h2>Every motion's value</h2>", "<p>A dot a motion, or a bar for the share of "]
+    parts += [f"motions; the line is the mean with its {100 * report['confidence']:.0f} % "]
+    parts += ["interval, a triangle a published mean.</p>"]
+    parts += [plot(report, each) for each in report["dimensions"] if _is_scored(report, each)]
+    if judged := list(_judged(report)):
+        parts += ["<h2>What the judge said</h2>", *judged]
     parts += ["<h2>Inputs</h2><ul>", *(f"<li>{_escape(x)}</li>" for x in _inputs(report)), "</ul>"]
     if missing := list(_missing(report)):
         parts += ["<h2>Missing</h2>", _html_table(["system", "prompt", "file", "fault"], missing)]
@@ -122,6 +135,8 @@ def _cell(score: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
     if not dimension["available"]:
         return "not scored"
     asked = score["motions"] + score["missing"] + len(score["unscored"])
+    if not asked:
+        return "no prompts"
     if score["mean"] is None:
         return f"missing (0 of {asked})"
     low, high = score["interval"]
@@ -184,51 +199,38 @@ def _votes(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]] | Non
     return ["dimension", "Spearman", "systems", "votes", "votes left out"], rows
 
 
-def _plot(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
-    """Strips of dots as SVG: all values of a dimension, a row a system, on one axis from 0."""
-    scores = {
-        name: system["scores"][dimension["name"]] for name, system in report["systems"].items()
-    }
-    published = {
-        f"{name} (published)": row[dimension["name"]]
-        for name, row in report["published"]["systems"].items()
-        if dimension["name"] in row
-    }
-    values = [value for score in scores.values() for value in score["values"].values()]
-    end = max([*values, *published.values(), 1e-9])
-    left, width = 170, PLOT_WIDTH - 190
-    x = lambda value: f"{left + width * value / end:.1f}"
-    marks = []
-    for row, (name, score) in enumerate(scores.items()):
-        y = ROW_HEIGHT * row + 17
-        marks.append(f'<text x="0" y="{y + 4}">{_escape(name)}</text>')
-        marks += [
-            f'<circle cx="{x(value)}" cy="{y}" r="4" fill="#c8612f" fill-opacity=".35">'
-            f"<title>{_escape(report['prompts'][id]['text'])}: {value:.4g}</title></circle>"
-            for id, value in score["values"].items()
-        ]
-        if score["mean"] is not None:
-            low, high = map(x, score["interval"])
-            marks.append(
-                f'<path d="M{low} {y}H{high}M{x(score["mean"])} {y - 10}v20" stroke="#1e2430" '
-                'stroke-width="2"/>'
+def _is_scored(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> bool:
+    """Whether any motion has a value."""
+    return any(x["scores"][dimension["name"]]["values"] for x in report["systems"].values())
+
+
+def _judged(report: Mapping[str, Any]) -> Iterable[str]:
+    """The motions of each judged dimension and system, with the judge's words beside them."""
+    for dimension in report["dimensions"]:
+        for name, system in report["systems"].items():
+            score = system["scores"][dimension["name"]]
+            if not score["videos"]:
+                continue
+            right = sum(score["values"].values())
+            counts = ", ".join(f"{count} {what}" for what, count in score["counts"].items())
+            cards = (
+                _card(report["prompts"][id]["text"], score, id, video)
+                for id, video in score["videos"].items()
             )
-    y = ROW_HEIGHT * len(scores) + 8
-    marks += [
-        f'<path d="M{x(value)} {y}l4 8h-8z" fill="#5c6678"><title>{_escape(name)}: {value:.4g}'
-        "</title></path>"
-        for name, value in published.items()
-    ]
-    axis = y + 16
-    marks.append(f'<path d="M{left} {axis}h{width}" stroke="#1e243060"/>')
-    marks += [
-        f'<text x="{x(value)}" y="{axis + 14}" text-anchor="middle">{value:.3g}</text>'
-        for value in np.linspace(0, end, 5)
-    ]
-    arrow = "higher" if dimension["higher_is_better"] else "lower"
+            yield (
+                f"<details><summary>{_escape(dimension['label'])} of {_escape(name)}: {right:.0f} "
+                f"of {score['motions']} ({_escape(counts)})</summary>"
+                f'<div class="judged">{"".join(cards)}</div></details>'
+            )
+
+
+def _card(text: str, score: Mapping[str, Any], id: str, video: str) -> str:
+    verdict = {1.0: "right", 0.0: "wrong"}.get(score["values"].get(id), "unanswered")
+    words = score["words"].get(id) or score["unscored"].get(id, "")
     return (
-        f"<h3>{_escape(dimension['label'])}, {_escape(dimension['unit'])} ({arrow} is better)</h3>"
-        f'<svg viewBox="0 0 {PLOT_WIDTH} {axis + 20}" width="{PLOT_WIDTH}">{"".join(marks)}</svg>'
+        f'<article><video src="{_escape(video)}" controls loop muted playsinline></video>'
+        f'<div><p><strong class="{verdict}">{verdict}</strong>{_escape(text)}</p>'
+        f"<p>{_escape(words)}</p></div></article>"
     )
 
 

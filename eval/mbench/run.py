@@ -92,6 +92,7 @@ def score(
         unscored=unscored,
         words=words,
         counts=dict(scored.counts),
+        videos=dict(zip((str(prompt.id) for prompt in found), scored.videos, strict=False)),
     )
 
 

@@ -1,18 +1,26 @@
 """The two dimensions of MBench that a judge scores."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from eval.mbench.dimensions import Dimension, Score, Scored
-from eval.mbench.inputs import Clip
+from eval.mbench.inputs import Clip, System
 from eval.mbench.judges import FORMS
 from eval.mbench.judges.asking import Reply, ask_all
 from eval.mbench.judges.judge import FPS, Judge
 from eval.mbench.judges.questions import Question, best_match, match
 from eval.mbench.prompts import Prompt
 from eval.mbench.videos import render
+from vimogen_jax.motion.representation import FPS as MOTION_FPS
+
+# By the name of the dimension, and of its prompts: what is asked of a prompt, given a seed.
+QUESTIONS = {
+    "consistency": best_match,
+    "generalizability": lambda prompt, seed=0: match(prompt),
+}
 
 
 def judged_dimensions(judge: Judge | None, folder: Path, seed: int = 0) -> tuple[Dimension, ...]:
@@ -23,20 +31,35 @@ def judged_dimensions(judge: Judge | None, folder: Path, seed: int = 0) -> tuple
         folder: where videos and answers are kept.
         seed: of the order of the texts that a judge chooses from.
     """
-    questions = {"consistency": lambda prompt: best_match(prompt, seed), "generalizability": match}
     return tuple(
         Dimension(
             name,
             name,
-            by_judge(judge, question, folder) if judge else None,
+            by_judge(judge, partial(question, seed=seed), folder) if judge else None,
             "share of motions",
             higher_is_better=True,
+            binary=True,
             note=f"judged by {judge.name}, which saw {FPS} frames a second and was asked in words "
             "of our own: beside the published scores, take it as rough"
             if judge
             else f"needs a judge to look at the motions: --judge={FORMS}",
         )
-        for name, question in questions.items()
+        for name, question in QUESTIONS.items()
+    )
+
+
+def workload(systems: Sequence[System], prompts: Mapping[int, Prompt]) -> str:
+    """How much a judge has to see at most, as a sentence to decide by."""
+    lengths = [
+        len(system.clips[id].joints)
+        for system in systems
+        for id, prompt in prompts.items()
+        if prompt.category in QUESTIONS and id in system.clips
+    ]
+    seconds = sum(lengths) / MOTION_FPS
+    return (
+        f"to judge: {len(lengths)} motions, {seconds:.0f} s in all, {seconds * FPS:.0f} frames; "
+        "what was answered before is not asked again"
     )
 
 
@@ -55,7 +78,8 @@ def by_judge(judge: Judge, question: Callable[[Prompt], Question], folder: Path)
         judged = [_judged(*each) for each in zip(asked, replies, strict=True)]
         values, words = zip(*judged, strict=True)
         unreadable = len(values) - int(np.isfinite(values).sum()) - counts["unanswered"]
-        return Scored(np.array(values), words, counts | {"unreadable": unreadable})
+        shown = [videos[id].relative_to(folder).as_posix() for id in ids]
+        return Scored(np.array(values), words, counts | {"unreadable": unreadable}, shown)
 
     return score
 

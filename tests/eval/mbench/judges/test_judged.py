@@ -1,0 +1,138 @@
+"""The judged dimensions: what counts, what does not, and the command that asks."""
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from eval.mbench.inputs import Clip, System
+from eval.mbench.judges import judged
+from eval.mbench.judges.chat import Chat
+from eval.mbench.judges.judged import judged_dimensions, workload
+from eval.mbench.prompts import Prompt
+from eval.mbench.run import evaluate, is_whole
+from tests.eval.mbench.judges.conftest import OPENAI_KEY, write_video
+from tests.made_up import made_up_motion
+from tests.test_floors import ROOT
+from vimogen_jax import formats
+from vimogen_jax.motion.motion import Motion
+
+OTHERS = tuple(f"a person does thing {n}." for n in range(9))
+PROMPTS = {
+    id: Prompt(id, "consistency", f"a person walks {id} steps.", 2.5, distractors=OTHERS)
+    for id in range(3)
+} | {id: Prompt(id, "generalizability", f"walking {id} steps", 2.5) for id in range(3, 7)}
+
+
+def text_of(request):
+    return request["messages"][0]["content"][0]["text"]
+
+
+def number(request, text):
+    """Of a text in the list of a question."""
+    (line,) = (line for line in text_of(request).splitlines() if line.endswith(f". {text}"))
+    return line.split(".")[0]
+
+
+@pytest.fixture
+def system():
+    clips = {id: Clip(f"{id}.npy", np.zeros((50, 22, 3), np.float32)) for id in PROMPTS}
+    return System("ours", clips, [], {})
+
+
+def test_right_wrong_and_neither(server, system, tmp_path, monkeypatch):
+    drawn = []
+
+    def render(clips, folder):
+        folder.mkdir(exist_ok=True)
+        drawn.extend(clips)
+        return {id: write_video(folder / f"{id}.mp4", shade=8 * id) for id in clips}
+
+    monkeypatch.setattr(judged, "render", render)
+
+    def answer(request):
+        text = text_of(request)
+        if PROMPTS[0].text in text:
+            return f"It walks. Answer: {number(request, PROMPTS[0].text)}"
+        if PROMPTS[1].text in text:
+            return f"Answer: {number(request, OTHERS[4])}"
+        if PROMPTS[3].text in text:
+            return "Answer: yes"
+        if PROMPTS[4].text in text:
+            return "Answer: no"
+        return "I like turtles." if PROMPTS[5].text in text else 400
+
+    server.answer = answer
+    columns = judged_dimensions(Chat("tiny", f"{server.url}/v1"), tmp_path)
+    report = evaluate([system], PROMPTS, columns)
+    consistency, generalizability = report["systems"]["ours"]["scores"].values()
+    assert consistency["values"] == {"0": 1.0, "1": 0.0} and consistency["mean"] == 0.5
+    assert consistency["unscored"]["2"].startswith("unanswered: Error code: 400")
+    assert consistency["words"]["1"].startswith(f"Chose {OTHERS[4]!r}. Answer: ")
+    assert consistency["counts"] == dict(known=0, asked=3, failed=1, unanswered=1, unreadable=0)
+    assert generalizability["values"] == {"3": 1.0, "4": 0.0}
+    assert generalizability["unscored"]["5"] == "unreadable answer: I like turtles."
+    assert generalizability["counts"]["unreadable"] == 1
+    assert generalizability["videos"]["4"] == "videos/4.mp4"
+    assert not is_whole(report) and drawn == list(PROMPTS)
+    assert json.loads(json.dumps(report)) == report
+    assert "7 motions, 18 s in all, 88 frames" in workload([system], PROMPTS)
+
+    asked = len(server.requests)
+    server.answer = lambda request: "Answer: yes"
+    report = evaluate([system], PROMPTS, columns)
+    # What was answered stands, nonsense too; what was not is asked now: a number is wanted there.
+    scores = report["systems"]["ours"]["scores"]
+    assert scores["consistency"]["values"] == consistency["values"]
+    assert scores["generalizability"]["values"] == {"3": 1.0, "4": 0.0, "6": 1.0}
+    assert len(server.requests) == asked + 3
+
+
+def test_without_a_judge_nothing_is_made_up(system, tmp_path):
+    report = evaluate([system], PROMPTS, judged_dimensions(None, tmp_path))
+    for dimension in report["dimensions"]:
+        assert "--judge=" in dimension["note"]
+        assert report["systems"]["ours"]["scores"][dimension["name"]]["mean"] is None
+    assert is_whole(report) and not any(tmp_path.iterdir())
+
+
+def test_the_command(server, tmp_path):
+    prompts = [PROMPTS[0], PROMPTS[3]]
+    lines = [json.dumps(dataclasses.asdict(prompt)) for prompt in prompts]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(lines))
+    (tmp_path / "motions").mkdir()
+    rng = np.random.default_rng(0)
+    for prompt in prompts:
+        walk = made_up_motion("walk", rng)
+        short = Motion(walk.rotations[:8], walk.transl[:8], walk.fps)  # eight frames to draw
+        formats.write(short, tmp_path / "motions" / f"{prompt.id}.npz")
+    server.turns = [500, "half"]
+    server.answer = lambda request: (
+        f"{OPENAI_KEY}. Answer: yes"
+        if '"Answer: yes"' in text_of(request)
+        else f"Answer: {number(request, PROMPTS[0].text)}"
+    )
+    out = tmp_path / "out"
+    command = [
+        *[sys.executable, "-m", "launch.mbench", f"--motions={tmp_path / 'motions'}"],
+        *["--judge=openai:tiny", f"--judge_url={server.url}/v1"],
+        *[f"--prompts={tmp_path / 'prompts.jsonl'}", f"--out={out}"],
+    ]
+    ended = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert "to judge: 2 motions" in ended.stdout
+    report = json.loads((out / "report.json").read_text())
+    scores = report["systems"]["ours"]["scores"]
+    assert [scores[name]["mean"] for name in ("consistency", "generalizability")] == [1.0, 1.0]
+    assert scores["consistency"]["counts"]["failed"] == 2
+    assert all((out / video).is_file() for video in scores["consistency"]["videos"].values())
+    page = (out / "index.html").read_text()
+    assert page.count("<video ") == 2 and "[key]. Answer: yes" in page
+    written = [path for path in out.rglob("*") if path.is_file()]
+    assert len(written) >= 7
+    assert not any(OPENAI_KEY.encode() in path.read_bytes() for path in written)
+    assert OPENAI_KEY not in ended.stdout + ended.stderr
