@@ -4,8 +4,6 @@ from collections import Counter
 
 import pytest
 
-import pytest
-
 from eval.mbench import benchmark as timing
 from eval.mbench.benchmark import benchmark, motion_quality, published_lengths
 from eval.mbench.prompts import read_published
@@ -34,4 +32,4 @@ def test_a_share_is_timed_and_counted_for_all(monkeypatch):
     monkeypatch.setattr(timing, "SECONDS", {category: {1: 1} for category in timing.SECONDS})
     lines = list(benchmark(1))
     assert "motions a second" in lines[0]
-    assert [line.partition(":")[2].endswith(" minutes") for line in lines] == [False, True, True]
+    assert ["minutes of processor time" in line for line in lines] == [False, True, True]
