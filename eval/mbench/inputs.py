@@ -142,6 +142,7 @@ def read_system(
             faults.append(_fault(id, Path(raw.path), fault))
     named = {fault.id for fault in faults}
     faults += [Fault(id, "", "no motion") for id in prompts if id not in clips and id not in named]
+    faults.sort(key=lambda fault: (fault.id is not None, fault.id or 0, fault.file))
     return System(name, clips, faults, _facts(raws, clips, up, units, world))
 
 

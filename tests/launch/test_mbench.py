@@ -17,6 +17,7 @@ from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import EncoderSpec, load_text_encoder
 
 PROMPTS = [Prompt(id, "motion_quality", f"a person walks {id} steps.", 2.5) for id in range(3)]
+POSED = Prompt(3, "pose_quality", "a person stands.", 0.3)
 
 
 def mbench(*arguments):
@@ -24,11 +25,14 @@ def mbench(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
 
+def write_prompts(path, prompts):
+    path.write_text("".join(json.dumps(dataclasses.asdict(each)) + "\n" for each in prompts))
+    return path
+
+
 @pytest.fixture
 def prompts(tmp_path):
-    path = tmp_path / "prompts.jsonl"
-    path.write_text("".join(json.dumps(dataclasses.asdict(each)) + "\n" for each in PROMPTS))
-    return path
+    return write_prompts(tmp_path / "prompts.jsonl", PROMPTS)
 
 
 @pytest.fixture
@@ -39,10 +43,12 @@ def motions(tmp_path):
         for prompt in PROMPTS:
             motion = made_up_motion("walk", rng)
             formats.write(motion, tmp_path / name / f"{prompt.id}.npz")
+        formats.write(motion[:5], tmp_path / name / f"{POSED.id}.npz")
     return tmp_path
 
 
-def test_two_systems_and_votes_on_them(motions, prompts, tmp_path):
+def test_two_systems_and_votes_on_them(motions, tmp_path):
+    prompts = write_prompts(tmp_path / "prompts.jsonl", [*PROMPTS, POSED])
     (tmp_path / "votes.csv").write_text(
         "dimension,prompt,first,second,preferred\nfoot_sliding,0,mine,theirs,mine\n"
     )
@@ -58,11 +64,14 @@ def test_two_systems_and_votes_on_them(motions, prompts, tmp_path):
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert set(report["systems"]) == {"mine", "theirs"}
     assert report["votes"]["foot_sliding"]["votes"] == 1
+    assert report["systems"]["mine"]["scores"]["body_penetration"]["motions"] == 1
+    assert "| not scored |" in ended.stdout and "github.com/hynann/NRDF" in ended.stdout
     assert (tmp_path / "out" / "report.md").read_text() in ended.stdout
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "report.json",
         "report.md",
         "index.html",
+        "poses.json",
     }
 
     # A motion that is not there: reported, the rest goes on, and the exit status tells.
@@ -71,6 +80,7 @@ def test_two_systems_and_votes_on_them(motions, prompts, tmp_path):
     assert ended.returncode == 2, ended.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["as_released"] is True
+    assert "all poses are fitted to joints" in ended.stdout
     assert [fault["id"] for fault in report["systems"]["theirs"]["missing"]] == [1]
     assert "| theirs | 1 | 1.npz |" in ended.stdout
 
@@ -112,6 +122,7 @@ def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(prompts, tmp_
         (["--out=OUT", "--motions=NOWHERE"], "NOWHERE is no folder"),
         (["--out=OUT", "--motions=.", "--compare=ours=."], "two systems are called 'ours'"),
         (["--out=OUT", "--checkpoint=small", "--detailed"], "prompt 0 has no detailed text"),
+        (["--out=OUT", "--motions=.", "--nrdf=NOWHERE"], "NOWHERE is not there; for pose quality"),
     ],
 )
 def test_bad_input(arguments, fault, tmp_path):
