@@ -2,6 +2,10 @@
 
 python -m launch.train --config=configs/small.py --config.data.path=DATASET \\
     --config.train.workdir=runs/small
+
+The same command in several processes is one run over all their devices. What SLURM, Open MPI,
+Cloud TPU or Kubernetes starts finds its fellows; else tell each where it stands, as in
+--coordinator_address=HOST:PORT --num_processes=4 --process_id=0
 """
 
 from absl import flags
@@ -9,13 +13,20 @@ from ml_collections import config_flags
 
 from launch import cli
 from vimogen_jax.train.loop import train
+from vimogen_jax.train.processes import joined
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator_address", None, "Of several processes, HOST:PORT of the first."
+)
+_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
+_PROCESS = flags.DEFINE_integer("process_id", None, "This one's place among them, from 0.")
 
 
 def main() -> None:
     """Train as the config of the command line says."""
-    train(_CONFIG.value.to_dict())
+    with joined(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value):
+        train(_CONFIG.value.to_dict())
 
 
 if __name__ == "__main__":

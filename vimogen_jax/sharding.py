@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -160,6 +161,34 @@ def on_each_device(function: Callable, *names: Sequence[str | None]) -> Callable
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """The layout of a batch's arrays, which all lead with the shards axis."""
     return NamedSharding(mesh, _spec(("shards",), _in_use.get().rules))
+
+
+class Rows:
+    """The leading rows of a batch's arrays over the processes: which of them this one reads.
+
+    Where rows lie follows from the layout alone: on a pod, those of a host need not be neighbours,
+    and hosts that cut a parameter between them may need the same.
+    """
+
+    def __init__(self, mesh: Mesh, count: int):
+        self.count = count
+        self._layout = batch_sharding(mesh)
+        places = self._layout.addressable_devices_indices_map((count,)).values()
+        self.local = np.unique(np.concatenate([np.arange(count)[place] for place in places]))
+
+    def place(self, batch: Any) -> Any:
+        """Global arrays `[count ...]` of a tree of this process's part, arrays `[local ...]`."""
+
+        def put(local: np.ndarray) -> jax.Array:
+            def shard(index: Any) -> np.ndarray:
+                rows = np.arange(self.count)[index[0]]
+                start = int(np.searchsorted(self.local, rows[0]))
+                return local[start : start + len(rows)]
+
+            shape = (self.count, *local.shape[1:])
+            return jax.make_array_from_callback(shape, self._layout, shard)
+
+        return jax.tree.map(put, batch)
 
 
 def tree_shardings(tree: Any, mesh: Mesh, *, optimizer: bool = False) -> Any:

@@ -1,6 +1,7 @@
 """Runs of `launch.train` on a small synthetic dataset, in processes that may be killed."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +13,8 @@ from tests.input_pipeline.synthetic import ENCODER, make_record, write_dataset
 from tests.test_floors import ROOT
 
 STEPS = 12
+# Programs that compile in half the time.
+FAST = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 TINY = ("--config=configs/tiny.py", f"--config.model.text_dim={ENCODER['width']}")
 
 
@@ -33,13 +36,13 @@ class Runs:
         self._environment = os.environ | dict(
             JAX_COMPILATION_CACHE_DIR=str(folder / "compiled"),
             JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
-            # One device, and programs that compile in half the time.
-            XLA_FLAGS="--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
         )
         self.dataset = folder / "dataset"
         write_takes(self.dataset)
 
-    def start(self, workdir: Path, *flags: str, config: Sequence[str] = TINY) -> subprocess.Popen:
+    def start(
+        self, workdir: Path, *flags: str, config: Sequence[str] = TINY, devices: int = 1
+    ) -> subprocess.Popen:
         return subprocess.Popen(
             [
                 *(sys.executable, "-m", "launch.train", *config),
@@ -56,11 +59,25 @@ class Runs:
                 *flags,
             ],
             cwd=ROOT,
-            env=self._environment,
+            env=self._environment
+            | dict(XLA_FLAGS=f"{FAST} --xla_force_host_platform_device_count={devices}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
+
+    def start_several(
+        self, workdir: Path, processes: int, *flags: str, devices: int
+    ) -> list[subprocess.Popen]:
+        """One run in several processes, each with some devices of its own."""
+        with socket.socket() as free:
+            free.bind(("localhost", 0))
+            address = f"localhost:{free.getsockname()[1]}"
+        together = (f"--coordinator_address={address}", f"--num_processes={processes}")
+        return [
+            self.start(workdir, *together, f"--process_id={i}", *flags, devices=devices)
+            for i in range(processes)
+        ]
 
     def finish(
         self, workdir: Path, *flags: str, config: Sequence[str] = TINY

@@ -2,19 +2,23 @@
 
 config.json             the whole config, with text_encoder, fps, skeleton, dataset and base
 statistics.safetensors  of the training data
-checkpoints/STEP        state, data iterator and checksums, written by Orbax
+checkpoints/STEP        state, place in the data and checksums, written by Orbax
+
+Several processes write and read one checkpoint together, each its own part; all else is written by
+the first.
 
 Weights that a run does not train are not in its checkpoints: they come from the base, which the
 config names in `init_from` and knows by the hash of its weights.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,6 +47,7 @@ from vimogen_jax.package import (
 )
 from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.load import load_checkpoint
+from vimogen_jax.train.processes import everywhere, is_first
 from vimogen_jax.train.state import State, all_weights
 
 # What a run cannot change midway, but for where the data lies and how it is read.
@@ -61,6 +66,7 @@ FIXED = (
 FREE = ("data.path", "data.corrupt", "data.workers")
 
 Tree = TypeVar("Tree")
+Result = TypeVar("Result")
 
 
 def open_run(
@@ -81,10 +87,11 @@ def open_run(
     config |= dict(base=None if base is None else fingerprint(base.params))
     if (folder / "config.json").exists():
         _require_same(folder, read_config(folder / "config.json", ()), config)
-    else:
+    elif is_first():
         folder.mkdir(parents=True, exist_ok=True)
         dataset.statistics.save(folder / "statistics.safetensors")
-    write_json(config, folder / "config.json")
+    if is_first():
+        write_json(config, folder / "config.json")
     return folder
 
 
@@ -140,28 +147,39 @@ class Checkpoints:
                 cleanup_tmp_directories=not read_only,
             ),
         )
+        # A process that cannot read its part must not leave the others waiting: each reads alone.
+        me = jax.process_index()
+        alone = ocp.options.MultiprocessingOptions(
+            primary_host=me, active_processes={me}, barrier_sync_key_prefix=str(me)
+        )
+        self._reader = ocp.Checkpointer(
+            ocp.CompositeCheckpointHandler(), multiprocessing_options=alone
+        )
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._manager.close()  # waits for the save that runs
+        with self._write_faults():
+            self._manager.close()  # waits for the save that runs
+        self._reader.close()
 
     def save(self, step: int, state: State, iterator: grain.DatasetIterator) -> None:
         """Save in the background; the arrays may be donated to the next step at once.
 
         The iterator must stand where the step left it, before the next batch is taken.
+
+        Raises:
+            BadInput: this save does not fit on the disk, or the one before was not written.
         """
         parts = _parts(state)
-        checksums = {name: _checksum(part) for name, part in parts.items()}
+        self._require_room(sum(array.nbytes for array in jax.tree.leaves(parts)))
+        checksums = {name: np.asarray(_checksum(part)) for name, part in parts.items()}
         parts |= dict(checksums=checksums)
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                **{name: ocp.args.StandardSave(part) for name, part in parts.items()},
-                iterator=grain.checkpoint.CheckpointSave(iterator),
-            ),
-        )
+        args = {name: ocp.args.StandardSave(part) for name, part in parts.items()}
+        args["iterator"] = ocp.args.JsonSave(iterator.get_state())
+        with self._write_faults():
+            self._manager.save(step, args=ocp.args.Composite(**args))
 
     def restore(self, plan: State, iterator: grain.DatasetIterator) -> State | None:
         """The newest state that can be read, and its iterator; None where nothing was saved.
@@ -175,30 +193,48 @@ class Checkpoints:
         """
         if not self._manager.all_steps():
             return None
+        if is_first():
+            print(f"{self._folder.parent}: restoring step {self._manager.latest_step()}")
 
-        def read(step: int) -> State:
-            state = self._read(step, _parts(plan))
-            restore = grain.checkpoint.CheckpointRestore(iterator)
-            self._manager.restore(step, args=ocp.args.Composite(iterator=restore))
-            return dict(state["rest"], ema=state["ema"], frozen={})
-
-        step, state = self._newest(read)
-        for damaged in [s for s in self._manager.all_steps() if s > step]:
+        step, parts = self._newest(_parts(plan), iterator=ocp.args.JsonRestore())
+        iterator.set_state(parts["iterator"])
+        for damaged in [s for s in self._manager.all_steps() if s > step and is_first()]:
             aside = self._folder / f"{damaged}.damaged"
             shutil.rmtree(aside, ignore_errors=True)
             os.replace(self._folder / str(damaged), aside)
+        everywhere(True)  # has seen the first do so
         self._manager.reload()
-        return state
+        return dict(parts["rest"], ema=parts["ema"], frozen={})
 
     def restore_ema(self, ema: Tree) -> tuple[int, Tree]:
         """The newest averaged weights that can be read, of the shapes `ema`, and their step."""
-        step, parts = self._newest(lambda step: self._read(step, dict(ema=ema)))
+        # As NumPy's: the devices that it was saved from may not be here.
+        target = jax.tree.map(lambda array: np.empty(array.shape, array.dtype), ema)
+        step, parts = self._newest(dict(ema=target))
         return step, parts["ema"]
 
-    def _newest(self, read: Callable[[int], Tree]) -> tuple[int, Tree]:
+    def _require_room(self, size: int) -> None:
+        """Refuse a save that would fill the disk: Orbax would fail at length, and leave a part."""
+        free = shutil.disk_usage(self._folder).free
+        if size > free:
+            raise BadInput(
+                f"a checkpoint takes {_amount(size)}, but the disk of {self._folder} has "
+                f"{_amount(free)} left; the run goes on from step {self._manager.latest_step()} "
+                "once there is room"
+            )
+
+    @contextlib.contextmanager
+    def _write_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as fault:  # of TensorStore, the file system or Orbax
+            reason = " ".join(str(fault).split())[:600]
+            raise BadInput(f"a checkpoint in {self._folder} was not written: {reason}") from None
+
+    def _newest(self, parts: Mapping[str, Any], **others: Any) -> tuple[int, dict[str, Any]]:
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return step, read(step)
+                return step, self._read(step, parts, **others)
             except Exception as fault:  # damage surfaces as nearly any exception
                 reason = next(iter(str(fault).splitlines()), "")[:200]
                 print(
@@ -208,15 +244,36 @@ class Checkpoints:
                 )
         raise BadInput(f"{self._folder} has no checkpoint that can be read")
 
-    def _read(self, step: int, parts: Mapping[str, Any]) -> dict[str, Any]:
-        """Read some parts of a checkpoint and compare their checksums."""
+    def _read(self, step: int, parts: Mapping[str, Any], **others: Any) -> dict[str, Any]:
+        """Read parts of a checkpoint, compare their checksums, and read others as Orbax is told."""
         args = {name: ocp.args.StandardRestore(part) for name, part in parts.items()}
         args["checksums"] = ocp.args.StandardRestore()
-        got = self._manager.restore(step, args=ocp.args.Composite(**args))
-        for name in parts:
-            if not np.array_equal(_checksum(got[name]), got["checksums"][name]):
-                raise ValueError(f"the checksums of {name} disagree")
-        return {name: got[name] for name in parts}
+        args = ocp.args.Composite(**args, **others)
+        got = _together(lambda: self._reader.restore(self._folder / str(step), args=args))
+
+        def compare() -> None:
+            for name in parts:
+                if not np.array_equal(_checksum(got[name]), got["checksums"][name]):
+                    raise ValueError(f"the checksums of {name} disagree")
+
+        _together(compare)
+        return dict(got.items())
+
+
+def _together(action: Callable[[], Result]) -> Result:
+    """The result of an action that may fail on one process alone: then it fails on all."""
+    try:
+        result = action()
+    except Exception:
+        everywhere(False)
+        raise
+    if not everywhere(True):
+        raise ValueError("another process could not read its part")
+    return result
+
+
+def _amount(size: int) -> str:
+    return f"{size / 1e9:.3g} GB"
 
 
 def _parts(state: State) -> dict[str, Any]:

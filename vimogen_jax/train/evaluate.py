@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 from flax import nnx
+from jax.experimental import multihost_utils
 
 from vimogen_jax import formats, sharding
 from vimogen_jax.diffusion.flow import Objective
@@ -17,6 +18,7 @@ from vimogen_jax.input_pipeline.records import MAX_FRAMES, Record
 from vimogen_jax.models.vimogen import Text
 from vimogen_jax.motion import representation
 from vimogen_jax.sampling import pad, sample
+from vimogen_jax.train.processes import is_first
 from vimogen_jax.train.step import make_eval_step
 
 PREVIEWS = 4
@@ -36,8 +38,9 @@ class Evaluator:
     ):
         """`batches` says how to batch, as `validation_batches` takes it."""
         self._graphdef, self._objective, self._sampler = graphdef, objective, sampler
-        self._dataset, self._batches = dataset, dict(batches, shards=mesh.size)
-        self._layout = sharding.batch_sharding(mesh)
+        self._rows = sharding.Rows(mesh, mesh.size)
+        self._dataset = dataset
+        self._batches = dict(batches, shards=mesh.size, part=self._rows.local)
         self._step = make_eval_step(graphdef, objective)
 
     def losses(self, params: Any) -> dict[str, float]:
@@ -46,7 +49,7 @@ class Evaluator:
         for i, batch in enumerate(validation_batches(self._dataset, **self._batches)):
             del batch["record"]
             key = jax.random.fold_in(jax.random.key(0), i)
-            sums = self._step(params, jax.device_put(batch, self._layout), key)
+            sums = self._step(params, self._rows.place(batch), key)
             for name, (errors, count) in jax.device_get(sums).items():
                 totals[name] = totals.get(name, 0) + np.array([errors, count], np.float64)
         return {f"validation_{name}": float(e / count) for name, (e, count) in totals.items()}
@@ -54,7 +57,7 @@ class Evaluator:
     def write_previews(self, params: Any, folder: Path) -> None:
         """Sample a few validation captions: `N.npz` (AMASS), `N.npy` (joints), `captions.json`."""
         records = self._dataset.records["validation"]
-        shards = self._batches["shards"]
+        shards = self._rows.count
         size = -(-PREVIEWS // shards) * shards
         chosen = np.linspace(0, len(records) - 1, size).astype(int)
         chosen = [_readable(records, int(i)) for i in chosen]
@@ -67,12 +70,15 @@ class Evaluator:
         if self._sampler.guidance_scale != 1:
             null = [by_shard(x) for x in pad([self._dataset.null_text] * size, longest)]
             texts = [np.concatenate(pair, axis=1) for pair in zip(texts, null, strict=True)]
-        put = lambda x: jax.device_put(x, self._layout)
+        put = lambda x: self._rows.place(np.asarray(x)[self._rows.local])
         inputs = put(by_shard(noise)), put(by_shard(mask)), Text(*map(put, texts))
         channels = sample(
             self._graphdef, params, self._objective, self._sampler, *inputs, reference=None
         )
-        channels = self._dataset.statistics.denormalize(np.asarray(channels))
+        channels = np.asarray(multihost_utils.process_allgather(channels, tiled=True))
+        if not is_first():
+            return
+        channels = self._dataset.statistics.denormalize(channels)
         folder.mkdir(parents=True, exist_ok=True)
         for i, (motion, length) in enumerate(zip(np.concatenate(channels), lengths, strict=True)):
             motion = representation.decode(motion[:length], fps=self._dataset.fps)

@@ -9,14 +9,21 @@ from pathlib import Path
 
 from tensorboardX import SummaryWriter
 
+from vimogen_jax.train.processes import is_first
+
 
 class Log:
     """One line a reported step, in a run that goes on after `step` and ends after `steps`.
+
+    Of several processes, the first alone reports.
 
     What an earlier process reported beyond `step` is removed: those steps will be run again.
     """
 
     def __init__(self, run: Path, step: int, steps: int):
+        self._silent = not is_first()
+        if self._silent:
+            return
         path = run / "metrics.jsonl"
         _drop_lines_after(path, step)
         self._lines = path.open("a", encoding="utf-8", buffering=1)
@@ -29,11 +36,15 @@ class Log:
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._silent:
+            return
         self._lines.close()
         self._tensorboard.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Report a step's values; steps a second are counted from the report before."""
+        if self._silent:
+            return
         now = time.monotonic()
         if step > self._last:
             values = dict(values, steps_per_second=(step - self._last) / (now - self._reported))
@@ -45,7 +56,12 @@ class Log:
         if step > self._first:
             left = (now - self._began) / (step - self._first) * (self._steps - step)
             shown.append(f"left {datetime.timedelta(seconds=int(left))}")
-        print("  ".join([f"step {step}/{self._steps}", *shown]))
+        self.tell("  ".join([f"step {step}/{self._steps}", *shown]))
+
+    def tell(self, sentence: str) -> None:
+        """Say something on the terminal."""
+        if not self._silent:
+            print(sentence)
 
 
 def _drop_lines_after(path: Path, step: int) -> None:

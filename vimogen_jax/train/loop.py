@@ -8,12 +8,12 @@ what it would have computed.
 import contextlib
 import dataclasses
 import os
-import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 from vimogen_jax import sharding
 from vimogen_jax.diffusion.flow import Objective
@@ -30,6 +30,7 @@ from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.load import SHIPPED, load_checkpoint
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import OptimConfig, learning_rate, make_optimizer
+from vimogen_jax.train.processes import stop_requests
 from vimogen_jax.train.state import (
     averaged,
     frozen_weights,
@@ -103,7 +104,8 @@ class Pending:
 def train(config: Mapping[str, Any]) -> None:
     """Train as a config of `configs/` says, as plain dictionaries; resume where its run stands.
 
-    Ends after the last step, or after SIGTERM or SIGINT with the step then running; all save.
+    Ends after the last step, or after SIGTERM or SIGINT with a step soon after; both save. Of
+    several processes each calls this, with the same config.
 
     Raises:
         BadInput: the config, the dataset or the run in the workdir do not fit each other, or an
@@ -132,19 +134,20 @@ def train(config: Mapping[str, Any]) -> None:
     text_only = model.reference_dim == 0
 
     with contextlib.ExitStack() as stack:
-        stop = stack.enter_context(_stop_signals())  # outermost: the last save ends in peace
+        stop_requested = stack.enter_context(stop_requests())  # outermost: saves end in peace
         mesh = stack.enter_context(sharding.use(config["sharding"]))
-        layout = sharding.batch_sharding(mesh)
+        rows = sharding.Rows(mesh, mesh.size * times.accumulate)
         loader = make_loader(
             dataset,
             "train",
             batch_size=data.batch_size,
-            shards=mesh.size * times.accumulate,
+            shards=rows.count,
             text_share=dict.fromkeys(QUALITIES, 1.0) if text_only else data.text_share,
             null_text_probability=data.null_text_probability,
             weights=data.weights or None,
             workers=data.workers,
             seed=seed,
+            part=rows.local,
             **data.shape,
         )
         stack.callback(loader.close)
@@ -172,7 +175,7 @@ def train(config: Mapping[str, Any]) -> None:
             **data.shape,
         )
         log = stack.enter_context(Log(run, done, times.steps))
-        print(
+        log.tell(
             f"{run}: at step {done} of {times.steps}, on {mesh.size} devices; "
             "compiling the first step, which takes a while"
         )
@@ -183,13 +186,13 @@ def train(config: Mapping[str, Any]) -> None:
         for step in range(done + 1, times.steps + 1):
             batch = next(loader)
             records = batch.pop("record")
-            state, metrics = train_step(state, jax.device_put(batch, layout))
+            state, metrics = train_step(state, rows.place(batch))
             pending.append(Pending(step, metrics, records))
             if len(pending) > 1:  # one step runs, one waits; a longer queue would delay SIGTERM
                 pending[-2].metrics["loss"].block_until_ready()
 
-            stopping = bool(stop)
-            saving = stopping or step % times.save_every == 0 or step == times.steps
+            stopping = stop_requested(step)
+            saving = bool(stopping) or step % times.save_every == 0 or step == times.steps
             values: dict[str, float] = {}
             if saving or step % times.log_every == 0:
                 values = _summary(pending, dataset)
@@ -204,7 +207,7 @@ def train(config: Mapping[str, Any]) -> None:
             if saving:
                 checkpoints.save(step, state, loader)
             if stopping:
-                print(f"stopped by {stop[0].name} after step {step}, which is saved")
+                log.tell(f"stopped by {stopping} after step {step}, which is saved")
                 return
 
 
@@ -213,7 +216,8 @@ def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:
     fetched = jax.device_get([entry.metrics for entry in pending])
     for entry, metrics in zip(pending, fetched, strict=True):
         if metrics["refused"]:
-            ids = ", ".join(dataset.index["train"].ids[entry.records[entry.records >= 0]])
+            records = multihost_utils.process_allgather(entry.records, tiled=True)
+            ids = ", ".join(dataset.index["train"].ids[np.unique(records[records >= 0])])
             raise BadInput(
                 f"the update of step {entry.step} was refused: loss {metrics['loss']}, gradient "
                 f"norm {metrics['grad_norm']}; its batch held the records {ids}"
@@ -268,24 +272,3 @@ def _check_base(base: Package, model: ModelConfig, objective: Objective, dataset
             f"config.init_from moves at {base.config['fps']:g} fps, but {dataset.folder} at "
             f"{dataset.fps:g} fps"
         )
-
-
-@contextlib.contextmanager
-def _stop_signals() -> Iterator[list[signal.Signals]]:
-    """A list that SIGTERM and SIGINT add to, instead of ending the process; a second SIGINT does.
-
-    What is killed while it saves is as if it had not begun.
-    """
-    asked: list[signal.Signals] = []
-
-    def ask(number: int, _: object) -> None:
-        asked.append(signal.Signals(number))
-        if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -95,10 +95,12 @@ def _place(weights: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any
     """Put those of the weights that a plan names where and as it says."""
     flat: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(weights)
     planned: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(plan)
-    placed = {
-        path: jax.device_put(np.asarray(flat[path], array.dtype), array.sharding)
-        for path, array in planned.items()
-    }
+
+    def put(value: Any, array: jax.ShapeDtypeStruct) -> jax.Array:
+        value = np.asarray(value, array.dtype)
+        return jax.make_array_from_callback(array.shape, array.sharding, lambda i: value[i])
+
+    placed = {path: put(flat[path], array) for path, array in planned.items()}
     return traverse_util.unflatten_dict(placed)
 
 

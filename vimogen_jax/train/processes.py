@@ -1,0 +1,137 @@
+"""Several processes as one run: how they find each other, stop together and fail together.
+
+Each process drives its own devices and all of them run the same program. Only the first, process
+0, writes and prints.
+"""
+
+import atexit
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+import numpy as np
+from jax._src import distributed  # the client of the coordinator has no public name
+from jax.experimental import multihost_utils
+
+from vimogen_jax.errors import BadInput
+
+LOST_AFTER = 30  # seconds without a sign of life
+
+
+@contextlib.contextmanager
+def joined(
+    coordinator_address: str | None = None,
+    num_processes: int | None = None,
+    process_id: int | None = None,
+) -> Iterator[None]:
+    """Run a block as one of several processes, none of which outlives another's failure.
+
+    What is not given is found where SLURM, Open MPI, Cloud TPU or Kubernetes started the process;
+    where none of them did, it stays alone. A process that is lost ends all others within a minute,
+    whatever they wait for, with a sentence on stderr and exit status 1.
+
+    Args:
+        coordinator_address: host and port of process 0, where the processes meet.
+        num_processes: how many there are.
+        process_id: this one's place among them, from 0.
+
+    Raises:
+        BadInput: the three do not fit each other.
+    """
+    try:
+        jax.distributed.initialize(
+            coordinator_address,
+            num_processes,
+            process_id,
+            heartbeat_timeout_seconds=LOST_AFTER,
+        )
+    except ValueError as fault:
+        if (num_processes, process_id) != (None, None) or "coordinator_address" not in str(fault):
+            raise BadInput(f"the processes of this run are not known: {fault}") from None
+    if jax.process_count() == 1:
+        yield
+        return
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(over,), daemon=True)
+    watch.start()
+    try:
+        yield
+    except BaseException as fault:
+        if isinstance(fault, jax.errors.JaxRuntimeError):
+            watch.join(LOST_AFTER + 10)  # most likely another was lost: the watch tells which
+        atexit.register(os._exit, 1)  # JAX would wait for the others, and they for this one
+        raise
+    else:
+        over.set()
+        jax.distributed.shutdown()  # once all are here
+        watch.join(LOST_AFTER)
+
+
+def is_first() -> bool:
+    """Whether this is the process that writes and prints."""
+    return jax.process_index() == 0
+
+
+def everywhere(fact: bool) -> bool:
+    """Whether something is so on all processes, each of which must ask."""
+    return bool(multihost_utils.process_allgather(np.array(fact)).all())
+
+
+@contextlib.contextmanager
+def stop_requests() -> Iterator[Callable[[int], str | None]]:
+    """SIGTERM and SIGINT ask the run to stop, instead of ending the process; a second SIGINT does.
+
+    The callable is asked after each step, which it is given, and says who wants to stop with it.
+    Among several processes a SIGTERM to one, such as the notice that its machine will be taken
+    away, stops all after the same step.
+    """
+    asked: list[signal.Signals] = []
+    alone = jax.process_count() == 1
+
+    def ask(number: int, _: object) -> None:
+        asked.append(signal.Signals(number))
+        if number == signal.SIGINT:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if not alone:
+            signal.raise_signal(signal.SIGTERM)  # which JAX listens for
+
+    def requested(step: int) -> str | None:
+        if alone:
+            return asked[0].name if asked else None
+        return "SIGTERM" if multihost_utils.reached_preemption_sync_point(step) else None
+
+    numbers = (signal.SIGTERM, signal.SIGINT) if alone else (signal.SIGINT,)
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield requested
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watch(over: threading.Event) -> None:
+    """End this process when another is lost: it may be waiting for it where no error arrives."""
+    client = distributed.global_state.client
+    assert client is not None
+    everyone = range(jax.process_count())
+    while not over.is_set():
+        try:
+            alive = client.get_live_nodes(list(everyone))  # returns once all who live ask
+        except jax.errors.JaxRuntimeError:  # the coordinator is in process 0
+            alive = {jax.process_index()}
+            lost = [0]
+        else:
+            lost = [i for i in everyone if i not in alive]
+        if lost and not over.is_set():
+            names = " and ".join(map(str, lost))
+            print(
+                f"error: process {names} of {len(everyone)} was lost", file=sys.stderr, flush=True
+            )
+            os._exit(1)
+        if is_first():
+            time.sleep(1)
