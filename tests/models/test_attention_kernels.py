@@ -22,12 +22,12 @@ def arrays(dtype=jnp.float32, frames=T, tokens=L):
     return [jnp.asarray(rng.normal(size=shape), dtype) for shape in shapes]
 
 
-LENGTHS = jnp.array([[33], [20]], jnp.int32)
+MASK = (jnp.arange(L) < jnp.array([[[33]], [[20]]])) & (jnp.arange(L) != 7)  # one dropped out
 
 
-def by_hand(q, k, v, lengths):
+def by_hand(q, k, v, mask):
     logits = np.einsum("sbtnh,sblnh->sbntl", q, k, dtype=np.float64) / math.sqrt(H)
-    logits[np.broadcast_to(np.arange(L) >= lengths[:, :, None, None, None], logits.shape)] = -np.inf
+    logits[np.broadcast_to(~mask[:, :, None, None], logits.shape)] = -np.inf
     weights = np.exp(logits - logits.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
     return np.einsum("sbntl,sblnh->sbtnh", weights, v)
@@ -35,12 +35,12 @@ def by_hand(q, k, v, lengths):
 
 def test_xla_attends_to_the_keys_that_may_be_seen():
     q, k, v = arrays()
-    np.testing.assert_allclose(xla(q, k, v, LENGTHS), by_hand(q, k, v, LENGTHS), atol=1e-5)
+    np.testing.assert_allclose(xla(q, k, v, MASK), by_hand(q, k, v, MASK), atol=1e-5)
 
 
 def test_splash_agrees_in_values_and_gradients():
     def loss(kernel, q, k, v):
-        out = kernel(q, k, v, LENGTHS)
+        out = kernel(q, k, v, MASK)
         return jnp.sum(out * jnp.cos(jnp.arange(out.size).reshape(out.shape))), out
 
     def of(kernel):
@@ -58,9 +58,9 @@ def test_splash_runs_on_the_shards_of_each_device():
     with sharding.use(dict(mesh=dict(x=2), rules=dict(shards="x")), jax.devices()[:2]) as mesh:
         put = lambda x: jax.device_put(x, sharding.batch_sharding(mesh))
         run = jax.jit(functools.partial(splash, interpret=True))
-        out = run(*map(put, (q, k, v, LENGTHS)))
+        out = run(*map(put, (q, k, v, MASK)))
         assert out.sharding.shard_shape(out.shape) == (1, *out.shape[1:])
-    np.testing.assert_allclose(out, by_hand(q, k, v, LENGTHS), atol=1e-5)
+    np.testing.assert_allclose(out, by_hand(q, k, v, MASK), atol=1e-5)
 
 
 def test_xla_is_chosen_where_nothing_was_measured():
@@ -106,7 +106,7 @@ def test_kernels_compile_for_machines_that_are_not_here(kernel, topology, needed
             shape, dtype, sharding=layout
         )
         q, k = array(len(devices), 4, 200, N, H), array(len(devices), 4, 226, N, H)
-        lengths = array(len(devices), 4, dtype=jnp.int32)
+        mask = array(len(devices), 4, 226, dtype=jnp.bool_)
         loss = lambda *args: KERNELS[kernel](*args).astype(jnp.float32).sum()
-        compiled = jax.jit(jax.grad(loss, (0, 1, 2))).lower(q, k, k, lengths).compile()
+        compiled = jax.jit(jax.grad(loss, (0, 1, 2))).lower(q, k, k, mask).compile()
     assert mark in compiled.as_text()

@@ -37,11 +37,10 @@ class Attention(nnx.Module):
         )
 
     def __call__(self, x: jax.Array, context: KeysValues, mask: jax.Array) -> jax.Array:
-        """Attend from `x [s b t d]` to the keys where `mask [s b l]` is true: the first ones."""
+        """Attend from `x [s b t d]` to the keys where `mask [s b l]` is true."""
         queries = self._split(self.query_norm(self.query(x)))
         attend = KERNELS[choose(jax.default_backend(), queries, context.keys)]
-        lengths = mask.sum(-1, dtype=jnp.int32)
-        return self.out(attend(queries, *context, lengths).reshape(x.shape))
+        return self.out(attend(queries, *context, mask).reshape(x.shape))
 
     def _split(self, x: jax.Array) -> jax.Array:
         return x.astype(self.dtype).reshape(*x.shape[:-1], self.num_heads, -1)

@@ -1,7 +1,8 @@
 """Scaled dot-product attention: the kernels there are, and the choice among them.
 
-Each takes queries `[s b t n h]`, keys and values `[s b l n h]`, and `lengths [s b]`: of a sample's
-keys so many, at least one, may be seen. It returns `[s b t n h]`.
+Each takes queries `[s b t n h]`, keys and values `[s b l n h]` and a `mask [s b l]`, true where a
+key may be seen: at least one of each sample, and not only the first ones, because frames of a
+reference drop out. It returns `[s b t n h]`.
 """
 
 import math
@@ -41,21 +42,22 @@ def available(platform: str, queries: jax.Array, keys: jax.Array) -> list[str]:
     return names
 
 
-def xla(queries: jax.Array, keys: jax.Array, values: jax.Array, lengths: jax.Array) -> jax.Array:
+def xla(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
     """Whatever XLA makes of two products and a softmax."""
-    return _fused(queries, keys, values, lengths, "xla")
+    return _fused(queries, keys, values, mask[:, :, None, None], "xla")
 
 
-def cudnn(queries: jax.Array, keys: jax.Array, values: jax.Array, lengths: jax.Array) -> jax.Array:
+def cudnn(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
     """NVIDIA's fused kernel: half precision and even lengths alone."""
-    return _fused(queries, keys, values, lengths, "cudnn")
+    rows = (*mask.shape[:2], 1, queries.shape[2], mask.shape[2])  # the kernel does not repeat them
+    return _fused(queries, keys, values, jnp.broadcast_to(mask[:, :, None, None], rows), "cudnn")
 
 
 def splash(
     queries: jax.Array,
     keys: jax.Array,
     values: jax.Array,
-    lengths: jax.Array,
+    mask: jax.Array,
     *,
     interpret: bool = False,
 ) -> jax.Array:
@@ -63,35 +65,35 @@ def splash(
     # Pallas takes long to import, and no other kernel needs it.
     from jax.experimental.pallas.ops.tpu import splash_attention
 
-    def attend(q: jax.Array, k: jax.Array, v: jax.Array, lengths: jax.Array):
+    def attend(q: jax.Array, k: jax.Array, v: jax.Array, mask: jax.Array):
         heads, frames, tokens = q.shape[2], q.shape[3], k.shape[3]
         everything = splash_attention.FullMask((frames, tokens))
         kernel = splash_attention.make_splash_mha_single_device(
             splash_attention.MultiHeadMask([everything] * heads), interpret=interpret
         )
 
-        def of_sample(q, k, v, length):  # queries see the keys of their own segment, 0
-            unseen = (jnp.arange(tokens) >= length).astype(jnp.int32)
-            segments = splash_attention.SegmentIds(jnp.zeros(frames, jnp.int32), unseen)
+        def of_sample(q, k, v, mask):  # queries see the keys of their own segment, 1
+            segments = splash_attention.SegmentIds(jnp.ones(frames, jnp.int32), mask)
             return kernel(q, k, v, segments)
 
-        return jax.vmap(jax.vmap(of_sample))(q, k, v, lengths)
+        return jax.vmap(jax.vmap(of_sample))(q, k, v, mask)
 
     arrays = [_blocks(x) for x in (queries * queries.shape[-1] ** -0.5, keys, values)]
+    seen = jnp.pad(mask, ((0, 0), (0, 0), (0, -mask.shape[2] % _LANES))).astype(jnp.int32)
     by_heads = ("shards", None, "heads", None, None)
-    run = on_each_device(attend, by_heads, by_heads, by_heads, ("shards", None))
-    return jnp.moveaxis(run(*arrays, lengths), 2, 3)[:, :, : queries.shape[2]]
+    run = on_each_device(attend, by_heads, by_heads, by_heads, ("shards", None, None))
+    return jnp.moveaxis(run(*arrays, seen), 2, 3)[:, :, : queries.shape[2]]
 
 
 KERNELS: dict[str, Kernel] = dict(xla=xla, cudnn=cudnn, splash=splash)
 
 
-def _fused(queries, keys, values, lengths, implementation) -> jax.Array:
-    """JAX's own attention, of samples without shards."""
+def _fused(queries, keys, values, mask, implementation) -> jax.Array:
+    """JAX's own attention, of samples without shards; `mask` like its weights, `[s b n t l]`."""
     samples = lambda x: x.reshape(-1, *x.shape[2:])
     out = jax.nn.dot_product_attention(
         *map(samples, (queries, keys, values)),
-        key_value_seq_lengths=lengths.reshape(-1),
+        mask=samples(mask),
         implementation=implementation,
     )
     return out.reshape(queries.shape)
