@@ -1,15 +1,15 @@
 """Values by system as pictures in SVG: a strip of dots, or a bar where values are yes or no."""
 
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-WIDTH, LEFT, RIGHT = 640, 170, 90  # pixels: all, the systems' names, what is said beside a bar
-ROW = 34
-LONGEST_NAME = 22  # letters
+WIDTH, MARGIN, ROW = 400, 16, 46  # units of the picture, which is as wide as there is room
 INK, MUTED, ACCENT = "#1e2430", "#5c6678", "#c8612f"
+
+Place = Callable[[float], str]  # of a value along the axis
 
 
 def plot(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
@@ -23,13 +23,12 @@ def plot(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
         if dimension["name"] in row
     }
     values = [value for score in scores.values() for value in score["values"].values()]
-    end = 1.0 if dimension["binary"] else max([*values, *published.values(), 1e-9])
-    x = lambda value: f"{LEFT + (WIDTH - LEFT - RIGHT) * value / end:.1f}"
+    end = 1.0 if dimension["binary"] else max([*values, *published.values(), 0.0]) or 1.0
+    x = lambda value: f"{MARGIN + (WIDTH - 2 * MARGIN) * value / end:.1f}"
     marks = []
     for row, (name, score) in enumerate(scores.items()):
-        y = ROW * row + 17
-        short = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
-        marks.append(f'<text x="0" y="{y + 4}">{_titled(name, short)}</text>')
+        y = ROW * row + 32
+        marks.append(f'<text y="{y - 16}">{html.escape(name)}</text>')
         marks += _bar(score, x, y) if dimension["binary"] else _dots(report, score, x, y)
         if score["mean"] is not None:
             low, high = map(x, score["interval"])
@@ -40,46 +39,43 @@ def plot(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
     y = ROW * len(scores) + 8
     marks += [
         f'<path d="M{x(value)} {y}l4 8h-8z" fill="{MUTED}">'
-        f"{_titled(f'{name} (published): {value:.4g}')}</path>"
+        f"{_title(f'{name} (published): {value:.4g}')}</path>"
         for name, value in published.items()
     ]
-    axis = y + 16
+    axis = y + 12
     marks.append(f'<path d="M{x(0)} {axis}H{x(end)}" stroke="{INK}60"/>')
+    anchors = ["start", "middle", "middle", "middle", "end"]
     marks += [
-        f'<text x="{x(value)}" y="{axis + 14}" text-anchor="middle">{value:.3g}</text>'
-        for value in np.linspace(0, end, 5)
+        f'<text x="{x(value)}" y="{axis + 14}" text-anchor="{anchor}">{value:.3g}</text>'
+        for value, anchor in zip(np.linspace(0, end, 5), anchors, strict=True)
     ]
     arrow = "higher" if dimension["higher_is_better"] else "lower"
     return (
-        f"<h3>{html.escape(dimension['label'])}, {html.escape(dimension['unit'])} "
+        f"<section><h3>{html.escape(dimension['label'])}, {html.escape(dimension['unit'])} "
         f"({arrow} is better)</h3>"
-        f'<div class="plot"><svg viewBox="0 0 {WIDTH} {axis + 20}" width="{WIDTH}">'
-        f"{''.join(marks)}</svg></div>"
+        f'<svg viewBox="0 0 {WIDTH} {axis + 20}">{"".join(marks)}</svg></section>'
     )
 
 
-def _dots(report: Mapping[str, Any], score: Mapping[str, Any], x, y: int) -> list[str]:
+def _dots(report: Mapping[str, Any], score: Mapping[str, Any], x: Place, y: int) -> list[str]:
     texts = {id: report["prompts"][id]["text"] for id in score["values"]}
     return [
         f'<circle cx="{x(value)}" cy="{y}" r="4" fill="{ACCENT}" fill-opacity=".35">'
-        f"{_titled(f'{texts[id]}: {value:.4g}')}</circle>"
+        f"{_title(f'{texts[id]}: {value:.4g}')}</circle>"
         for id, value in score["values"].items()
     ]
 
 
-def _bar(score: Mapping[str, Any], x, y: int) -> list[str]:
-    """The share of motions that got a 1, and of how many."""
+def _bar(score: Mapping[str, Any], x: Place, y: int) -> list[str]:
+    """The share of motions that have a 1, and of how many."""
     said = f"{sum(score['values'].values()):.0f} of {score['motions']}"
-    share = score["mean"] or 0.0
-    width = lambda value: f"{float(x(value)) - LEFT:.1f}"
+    bar = lambda end, color: f'<path d="M{x(0)} {y}H{x(end)}" stroke="{color}" stroke-width="14"/>'
     return [
-        f'<rect x="{LEFT}" y="{y - 8}" width="{width(1)}" height="16" fill="{MUTED}" '
-        'fill-opacity=".15"/>',
-        f'<rect x="{LEFT}" y="{y - 8}" width="{width(share)}" height="16" fill="{ACCENT}" '
-        'fill-opacity=".6"/>',
-        f'<text x="{WIDTH - RIGHT + 12}" y="{y + 4}">{said}</text>',
+        bar(1, f"{MUTED}26"),
+        bar(score["mean"] or 0, f"{ACCENT}a0"),
+        f'<text x="{x(1)}" y="{y - 16}" text-anchor="end">{said}</text>',
     ]
 
 
-def _titled(title: str, text: str = "") -> str:
-    return f"<title>{html.escape(title)}</title>{html.escape(text)}"
+def _title(text: str) -> str:
+    return f"<title>{html.escape(text)}</title>"

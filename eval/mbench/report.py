@@ -10,14 +10,22 @@ from eval.mbench.inputs import System
 from eval.mbench.plots import plot
 from vimogen_jax.viewer.page import write_page
 
+VERDICTS = {1.0: "right", 0.0: "wrong"}  # by the value in a binary dimension
 STYLE = """
   header { max-width: 100rem; margin: 0 auto 1.5rem; }
   table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
   th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #1e243026; }
   td { font-variant-numeric: tabular-nums; }
   tr.published { color: #5c6678; }
-  .plot { overflow-x: auto; margin: .3rem 0 1.2rem; }
-  svg { display: block; font: 12px system-ui, sans-serif; }
+  .scores { font-size: .8rem; border-collapse: separate; border-spacing: 0; }
+  .scores th, .scores td { padding: .3rem .5rem; }
+  .scores th { white-space: pre-line; }
+  .scores td { white-space: pre; }
+  .scores td:first-child { position: sticky; left: 0; background: #f4f6fa; }
+  .plots { display: grid; gap: 0 2.5rem; margin-bottom: 2rem;
+    grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
+  section h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
+  svg { display: block; width: 100%; font: 12px system-ui, sans-serif; }
   summary { cursor: pointer; padding: .3rem 0; }
   .judged { display: grid; gap: 1rem; margin: .5rem 0 1.5rem;
     grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
@@ -60,9 +68,12 @@ def write_html(
     parts += ["<h2>Every motion's value</h2>", "<p>A dot a motion, or a bar for the share of "]
     parts += [f"motions; the line is the mean with its {100 * report['confidence']:.0f} % "]
     parts += ["interval, a triangle a published mean.</p>"]
-    parts += [plot(report, each) for each in report["dimensions"] if _is_scored(report, each)]
+    plots = (plot(report, each) for each in report["dimensions"] if _is_scored(report, each))
+    parts += ['<div class="plots">', *plots, "</div>"]
     if judged := list(_judged(report)):
-        parts += ["<h2>What the judge said</h2>", *judged]
+        parts += ["<h2>What the judge said</h2>", "<p>In brackets: questions whose answer was "]
+        parts += ["known, those asked, tries that failed, questions that got no answer or one "]
+        parts += ["that cannot be read.</p>", *judged]
     parts += ["<h2>Inputs</h2><ul>", *(f"<li>{_escape(x)}</li>" for x in _inputs(report)), "</ul>"]
     if missing := list(_missing(report)):
         parts += ["<h2>Missing</h2>", _html_table(["system", "prompt", "file", "fault"], missing)]
@@ -82,11 +93,16 @@ def extremes(report: Mapping[str, Any], system: str) -> dict[int, str]:
     """The best and the worst motion of each dimension by prompt id, and what they are that for."""
     captions: dict[int, list[str]] = {}
     for dimension in report["dimensions"]:
-        values = report["systems"][system]["scores"][dimension["name"]]["values"]
+        score = report["systems"][system]["scores"][dimension["name"]]
+        values = score["values"]
         ordered = sorted(values, key=values.__getitem__, reverse=dimension["higher_is_better"])
         for word, id in zip(("best", "worst"), (ordered[:1], ordered[1:][-1:]), strict=True):
             for each in id:
-                said = f"{word} {dimension['label']} ({values[each]:.4g} {dimension['unit']})"
+                said = f"{word} {dimension['label']} ({values[each] + 0.0:.4g} {dimension['unit']})"
+                if dimension["binary"]:
+                    said = f"{dimension['label']} {VERDICTS[values[each]]}"
+                if words := score["words"].get(each):
+                    said += f" (“{' '.join(words.split())}”)"
                 captions.setdefault(int(each), []).append(said)
     return {id: f"{system}, {', '.join(said)}" for id, said in captions.items()}
 
@@ -108,27 +124,29 @@ def _source(report: Mapping[str, Any]) -> str:
 
 def _table(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows: the systems, then the published ones."""
-    columns = {
-        each["name"]: f"{each['label']}, {each['unit']} {'↑' if each['higher_is_better'] else '↓'}"
-        for each in report["dimensions"]
-    }
+    described = report["dimensions"]
+    columns = [
+        f"{each['label']}\n{'↑' if each['higher_is_better'] else '↓'} {each['unit']}"
+        for each in described
+    ]
     rows = [
-        [name, *(_cell(system["scores"][x["name"]], x) for x in report["dimensions"])]
+        [name, *(_cell(system["scores"][x["name"]], x) for x in described)]
         for name, system in report["systems"].items()
     ]
     rows += [
-        [f"{name} (published)", *(_published_cell(report["published"], name, x) for x in columns)]
+        [f"{name} (published)", *(_published_cell(report["published"], name, x) for x in described)]
         for name in report["published"]["systems"]
     ]
-    return ["system", *columns.values()], rows
+    return ["system", *columns], rows
 
 
-def _published_cell(published: Mapping[str, Any], system: str, dimension: str) -> str:
-    value, doubtful = published["systems"][system].get(dimension), published["doubtful"]
+def _published_cell(published: Mapping[str, Any], system: str, dimension: Mapping[str, Any]) -> str:
+    name, doubtful = dimension["name"], published["doubtful"]
+    value = published["systems"][system].get(name)
     if value is None:
         return ""
-    slip = system in doubtful["systems"] and dimension in doubtful["dimensions"]
-    return f"{value:.4f}{' ?' if slip else ''}"
+    slip = system in doubtful["systems"] and name in doubtful["dimensions"]
+    return f"{_number(value, dimension)}{' ?' if slip else ''}"
 
 
 def _cell(score: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
@@ -139,9 +157,14 @@ def _cell(score: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
         return "no prompts"
     if score["mean"] is None:
         return f"missing (0 of {asked})"
-    low, high = score["interval"]
-    counted = f", {score['motions']} of {asked}" if score["motions"] < asked else ""
-    return f"{score['mean']:.4f} [{low:.4f}, {high:.4f}]{counted}"
+    mean, low, high = (_number(x, dimension) for x in (score["mean"], *score["interval"]))
+    counted = f"\n{score['motions']} of {asked}" if score["motions"] < asked else ""
+    return f"{mean}\n[{low}, {high}]{counted}"
+
+
+def _number(value: float, dimension: Mapping[str, Any]) -> str:
+    """Shares with two digits, as they are published."""
+    return f"{value:.2f}" if dimension["binary"] else f"{value:.4f}"
 
 
 def _inputs(report: Mapping[str, Any]) -> Iterable[str]:
@@ -167,8 +190,11 @@ def _inputs(report: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _notes(report: Mapping[str, Any]) -> list[str]:
-    """What there is to say of dimensions, a line a dimension."""
-    return [f"{each['label']}: {each['note']}" for each in report["dimensions"] if each["note"]]
+    """What there is to say of dimensions, a line for those of which it is the same."""
+    by_note: dict[str, list[str]] = {}
+    for each in report["dimensions"]:
+        by_note.setdefault(each["note"], []).append(each["label"])
+    return [f"{', '.join(labels)}: {note}" for note, labels in by_note.items() if note]
 
 
 def _missing(report: Mapping[str, Any]) -> Iterable[list[str]]:
@@ -212,7 +238,7 @@ def _judged(report: Mapping[str, Any]) -> Iterable[str]:
             if not score["videos"]:
                 continue
             right = sum(score["values"].values())
-            counts = ", ".join(f"{count} {what}" for what, count in score["counts"].items())
+            counts = ", ".join(f"{n} {what}" for what, n in score["counts"].items() if n)
             cards = (
                 _card(report["prompts"][id]["text"], score, id, video)
                 for id, video in score["videos"].items()
@@ -225,7 +251,7 @@ def _judged(report: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _card(text: str, score: Mapping[str, Any], id: str, video: str) -> str:
-    verdict = {1.0: "right", 0.0: "wrong"}.get(score["values"].get(id), "unanswered")
+    verdict = VERDICTS.get(score["values"].get(id), "unanswered")
     words = score["words"].get(id) or score["unscored"].get(id, "")
     return (
         f'<article><video src="{_escape(video)}" controls loop muted playsinline></video>'
@@ -245,7 +271,8 @@ def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | 
     cells = lambda tag, line: "".join(f"<{tag}>{_escape(cell)}</{tag}>" for cell in line)
     mark = lambda i: ' class="published"' if ours is not None and i >= ours else ""
     body = "".join(f"<tr{mark(i)}>{cells('td', row)}</tr>" for i, row in enumerate(rows))
-    return f"<table><tr>{cells('th', head)}</tr>{body}</table>"
+    kind = "" if ours is None else ' class="scores"'
+    return f"<table{kind}><tr>{cells('th', head)}</tr>{body}</table>"
 
 
 def _escape(text: str) -> str:

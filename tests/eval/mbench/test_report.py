@@ -1,6 +1,7 @@
 """Scores with their intervals; reports of systems, published rows and what is missing."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -150,6 +151,41 @@ def test_the_page_shows_best_and_worst_motions(report, systems, tmp_path):
     assert tags.count("svg") == 5 and tags.count("b") == 0
     assert sum(attributes.get("class") == "published" for _, attributes in page.tags) == 7
     assert {path.name for path in tmp_path.iterdir()} == {"index.html"}
+
+
+def test_a_judges_words_stand_beside_what_it_saw(systems, tmp_path):
+    words = ["It <i>walks</i>.\nAnswer: yes", "unanswered: refused", "It bows. Answer: no"]
+    found = Scored(
+        np.array([1.0, np.nan, 0.0]),
+        words,
+        {"asked": 3, "failed": 6, "unreadable": 0},
+        [f"videos/{id}.mp4" for id in range(3)],
+    )
+    judged = Dimension(
+        *["consistency", "motion_quality", lambda clips, prompts: found, "share of motions"],
+        higher_is_better=True,
+        note="judged",
+        binary=True,
+    )
+    report = evaluate(systems[:1], PROMPTS, [judged])
+    assert "| ours | 0.50 [0.00, 1.00] 2 of 3 |" in to_markdown(report)
+    assert "| MDM (published) | 0.42 |" in to_markdown(report)
+    assert extremes(report, "ours") == {
+        0: "ours, consistency right (“It <i>walks</i>. Answer: yes”)",
+        2: "ours, consistency wrong (“It bows. Answer: no”)",
+    }
+    write_html(report, systems[:1], tmp_path / "index.html")
+    text = (tmp_path / "index.html").read_text(encoding="utf-8")
+    page = Reader(text)
+    seen = [attributes["src"] for tag, attributes in page.tags if tag == "video"]
+    assert seen == found.videos
+    badges = [attributes["class"] for tag, attributes in page.tags if tag == "strong"]
+    assert badges == ["right", "unanswered", "wrong"]
+    assert "consistency of ours: 1 of 2 (3 asked, 6 failed)" in text
+    assert "It &lt;i&gt;walks&lt;/i&gt;.\nAnswer: yes" in text and "<i>" not in text
+    (svg,) = re.findall(r"<svg.*?</svg>", text)
+    assert ">1 of 2<" in svg and "<circle" not in svg
+    assert svg.count("(published): 0.") == 7
 
 
 def test_joints_alone_can_be_played(systems):
