@@ -69,7 +69,8 @@ def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
     def guarded(argv: list[str]) -> None:
         if len(argv) > 1:
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
-        logging.set_verbosity(logging.WARNING)  # JAX and Orbax tell of every device and file
+        # JAX and Orbax tell of every device and file, and Orbax of every error that it raises.
+        logging.set_verbosity(logging.FATAL)
         if keep_compiled:
             _keep_compiled()
         try:

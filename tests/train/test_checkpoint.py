@@ -2,6 +2,7 @@
 
 import functools
 import json
+import shutil
 
 import grain
 import jax
@@ -90,6 +91,11 @@ def lose_iterator(folder):
         path.unlink()
 
 
+def move_iterator(folder):
+    for path in (folder / "iterator").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"3", b"2"))
+
+
 @pytest.mark.parametrize("strategy", ["fsdp", "data_parallel"])
 def test_the_newest_state_and_iterator_come_back(run, strategy):
     iterator, wanted = numbers(), plan(strategy)
@@ -105,7 +111,7 @@ def test_nothing_saved_is_nothing_restored(tmp_path):
         assert checkpoints.restore(plan(), numbers()) is None
 
 
-@pytest.mark.parametrize("damage", [flip_bits, cut_short, lose_iterator])
+@pytest.mark.parametrize("damage", [flip_bits, cut_short, lose_iterator, move_iterator])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, capsys, damage):
     damage(run / "checkpoints" / "3")
     iterator = numbers()
@@ -203,3 +209,14 @@ def test_another_runs_folder_is_refused(dataset, tmp_path, change, message):
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(BadInput, match=r"config.json is missing"):
         load_run(tmp_path)
+
+
+def test_a_save_that_would_fill_the_disk_is_refused_and_those_before_stay(run, monkeypatch):
+    full = shutil.disk_usage(run)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with Checkpoints(run, keep=5) as checkpoints:
+        state = checkpoints.restore(plan(), numbers())
+        with pytest.raises(BadInput, match=f"the disk of {run}/checkpoints has .* from step 3"):
+            checkpoints.save(4, state, numbers())
+    with Checkpoints(run, keep=5) as checkpoints:
+        assert_equal(checkpoints.restore(plan(), numbers()), state_at(3))

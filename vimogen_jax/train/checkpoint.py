@@ -18,6 +18,7 @@ import json
 import os
 import shutil
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -174,12 +175,15 @@ class Checkpoints:
         """
         parts = _parts(state)
         self._require_room(sum(array.nbytes for array in jax.tree.leaves(parts)))
+        place = iterator.get_state()
         checksums = {name: np.asarray(_checksum(part)) for name, part in parts.items()}
-        parts |= dict(checksums=checksums)
-        args = {name: ocp.args.StandardSave(part) for name, part in parts.items()}
-        args["iterator"] = ocp.args.JsonSave(iterator.get_state())
+        parts |= dict(checksums=dict(checksums, iterator=_checksum_of_json(place)))
+        args = ocp.args.Composite(
+            **{name: ocp.args.StandardSave(part) for name, part in parts.items()},
+            iterator=ocp.args.JsonSave(place),
+        )
         with self._write_faults():
-            self._manager.save(step, args=ocp.args.Composite(**args))
+            self._manager.save(step, args=args)
 
     def restore(self, plan: State, iterator: grain.DatasetIterator) -> State | None:
         """The newest state that can be read, and its iterator; None where nothing was saved.
@@ -228,7 +232,7 @@ class Checkpoints:
         try:
             yield
         except Exception as fault:  # of TensorStore, the file system or Orbax
-            reason = " ".join(str(fault).split())[:600]
+            reason = ": ".join(" ".join(str(fault).split()).split(": ")[-2:])
             raise BadInput(f"a checkpoint in {self._folder} was not written: {reason}") from None
 
     def _newest(self, parts: Mapping[str, Any], **others: Any) -> tuple[int, dict[str, Any]]:
@@ -245,15 +249,16 @@ class Checkpoints:
         raise BadInput(f"{self._folder} has no checkpoint that can be read")
 
     def _read(self, step: int, parts: Mapping[str, Any], **others: Any) -> dict[str, Any]:
-        """Read parts of a checkpoint, compare their checksums, and read others as Orbax is told."""
+        """Read parts of a checkpoint, and others as Orbax is told; compare all checksums."""
         args = {name: ocp.args.StandardRestore(part) for name, part in parts.items()}
         args["checksums"] = ocp.args.StandardRestore()
         args = ocp.args.Composite(**args, **others)
         got = _together(lambda: self._reader.restore(self._folder / str(step), args=args))
 
         def compare() -> None:
-            for name in parts:
-                if not np.array_equal(_checksum(got[name]), got["checksums"][name]):
+            for name in [*parts, *others]:
+                checksum = _checksum_of_json if name == "iterator" else _checksum
+                if not np.array_equal(checksum(got[name]), got["checksums"][name]):
                     raise ValueError(f"the checksums of {name} disagree")
 
         _together(compare)
@@ -287,6 +292,10 @@ def _checksum(tree: Any) -> jax.Array:
     """Sums of the bits of each array `[arrays]`: Orbax itself restores flipped bits unnoticed."""
     bits = [jax.lax.bitcast_convert_type(leaf, jnp.uint32) for leaf in jax.tree.leaves(tree)]
     return jnp.stack([jnp.sum(leaf) for leaf in bits])
+
+
+def _checksum_of_json(value: Any) -> np.ndarray:
+    return np.array([zlib.crc32(json.dumps(value, sort_keys=True).encode())], np.uint32)
 
 
 def _read_average(folder: Path) -> tuple[dict[str, Any], FinetuneConfig, int, dict[str, Any]]:

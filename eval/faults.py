@@ -1,0 +1,274 @@
+"""Faults put on a training run, which must end as one that nobody disturbed.
+
+Every fault strikes a process of its own, which goes on from what the one before left. The steps to
+strike in are drawn at random, in rising order, so that a run of any speed meets every fault; within
+a step, a save or a restore the moment is drawn from how long those took so far.
+"""
+
+import collections
+import dataclasses
+import json
+import random
+import re
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from vimogen_jax.errors import BadInput
+
+_POLL = 0.002  # seconds
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """One process that a fault struck: the kind the fault turned out to be, and what happened."""
+
+    kind: str
+    story: str
+
+
+class Run:
+    """A training run in a folder, one process of which is watched at a time.
+
+    command: of the training, but for its workdir; it reports every step. What the processes say is
+    in files beside the folder.
+    """
+
+    def __init__(self, command: Sequence[str], workdir: Path, cwd: Path):
+        self._command, self._cwd = [*command, f"--config.train.workdir={workdir}"], cwd
+        self.workdir, self.checkpoints = workdir, workdir / "checkpoints"
+        self.shortest = dict[str, float]()  # seconds that a step, a save, a restore took
+        self.step, self.said, self._started = 0, "", 0
+        self._since = dict[str, float]()
+
+    def start(self) -> None:
+        """Start a process, which begins the run or goes on with it."""
+        self._started += 1
+        self.step, self.said, self._since = 0, "", {}
+        self.log = self.workdir.with_name(f"{self.workdir.name}-{self._started}.log")
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("w") as log:
+            self._process = subprocess.Popen(self._command, cwd=self._cwd, stdout=log, stderr=log)
+
+    def wait(self, there: Callable[[], bool], what: str) -> None:
+        """Wait until something is there. Raises BadInput if the process ends before."""
+        while not there():
+            ended = self._process.poll() is not None
+            self._watch()
+            if ended and not there():
+                raise BadInput(f"a process ended before {what}, see {self.log}: {self.last_words}")
+            time.sleep(_POLL)
+
+    def end(self, expected: int, *, by: signal.Signals | None = None) -> None:
+        """Wait for the process to end, by a signal or by itself.
+
+        Raises BadInput if it ends with another status than expected.
+        """
+        if by is not None:
+            self._process.send_signal(by)
+        while (status := self._process.poll()) is None:
+            self._watch()
+            time.sleep(_POLL)
+        self._watch()
+        if status != expected:
+            raise BadInput(
+                f"a process ended with status {status}, not {expected}, see {self.log}: "
+                f"{self.last_words}"
+            )
+
+    def pause(self, choose: random.Random, name: str) -> None:
+        """Let a part pass of what a step, a save or a restore lasts."""
+        time.sleep(choose.uniform(0, self.shortest.get(name, 0.0)))
+
+    def fill_disk(self) -> None:
+        """Let no file grow beyond half the largest of a checkpoint, from now on.
+
+        To a full disk's ENOSPC the kernel prefers EFBIG here: another number by the same way.
+        """
+        largest = max(path.stat().st_size for path in _files(self.newest()))
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (largest // 2, largest // 2))
+
+    def whole(self) -> list[Path]:
+        """The checkpoints that are not half written, oldest first."""
+        found = [path for path in self.checkpoints.glob("*") if path.name.isdigit()]
+        return sorted(found, key=lambda path: int(path.name))
+
+    def newest(self) -> Path:
+        """The newest of them."""
+        return self.whole()[-1]
+
+    def saving(self) -> bool:
+        """Whether a checkpoint is half written."""
+        return any(self.checkpoints.glob("*.orbax-checkpoint-tmp"))
+
+    @property
+    def restoring(self) -> bool:
+        """Whether the process reads a checkpoint."""
+        return ": restoring " in self.said and ": at step " not in self.said
+
+    def beginning(self) -> str:
+        """Where the process began, and what it set aside."""
+        damaged = re.findall(r"warning: checkpoint \S+/(\d+) cannot be read", self.said)
+        began = re.search(r": at step (\d+) of", self.said)
+        words = [f"set {step} aside" for step in damaged]
+        return ", ".join([*words, f"from step {began[1]}" if began else "not begun"])
+
+    @property
+    def last_words(self) -> str:
+        """The last line that the process said."""
+        return next(iter(self.said.splitlines()[-1:]), "nothing")
+
+    def _watch(self) -> None:
+        """Hear what the process said, and time what it does."""
+        self.said, now = self.log.read_text(), time.monotonic()
+        steps = [int(step) for step in re.findall(r"^step (\d+)/\d", self.said, re.MULTILINE)]
+        if steps and steps[-1] > self.step:
+            if self.step:
+                self._took("step", (now - self._since["step"]) / (steps[-1] - self.step))
+            self.step, self._since["step"] = steps[-1], now
+        for name, runs in dict(save=self.saving(), restore=self.restoring).items():
+            if runs:
+                self._since.setdefault(name, now)
+            elif name in self._since:
+                self._took(name, now - self._since.pop(name))
+
+    def _took(self, name: str, seconds: float) -> None:
+        self.shortest[name] = min(self.shortest.get(name, seconds), seconds)
+
+
+def strike(run: Run, kinds: Sequence[str], steps: int, choose: random.Random) -> Iterator[Outcome]:
+    """Train `steps` steps with a fault of each kind, of KINDS, in turn; yield what became of each.
+
+    Raises BadInput if a process ends otherwise than its fault would have it.
+    """
+    # The last fifth is left to the end: its saves too must find a run that still has to end.
+    due = sorted(choose.randint(1, max(1, steps * 4 // 5)) for _ in kinds)
+    for kind, step in zip(kinds, due, strict=True):
+        run.start()
+        if kind != "restore":
+            run.wait(lambda step=step: run.step >= step, f"step {step}")
+            run.pause(choose, "step")
+        kind, fate = KINDS[kind](run, choose)
+        yield Outcome(kind, f"{run.beginning()}, {fate}")
+    run.start()
+    run.end(0)
+    yield Outcome("", f"{run.beginning()}, to the end")
+
+
+def _kill(run: Run, _: random.Random) -> tuple[str, str]:
+    run.end(-signal.SIGKILL, by=signal.SIGKILL)
+    return "step", f"SIGKILL after step {run.step}"
+
+
+def _kill_saving(run: Run, choose: random.Random) -> tuple[str, str]:
+    run.wait(run.saving, "it saved")
+    run.pause(choose, "save")
+    run.end(-signal.SIGKILL, by=signal.SIGKILL)
+    if not run.saving():
+        return "step", f"SIGKILL just after a save, after step {run.step}"
+    return "save", f"SIGKILL in a save, after step {run.step}"
+
+
+def _kill_restoring(run: Run, choose: random.Random) -> tuple[str, str]:
+    if not run.whole():
+        return _kill(run, choose)
+    run.wait(lambda: run.restoring, "it read a checkpoint")
+    run.pause(choose, "restore")
+    run.end(-signal.SIGKILL, by=signal.SIGKILL)
+    if not run.restoring:
+        return "step", f"SIGKILL just after a restore, after step {run.step}"
+    return "restore", "SIGKILL in a restore"
+
+
+def _stop(run: Run, _: random.Random) -> tuple[str, str]:
+    run.end(0, by=signal.SIGTERM)
+    return "stop", run.last_words
+
+
+def _fill_disk(run: Run, _: random.Random) -> tuple[str, str]:
+    run.wait(lambda: bool(run.whole()), "a checkpoint was there")
+    run.fill_disk()
+    run.end(1)
+    return "disk", run.last_words
+
+
+def _damage(kind: str, change: Callable[[Path, random.Random], None]) -> "Fault":
+    def strike(run: Run, choose: random.Random) -> tuple[str, str]:
+        run.wait(lambda: len(run.whole()) > 1, "a second checkpoint was there")
+        run.end(-signal.SIGKILL, by=signal.SIGKILL)
+        path = choose.choice(_files(run.newest()))
+        change(path, choose)
+        return (
+            kind,
+            f"SIGKILL after step {run.step}, then {kind} {path.relative_to(run.checkpoints)}",
+        )
+
+    return strike
+
+
+def _flip(path: Path, choose: random.Random) -> None:
+    data = bytearray(path.read_bytes())
+    data[choose.randrange(len(data))] ^= 1 << choose.randrange(8)
+    path.write_bytes(data)
+
+
+def _cut(path: Path, _: random.Random) -> None:
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
+
+
+Fault = Callable[[Run, random.Random], tuple[str, str]]
+KINDS: dict[str, Fault] = {
+    "step": _kill,
+    "save": _kill_saving,
+    "restore": _kill_restoring,
+    "stop": _stop,
+    "disk": _fill_disk,
+    "flip": _damage("flip", _flip),
+    "cut": _damage("cut", _cut),
+    "lose": _damage("lose", lambda path, _: path.unlink()),
+}
+
+
+def differences(one: Path, other: Path) -> list[str]:
+    """What is not bitwise the same at the ends of two runs: arrays, place in the data, reports."""
+    parts = [_saved(workdir) | _reported(workdir) for workdir in (one, other)]
+    missing = parts[0].keys() ^ parts[1].keys()
+    unequal = [
+        name for name in parts[0].keys() & parts[1].keys() if parts[0][name] != parts[1][name]
+    ]
+    return sorted([*missing, *unequal])
+
+
+def _saved(workdir: Path) -> dict[str, bytes]:
+    """All that the last checkpoint holds, read without the code that wrote it."""
+    run = Run([], workdir, workdir)
+    folder = run.newest()
+    saved = {f"iterator/{path.name}": path.read_bytes() for path in _files(folder / "iterator")}
+    for part in ("rest", "ema"):
+        with ocp.StandardCheckpointer() as checkpointer:
+            tree = checkpointer.restore(folder / part)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            saved[part + jax.tree_util.keystr(path)] = np.asarray(leaf).tobytes()
+    return saved
+
+
+def _reported(workdir: Path) -> dict[str, str]:
+    """Every line of the run's metrics but the time it took."""
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    named = [(f"the report of step {line['step']}", line) for line in lines]
+    for _, line in named:
+        line.pop("steps_per_second", None)
+    counts = collections.Counter(name for name, _ in named)
+    return {name: f"{counts[name]} x {line}" for name, line in named}
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size > 0)

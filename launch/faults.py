@@ -1,0 +1,68 @@
+"""Kill a training run again and again, and see whether it ends as one that nobody disturbed.
+
+python -m launch.faults --config=configs/tiny.py --config.data.path=DATASET --out=out/faults
+
+Trains twice with `launch.train`, in processes of their own. The run of the config is cut to
+`--steps`; what faults there are, docs/reliability.md tells.
+"""
+
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from eval.faults import KINDS, Run, differences, strike
+from launch import cli
+from vimogen_jax.errors import BadInput
+
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+_OUT = flags.DEFINE_string(
+    "out", "out/faults", "Folder for both runs and what their processes say."
+)
+_FAULTS = flags.DEFINE_integer("faults", 20, "How many faults.", 1)
+_STEPS = flags.DEFINE_integer("steps", 100, "How many steps to train.", 1)
+_SEED = flags.DEFINE_integer("seed", 0, "Decides which fault strikes when.")
+
+
+def main() -> None:
+    """Train undisturbed and with faults, tell what happened, and compare."""
+    out = Path(_OUT.value).absolute()
+    if out.exists():
+        raise BadInput(f"{out} exists already; delete it or name another folder")
+    if _CONFIG.value.train.keep < 2:
+        raise BadInput("config.train.keep must be at least 2: damage leaves the checkpoint before")
+    command = [
+        *(sys.executable, "-m", "launch.train"),
+        *(argument for argument in sys.argv[1:] if argument.startswith("--config")),
+        *(f"--config.train.steps={_STEPS.value}", "--config.train.log_every=1"),
+    ]
+    choose = random.Random(_SEED.value)
+    kinds = [list(KINDS)[i % len(KINDS)] for i in range(_FAULTS.value)]
+    choose.shuffle(kinds)
+    here = Path(__file__).parents[1]
+    undisturbed, struck = (Run(command, out / name, here) for name in ("undisturbed", "struck"))
+    undisturbed.start()
+    undisturbed.end(0)
+    struck.shortest = undisturbed.shortest
+    print(f"undisturbed: {_STEPS.value} steps")
+    outcomes = []
+    for outcome in strike(struck, kinds, _STEPS.value, choose):
+        outcomes.append(outcome.kind)
+        print(f"{len(outcomes):3}  {outcome.kind:8}  {outcome.story}")
+    counts = Counter(filter(None, outcomes))
+    print(f"{counts.total()} faults:", ", ".join(f"{n} {kind}" for kind, n in counts.items()))
+    if unlike := differences(undisturbed.workdir, struck.workdir):
+        raise BadInput(
+            f"{len(unlike)} things are not as in the undisturbed run: {', '.join(unlike[:5])}"
+        )
+    print(
+        "The run ended bitwise as the undisturbed one: weights, average, optimizer, data, reports"
+    )
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    cli.run(main)
