@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Train on GPUs that SLURM gives, one process a GPU.
+#
+#   sbatch --nodes=4 launch/scripts/slurm.sh --config=configs/vimogen_1b.py --config.train.workdir=runs/one
+#
+# All arguments are those of launch.train; what stands below after #SBATCH can be said to sbatch too.
+# Submit it in the checkout, which all nodes must see, and the workdir with it. The processes find
+# each other by SLURM's environment. Five minutes before the time is over the run saves, and the
+# job is queued again; so it is after a node failed or was taken away. In the environment:
+#   PYTHON   of the installation; .venv/bin/python if it is not set
+#
+#SBATCH --job-name=vimogen
+#SBATCH --nodes=1
+#SBATCH --gpus-per-node=8
+#SBATCH --ntasks-per-node=8
+#SBATCH --cpus-per-task=4
+#SBATCH --time=24:00:00
+#SBATCH --signal=B:USR1@300
+#SBATCH --requeue
+#SBATCH --open-mode=append
+set -euo pipefail
+
+time_is_over=no
+trap 'time_is_over=yes; scancel --signal=TERM "$SLURM_JOB_ID"' USR1  # to the processes, not to this shell
+
+# One process that ends badly takes the others along; they would notice by themselves, but later.
+srun --kill-on-bad-exit=1 "${PYTHON:-.venv/bin/python}" -m launch.train "$@" &
+status=0
+wait $! || status=$?
+if [ "$time_is_over" = yes ]; then
+  wait $!  # the signal ended the first wait
+  scontrol requeue "$SLURM_JOB_ID"
+  exit
+fi
+exit "$status"
