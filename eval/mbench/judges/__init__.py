@@ -12,6 +12,8 @@ def open_judge(form: str, url: str | None = None) -> Judge:
     Raises:
         BadInput: there is no such judge, or it cannot be asked from here.
     """
+    if url and not url.startswith(("http://", "https://")):
+        raise BadInput(f"--judge_url starts with http:// or https://, not as {url!r} does")
     kind, _, model = form.partition(":")
     match kind, bool(model):
         case "gemini", named:

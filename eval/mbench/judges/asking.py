@@ -81,8 +81,7 @@ def ask_all(
         write_json({**entries[place], "answer": text}, path)
         return Reply(text)
 
-    known = len(replies) - len(open_)
-    tqdm.write(f"{judge.name}: {len(replies)} questions, {known} answered before")
+    tqdm.write(f"{judge.name}: {len(open_)} of {len(replies)} questions are to be asked")
     with ThreadPoolExecutor(judge.at_once) as pool:
         futures = {pool.submit(answer, path): path for path in open_}
         try:
@@ -95,8 +94,15 @@ def ask_all(
             pool.shutdown(wait=False, cancel_futures=True)  # what is under way is still kept
             raise
     done = [reply for path in paths if (reply := replies[path])]
-    unanswered = sum(reply.text is None for reply in done)
-    counts = dict(known=known, asked=len(open_), failed=session.failed, unanswered=unanswered)
+    faults = [reply.fault for reply in done if reply.text is None]
+    if faults:
+        tqdm.write(f"{judge.name}: {len(faults)} got no answer, the first: {faults[0]}")
+    counts = dict(
+        known=len(replies) - len(open_),
+        asked=len(open_),
+        failed=session.failed,
+        unanswered=len(faults),
+    )
     return done, counts
 
 

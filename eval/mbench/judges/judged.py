@@ -1,5 +1,6 @@
 """The two dimensions of MBench that a judge scores."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -67,19 +68,23 @@ def by_judge(judge: Judge, question: Callable[[Prompt], Question], folder: Path)
     """A score from a judge's answers: 1 for the right one, 0 for another, NaN for none."""
 
     def score(clips: Sequence[Clip], prompts: Sequence[Prompt]) -> Scored:
-        ids = [prompt.id for prompt in prompts]
-        videos = render(dict(zip(ids, clips, strict=True)), folder / "videos")
-        asked = [question(prompt) for prompt in prompts]
-        replies, counts = ask_all(
-            judge,
-            [(each, videos[id]) for id, each in zip(ids, asked, strict=True)],
-            folder / "answers",
-        )
-        judged = [_judged(*each) for each in zip(asked, replies, strict=True)]
+        questions = [question(prompt) for prompt in prompts]
+        videos: list[Path] = []
+        replies: list[Reply] = []
+        counts: Counter[str] = Counter()
+        # One alone first: a wrong key or model shows before all the others are drawn.
+        for part in filter(len, (range(1), range(1, len(clips)))):
+            drawn = render({prompts[i].id: clips[i] for i in part}, folder / "videos")
+            seen = [drawn[prompts[i].id] for i in part]
+            asked = list(zip([questions[i] for i in part], seen, strict=True))
+            answered, more = ask_all(judge, asked, folder / "answers")
+            videos, replies = videos + seen, replies + answered
+            counts.update(more)
+        judged = [_judged(*each) for each in zip(questions, replies, strict=True)]
         values, words = zip(*judged, strict=True)
-        unreadable = len(values) - int(np.isfinite(values).sum()) - counts["unanswered"]
-        shown = [videos[id].relative_to(folder).as_posix() for id in ids]
-        return Scored(np.array(values), words, counts | {"unreadable": unreadable}, shown)
+        counts["unreadable"] = int(np.isnan(values).sum()) - counts["unanswered"]
+        shown = [video.relative_to(folder).as_posix() for video in videos]
+        return Scored(np.array(values), words, counts, shown)
 
     return score
 

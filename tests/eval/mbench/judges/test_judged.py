@@ -19,6 +19,7 @@ from tests.eval.mbench.judges.conftest import OPENAI_KEY, write_video
 from tests.made_up import made_up_motion
 from tests.test_floors import ROOT
 from vimogen_jax import formats
+from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.motion import Motion
 
 OTHERS = tuple(f"a person does thing {n}." for n in range(9))
@@ -44,16 +45,21 @@ def system():
     return System("ours", clips, [], {})
 
 
-def test_right_wrong_and_neither(server, system, tmp_path, monkeypatch):
-    drawn = []
+@pytest.fixture
+def drawn(monkeypatch):
+    """Greys instead of people; -> the ids whose videos were drawn, as they are."""
+    ids = []
 
     def render(clips, folder):
         folder.mkdir(exist_ok=True)
-        drawn.extend(clips)
+        ids.extend(clips)
         return {id: write_video(folder / f"{id}.mp4", shade=8 * id) for id in clips}
 
     monkeypatch.setattr(judged, "render", render)
+    return ids
 
+
+def test_right_wrong_and_neither(server, system, drawn, tmp_path):
     def answer(request):
         text = text_of(request)
         if PROMPTS[0].text in text:
@@ -90,6 +96,13 @@ def test_right_wrong_and_neither(server, system, tmp_path, monkeypatch):
     assert scores["consistency"]["values"] == consistency["values"]
     assert scores["generalizability"]["values"] == {"3": 1.0, "4": 0.0, "6": 1.0}
     assert len(server.requests) == asked + 3
+
+
+def test_a_wrong_key_shows_before_all_is_drawn(server, system, drawn, tmp_path):
+    server.answer = lambda request: 401
+    with pytest.raises(BadInput, match="refuses the key"):
+        evaluate([system], PROMPTS, judged_dimensions(Chat("tiny", f"{server.url}/v1"), tmp_path))
+    assert (drawn, len(server.requests)) == ([0], 1)
 
 
 def test_without_a_judge_nothing_is_made_up(system, tmp_path):

@@ -131,6 +131,8 @@ def test_judges_by_name(server, monkeypatch):
     for form in ("openai", "oracle:x", "", "qwen:"):
         with pytest.raises(BadInput, match="--judge is"):
             open_judge(form)
+    with pytest.raises(BadInput, match="starts with http"):
+        open_judge("openai:tiny", "localhost:8000/v1")
     monkeypatch.delenv("OPENAI_API_KEY")
     assert open_judge("openai:tiny", server.url).name == "openai:tiny"
     with pytest.raises(BadInput, match="OPENAI_API_KEY"):
