@@ -6,11 +6,14 @@ import tarfile
 import numpy as np
 import pytest
 
+from eval.mbench.bodies import Bodies
 from eval.mbench.dimensions import BATCH_SIZE, motion_dimensions
 from eval.mbench.inputs import Clip, System, World, read_system
+from eval.mbench.pose import Kept, pose_dimensions
 from eval.mbench.prompts import Prompt
 from eval.mbench.run import score
 from vimogen_jax import formats
+from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.generate import Generator
 from vimogen_jax.metrics.motion_quality import FEET
@@ -36,11 +39,11 @@ def write_all(folder, motions):
         np.save(folder / f"{id}.npy", np.asarray(joints, np.float32))
 
 
-def means(folder, count):
+def means(folder, count, columns):
     system = read_all(folder, count, up="z", units="m")
     assert system.faults == []
     clips = list(system.clips.values())
-    return np.array([dimension.score(clips).values.mean() for dimension in motion_dimensions()])
+    return np.array([column.score(clips, ()).values.mean() for column in columns])
 
 
 @pytest.mark.parametrize("as_released", [False, True])
@@ -87,6 +90,8 @@ def test_values_keep_their_order_over_batches():
         np.testing.assert_allclose(dimension.score(clips).values, one_by_one, rtol=1e-4)
 
 
+WRISTS = [JOINT_NAMES.index(f"{side}_wrist") for side in ("left", "right")]
+
 # What is done to joints [t 22 3], and which dimension must see it.
 rng = np.random.default_rng(0)
 drift = lambda joints: np.arange(len(joints))[:, None, None] * [0.04, 0.0, 0.0]
@@ -100,25 +105,32 @@ def skate(joints):
     return joints + to_and_fro[:, None, None] * share[:, None] * [1.0, 0.0, 0.0]
 
 
+def fold(joints):
+    """Put the hands into the trunk."""
+    folded = joints.copy()
+    folded[:, WRISTS] = joints[:, [JOINT_NAMES.index("spine2")]]
+    return folded
+
+
 BREAKS = {
     "jitter_degree": lambda joints: joints + rng.normal(size=joints.shape) * 0.005,  # shaken
     "ground_penetration": lambda joints: joints - [0, 0, 0.1],  # sunk
     "foot_floating": lambda joints: joints + drift(joints) + [0, 0, 0.3],  # floated
     "foot_sliding": skate,
     "dynamic_degree": lambda joints: np.repeat(joints[:1], len(joints), axis=0),  # frozen
+    "body_penetration": fold,
 }
 
 
-def check_breaks(motions, folder):
+def check_breaks(motions, folder, columns):
     """Each break worsens its own dimension, and no other break worsens that half as much."""
 
     def scored(name, change):
         (folder / name).mkdir()
         write_all(folder / name, [change(joints) for joints in motions])
-        return means(folder / name, len(motions))
+        return means(folder / name, len(motions), columns)
 
     whole = scored("whole", lambda joints: joints)
-    columns = motion_dimensions()
     direction = np.array([-1 if column.higher_is_better else 1 for column in columns])
     worse = {name: direction * (scored(name, change) - whole) for name, change in BREAKS.items()}
     for i, column in enumerate(columns):
@@ -130,7 +142,7 @@ def check_breaks(motions, folder):
 
 @pytest.fixture(scope="module")
 def takes(shared):
-    """Joints of the first eight real takes of two seconds or more, at 20 fps."""
+    """Names and contents of the first eight real takes."""
     motions = []
     with tarfile.open(shared / "mocap" / "bandai1.tar.xz") as archive:
         for member in archive:
@@ -143,17 +155,33 @@ def takes(shared):
     raise AssertionError("the archive has too few takes")
 
 
-def test_broken_copies_of_real_motions(takes, tmp_path):
+def read_takes(takes, folder, frames):
+    """Their joints at 20 fps, so many frames of each."""
     motions = []
     for name, content in takes:
-        (tmp_path / name).write_bytes(content)
-        motion = canonicalize(resample(formats.read(tmp_path / name), 20.0))
-        motions.append(motion.joints()[:200])
-    check_breaks(motions, tmp_path)
+        (folder / name).write_bytes(content)
+        motion = canonicalize(resample(formats.read(folder / name), 20.0))
+        motions.append(motion.joints()[:frames])
+    return motions
+
+
+def test_broken_copies_of_real_motions(takes, tmp_path):
+    check_breaks(read_takes(takes, tmp_path, 200), tmp_path, motion_dimensions())
+
+
+def with_bodies(folder):
+    """The dimensions that joints alone can break, bodies fitted to them."""
+    _, through = pose_dimensions(Bodies(), Kept(folder / "poses.json"))
+    return *motion_dimensions(), through
+
+
+@pytest.mark.slow
+def test_broken_bodies_of_real_motions(takes, tmp_path):
+    check_breaks(read_takes(takes[:4], tmp_path, 60), tmp_path, with_bodies(tmp_path))
 
 
 @pytest.mark.slow
 def test_broken_copies_of_the_shipped_models_motions(tmp_path):
     texts = ["a person walks forward.", "a person bows.", "a person waves with the right hand."]
     motions = Generator.from_checkpoint("small")(texts, seconds=3.0, samples=2)
-    check_breaks([motion.joints() for motion in motions], tmp_path)
+    check_breaks([motion.joints() for motion in motions], tmp_path, with_bodies(tmp_path))
