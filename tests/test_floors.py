@@ -41,6 +41,7 @@ ROOMS = {
     "train": ("adapter", "convert", "formats", "input_pipeline", "metrics", "sampling"),
     "generate": ("train",),
     "planning": ("train",),
+    "bench": ("planning",),
 }
 
 # Processes that prepare data run these: NumPy alone.

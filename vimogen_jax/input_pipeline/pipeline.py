@@ -35,6 +35,7 @@ from vimogen_jax.motion.representation import BODY_POSE, NUM_CHANNELS, REFERENCE
 
 Batch = dict[str, np.ndarray]
 
+AHEAD = 2  # batches in store: they are large
 _ENDLESS = 2**62  # steps
 
 
@@ -138,8 +139,8 @@ class Loader(grain.DatasetIterator):
             return
         if not flags.FLAGS.is_parsed():  # Grain reads its own flags, under any main program
             flags.FLAGS.mark_as_parsed()
-        # One batch at a time, two in store: they are large, and the workers share each.
-        ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=2)
+        # One batch at a time: the workers share it.
+        ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
         steps = grain.MapDataset.range(self._step, _ENDLESS)
         self._batches = iter(steps.map(self._read_step).to_iter_dataset(ahead))
         # A finalizer, because it also runs when the interpreter exits.

@@ -40,10 +40,11 @@ EFFORT = {"jax_exec_time_optimization_effort": -1.0, "jax_memory_fitting_effort"
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """A traced computation, and its inputs by name: trees of shapes with layouts."""
+    """A traced computation, and its inputs, trees of shapes with layouts: by name, and in order."""
 
     traced: jax.stages.Traced
     inputs: Mapping[str, Any]
+    arguments: tuple[Any, ...]
 
     def compile(self, platform: str, *, tuned: bool = True) -> jax.stages.Compiled:
         """Compile for the devices of the layouts; raises JaxRuntimeError where it does not fit."""
@@ -77,7 +78,7 @@ def train_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Program
     step = make_train_step(graphdef, objective, optimizer, optim, layouts(plan), seed, rows)
     batch = _training_batch(_data_config(config), model, mesh, mesh.size * rows)
     inputs = {part: plan[part] for part in ("params", "opt", "ema", "frozen")}
-    return Program(step.trace(plan, batch), inputs | dict(batch=batch))
+    return Program(step.trace(plan, batch), inputs | dict(batch=batch), (plan, batch))
 
 
 def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Program:
@@ -103,7 +104,8 @@ def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Prog
         array(mesh.size, texts, data.text_length, dtype=bool),
     )
     traced = sample.trace(graphdef, params, objective, sampler, noise, mask, text, None)
-    return Program(traced, dict(params=params, batch=(noise, mask, text)))
+    batch = noise, mask, text
+    return Program(traced, dict(params=params, batch=batch), (params, *batch, None))
 
 
 def _data_config(config: Mapping[str, Any]) -> DataConfig:

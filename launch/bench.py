@@ -1,0 +1,63 @@
+"""Measure how fast a config trains, samples, is fed and attends on the machine at hand.
+
+python -m launch.bench --config=configs/small.py
+python -m launch.bench --config=configs/vimogen_1b.py --measure=sampling \\
+    --config.data.batch_size=64 --config.data.buckets=(100,)
+"""
+
+from pathlib import Path
+
+from absl import flags
+from ml_collections import config_flags
+
+from launch import cli
+from vimogen_jax.bench import report
+from vimogen_jax.bench.feeding import bench_feeding
+from vimogen_jax.bench.kernels import bench_kernels
+from vimogen_jax.bench.programs import bench_sampling, bench_training
+from vimogen_jax.package import write_json
+
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+MEASURE = flags.DEFINE_enum(
+    "measure",
+    "training",
+    ["training", "sampling", "feeding", "attention"],
+    "steps or samples of the longest bucket, made of random numbers; the input pipeline; or the "
+    "kernels of attention",
+)
+REPEATS = flags.DEFINE_integer("repeats", 10, "steps, samplings or batches that count", 1)
+PEAK = flags.DEFINE_float(
+    "peak_tflops", None, "of a device at most, in place of its published rate", 0.001
+)
+CHIP = flags.DEFINE_string("chip", "h200", "one that is to be fed, of h100, h200, v5e, v5p, v6e")
+TRACE = flags.DEFINE_string("trace", None, "folder for a profile of steps or samplings")
+OUT = flags.DEFINE_string("out", "out/bench", "folder for training.json and the like")
+
+
+def main() -> None:
+    """Measure, print, write."""
+    config, repeats = _CONFIG.value.to_dict(), REPEATS.value
+    if MEASURE.value == "feeding":
+        feeding = bench_feeding(config, chip=CHIP.value, batches=repeats)
+        text, record = report.feeding_text(feeding), report.feeding_record(feeding)
+    elif MEASURE.value == "attention":
+        speeds = bench_kernels(config, repeats=repeats)
+        text, record = report.kernels_text(speeds), dict(lengths=[*map(vars, speeds)])
+    else:
+        bench = bench_training if MEASURE.value == "training" else bench_sampling
+        peak = PEAK.value and PEAK.value * 1e12
+        speed = bench(config, repeats=repeats, peak=peak, trace=TRACE.value)
+        call = "step" if MEASURE.value == "training" else "batch"
+        text, record = report.program_text(speed, call), report.program_record(speed)
+    print(text)
+    out = Path(OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{MEASURE.value}.json"
+    about = dict(measure=MEASURE.value, versions=report.versions(), config=config)
+    write_json(about | record, path)
+    print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    flags.mark_flag_as_required("config")
+    cli.run(main, keep_compiled=False)

@@ -1,0 +1,1 @@
+"""How fast things run on the machine at hand."""

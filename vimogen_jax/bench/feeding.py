@@ -1,0 +1,157 @@
+"""Whether the input pipeline keeps up: its rate beside what a chip consumes, and its padding."""
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import ml_dtypes
+import numpy as np
+
+from vimogen_jax import sharding
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter, Index
+from vimogen_jax.input_pipeline.order import TrainOrder
+from vimogen_jax.input_pipeline.pipeline import AHEAD, Loader, make_loader
+from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, Record
+from vimogen_jax.motion.representation import NUM_CHANNELS
+from vimogen_jax.planning.flops import matmul_flops
+from vimogen_jax.planning.hardware import CHIPS, Chip
+from vimogen_jax.planning.lower import train_program
+
+TARGET = 0.55  # of a chip's published rate: what training is to reach
+RECORDS = 256  # of a made-up dataset: a small machine keeps them in memory, as a large one does all
+UNIFORM = 100_000  # lengths, to count the padding of
+
+
+@dataclasses.dataclass(frozen=True)
+class Feeding:
+    """What was measured of the input pipeline.
+
+    Attributes:
+        dataset: its folder; or that it was made up: lengths uniform from 40 to 200 frames, every
+            text of `data.text_length` tokens.
+        real_share: of the frames computed, those that are motion and not padding.
+        samples_per_second: read into batches.
+        processor_seconds: of all threads, for a sample.
+        cores, workers: processor cores that this process may use, and threads that read.
+        sample_bytes: of a batch, for each of its samples.
+        chip: the one supposed to train.
+        frames: to which a sample is padded in the mean.
+        flops: of training on one such sample.
+        consumed_per_second: samples, at 55 % of the chip's published rate.
+    """
+
+    dataset: str
+    real_share: float
+    samples_per_second: float
+    processor_seconds: float
+    cores: int
+    workers: int
+    sample_bytes: int
+    chip: str
+    frames: int
+    flops: float
+    consumed_per_second: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times what the chip consumes is read."""
+        return self.samples_per_second / self.consumed_per_second
+
+
+def bench_feeding(config: Mapping[str, Any], *, chip: str, batches: int) -> Feeding:
+    """Measure reading batches as a config says; of made-up records, where `data.path` is empty.
+
+    Raises BadInput: the chip has no published rate, or the config does not fit its dataset.
+    """
+    if not np.isfinite(CHIPS.get(chip, Chip("")).flops):
+        known = ", ".join(name for name, one in CHIPS.items() if np.isfinite(one.flops))
+        raise BadInput(f"--chip {chip!r} is not one of {known}")
+    data = config["data"]
+    settings = dict(
+        batch_size=data["batch_size"],
+        shards=1,
+        text_share=data["text_share"],
+        null_text_probability=data["null_text_probability"],
+        buckets=data["buckets"],
+        seed=config["seed"],
+        weights=(data["path"] and data["weights"]) or None,
+    )
+    with tempfile.TemporaryDirectory() as aside:
+        folder = data["path"] or _make_up(config, Path(aside, "dataset"))
+        dataset = Dataset.open(folder)
+        index = dataset.index["train"] if data["path"] else _uniform(UNIFORM, config["seed"])
+        loader = make_loader(
+            dataset, "train", text_length=data["text_length"], workers=data["workers"], **settings
+        )
+        with contextlib.closing(loader):
+            rate, processor, size = _read(loader, batches)
+    real_share = TrainOrder(index, **settings).real_share()
+    frames = round(np.minimum(index.frames, max(data["buckets"])).mean() / real_share)
+    flops = _flops_per_sample(config, frames)
+    return Feeding(
+        dataset=data["path"] or "made up",
+        real_share=real_share,
+        samples_per_second=rate,
+        processor_seconds=processor,
+        cores=len(os.sched_getaffinity(0)),
+        workers=data["workers"],
+        sample_bytes=size,
+        chip=chip,
+        frames=frames,
+        flops=flops,
+        consumed_per_second=TARGET * CHIPS[chip].flops / flops,
+    )
+
+
+def _make_up(config: Mapping[str, Any], folder: Path) -> Path:
+    """A dataset of noise, of which only the sizes matter."""
+    rng = np.random.default_rng(config["seed"])
+    width, tokens = config["model"]["text_dim"], config["data"]["text_length"]
+    text = rng.normal(size=(tokens, width)).astype(ml_dtypes.bfloat16)
+    encoder = dict(name="made up", width=width, revision="")
+    lengths = _uniform(RECORDS, config["seed"]).frames
+    with DatasetWriter(folder, text_encoder=encoder, null_text=text[:1]) as writer:
+        for i, frames in enumerate([MAX_FRAMES, *lengths]):
+            motion = rng.normal(size=(frames, NUM_CHANNELS)).astype(np.float32)
+            record = Record(str(i), motion, text, "", "made up", "high", "CC0")
+            writer.add("train" if i else "validation", record)
+    return folder
+
+
+def _uniform(size: int, seed: int) -> Index:
+    frames = np.random.default_rng(seed).integers(MIN_FRAMES, MAX_FRAMES + 1, size)
+    names = np.array(["made up"] * size)
+    return Index(np.arange(size).astype(str), frames, names, np.array(["high"] * size))
+
+
+def _read(loader: Loader, batches: int) -> tuple[float, float, int]:
+    """Samples a second, processor seconds a sample, and the mean bytes of a sample."""
+    for _ in range(AHEAD + 1):
+        next(loader)
+    samples, size = 0, 0
+    begun, used = time.perf_counter(), time.process_time()
+    for _ in range(batches):
+        batch = next(loader)
+        samples += batch["record"].size
+        size += sum(array.nbytes for array in batch.values())
+    seconds, processor = time.perf_counter() - begun, time.process_time() - used
+    return samples / seconds, processor / samples, size // samples
+
+
+def _flops_per_sample(config: Mapping[str, Any], frames: int) -> float:
+    """Of a training step, without what is computed again."""
+    config = dict(
+        config,
+        data=dict(config["data"], buckets=(frames,)),
+        model=dict(config["model"], remat="none"),
+    )
+    with sharding.use("data_parallel", jax.devices()[:1]) as mesh:
+        program = train_program(config, mesh)
+    return matmul_flops(program.traced.jaxpr.jaxpr) / config["data"]["batch_size"]

@@ -1,0 +1,212 @@
+"""The speed of the train step and of the sampler: the real programs, on made-up inputs.
+
+A call is one training step, or the sampling of one batch.
+"""
+
+import dataclasses
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vimogen_jax import sharding
+from vimogen_jax.bench import machine
+from vimogen_jax.planning.flops import matmul_flops
+from vimogen_jax.planning.hardware import first_line
+from vimogen_jax.planning.lower import Program, sampling_program, train_program
+
+WARM_UP = 2  # calls that do not count
+TRACED = 3  # calls of a profile
+
+Call = Callable[[], jax.Array]
+
+
+@dataclasses.dataclass
+class Speed:
+    """What was measured of one program.
+
+    Attributes:
+        device, devices: what JAX calls a device, and how many ran the program.
+        samples, frames: motions of a call, and the length of each.
+        flops: of a call on all devices: its matrix products, see `planning.flops`, without those
+            that are only computed again for the backward pass.
+        computed_flops: with them.
+        peaks: the rate of one device at most, by where it is from: stated, published, measured.
+        compile_seconds: wall time of compiling, without what was kept from before.
+        seconds: wall time of each call, from the end of one to the end of the next.
+        memory: bytes on one device: arguments and temporaries as the compiler plans them, and the
+            peak of the process where the device counts it.
+        fault: why there is no more than what is filled in.
+    """
+
+    device: str
+    devices: int
+    samples: int
+    frames: int
+    flops: int = 0
+    computed_flops: int = 0
+    peaks: dict[str, float] = dataclasses.field(default_factory=dict)
+    compile_seconds: float | None = None
+    seconds: list[float] = dataclasses.field(default_factory=list)
+    memory: dict[str, int] = dataclasses.field(default_factory=dict)
+    fault: str | None = None
+
+    def rates(self) -> dict[str, Any]:
+        """What follows from the median call; empty where nothing ran. `mfu` is by peak."""
+        if not self.seconds:
+            return {}
+        median = statistics.median(self.seconds)
+        achieved = self.flops / median
+        return dict(
+            median_seconds=median,
+            fastest_seconds=min(self.seconds),
+            slowest_seconds=max(self.seconds),
+            calls_per_second=1 / median,
+            samples_per_second=self.samples / median,
+            frames_per_second=self.samples * self.frames / median,
+            flops_per_second=achieved,
+            mfu={name: achieved / (self.devices * peak) for name, peak in self.peaks.items()},
+        )
+
+
+def bench_training(config: Mapping[str, Any], **how: Any) -> Speed:
+    """Measure the train step of a config on batches of the longest motions; see `_bench`."""
+    return _bench(train_program, _training, config, **how)
+
+
+def bench_sampling(config: Mapping[str, Any], **how: Any) -> Speed:
+    """Measure sampling `data.batch_size` of the longest motions from text; see `_bench`."""
+    return _bench(sampling_program, _sampling, config, **how)
+
+
+def _bench(
+    make_program: Callable[[Mapping[str, Any], jax.sharding.Mesh], Program],
+    prepare: Callable[[Program, jax.stages.Compiled], Call],
+    config: Mapping[str, Any],
+    *,
+    repeats: int,
+    peak: float | None = None,
+    trace: str | None = None,
+) -> Speed:
+    """Measure a program under the strategy of a config, on all the devices that are here.
+
+    Args:
+        repeats: how many calls count.
+        peak: the rate that devices have at most, in place of their published one.
+        trace: a folder for a profile of a few more calls.
+
+    Raises:
+        BadInput: the config is not valid, or does not fit the devices.
+    """
+    device, data = jax.devices()[0], config["data"]
+    speed = Speed(device.device_kind, jax.device_count(), data["batch_size"], max(data["buckets"]))
+    again = dict(config, model=dict(config["model"], remat="none"))
+    with sharding.use(config["sharding"]) as mesh:
+        program = make_program(config, mesh)
+        speed.computed_flops = _flops(program)
+        speed.flops = _flops(make_program(again, mesh))
+        speed.fault = _too_large(sum(map(_bytes, jax.tree.leaves(program.arguments))), device)
+        if speed.fault:
+            return speed
+        try:
+            _run(speed, program, prepare, repeats, trace)
+        except jax.errors.JaxRuntimeError as fault:
+            speed.fault = first_line(fault)
+    speed.peaks = _peaks(device, config["model"]["dtype"], peak)
+    return speed
+
+
+def _run(speed: Speed, program: Program, prepare, repeats: int, trace: str | None) -> None:
+    """Compile and call, filling in what comes of it."""
+    begun = time.perf_counter()
+    compiled = program.traced.lower().compile()
+    speed.compile_seconds = time.perf_counter() - begun
+    planned: Any = compiled.memory_analysis()
+    speed.memory["arguments"] = planned.argument_size_in_bytes
+    speed.memory["temporaries"] = planned.temp_size_in_bytes
+    call = prepare(program, compiled)
+    _seconds(call, WARM_UP)
+    speed.seconds = _seconds(call, repeats)
+    stats = jax.devices()[0].memory_stats() or {}
+    if "peak_bytes_in_use" in stats:
+        speed.memory["peak"] = stats["peak_bytes_in_use"]
+    if trace:
+        with jax.profiler.trace(trace):
+            _seconds(call, TRACED)
+
+
+def _seconds(call: Call, repeats: int) -> list[float]:
+    """Wall time of each of `repeats` calls; one is always queued behind the one that runs."""
+    ends: list[float] = []
+    running = call()
+    for _ in range(repeats):
+        queued = call()
+        running.block_until_ready()
+        ends.append(time.perf_counter())
+        running = queued
+    running.block_until_ready()
+    return np.diff([*ends, time.perf_counter()]).tolist()
+
+
+def _training(program: Program, compiled: jax.stages.Compiled) -> Call:
+    plan, batch = program.arguments
+    state, batch = _fill(plan), _fill(batch)
+    state["opt"] = jax.tree.map(jnp.zeros_like, state["opt"])  # squares are not negative
+
+    def call() -> jax.Array:
+        nonlocal state
+        state, metrics = compiled(state, batch)
+        return metrics["loss"]
+
+    return call
+
+
+def _sampling(program: Program, compiled: jax.stages.Compiled) -> Call:
+    arguments = _fill(program.arguments)
+    return lambda: compiled(*arguments)
+
+
+def _fill(shapes: Any) -> Any:
+    """Arrays of a tree of shapes: small numbers like noise, everything true, counters at zero."""
+
+    def values(array: jax.ShapeDtypeStruct) -> jax.Array:
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            return jnp.full(array.shape, array.dtype == bool, array.dtype)
+        # Each device makes its own part, and the compiler has little to do.
+        axes = range(len(array.shape))
+        steps = (jax.lax.broadcasted_iota(jnp.float32, array.shape, axis) for axis in axes)
+        phase = sum((axis + 1.37) * step for axis, step in zip(axes, steps, strict=True))
+        return (0.03 * jnp.sin(jnp.square(phase))).astype(array.dtype)
+
+    layouts = jax.tree.map(lambda array: array.sharding, shapes)
+    return jax.jit(lambda: jax.tree.map(values, shapes), out_shardings=layouts)()
+
+
+def _flops(program: Program) -> int:
+    return matmul_flops(program.traced.jaxpr.jaxpr)
+
+
+def _bytes(array: jax.ShapeDtypeStruct) -> int:
+    """Of an array, on one device."""
+    return math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
+
+
+def _too_large(needed: int, device: Any) -> str | None:
+    there = machine.memory(device)
+    if needed <= there:
+        return None
+    return (
+        f"out of memory: weights, moments, averages and batch take {needed / 1e9:.1f} GB on each "
+        f"device, which has {there / 1e9:.1f} GB"
+    )
+
+
+def _peaks(device: Any, dtype: str, stated: float | None) -> dict[str, float]:
+    peaks = dict(stated=stated) if stated else dict(published=machine.published(device).flops)
+    peaks["measured"] = machine.product_rate(device, dtype)
+    return {name: peak for name, peak in peaks.items() if math.isfinite(peak)}

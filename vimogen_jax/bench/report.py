@@ -1,0 +1,95 @@
+"""What was measured, as JSON and as lines for the terminal."""
+
+import dataclasses
+import math
+from typing import Any
+
+import flax
+import jax
+import jaxlib
+
+from vimogen_jax.bench.feeding import TARGET, Feeding
+from vimogen_jax.bench.kernels import KernelSpeed
+from vimogen_jax.bench.programs import Speed
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that make programs fast or slow."""
+    modules: list[Any] = [jax, jaxlib, flax]
+    return {module.__name__: module.__version__ for module in modules}
+
+
+def program_record(speed: Speed) -> dict[str, Any]:
+    """What was measured of a program and what follows from it."""
+    return dataclasses.asdict(speed) | speed.rates()
+
+
+def feeding_record(feeding: Feeding) -> dict[str, Any]:
+    """What was measured of the input pipeline and what follows from it."""
+    return dataclasses.asdict(feeding) | dict(ratio=feeding.ratio)
+
+
+def program_text(speed: Speed, call: str) -> str:
+    """Lines of name and value; `call` is what one call of the program is called."""
+    lines = [
+        f"on {speed.devices} x {speed.device}: {speed.samples} motions of {speed.frames} frames",
+        f"work          {_si(speed.flops)}FLOP a {call}, {_si(speed.computed_flops)}FLOP with "
+        "what is computed again",
+    ]
+    if speed.compile_seconds is not None:
+        lines.append(f"compiling     {speed.compile_seconds:.1f} s")
+    if rates := speed.rates():
+        lines += [
+            f"time          {_time(rates['median_seconds'])} a {call}, median of "
+            f"{len(speed.seconds)} from {_time(rates['fastest_seconds'])} to "
+            f"{_time(rates['slowest_seconds'])}",
+            f"rate          {rates['calls_per_second']:.3g} {call}s, "
+            f"{rates['samples_per_second']:.3g} motions, "
+            f"{rates['frames_per_second']:.4g} frames a second",
+            f"achieved      {_si(rates['flops_per_second'])}FLOP/s",
+        ]
+        lines += [
+            f"MFU           {share:.1%} of the {name} {_si(speed.peaks[name])}FLOP/s a device"
+            for name, share in rates["mfu"].items()
+        ]
+    lines += [f"memory        {name} {size / 1e9:.3g} GB" for name, size in speed.memory.items()]
+    if speed.fault:
+        lines.append(f"did not run: {speed.fault}")
+    return "\n".join(lines)
+
+
+def feeding_text(feeding: Feeding) -> str:
+    """Lines of name and value."""
+    return "\n".join(
+        [
+            f"reading {feeding.dataset}, {feeding.workers} threads on {feeding.cores} cores",
+            f"real frames   {feeding.real_share:.1%} of those computed",
+            f"a sample      {feeding.sample_bytes / 1e6:.3g} MB in a batch, "
+            f"{_time(feeding.processor_seconds)} of a core to read",
+            f"read          {feeding.samples_per_second:.4g} samples a second",
+            f"consumed      {feeding.consumed_per_second:.4g} by one {feeding.chip} at "
+            f"{TARGET:.0%} of its published rate: {_si(feeding.flops)}FLOP for {feeding.frames} "
+            "frames",
+            f"ratio         {feeding.ratio:.2f}",
+        ]
+    )
+
+
+def kernels_text(speeds: list[KernelSpeed]) -> str:
+    """A line a length, a column a kernel."""
+    lines = []
+    for speed in speeds:
+        cells = [f"{name} {_time(seconds)}" for name, seconds in speed.seconds.items()]
+        cells += [f"{name} fails: {fault}" for name, fault in speed.faults.items()]
+        lines.append(f"{speed.samples:4} motions of {speed.frames:4} frames: {', '.join(cells)}")
+    return "\n".join(lines)
+
+
+def _si(value: float) -> str:
+    """Three digits and a prefix."""
+    exponent = min(max(int(math.log10(max(value, 1))) // 3, 0), 5)
+    return f"{value / 1000**exponent:.3g} {['', 'k', 'M', 'G', 'T', 'P'][exponent]}"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.3g} ms"
