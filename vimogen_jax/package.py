@@ -8,13 +8,12 @@ statistics.safetensors  mean and standard deviation of the motion channels
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
 import numpy as np
+from etils import epath
 from flax import nnx, traverse_util
 
 from vimogen_jax.diffusion.flow import Objective
@@ -99,7 +98,7 @@ def fingerprint(params: Mapping[str, Any]) -> str:
 
 
 def save_package(
-    folder: str | Path,
+    folder: epath.PathLike,
     params: Mapping[str, Any],
     config: Mapping[str, Any],
     statistics: Statistics,
@@ -122,7 +121,7 @@ def save_package(
 
 
 def write_package(
-    folder: str | Path,
+    folder: epath.PathLike,
     tensors: Mapping[str, Tensor],
     config: Mapping[str, Any],
     statistics: Statistics,
@@ -133,7 +132,7 @@ def write_package(
 
     Of `config` only `CONFIG_KEYS` are kept. Its file comes last: no folder without it is a package.
     """
-    folder = Path(folder)
+    folder = epath.Path(folder)
     kept = {"schema_version": SCHEMA_VERSION} | {key: config[key] for key in CONFIG_KEYS}
     folder.mkdir(parents=True, exist_ok=True)
     write_tensors(folder / "model.safetensors", tensors, progress=progress)
@@ -141,7 +140,7 @@ def write_package(
     write_json(kept, folder / "config.json")
 
 
-def load_package(folder: str | Path) -> Package:
+def load_package(folder: epath.PathLike) -> Package:
     """Read a package.
 
     Raises:
@@ -154,13 +153,13 @@ def load_package(folder: str | Path) -> Package:
     return dataclasses.replace(package, params=params)
 
 
-def map_package(folder: str | Path) -> Package:
+def map_package(folder: epath.PathLike) -> Package:
     """Like `load_package`, but weights have the dtype of the file and are read when they are used.
 
     Raises:
         BadInput: as `load_package`.
     """
-    folder = Path(folder)
+    folder = epath.Path(folder)
     config = read_config(folder / "config.json", CONFIG_KEYS)
     _, abstract = abstract_params(settings(ModelConfig, config["model"], "model"))
     statistics = Statistics.load(folder / "statistics.safetensors")
@@ -168,10 +167,10 @@ def map_package(folder: str | Path) -> Package:
     return Package(config, statistics, traverse_util.unflatten_dict(weights, sep="."))
 
 
-def read_config(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+def read_config(path: epath.PathLike, keys: tuple[str, ...]) -> dict[str, Any]:
     """Read the config.json of a package or run folder, which must hold the `keys`."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(epath.Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(f"{path} is missing") from None
     except ValueError as fault:  # broken JSON or broken UTF-8
@@ -189,11 +188,11 @@ def read_config(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     return config
 
 
-def write_json(value: Mapping[str, Any], path: Path) -> None:
+def write_json(value: Mapping[str, Any], path: epath.PathLike) -> None:
     """Write JSON so that a crash leaves the old file or the new one."""
-    aside = path.with_name(path.name + ".tmp")
+    aside = epath.Path(f"{path}.tmp")
     aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(aside, path)
+    aside.replace(path)
 
 
 def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -201,13 +200,17 @@ def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
     return traverse_util.flatten_dict(params, sep=".")
 
 
-def read_weights(path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
+def read_weights(
+    path: epath.PathLike, expected: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, np.ndarray]:
     """Read a safetensors file that must hold just the `expected` arrays, as float32."""
     weights = _map_weights(path, expected)
     return {name: np.array(value, np.float32) for name, value in weights.items()}
 
 
-def _map_weights(path: Path, expected: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, np.ndarray]:
+def _map_weights(
+    path: epath.PathLike, expected: Mapping[str, jax.ShapeDtypeStruct]
+) -> dict[str, np.ndarray]:
     weights = map_tensors(path)
     for name in sorted(expected.keys() ^ weights.keys()):
         fault = "lacks the parameter" if name in expected else "has the unknown parameter"

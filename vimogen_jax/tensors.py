@@ -1,18 +1,24 @@
 """Safetensors files, mapped into memory to be read a tensor at a time, and written likewise.
 
+They may lie on an object store (`gs://`, `s3://`): what is read from there is copied first.
+
 A file is eight bytes that hold the length of a header, the header, which is the JSON of every
 tensor's dtype, shape and place, and the tensors.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
+import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import numpy.typing as npt
+from etils import epath
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
@@ -52,20 +58,19 @@ class Rows:
 Tensor = np.ndarray | Rows
 
 
-def map_tensors(path: str | Path) -> dict[str, np.ndarray]:
+def map_tensors(path: epath.PathLike) -> dict[str, np.ndarray]:
     """The tensors of a file, whose bytes are read when they are used; changing one writes nothing.
 
     Raises:
         BadInput: the file is missing, damaged, or holds other numbers than floats.
     """
     try:
-        with safe_open(path, "numpy"):  # checks lengths, shapes and places
-            pass
+        with _on_disk(path) as file, safe_open(file, "numpy"):  # checks lengths, shapes and places
+            content = np.memmap(file, np.uint8, mode="c")
     except FileNotFoundError:
         raise BadInput(f"{path} is missing") from None
     except (SafetensorError, OSError) as fault:
         raise BadInput(f"{path} is not a whole safetensors file: {fault}") from None
-    content = np.memmap(path, np.uint8, mode="c")
     start = 8 + int.from_bytes(content[:8].tobytes(), "little")
     header = json.loads(content[8:start].tobytes())
     header.pop("__metadata__", None)
@@ -77,6 +82,19 @@ def map_tensors(path: str | Path) -> dict[str, np.ndarray]:
         tensor = content[start + begin : start + end].view(DTYPES[entry["dtype"]])
         tensors[name] = tensor.reshape(entry["shape"])
     return tensors
+
+
+@contextlib.contextmanager
+def _on_disk(path: epath.PathLike) -> Iterator[epath.PathLike]:
+    """The file's path, or that of a copy, which its mapping outlives."""
+    if "://" not in str(path):
+        yield path
+        return
+    with tempfile.NamedTemporaryFile() as file:
+        with epath.Path(path).open("rb") as source:
+            shutil.copyfileobj(source, file)
+        file.flush()
+        yield file.name
 
 
 def map_folder(folder: str | Path) -> tuple[dict[str, np.ndarray], Path]:
@@ -113,7 +131,7 @@ def map_folder(folder: str | Path) -> tuple[dict[str, np.ndarray], Path]:
 
 
 def write_tensors(
-    path: str | Path,
+    path: epath.PathLike,
     tensors: Mapping[str, Tensor],
     dtype: npt.DTypeLike | None = None,
     *,
@@ -140,7 +158,7 @@ def write_tensors(
         header[name] = dict(dtype=_NAMES[dtypes[name]]) | places
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    aside = Path(f"{path}.tmp")
+    aside = epath.Path(f"{path}.tmp")
     try:
         with (
             aside.open("wb") as file,

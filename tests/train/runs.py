@@ -33,33 +33,36 @@ class Runs:
 
     def __init__(self, folder: Path):
         self._folder = folder
-        self._environment = os.environ | dict(
+        self.environment = os.environ | dict(
             JAX_COMPILATION_CACHE_DIR=str(folder / "compiled"),
             JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
         )
         self.dataset = folder / "dataset"
         write_takes(self.dataset)
 
+    def flags(self, workdir: Path, config: Sequence[str] = TINY) -> list[str]:
+        """Of `launch.train`, for a run of `STEPS` steps in a folder."""
+        return [
+            *config,
+            f"--config.data.path={self.dataset}",
+            "--config.data.buckets=(60,)",
+            "--config.data.text_length=8",
+            f"--config.train.workdir={workdir}",
+            f"--config.train.steps={STEPS}",
+            "--config.train.log_every=1",
+            "--config.train.eval_every=6",
+            "--config.train.preview_every=12",
+            "--config.train.save_every=3",
+            "--config.train.keep=3",
+        ]
+
     def start(
         self, workdir: Path, *flags: str, config: Sequence[str] = TINY, devices: int = 1
     ) -> subprocess.Popen:
         return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "launch.train", *config),
-                f"--config.data.path={self.dataset}",
-                "--config.data.buckets=(60,)",
-                "--config.data.text_length=8",
-                f"--config.train.workdir={workdir}",
-                f"--config.train.steps={STEPS}",
-                "--config.train.log_every=1",
-                "--config.train.eval_every=6",
-                "--config.train.preview_every=12",
-                "--config.train.save_every=3",
-                "--config.train.keep=3",
-                *flags,
-            ],
+            [sys.executable, "-m", "launch.train", *self.flags(workdir, config), *flags],
             cwd=ROOT,
-            env=self._environment
+            env=self.environment
             | dict(XLA_FLAGS=f"{FAST} --xla_force_host_platform_device_count={devices}"),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -67,15 +70,26 @@ class Runs:
         )
 
     def start_several(
-        self, workdir: Path, processes: int, *flags: str, devices: int
+        self,
+        workdir: Path,
+        processes: int,
+        *flags: str,
+        devices: int,
+        config: Sequence[str] = TINY,
+        last: Sequence[str] = (),
     ) -> list[subprocess.Popen]:
-        """One run in several processes, each with some devices of its own."""
+        """One run in several processes, each with some devices of its own; `last`: of the last."""
         with socket.socket() as free:
             free.bind(("localhost", 0))
             address = f"localhost:{free.getsockname()[1]}"
         together = (f"--coordinator_address={address}", f"--num_processes={processes}")
         return [
-            self.start(workdir, *together, f"--process_id={i}", *flags, devices=devices)
+            self.start(
+                *(workdir, *together, f"--process_id={i}", *flags),
+                *(last if i == processes - 1 else ()),
+                config=config,
+                devices=devices,
+            )
             for i in range(processes)
         ]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from etils import epath
 
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.errors import BadInput
@@ -56,12 +57,12 @@ class Statistics:
         std = np.where(std < _CONSTANT, 1.0, std)
         return cls(mean.astype(np.float32), std.astype(np.float32))
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: epath.PathLike) -> None:
         """Write a safetensors file with `mean` and `std`; an older file stays whole until then."""
         write_tensors(path, {"mean": self.mean, "std": self.std})
 
     @classmethod
-    def load(cls, path: str | Path) -> "Statistics":
+    def load(cls, path: epath.PathLike) -> "Statistics":
         """Read what `save` wrote; raises BadInput where the file is missing or not that."""
         arrays = map_tensors(path)
         if arrays.keys() != {"mean", "std"}:
@@ -88,7 +89,7 @@ class Statistics:
         return cls._checked(arrays, folder)
 
     @classmethod
-    def _checked(cls, arrays: Mapping[str, np.ndarray], path: str | Path) -> "Statistics":
+    def _checked(cls, arrays: Mapping[str, np.ndarray], path: epath.PathLike) -> "Statistics":
         for name, values in arrays.items():
             if values.shape != (NUM_CHANNELS,):
                 raise BadInput(f"{path}: {name} has shape {values.shape}, not ({NUM_CHANNELS},)")

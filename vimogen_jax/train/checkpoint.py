@@ -15,12 +15,10 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import grain
@@ -28,11 +26,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 from flax import traverse_util
 
 from vimogen_jax.adapter import Adapter, merge
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.stores import on_store
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import (
@@ -47,7 +47,7 @@ from vimogen_jax.package import (
     write_json,
 )
 from vimogen_jax.train.finetune import FinetuneConfig
-from vimogen_jax.train.load import load_checkpoint
+from vimogen_jax.train.load import absolute, load_checkpoint
 from vimogen_jax.train.processes import everywhere, is_first
 from vimogen_jax.train.state import State, all_weights
 
@@ -71,8 +71,8 @@ Result = TypeVar("Result")
 
 
 def open_run(
-    folder: str | Path, config: Mapping[str, Any], dataset: Dataset, base: Package | None = None
-) -> Path:
+    folder: epath.PathLike, config: Mapping[str, Any], dataset: Dataset, base: Package | None = None
+) -> epath.Path:
     """Begin a run in a folder, or make sure that the one in there is the one to continue.
 
     `base` is what its weights start from, if not from random ones.
@@ -80,7 +80,7 @@ def open_run(
     Raises:
         BadInput: the folder holds a run that began with another model, data, objective or seed.
     """
-    folder = Path(folder).absolute()
+    folder = epath.Path(absolute(folder))
     manifest = (dataset.folder / "manifest.json").read_bytes()
     config = dict(schema_version=SCHEMA_VERSION) | dict(config)
     config |= dict(text_encoder=dataset.text_encoder, fps=dataset.fps, skeleton=SKELETON)
@@ -96,7 +96,7 @@ def open_run(
     return folder
 
 
-def load_run(folder: str | Path) -> Package:
+def load_run(folder: epath.PathLike) -> Package:
     """The averaged weights of a run's newest readable checkpoint, as a package.
 
     Weights that the run does not train are those of its base, and adapters are folded in.
@@ -105,7 +105,7 @@ def load_run(folder: str | Path) -> Package:
         BadInput: there is no such run, none of its checkpoints can be read, or its base is not
             what it was.
     """
-    folder = Path(folder).absolute()
+    folder = epath.Path(absolute(folder))
     config, finetune, step, ema = _read_average(folder)
     statistics = Statistics.load(folder / "statistics.safetensors")
     kept = {key: config[key] for key in CONFIG_KEYS[:-1]} | dict(step=step)
@@ -119,13 +119,13 @@ def load_run(folder: str | Path) -> Package:
     return merge(dataclasses.replace(package, params=base.params), adapter)
 
 
-def load_run_adapter(folder: str | Path) -> Adapter:
+def load_run_adapter(folder: epath.PathLike) -> Adapter:
     """The averaged adapter of a LoRA run's newest readable checkpoint; its base is not read.
 
     Raises:
         BadInput: there is no such run, it trains no adapter, or no checkpoint can be read.
     """
-    folder = Path(folder).absolute()
+    folder = epath.Path(absolute(folder))
     config, finetune, step, ema = _read_average(folder)
     if finetune.lora is None:
         raise BadInput(f"the run in {folder} has no adapter: it was not trained with lora_rank")
@@ -138,8 +138,8 @@ class Checkpoints:
     A checkpoint appears under its name once it is whole: a killed save leaves none.
     """
 
-    def __init__(self, run: Path, keep: int | None = None, *, read_only: bool = False):
-        self._folder = run / "checkpoints"
+    def __init__(self, run: epath.PathLike, keep: int | None = None, *, read_only: bool = False):
+        self._folder = epath.Path(run) / "checkpoints"
         self._manager = ocp.CheckpointManager(
             self._folder,
             options=ocp.CheckpointManagerOptions(
@@ -204,8 +204,8 @@ class Checkpoints:
         iterator.set_state(parts["iterator"])
         for damaged in [s for s in self._manager.all_steps() if s > step and is_first()]:
             aside = self._folder / f"{damaged}.damaged"
-            shutil.rmtree(aside, ignore_errors=True)
-            os.replace(self._folder / str(damaged), aside)
+            aside.rmtree(missing_ok=True)
+            (self._folder / str(damaged)).rename(aside)
         everywhere(True)  # has seen the first do so
         self._manager.reload()
         return dict(parts["rest"], ema=parts["ema"], frozen={})
@@ -219,6 +219,8 @@ class Checkpoints:
 
     def _require_room(self, size: int) -> None:
         """Refuse a save that would fill the disk: Orbax would fail at length, and leave a part."""
+        if on_store(self._folder):
+            return
         free = shutil.disk_usage(self._folder).free
         if size > free:
             raise BadInput(
@@ -298,7 +300,7 @@ def _checksum_of_json(value: Any) -> np.ndarray:
     return np.array([zlib.crc32(json.dumps(value, sort_keys=True).encode())], np.uint32)
 
 
-def _read_average(folder: Path) -> tuple[dict[str, Any], FinetuneConfig, int, dict[str, Any]]:
+def _read_average(folder: epath.Path) -> tuple[dict[str, Any], FinetuneConfig, int, dict[str, Any]]:
     """A run's config, what it trains, and the step and the average of its newest checkpoint."""
     config = read_config(folder / "config.json", CONFIG_KEYS[:-1])
     finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
@@ -311,7 +313,7 @@ def _read_average(folder: Path) -> tuple[dict[str, Any], FinetuneConfig, int, di
     return config, finetune, step, jax.tree.map(np.asarray, ema)
 
 
-def _load_base(folder: Path, config: Mapping[str, Any]) -> Package:
+def _load_base(folder: epath.Path, config: Mapping[str, Any]) -> Package:
     try:
         base = load_checkpoint(config["init_from"])
     except BadInput as fault:
@@ -323,7 +325,7 @@ def _load_base(folder: Path, config: Mapping[str, Any]) -> Package:
     return base
 
 
-def _require_same(folder: Path, begun: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+def _require_same(folder: epath.Path, begun: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     begun, config = _fixed(begun), _fixed(config)
     if begun["base"] != config["base"]:
         raise BadInput(f"the run in {folder} did not start from the weights of config.init_from")

@@ -1,11 +1,13 @@
 """What a run measures and shows of its averaged weights: held-out loss and sampled previews."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from etils import epath
 from flax import nnx
 from jax.experimental import multihost_utils
 
@@ -54,7 +56,7 @@ class Evaluator:
                 totals[name] = totals.get(name, 0) + np.array([errors, count], np.float64)
         return {f"validation_{name}": float(e / count) for name, (e, count) in totals.items()}
 
-    def write_previews(self, params: Any, folder: Path) -> None:
+    def write_previews(self, params: Any, folder: epath.Path) -> None:
         """Sample a few validation captions: `N.npz` (AMASS), `N.npy` (joints), `captions.json`."""
         records = self._dataset.records["validation"]
         shards = self._rows.count
@@ -80,10 +82,16 @@ class Evaluator:
             return
         channels = self._dataset.statistics.denormalize(channels)
         folder.mkdir(parents=True, exist_ok=True)
-        for i, (motion, length) in enumerate(zip(np.concatenate(channels), lengths, strict=True)):
-            motion = representation.decode(motion[:length], fps=self._dataset.fps)
-            formats.write(motion, folder / f"{i}.npz")
-            formats.write(motion, folder / f"{i}.npy")
+        with tempfile.TemporaryDirectory() as local:
+            aside = Path(local)  # motion files are not written to stores
+            for i, (motion, length) in enumerate(
+                zip(np.concatenate(channels), lengths, strict=True)
+            ):
+                motion = representation.decode(motion[:length], fps=self._dataset.fps)
+                formats.write(motion, aside / f"{i}.npz")
+                formats.write(motion, aside / f"{i}.npy")
+            for path in aside.iterdir():
+                (folder / path.name).write_bytes(path.read_bytes())
         captions = {str(i): record.caption for i, record in enumerate(chosen)}
         (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n")
 

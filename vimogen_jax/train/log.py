@@ -2,11 +2,10 @@
 
 import datetime
 import json
-import os
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
+from etils import epath
 from tensorboardX import SummaryWriter
 
 from vimogen_jax.train.processes import is_first
@@ -20,13 +19,13 @@ class Log:
     What an earlier process reported beyond `step` is removed: those steps will be run again.
     """
 
-    def __init__(self, run: Path, step: int, steps: int):
+    def __init__(self, run: epath.PathLike, step: int, steps: int):
         self._silent = not is_first()
         if self._silent:
             return
-        path = run / "metrics.jsonl"
-        _drop_lines_after(path, step)
-        self._lines = path.open("a", encoding="utf-8", buffering=1)
+        run = epath.Path(run)
+        self._path = run / "metrics.jsonl"
+        _drop_lines_after(self._path, step)
         self._tensorboard = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
         self._steps = steps
         self._first, self._began = step, time.monotonic()
@@ -36,10 +35,8 @@ class Log:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._silent:
-            return
-        self._lines.close()
-        self._tensorboard.close()
+        if not self._silent:
+            self._tensorboard.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Report a step's values; steps a second are counted from the report before."""
@@ -49,7 +46,8 @@ class Log:
         if step > self._last:
             values = dict(values, steps_per_second=(step - self._last) / (now - self._reported))
         self._last, self._reported = step, now
-        self._lines.write(json.dumps(dict(step=step, **values)) + "\n")
+        with self._path.open("a") as lines:
+            lines.write(json.dumps(dict(step=step, **values)) + "\n")
         for name, value in values.items():
             self._tensorboard.add_scalar(name, value, step)
         shown = [f"{name} {value:.4g}" for name, value in values.items()]
@@ -64,7 +62,7 @@ class Log:
             print(sentence)
 
 
-def _drop_lines_after(path: Path, step: int) -> None:
+def _drop_lines_after(path: epath.Path, step: int) -> None:
     """Keep the whole lines of steps up to `step`; at 0 the run begins anew, and none stay."""
     if not path.exists():
         return
@@ -77,4 +75,4 @@ def _drop_lines_after(path: Path, step: int) -> None:
             pass
     aside = path.with_name(path.name + ".tmp")
     aside.write_text("".join(kept), encoding="utf-8")
-    os.replace(aside, path)
+    aside.replace(path)

@@ -7,7 +7,6 @@ what it would have computed.
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -27,7 +26,7 @@ from vimogen_jax.package import Package, abstract_params, settings
 from vimogen_jax.train.checkpoint import Checkpoints, open_run
 from vimogen_jax.train.evaluate import Evaluator
 from vimogen_jax.train.finetune import FinetuneConfig
-from vimogen_jax.train.load import SHIPPED, load_checkpoint
+from vimogen_jax.train.load import SHIPPED, absolute, load_checkpoint
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import OptimConfig, learning_rate, make_optimizer
 from vimogen_jax.train.processes import stop_requests
@@ -72,7 +71,7 @@ class TrainConfig:
     """How long to train, and after how many steps each to report, evaluate, preview and save.
 
     Attributes:
-        workdir: folder of the run.
+        workdir: folder of the run, or its URL on a store.
         keep: how many checkpoints stay, the newest.
         accumulate: parts that a batch is computed in, one after the other, to need less memory.
     """
@@ -246,7 +245,7 @@ def _with_base(config: Mapping[str, Any], base: Package | None) -> dict[str, Any
         given = {key: value for key, value in config[section].items() if value is not None}
         config[section] = ({} if base is None else base.config[section]) | given
     if base is not None and config["init_from"] not in SHIPPED:
-        config["init_from"] = os.path.abspath(config["init_from"])  # the run may be read elsewhere
+        config["init_from"] = absolute(config["init_from"])  # the run may be read elsewhere
     return config
 
 

@@ -1,0 +1,144 @@
+"""Several processes train as one, stop together, fail together, and go on in any other number."""
+
+import functools
+import re
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from tests.train.runs import STEPS
+from tests.train.test_resume import reported
+from vimogen_jax import formats
+
+ENDLESS = ("--config.train.steps=100000", "--config.train.save_every=100000")
+
+
+@pytest.fixture(scope="module")
+def alone(runs, tmp_path_factory):
+    """A run of one process on four devices."""
+    workdir = tmp_path_factory.mktemp("alone") / "run"
+    [(status, _, err)] = endings([runs.start(workdir, devices=4)])
+    assert status == 0, err
+    return workdir
+
+
+def wait_for(process, sentence):
+    """Read what a process prints, up to a line that begins so."""
+    for line in process.stdout:
+        if line.startswith(sentence):
+            return
+    raise AssertionError(f"it ended before {sentence!r}: {process.communicate()[1]}")
+
+
+def endings(processes):
+    """Exit status, stdout and stderr of each."""
+    texts = [process.communicate(timeout=600) for process in processes]
+    return [(process.returncode, *text) for process, text in zip(processes, texts, strict=True)]
+
+
+def assert_same_losses(got, expected, steps):
+    for step in steps:
+        assert got[step].keys() == expected[step].keys()
+        for name, value in expected[step].items():
+            np.testing.assert_allclose(got[step][name], value, rtol=1e-4, err_msg=f"{step} {name}")
+
+
+def assert_same_previews(folder, expected):
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in expected.iterdir())
+    for path in expected.glob("*.npz"):
+        joints = formats.read(path).joints()
+        np.testing.assert_allclose(formats.read(folder / path.name).joints(), joints, atol=1e-2)
+
+
+def test_two_processes_train_as_one_stop_together_and_are_lost_together(runs, alone, tmp_path):
+    workdir = tmp_path / "run"
+    first, second = runs.start_several(workdir, 2, *ENDLESS, devices=2)
+    wait_for(first, f"step {STEPS}/")
+    second.send_signal(signal.SIGTERM)
+    (status, out, err), (other_status, other_out, other_err) = endings([first, second])
+    assert (status, other_status) == (0, 0), err + other_err
+    stopped = int(re.search(r"stopped by SIGTERM after step (\d+), which is saved", out)[1])
+    assert [int(p.name) for p in (workdir / "checkpoints").iterdir()] == [stopped]
+    assert "step" not in other_out
+    assert len(list((workdir / "tensorboard").iterdir())) == 1
+    assert_same_losses(reported(workdir), reported(alone), range(1, STEPS + 1))
+    last = f"previews/{STEPS}"
+    assert_same_previews(workdir / last, alone / last)
+
+    first, second = runs.start_several(workdir, 2, *ENDLESS, devices=2)
+    wait_for(first, f"step {stopped + 3}/")
+    second.kill()
+    killed = time.monotonic()
+    (status, _, err), _ = endings([first, second])
+    assert time.monotonic() - killed < 60
+    assert status == 1
+    assert "error: process 1 of 2 was lost\n" in err  # JAX tells it too, at length
+
+    two = reported(workdir)
+    process = runs.start(workdir, f"--config.train.steps={stopped + 3}", devices=4)
+    [(status, out, err)] = endings([process])
+    assert status == 0, err
+    assert f"at step {stopped} of" in out
+    assert_same_losses(reported(workdir), two, range(stopped + 1, stopped + 4))
+
+
+CROSSED = """
+from configs import tiny
+
+def get_config():
+    config = tiny.get_config()
+    config.model.text_dim = 12
+    config.sharding = dict(
+        strategy="fsdp_tensor", mesh=dict(tensor=2, fsdp=2), rules=dict(
+            shards="fsdp", embed="fsdp", heads="tensor", mlp="tensor"
+        ),
+    )
+    return config
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_need_the_same_rows_train_as_one_and_end_with_the_first(
+    runs, alone, tmp_path
+):
+    workdir, page = tmp_path / "run", tmp_path / "crossed.py"
+    page.write_text(CROSSED)
+    several = functools.partial(
+        runs.start_several, workdir, 4, devices=1, config=[f"--config={page}"]
+    )
+    ended = endings(several())
+    assert [status for status, _, _ in ended] == [0] * 4, ended
+    assert_same_losses(reported(workdir), reported(alone), range(1, STEPS + 1))
+
+    first, *others = several(*ENDLESS)
+    wait_for(first, f"step {STEPS + 2}/")
+    first.kill()
+    killed = time.monotonic()
+    for status, _, err in endings([first, *others])[1:]:
+        assert status != 0
+        # The service that tells of losses is gone with it: JAX may end a process first.
+        assert "error: process 0 of 4 was lost" in err or "the leader" in err
+    assert time.monotonic() - killed < 60
+
+    status, out, err = runs.finish(workdir, f"--config.train.steps={STEPS + 1}")
+    assert status == 0, err
+    assert f"at step {STEPS} of" in out
+
+
+@pytest.mark.slow
+def test_bad_input_of_one_process_ends_all(runs, tmp_path):
+    damaged = shutil.copytree(runs.dataset, tmp_path / "damaged")
+    (shard,) = damaged.glob("train-*.array_record")
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 1
+    shard.write_bytes(data)
+    processes = runs.start_several(
+        tmp_path / "run", 2, *ENDLESS, devices=2, last=[f"--config.data.path={damaged}"]
+    )
+    (status, _, err), (other_status, _, other_err) = endings(processes)
+    assert (status, other_status) == (1, 1)
+    assert "error: process 1 of 2 was lost\n" in err
+    assert f"error: {shard}: record" in other_err.splitlines()[-1]
