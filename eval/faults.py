@@ -196,7 +196,8 @@ def _fill_disk(run: Run, _: random.Random) -> tuple[str, str]:
     run.wait(lambda: bool(run.whole()), "a checkpoint was there")
     run.fill_disk()
     run.end(1)
-    return "disk", run.last_words
+    error = re.search("^error: .*$", run.said, re.MULTILINE)
+    return "disk", error[0] if error else f"without a word of why, see {run.log}"
 
 
 def _damage(kind: str, change: Callable[[Path, random.Random], None]) -> "Fault":

@@ -60,6 +60,12 @@ def _keep_compiled() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
+def _tell_unraisable(fault: Any) -> None:
+    # Where one array cannot be read or written, TensorStore still calls back for the others.
+    if str(fault.exc_value) != "Event loop is closed":
+        sys.__unraisablehook__(fault)
+
+
 def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
     """Parse flags, call `main()`, and turn `BadInput` and file errors into one sentence.
 
@@ -71,6 +77,7 @@ def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
         # JAX and Orbax tell of every device and file, and Orbax of every error that it raises.
         logging.set_verbosity(logging.FATAL)
+        sys.unraisablehook = _tell_unraisable
         if keep_compiled:
             _keep_compiled()
         try:

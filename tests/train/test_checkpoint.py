@@ -111,6 +111,8 @@ def test_nothing_saved_is_nothing_restored(tmp_path):
         assert checkpoints.restore(plan(), numbers()) is None
 
 
+# TensorStore may still call back for some arrays when others have failed and nobody waits any more.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("damage", [flip_bits, cut_short, lose_iterator, move_iterator])
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(run, capsys, damage):
     damage(run / "checkpoints" / "3")
