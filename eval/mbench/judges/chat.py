@@ -52,7 +52,8 @@ class Chat:
                 model=self._model,
                 messages=[{"role": "user", "content": content}],  # type: ignore[list-item]
             )
-            text = answer.choices[0].message.content
+            choice = answer.choices[0]
+            text, reason = choice.message.content, choice.finish_reason
         except openai.APIStatusError as fault:
             raise self._refused(fault) from None
         except openai.APIError as fault:
@@ -61,7 +62,7 @@ class Chat:
         except (ValueError, AttributeError, TypeError, IndexError):
             raise Unanswered("what came is not an answer of the protocol", passing=True) from None
         if not text:
-            raise Unanswered("an empty answer", passing=True)
+            raise Unanswered(f"an empty answer ({reason})", passing=reason == "stop")
         return hide(text, self._key)
 
     def _refused(self, fault) -> Exception:

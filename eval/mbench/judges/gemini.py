@@ -7,7 +7,7 @@ from eval.mbench.judges.judge import FPS, TIMEOUT, Unanswered, hide, is_passing
 from vimogen_jax.errors import BadInput
 
 PUBLISHED_MODEL = "gemini-2.5-flash"
-KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY")  # in the environment; the first that is set
+KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # in the environment; the first, as Google's client
 
 
 class Gemini:
@@ -55,7 +55,7 @@ class Gemini:
         except ValueError as fault:  # what came is not JSON, or not an answer
             raise Unanswered(f"not an answer: {self._said(fault)}", passing=True) from None
         if not answer.text:
-            raise Unanswered(f"an empty answer ({_reason(answer)})", passing=True)
+            raise _empty(answer)
         return hide(answer.text, self._key)
 
     def _refused(self, fault) -> Exception:
@@ -82,7 +82,9 @@ def _delay(details: object) -> float | None:
     return None
 
 
-def _reason(answer) -> str:
-    candidates = answer.candidates or []
-    reason = candidates[0].finish_reason if candidates else None
-    return f"finish reason {reason.value}" if reason else "no reason given"
+def _empty(answer) -> Unanswered:
+    """Why there are no words: at times for nothing, else because they are withheld or too many."""
+    feedback, candidates = answer.prompt_feedback, answer.candidates
+    why = (feedback and feedback.block_reason) or (candidates and candidates[0].finish_reason)
+    reason = why.value if why else "no reason given"
+    return Unanswered(f"an empty answer ({reason})", passing=not why or reason == "STOP")

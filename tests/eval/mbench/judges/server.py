@@ -10,9 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 # A turn: the words of an answer, or how to fail: an HTTP status, or one of
-# "half" (the connection ends amid the body), "torn" (JSON that ends early), "hang", "empty".
+# "half" (the connection ends amid the body), "torn" (JSON that ends early), "hang", "empty", or
+# "withheld" (empty for a reason).
 Turn = str | int
-FAILURES = ("half", "torn", "hang", "empty")
+FAILURES = ("half", "torn", "hang", "empty", "withheld")
 
 
 class Server:
@@ -73,7 +74,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 self._send(turn, {"error": error}, server.refusal_headers)
                 return
             words = "" if turn in FAILURES else turn
-            body = _gemini(words) if gemini else _openai(words)
+            body = (_gemini if gemini else _openai)(words, turn == "withheld")
             self._send(200, body, {}, cut=turn)
 
         def _send(self, status: int, body: dict, headers: dict[str, str], cut: Turn = "") -> None:
@@ -96,23 +97,21 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
-def _gemini(words: str) -> dict[str, Any]:
-    parts = [{"text": words}] if words else []
-    return {
-        "candidates": [
-            {"content": {"role": "model", "parts": parts}, "finishReason": "STOP", "index": 0}
-        ]
-    }
+def _gemini(words: str, withheld: bool) -> dict[str, Any]:
+    content = {"role": "model", "parts": [{"text": words}] if words else []}
+    reason = "SAFETY" if withheld else "STOP"
+    return {"candidates": [{"content": content, "finishReason": reason, "index": 0}]}
 
 
-def _openai(words: str) -> dict[str, Any]:
+def _openai(words: str, withheld: bool) -> dict[str, Any]:
     message = {"role": "assistant", "content": words}
+    reason = "content_filter" if withheld else "stop"
     return {
         "id": "1",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": "tiny",
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
     }
 
 

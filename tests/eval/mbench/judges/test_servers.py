@@ -60,7 +60,7 @@ def test_chat_gets_pictures(server, video):
 
 @pytest.mark.parametrize(
     ("turn", "passing"),
-    [(429, True), (500, True), (503, True), (400, False), (413, False)]
+    [(429, True), (500, True), (503, True), (400, False), (413, False), ("withheld", False)]
     + [(turn, True) for turn in ("half", "torn", "hang", "empty")],
 )
 def test_a_failure_is_one_questions(judge, server, video, turn, passing):
@@ -97,7 +97,7 @@ def test_other_words_for_no(server, video):
     # Google calls a wrong key an invalid argument, OpenAI an empty purse too many requests.
     server.turns = [400, 429]
     server.refusal = {"details": [{"reason": "API_KEY_INVALID"}], "code": "insufficient_quota"}
-    with pytest.raises(BadInput, match="refuses the key in GEMINI_API_KEY"):
+    with pytest.raises(BadInput, match="refuses the key in GOOGLE_API_KEY"):
         Gemini("tiny", server.url).ask("What is it?", video)
     with pytest.raises(BadInput, match="quota"):
         chat(server.url).ask("What is it?", video)
@@ -138,5 +138,5 @@ def test_judges_by_name(server, monkeypatch):
     with pytest.raises(BadInput, match="OPENAI_API_KEY"):
         open_judge("openai:tiny")
     monkeypatch.delenv("GEMINI_API_KEY")
-    with pytest.raises(BadInput, match="GEMINI_API_KEY or GOOGLE_API_KEY"):
+    with pytest.raises(BadInput, match="GOOGLE_API_KEY or GEMINI_API_KEY"):
         open_judge("gemini")
