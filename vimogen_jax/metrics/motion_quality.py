@@ -58,7 +58,7 @@ def ground_penetration(joints: Any, mask: Any = None) -> Any:
     """
     height = joints[..., FEET, 2]
     below = (height < -PENETRATION) & _mask(joints, mask)[..., None]
-    depth = -(height * below).sum(axis=(-2, -1))
+    depth = abs((height * below).sum(axis=(-2, -1)))  # heights below are negative
     xp = joints.__array_namespace__()
     return depth / xp.clip(below.sum(axis=(-2, -1)), 1, None)
 
