@@ -13,9 +13,9 @@ import numpy as np
 from eval.mbench.prompts import Prompt
 
 _SEEN = (
-    "The video shows the movement of one person, rendered as a bare figure. There is no scene, and "
-    "objects are not drawn. First describe in a few sentences what the whole body, the arms and "
-    "the legs do, in order, and what is repeated."
+    "The video shows the movement of one person, rendered as a bare figure on a plain floor; what "
+    "they may hold or touch is not drawn. First describe in a few sentences what the whole body, "
+    "the arms and the legs do, in order, and what is repeated."
 )
 _BEST_MATCH = """{seen}
 Then decide which of these texts describes the movement best:
