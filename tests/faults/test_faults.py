@@ -12,7 +12,7 @@ from eval.faults import KINDS, Run, differences, strike
 from tests.test_floors import ROOT
 from tests.train.runs import FAST, Runs
 
-STEPS = 60
+STEPS = 40
 
 
 @pytest.fixture
@@ -36,12 +36,11 @@ def test_a_run_ends_bitwise_as_an_undisturbed_one(flags, tmp_path):
     undisturbed.start()
     undisturbed.end(0)
     struck.shortest = undisturbed.shortest
-    kinds = ["save", "disk", "restore", "flip", "stop"]
+    kinds = ["save", "disk", "restore", "flip"]
     outcomes = list(strike(struck, kinds, STEPS, random.Random(0)))
     stories = "\n".join(f"{outcome.kind} {outcome.story}" for outcome in outcomes)
-    assert len(outcomes) == 6
+    assert len(outcomes) == 5
     assert re.search("disk .*error: a checkpoint in .* was not written: .*File too large", stories)
-    assert re.search(r"stop .*stopped by SIGTERM after step \d+, which is saved", stories)
     assert not list(struck.checkpoints.glob("*tmp*"))
     assert differences(undisturbed.workdir, struck.workdir) == [], stories
 
@@ -51,7 +50,7 @@ def test_a_run_ends_bitwise_as_an_undisturbed_one(flags, tmp_path):
     assert differences(undisturbed.workdir, struck.workdir) == [f"the report of step {STEPS}"]
     undisturbed.newest().rename(undisturbed.workdir / "gone")
     unlike = differences(undisturbed.workdir, struck.workdir)
-    assert {"rest['step']", "iterator/metadata"} < set(unlike) and len(unlike) > 100
+    assert {"rest['step']", "place in the data"} < set(unlike) and len(unlike) > 100
 
 
 @pytest.mark.slow

@@ -29,14 +29,10 @@ def write_takes(folder: Path) -> None:
 
 
 class Runs:
-    """Starts runs that share a dataset and a cache of compiled programs."""
+    """Starts runs that share a dataset; what they compile is shared by all tests."""
 
     def __init__(self, folder: Path):
-        self._folder = folder
-        self.environment = os.environ | dict(
-            JAX_COMPILATION_CACHE_DIR=str(folder / "compiled"),
-            JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0",
-        )
+        self.environment = os.environ | dict(JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0")
         self.dataset = folder / "dataset"
         write_takes(self.dataset)
 
