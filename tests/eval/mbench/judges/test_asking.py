@@ -115,7 +115,7 @@ def test_all_wait_when_the_server_says_so(server, ask):
     server.turns, server.refusal_headers = [429], {"Retry-After": "1"}
     start = time.monotonic()
     _, counts = ask(2, Patience(tries=2, wait=60.0, longest=0.3))
-    assert 0.3 <= time.monotonic() - start < 5
+    assert 0.3 <= time.monotonic() - start < 30
     assert counts["failed"] == 1 and counts["unanswered"] == 0
 
 
