@@ -77,6 +77,8 @@ def main() -> None:
     body = load_smplx(BODY.value) if BODY.value else None
     prior = load_pose_prior(POSE_PRIOR.value) if POSE_PRIOR.value else None
     bodies = Bodies(prior, from_joints=FIT_FROM_JOINTS.value or AS_RELEASED.value)
+    if JUDGE_URL.value and not JUDGE.value:
+        raise BadInput("--judge_url says where a judge is; say with --judge who it is")
     judge = open_judge(JUDGE.value, JUDGE_URL.value) if JUDGE.value else None
     columns = (
         *motion_dimensions(AS_RELEASED.value),

@@ -25,6 +25,8 @@ def open_judge(form: str, url: str | None = None) -> Judge:
 
             return Chat(model, url)
         case "qwen", True:
+            if url:
+                raise BadInput("the judge qwen runs on this machine: it takes no --judge_url")
             from eval.mbench.judges.qwen import Qwen
 
             return Qwen(model)

@@ -145,6 +145,8 @@ def test_judges_by_name(server, monkeypatch):
             open_judge(form)
     with pytest.raises(BadInput, match="starts with http"):
         open_judge("openai:tiny", "localhost:8000/v1")
+    with pytest.raises(BadInput, match="takes no --judge_url"):
+        open_judge("qwen:tiny", server.url)
     monkeypatch.delenv("OPENAI_API_KEY")
     assert open_judge("openai:tiny", server.url).name == "openai:tiny"
     with pytest.raises(BadInput, match="OPENAI_API_KEY"):
