@@ -7,6 +7,7 @@ a step, a save or a restore the moment is drawn from how long those took so far.
 
 import collections
 import dataclasses
+import hashlib
 import json
 import random
 import re
@@ -248,16 +249,16 @@ def differences(one: Path, other: Path) -> list[str]:
     return sorted([*missing, *unequal])
 
 
-def _saved(workdir: Path) -> dict[str, bytes]:
-    """All that the last checkpoint holds, read without the code that wrote it."""
-    run = Run([], workdir, workdir)
-    folder = run.newest()
-    saved = {"place in the data": (folder / "iterator" / "metadata").read_bytes()}
+def _saved(workdir: Path) -> dict[str, str]:
+    """Hashes of all that the last checkpoint holds, read without the code that wrote it."""
+    folder = Run([], workdir, workdir).newest()
+    saved = {"place in the data": (folder / "iterator" / "metadata").read_text()}
     for part in ("rest", "ema"):
         with ocp.StandardCheckpointer() as checkpointer:
             tree = checkpointer.restore(folder / part)
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
-            saved[part + jax.tree_util.keystr(path)] = np.asarray(leaf).tobytes()
+            digest = hashlib.sha256(np.asarray(leaf).tobytes()).hexdigest()
+            saved[part + jax.tree_util.keystr(path)] = digest
     return saved
 
 
