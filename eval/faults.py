@@ -178,8 +178,10 @@ def _kill_saving(run: Run, choose: random.Random) -> tuple[str, str]:
 
 
 def _kill_restoring(run: Run, choose: random.Random) -> tuple[str, str]:
-    if not run.whole():
-        return _kill(run, choose)
+    if not run.whole():  # first there must be a checkpoint
+        run.wait(lambda: bool(run.whole()), "a checkpoint was there")
+        _kill(run, choose)
+        run.start()
     run.wait(lambda: run.restoring, "it read a checkpoint")
     run.pause(choose, "restore")
     run.end(-signal.SIGKILL, by=signal.SIGKILL)
