@@ -45,9 +45,9 @@ def main() -> None:
     here = Path(__file__).parents[1]
     undisturbed, struck = (Run(command, out / name, here) for name in ("undisturbed", "struck"))
     undisturbed.start()
+    print(f"training {_STEPS.value} steps undisturbed, see {undisturbed.log}")
     undisturbed.end(0)
     struck.shortest = undisturbed.shortest
-    print(f"undisturbed: {_STEPS.value} steps")
     outcomes = []
     for outcome in strike(struck, kinds, _STEPS.value, choose):
         outcomes.append(outcome.kind)

@@ -58,6 +58,6 @@ def test_the_command_strikes_twenty_times(flags, tmp_path):
     command = [sys.executable, "-m", "launch.faults", *flags, f"--out={tmp_path / 'out'}"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "bitwise as undisturbed" in done.stdout
+    assert "ended bitwise as the undisturbed one" in done.stdout
     (counted,) = re.findall("^20 faults: (.*)$", done.stdout, re.MULTILINE)
     assert set(re.findall(r"\d+ (\w+)", counted)) == set(KINDS)
