@@ -11,18 +11,12 @@ import pytest
 
 from tests.train.runs import STEPS
 from tests.train.test_resume import reported
-from vimogen_jax import formats
 
-ENDLESS = ("--config.train.steps=100000", "--config.train.save_every=100000")
-
-
-@pytest.fixture(scope="module")
-def alone(runs, tmp_path_factory):
-    """A run of one process on four devices."""
-    workdir = tmp_path_factory.mktemp("alone") / "run"
-    [(status, _, err)] = endings([runs.start(workdir, devices=4)])
-    assert status == 0, err
-    return workdir
+ENDLESS = (
+    "--config.train.steps=100000",
+    "--config.train.save_every=100000",
+    "--config.train.preview_every=100000",
+)
 
 
 def wait_for(process, sentence):
@@ -47,16 +41,17 @@ def assert_same_losses(got, expected, steps):
 
 
 def assert_same_previews(folder, expected):
-    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in expected.iterdir())
-    for path in expected.glob("*.npz"):
-        joints = formats.read(path).joints()
-        np.testing.assert_allclose(formats.read(folder / path.name).joints(), joints, atol=1e-2)
+    names = {path.relative_to(expected) for path in expected.glob("*/*")}
+    assert names and {path.relative_to(folder) for path in folder.glob("*/*")} == names
+    for path in expected.glob("*/*.npy"):
+        same = np.load(folder / path.relative_to(expected))
+        np.testing.assert_allclose(same, np.load(path), atol=1e-2)
 
 
-def test_two_processes_train_as_one_stop_together_and_are_lost_together(runs, alone, tmp_path):
+def test_two_processes_stop_together_are_lost_together_and_train_as_one(runs, tmp_path):
     workdir = tmp_path / "run"
     first, second = runs.start_several(workdir, 2, *ENDLESS, devices=2)
-    wait_for(first, f"step {STEPS}/")
+    wait_for(first, "step 2/")
     second.send_signal(signal.SIGTERM)
     (status, out, err), (other_status, other_out, other_err) = endings([first, second])
     assert (status, other_status) == (0, 0), err + other_err
@@ -64,12 +59,10 @@ def test_two_processes_train_as_one_stop_together_and_are_lost_together(runs, al
     assert [int(p.name) for p in (workdir / "checkpoints").iterdir()] == [stopped]
     assert "step" not in other_out
     assert len(list((workdir / "tensorboard").iterdir())) == 1
-    assert_same_losses(reported(workdir), reported(alone), range(1, STEPS + 1))
-    last = f"previews/{STEPS}"
-    assert_same_previews(workdir / last, alone / last)
 
     first, second = runs.start_several(workdir, 2, *ENDLESS, devices=2)
-    wait_for(first, f"step {stopped + 3}/")
+    last = stopped + 6  # with one evaluation
+    wait_for(first, f"step {last + 1}/")
     second.kill()
     killed = time.monotonic()
     (status, _, err), _ = endings([first, second])
@@ -78,11 +71,20 @@ def test_two_processes_train_as_one_stop_together_and_are_lost_together(runs, al
     assert "error: process 1 of 2 was lost\n" in err  # JAX tells it too, at length
 
     two = reported(workdir)
-    process = runs.start(workdir, f"--config.train.steps={stopped + 3}", devices=4)
-    [(status, out, err)] = endings([process])
+    one = runs.start(workdir, *ENDLESS, f"--config.train.steps={last}", devices=4)
+    [(status, out, err)] = endings([one])
     assert status == 0, err
     assert f"at step {stopped} of" in out
-    assert_same_losses(reported(workdir), two, range(stopped + 1, stopped + 4))
+    assert_same_losses(reported(workdir), two, range(stopped + 1, last + 1))
+
+
+@pytest.fixture(scope="module")
+def alone(runs, tmp_path_factory):
+    """A run of one process on four devices."""
+    workdir = tmp_path_factory.mktemp("alone") / "run"
+    [(status, _, err)] = endings([runs.start(workdir, devices=4)])
+    assert status == 0, err
+    return workdir
 
 
 CROSSED = """
@@ -112,6 +114,7 @@ def test_processes_that_need_the_same_rows_train_as_one_and_end_with_the_first(
     ended = endings(several())
     assert [status for status, _, _ in ended] == [0] * 4, ended
     assert_same_losses(reported(workdir), reported(alone), range(1, STEPS + 1))
+    assert_same_previews(workdir / "previews", alone / "previews")
 
     first, *others = several(*ENDLESS)
     wait_for(first, f"step {STEPS + 2}/")

@@ -1,0 +1,102 @@
+"""A run's folder on an object store: Google's, played by a server on this machine."""
+
+import json
+from unittest.mock import MagicMock
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+from fsspec.registry import _registry
+from orbax.checkpoint._src.path import gcs_utils
+
+from configs import tiny
+from tests.tiny_package import tiny_package
+from tests.train import fake_gcs
+from tests.train.test_checkpoint import (
+    CONFIG,
+    advance,
+    assert_equal,
+    first_state,
+    flip_bits,
+    numbers,
+    plan,
+    state_at,
+)
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.package import save_package
+from vimogen_jax.train.checkpoint import Checkpoints, open_run
+from vimogen_jax.train.load import load_checkpoint
+from vimogen_jax.train.log import Log
+from vimogen_jax.train.loop import train
+
+URL = "gs://bucket/runs/one"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """The folder of the run, as the server has it on disk."""
+    root = tmp_path_factory.mktemp("store")
+    server = fake_gcs.serve(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(_registry, "gcs", fake_gcs.file_system(root))
+        patch.setattr(gcs_utils, "get_bucket", lambda name: object())  # a plain bucket
+        patch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://localhost:{server.server_port}")
+        patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "none")
+        yield root / "bucket/runs/one"
+    server.shutdown()
+
+
+def test_checkpoints_are_saved_restored_and_set_aside(store, capsys):
+    state, iterator = first_state(), numbers()
+    with Checkpoints(URL, keep=2) as checkpoints:
+        for step in (1, 2, 3):
+            next(iterator)
+            state = advance(state)
+            checkpoints.save(step, state, iterator)
+    assert sorted(path.name for path in (store / "checkpoints").iterdir()) == ["2", "3"]
+    flip_bits(store / "checkpoints/3")
+    iterator = numbers()
+    with Checkpoints(URL, keep=2) as checkpoints:
+        assert_equal(checkpoints.restore(plan(), iterator), state_at(2))
+    assert next(iterator) == 2
+    assert "gs://bucket/runs/one/checkpoints/3 cannot be read" in capsys.readouterr().err
+    assert (store / "checkpoints/3.damaged").is_dir()
+
+
+def test_a_run_begins_and_reports(store, runs, monkeypatch):
+    monkeypatch.setattr("vimogen_jax.train.log.SummaryWriter", MagicMock())  # has its own way
+    dataset = Dataset.open(runs.dataset)
+    assert open_run(URL, CONFIG, dataset) == open_run(URL, CONFIG, dataset) == epath.Path(URL)
+    assert json.loads((store / "config.json").read_text())["seed"] == 0
+    assert (store / "statistics.safetensors").is_file()
+    for begun in (0, 1):
+        with Log(epath.Path(URL), begun, 2) as log:
+            log.write(1, dict(loss=1.0))
+            log.write(2, dict(loss=0.5))
+    lines = (store / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 1, 2]
+
+
+def test_packages_are_written_and_loaded(store):
+    package = tiny_package()
+    url = "gs://bucket/package"
+    save_package(url, package.params, package.config, package.statistics)
+    got = load_checkpoint(url)
+    assert got.model == package.model
+    jax.tree.map(np.testing.assert_array_equal, got.params, package.params)
+
+
+@pytest.mark.slow
+def test_a_whole_run(store, runs, monkeypatch):
+    monkeypatch.setattr("vimogen_jax.train.log.SummaryWriter", MagicMock())
+    config = tiny.get_config().to_dict()
+    config["model"]["text_dim"] = 12
+    config["data"] |= dict(path=str(runs.dataset), batch_size=16, text_length=8, buckets=(60,))
+    url = "gs://bucket/runs/whole"
+    for steps in (2, 3):
+        config["train"] |= dict(workdir=url, steps=steps, preview_every=2)
+        train(config)
+    assert load_checkpoint(url).config["step"] == 3
+    previews = store.with_name("whole") / "previews/2"
+    assert len(list(previews.glob("*.npz"))) == 8
