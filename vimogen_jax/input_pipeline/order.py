@@ -7,6 +7,7 @@ the M2M part, each part is sorted by length and cut into batches, so that a batc
 of like length and little padding, and the batches are shuffled.
 """
 
+import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -90,6 +91,27 @@ class TrainOrder:
             cached = self._cached = (window, self._window(window))
         return dataclasses.replace(cached[1][k], null_text=self._null_text(step))
 
+    @property
+    def text_samples(self) -> int:
+        """Samples of the T2M part of a batch."""
+        return self._shards * self._parts[0]
+
+    def with_text_samples(self, count: int) -> "TrainOrder":
+        """The order of the same batches as with other shards, whose T2M part had `count` samples.
+
+        Raises BadInput if they do not divide over these shards.
+        """
+        if count % self._shards:
+            raise BadInput(
+                f"batches have {count} samples with a text, as at the start of the run, which "
+                f"cannot be divided among {self._shards} shards"
+            )
+        text = count // self._shards
+        order = copy.copy(self)
+        order._parts = (text, sum(self._parts) - text)
+        order._cached = (-1, [])
+        return order
+
     def real_share(self, windows: int = 1) -> float:
         """Of the frames computed in the first windows, the share that is motion, not padding."""
         specs = [self(step) for step in range(windows * self._num_batches)]
@@ -161,7 +183,7 @@ class TrainOrder:
 
     def _null_text(self, step: int) -> np.ndarray:
         """Exactly the wanted share of a batch, or in turn just above and just below it."""
-        size = self._shards * self._parts[0]
+        size = self.text_samples
         wanted = size * self._null_text_probability
         count = int((step + 1) * wanted) - int(step * wanted)
         chosen = self._rng("null_text", step).permutation(size) < count

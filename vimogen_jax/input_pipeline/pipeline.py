@@ -74,10 +74,10 @@ def make_loader(
     )
     _check_text_length(dataset, text_length)
 
-    def read_step(step: int) -> Batch:
-        return read_batch(dataset, split, order(step).shards(part), text_length, workers)
+    def read(spec: BatchSpec) -> Batch:
+        return read_batch(dataset, split, spec.shards(part), text_length, workers)
 
-    return Loader(read_step)
+    return Loader(order, read)
 
 
 def validation_batches(
@@ -108,14 +108,15 @@ def validation_batches(
 
 
 class Loader(grain.DatasetIterator):
-    """Iterates over batches; its state is the step of the next one, and nothing else.
+    """Iterates over batches; its state is the step of the next one, and what makes up a batch.
 
-    So a run may resume with another number of workers or processes.
+    So a run may resume with another number of workers, processes or shards, and each record still
+    comes once an epoch.
     """
 
-    def __init__(self, read_step: Callable[[int], Batch]):
+    def __init__(self, order: TrainOrder, read: Callable[[BatchSpec], Batch]):
         super().__init__()
-        self._read_step = read_step
+        self._order, self._read = order, read
         self._step = 0
         self._batches: grain.DatasetIterator | None = None
 
@@ -127,10 +128,12 @@ class Loader(grain.DatasetIterator):
         return batch
 
     def get_state(self) -> dict[str, Any]:
-        return {"step": self._step}
+        return {"step": self._step, "text_samples": self._order.text_samples}
 
     def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from a state. Raises BadInput if its batches do not divide over the shards here."""
         self.close()
+        self._order = self._order.with_text_samples(state["text_samples"])
         self._step = state["step"]
 
     def start_prefetch(self) -> None:
@@ -141,8 +144,8 @@ class Loader(grain.DatasetIterator):
             flags.FLAGS.mark_as_parsed()
         # One batch at a time: the workers share it.
         ahead = grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD)
-        steps = grain.MapDataset.range(self._step, _ENDLESS)
-        self._batches = iter(steps.map(self._read_step).to_iter_dataset(ahead))
+        specs = grain.MapDataset.range(self._step, _ENDLESS).map(self._order)
+        self._batches = iter(specs.map(self._read).to_iter_dataset(ahead))
         # A finalizer, because it also runs when the interpreter exits.
         self._stop = weakref.finalize(self, self._batches.close)
 
