@@ -22,6 +22,7 @@ BAD = [
     ("train", [TINY, "--config.data.path=x", "--config.data.corrupt=maybe"], "maybe"),
     ("train", ["--config=configs/no_such.py"], "no_such.py"),
     ("train", [TINY, "rubbish"], "rubbish"),
+    ("bench", [TINY, "--measure=feeding", "--chip=moon", "--out=OUT"], "moon"),
     ("faults", [TINY, "--config.train.keep=1", "--out=OUT"], "config.train.keep"),
     ("sample", ["--promt=a person walks."], "promt"),
     ("evaluate", ["--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),

@@ -31,10 +31,12 @@ def feeding_record(feeding: Feeding) -> dict[str, Any]:
 
 def program_text(speed: Speed, call: str) -> str:
     """Lines of name and value; `call` is what one call of the program is called."""
+    work = f"work          {_si(speed.flops)}FLOP a {call}"
+    if speed.computed_flops > speed.flops:
+        work += f", {_si(speed.computed_flops)}FLOP with what is computed again"
     lines = [
         f"on {speed.devices} x {speed.device}: {speed.samples} motions of {speed.frames} frames",
-        f"work          {_si(speed.flops)}FLOP a {call}, {_si(speed.computed_flops)}FLOP with "
-        "what is computed again",
+        work,
     ]
     if speed.compile_seconds is not None:
         lines.append(f"compiling     {speed.compile_seconds:.1f} s")
@@ -43,9 +45,8 @@ def program_text(speed: Speed, call: str) -> str:
             f"time          {_time(rates['median_seconds'])} a {call}, median of "
             f"{len(speed.seconds)} from {_time(rates['fastest_seconds'])} to "
             f"{_time(rates['slowest_seconds'])}",
-            f"rate          {rates['calls_per_second']:.3g} {call}s, "
-            f"{rates['samples_per_second']:.3g} motions, "
-            f"{rates['frames_per_second']:.4g} frames a second",
+            f"a second      {rates['calls_per_second']:.3g} of these, "
+            f"{rates['samples_per_second']:.3g} motions, {rates['frames_per_second']:.4g} frames",
             f"achieved      {_si(rates['flops_per_second'])}FLOP/s",
         ]
         lines += [
