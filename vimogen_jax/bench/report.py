@@ -1,12 +1,9 @@
 """What was measured, as JSON and as lines for the terminal."""
 
 import dataclasses
+import importlib.metadata
 import math
 from typing import Any
-
-import flax
-import jax
-import jaxlib
 
 from vimogen_jax.bench.feeding import TARGET, Feeding
 from vimogen_jax.bench.kernels import KernelSpeed
@@ -15,8 +12,7 @@ from vimogen_jax.bench.programs import Speed
 
 def versions() -> dict[str, str]:
     """Of the libraries that make programs fast or slow."""
-    modules: list[Any] = [jax, jaxlib, flax]
-    return {module.__name__: module.__version__ for module in modules}
+    return {name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax")}
 
 
 def program_record(speed: Speed) -> dict[str, Any]:
