@@ -1,5 +1,6 @@
 """Runs of `launch.train` on a small synthetic dataset, in processes that may be killed."""
 
+import json
 import os
 import socket
 import subprocess
@@ -7,7 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
+import orbax.checkpoint as ocp
 
 from tests.input_pipeline.synthetic import ENCODER, make_record, write_dataset
 from tests.test_floors import ROOT
@@ -96,3 +99,22 @@ class Runs:
         process = self.start(workdir, *flags, config=config)
         out, err = process.communicate()
         return process.returncode, out, err
+
+
+def saved_arrays(workdir, step=STEPS):
+    """Everything in a checkpoint, read without our own code."""
+    arrays = {}
+    for part in ("rest", "ema", "checksums"):
+        with ocp.StandardCheckpointer() as checkpointer:
+            tree = checkpointer.restore(workdir / "checkpoints" / str(step) / part)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            arrays[part + jax.tree_util.keystr(path)] = np.asarray(leaf)
+    return arrays
+
+
+def reported(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    return {
+        line["step"]: {k: v for k, v in line.items() if k != "steps_per_second"}
+        for line in map(json.loads, lines)
+    }

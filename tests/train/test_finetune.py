@@ -13,8 +13,7 @@ from flax import traverse_util
 from tests.input_pipeline.synthetic import ENCODER, make_record, write_dataset
 from tests.test_floors import ROOT
 from tests.tiny_package import tiny_package
-from tests.train.runs import STEPS
-from tests.train.test_resume import reported, saved_arrays
+from tests.train.runs import STEPS, reported, saved_arrays
 from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.errors import BadInput
 from vimogen_jax.package import load_package, save_package

@@ -9,8 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from tests.train.runs import STEPS
-from tests.train.test_resume import reported
+from tests.train.runs import STEPS, reported
 
 ENDLESS = (
     "--config.train.steps=100000",
