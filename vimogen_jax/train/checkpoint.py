@@ -233,6 +233,8 @@ class Checkpoints:
     def _write_faults(self) -> Iterator[None]:
         try:
             yield
+        except jax.errors.JaxRuntimeError:  # of the devices, or another process was lost
+            raise
         except Exception as fault:  # of TensorStore, the file system or Orbax
             reason = ": ".join(" ".join(str(fault).split()).split(": ")[-2:])
             raise BadInput(f"a checkpoint in {self._folder} was not written: {reason}") from None

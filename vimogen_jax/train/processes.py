@@ -43,6 +43,8 @@ def joined(
     Raises:
         BadInput: the three do not fit each other.
     """
+    if coordinator_address and not coordinator_address.rpartition(":")[2].isdigit():
+        raise BadInput(f"coordinator_address {coordinator_address!r} is not HOST:PORT")
     try:
         jax.distributed.initialize(
             coordinator_address,
@@ -53,6 +55,8 @@ def joined(
     except ValueError as fault:
         if (num_processes, process_id) != (None, None) or "coordinator_address" not in str(fault):
             raise BadInput(f"the processes of this run are not known: {fault}") from None
+    except jax.errors.JaxRuntimeError as fault:
+        raise BadInput(f"the processes cannot meet at {coordinator_address}: {fault}") from None
     if jax.process_count() == 1:
         yield
         return
