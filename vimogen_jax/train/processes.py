@@ -41,22 +41,9 @@ def joined(
         process_id: this one's place among them, from 0.
 
     Raises:
-        BadInput: the three do not fit each other.
+        BadInput: the three do not fit each other, or the address cannot be used.
     """
-    if coordinator_address and not coordinator_address.rpartition(":")[2].isdigit():
-        raise BadInput(f"coordinator_address {coordinator_address!r} is not HOST:PORT")
-    try:
-        jax.distributed.initialize(
-            coordinator_address,
-            num_processes,
-            process_id,
-            heartbeat_timeout_seconds=LOST_AFTER,
-        )
-    except ValueError as fault:
-        if (num_processes, process_id) != (None, None) or "coordinator_address" not in str(fault):
-            raise BadInput(f"the processes of this run are not known: {fault}") from None
-    except jax.errors.JaxRuntimeError as fault:
-        raise BadInput(f"the processes cannot meet at {coordinator_address}: {fault}") from None
+    _meet(coordinator_address, num_processes, process_id)
     if jax.process_count() == 1:
         yield
         return
@@ -116,6 +103,26 @@ def stop_requests() -> Iterator[Callable[[int], str | None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _meet(
+    coordinator_address: str | None, num_processes: int | None, process_id: int | None
+) -> None:
+    """Connect to the other processes, if there are any."""
+    if coordinator_address and not coordinator_address.rpartition(":")[2].isdigit():
+        raise BadInput(f"coordinator_address {coordinator_address!r} is not HOST:PORT")
+    try:
+        jax.distributed.initialize(
+            coordinator_address,
+            num_processes,
+            process_id,
+            heartbeat_timeout_seconds=LOST_AFTER,
+        )
+    except ValueError as fault:
+        if (num_processes, process_id) != (None, None) or "coordinator_address" not in str(fault):
+            raise BadInput(f"the processes of this run are not known: {fault}") from None
+    except jax.errors.JaxRuntimeError as fault:
+        raise BadInput(f"the processes cannot meet at {coordinator_address}: {fault}") from None
 
 
 def _watch(over: threading.Event) -> None:
