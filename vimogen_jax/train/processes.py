@@ -133,16 +133,14 @@ def _watch(over: threading.Event) -> None:
     while not over.is_set():
         try:
             alive = client.get_live_nodes(list(everyone))  # returns once all who live ask
-        except jax.errors.JaxRuntimeError:  # the coordinator is in process 0
-            alive = {jax.process_index()}
-            lost = [0]
-        else:
             lost = [i for i in everyone if i not in alive]
+        except jax.errors.JaxRuntimeError:  # the coordinator is in process 0
+            lost = [0]
         if lost and not over.is_set():
-            names = " and ".join(map(str, lost))
-            print(
-                f"error: process {names} of {len(everyone)} was lost", file=sys.stderr, flush=True
-            )
+            for i in lost:
+                print(
+                    f"error: process {i} of {len(everyone)} was lost", file=sys.stderr, flush=True
+                )
             os._exit(1)
         if is_first():
             time.sleep(1)
