@@ -59,11 +59,13 @@ class Run:
             self._process = subprocess.Popen(self._command, cwd=self._cwd, stdout=log, stderr=log)
 
     def wait(self, there: Callable[[], bool], what: str) -> None:
-        """Wait until something is there. Raises BadInput if the process ends before."""
+        """Wait until something is there. Raises BadInput if the process ends without it."""
         while not there():
             ended = self._process.poll() is not None
             self._watch()
             if ended and not there():
+                if self._process.returncode == 0:
+                    raise BadInput(f"the run was over before {what}: give it more steps")
                 raise BadInput(f"a process ended before {what}, see {self.log}: {self.last_words}")
             time.sleep(_POLL)
 
