@@ -18,7 +18,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter, Index
 from vimogen_jax.input_pipeline.order import TrainOrder
 from vimogen_jax.input_pipeline.pipeline import AHEAD, Loader, make_loader
-from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, Record
+from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, QUALITIES, Record
 from vimogen_jax.motion.representation import NUM_CHANNELS
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import CHIPS, Chip
@@ -39,7 +39,7 @@ class Feeding:
         real_share: of the frames computed, those that are motion and not padding.
         samples_per_second: read into batches.
         processor_seconds: of all threads, for a sample.
-        cores, workers: processor cores that this process may use, and threads that read.
+        cores, workers: processor cores of the machine, and threads that read.
         sample_bytes: of a batch, for each of its samples.
         chip: the one supposed to train.
         frames: to which a sample is padded in the mean.
@@ -74,10 +74,11 @@ def bench_feeding(config: Mapping[str, Any], *, chip: str, batches: int) -> Feed
         known = ", ".join(name for name, one in CHIPS.items() if np.isfinite(one.flops))
         raise BadInput(f"--chip {chip!r} is not one of {known}")
     data = config["data"]
+    text_only = config["model"]["reference_dim"] == 0
     settings = dict(
         batch_size=data["batch_size"],
         shards=1,
-        text_share=data["text_share"],
+        text_share=dict.fromkeys(QUALITIES, 1.0) if text_only else data["text_share"],
         null_text_probability=data["null_text_probability"],
         buckets=data["buckets"],
         seed=config["seed"],
@@ -100,7 +101,7 @@ def bench_feeding(config: Mapping[str, Any], *, chip: str, batches: int) -> Feed
         real_share=real_share,
         samples_per_second=rate,
         processor_seconds=processor,
-        cores=len(os.sched_getaffinity(0)),
+        cores=os.cpu_count() or 1,
         workers=data["workers"],
         sample_bytes=size,
         chip=chip,

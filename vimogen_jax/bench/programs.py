@@ -110,12 +110,10 @@ def _bench(
         program = make_program(config, mesh)
         speed.computed_flops = _flops(program)
         speed.flops = _flops(make_program(again, mesh))
-        speed.fault = _too_large(sum(map(_bytes, jax.tree.leaves(program.arguments))), device)
-        if speed.fault:
-            return speed
         try:
+            _check_fits(sum(map(_bytes, jax.tree.leaves(program.arguments))), device)
             _run(speed, program, prepare, repeats, trace)
-        except jax.errors.JaxRuntimeError as fault:
+        except (MemoryError, jax.errors.JaxRuntimeError) as fault:
             speed.fault = first_line(fault)
     speed.peaks = _peaks(device, config["model"]["dtype"], peak)
     return speed
@@ -129,6 +127,7 @@ def _run(speed: Speed, program: Program, prepare, repeats: int, trace: str | Non
     planned: Any = compiled.memory_analysis()
     speed.memory["arguments"] = planned.argument_size_in_bytes
     speed.memory["temporaries"] = planned.temp_size_in_bytes
+    _check_fits(sum(speed.memory.values()), jax.devices()[0])
     call = prepare(program, compiled)
     _seconds(call, WARM_UP)
     speed.seconds = _seconds(call, repeats)
@@ -196,14 +195,14 @@ def _bytes(array: jax.ShapeDtypeStruct) -> int:
     return math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
 
 
-def _too_large(needed: int, device: Any) -> str | None:
+def _check_fits(needed: int, device: Any) -> None:
+    """Raise MemoryError where a device has fewer bytes; a CPU would be let run until killed."""
     there = machine.memory(device)
-    if needed <= there:
-        return None
-    return (
-        f"out of memory: weights, moments, averages and batch take {needed / 1e9:.1f} GB on each "
-        f"device, which has {there / 1e9:.1f} GB"
-    )
+    if needed > there:
+        raise MemoryError(
+            f"out of memory: it takes {needed / 1e9:.1f} GB or more on each device, which has "
+            f"{there / 1e9:.1f} GB"
+        )
 
 
 def _peaks(device: Any, dtype: str, stated: float | None) -> dict[str, float]:
