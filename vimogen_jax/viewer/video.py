@@ -29,6 +29,8 @@ def write_mp4(
         stream.pix_fmt = "yuv420p"
         stream.options = {"crf": "20"}
         for picture in render_frames(motion, body, size, caption, still):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            # Left to the encoder, the conversion does not always repeat, and videos go by a hash.
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
         container.mux(stream.encode())
     os.replace(aside, path)

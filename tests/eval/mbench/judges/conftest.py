@@ -30,7 +30,8 @@ def write_video(path: Path, shade: int = 0) -> Path:
         stream.pix_fmt = "yuv420p"
         for grey in range(shade, shade + 30 * 4, 4):
             picture = np.full((32, 32, 3), grey, np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
         container.mux(stream.encode())
     return path
 
