@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from vimogen_jax.errors import BadInput
 from vimogen_jax.train.log import Log
 
 
@@ -24,3 +27,11 @@ def test_a_restarted_run_reports_each_step_once(tmp_path, capsys):
     assert steps(tmp_path) == [0, 1, 2, 3]
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     assert "step 3/8  loss 7" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    lines = tmp_path / "metrics.jsonl"
+    with Log(tmp_path, 0, 8) as log:
+        lines.symlink_to("/dev/full")
+        with pytest.raises(BadInput, match=f"{lines} cannot be written: .*No space left on device"):
+            log.write(1, dict(loss=1.0))

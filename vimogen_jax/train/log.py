@@ -1,5 +1,6 @@
 """Metrics of a run: to the terminal, to `metrics.jsonl` and to TensorBoard."""
 
+import contextlib
 import datetime
 import json
 import time
@@ -8,6 +9,7 @@ from collections.abc import Mapping
 from etils import epath
 from tensorboardX import SummaryWriter
 
+from vimogen_jax.errors import BadInput
 from vimogen_jax.train.processes import is_first
 
 
@@ -36,18 +38,25 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         if not self._silent:
-            self._tensorboard.close()
+            with contextlib.suppress(OSError):  # nothing is lost: metrics.jsonl has it all
+                self._tensorboard.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Report a step's values; steps a second are counted from the report before."""
+        """Report a step's values; steps a second are counted from the report before.
+
+        Raises BadInput where the disk takes no more.
+        """
         if self._silent:
             return
         now = time.monotonic()
         if step > self._last:
             values = dict(values, steps_per_second=(step - self._last) / (now - self._reported))
         self._last, self._reported = step, now
-        with self._path.open("a") as lines:
-            lines.write(json.dumps(dict(step=step, **values)) + "\n")
+        try:
+            with self._path.open("a") as lines:
+                lines.write(json.dumps(dict(step=step, **values)) + "\n")
+        except OSError as fault:  # which does not name the file
+            raise BadInput(f"{self._path} cannot be written: {fault}") from None
         for name, value in values.items():
             self._tensorboard.add_scalar(name, value, step)
         shown = [f"{name} {value:.4g}" for name, value in values.items()]
