@@ -129,7 +129,7 @@ def test_known_devices_have_their_makers_rates():
 def test_the_command_prints_and_writes(tmp_path, measure):
     command = [
         *(sys.executable, "-m", "launch.bench", "--config=configs/tiny.py", "--repeats=2"),
-        *(f"--measure={measure}", "--config.data.batch_size=16", f"--out={tmp_path}"),
+        *(f"--measure={measure}", "--config.data.batch_size=24", f"--out={tmp_path}"),
     ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
     assert done.returncode == 0, done.stderr
