@@ -29,7 +29,7 @@ _POLL = 0.002  # seconds
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """One process that a fault struck: the kind the fault turned out to be, and what happened."""
+    """One process: the kind that the fault which struck it turned out to be, and what happened."""
 
     kind: str
     story: str
@@ -149,6 +149,8 @@ class Run:
 def strike(run: Run, kinds: Sequence[str], steps: int, choose: random.Random) -> Iterator[Outcome]:
     """Train `steps` steps with a fault of each kind, of KINDS, in turn; yield what became of each.
 
+    The last outcome, of kind "end", is that of the process which no fault struck.
+
     Raises BadInput if a process ends otherwise than its fault would have it.
     """
     # The last fifth is left to the end: its saves too must find a run that still has to end.
@@ -162,7 +164,7 @@ def strike(run: Run, kinds: Sequence[str], steps: int, choose: random.Random) ->
         yield Outcome(kind, f"{run.beginning()}, {fate}")
     run.start()
     run.end(0)
-    yield Outcome("", f"{run.beginning()}, to the end")
+    yield Outcome("end", f"{run.beginning()}, to the end")
 
 
 def _kill(run: Run, _: random.Random) -> tuple[str, str]:
@@ -209,7 +211,8 @@ def _damage(kind: str, change: Callable[[Path, random.Random], None]) -> "Fault"
     def strike(run: Run, choose: random.Random) -> tuple[str, str]:
         run.wait(lambda: len(run.whole()) > 1, "a second checkpoint was there")
         run.end(-signal.SIGKILL, by=signal.SIGKILL)
-        path = choose.choice(_files(run.newest()))
+        files = _files(run.newest())
+        (path,) = choose.choices(files, [path.stat().st_size for path in files])
         change(path, choose)
         return (
             kind,

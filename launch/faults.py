@@ -52,7 +52,7 @@ def main() -> None:
     for outcome in strike(struck, kinds, _STEPS.value, choose):
         outcomes.append(outcome.kind)
         print(f"{len(outcomes):3}  {outcome.kind:8}  {outcome.story}")
-    counts = Counter(filter(None, outcomes))
+    counts = Counter(outcomes[:-1])
     print(f"{counts.total()} faults:", ", ".join(f"{n} {kind}" for kind, n in counts.items()))
     if unlike := differences(undisturbed.workdir, struck.workdir):
         raise BadInput(
