@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.representation import FPS
 
@@ -134,8 +135,7 @@ def download(cache: Path | None = None) -> Path:
     Raises:
         BadInput: it cannot be fetched, or is not the file that was published.
     """
-    folder = cache or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    path = folder / "vimogen_jax" / "MBench_final.json"
+    path = (cache or cache_folder("mbench")) / "MBench_final.json"
     if path.is_file():
         return path
     try:
