@@ -16,8 +16,8 @@ from vimogen_jax.sharding import on_each_device
 Kernel = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
 # The number of keys from which on a platform's own kernel is faster than what XLA makes, see
-# `python -m launch.bench --attention`. None was measured yet, so XLA's is used; at 200 frames its
-# products are a hundredth of the model's work.
+# `python -m launch.bench --measure=attention`. None was measured yet, so XLA's is used; at 200
+# frames its products are a hundredth of the model's work.
 FASTER_FROM = {"gpu": math.inf, "tpu": math.inf}
 
 _LANES = 128  # of a TPU: splash attention takes blocks of as many
