@@ -173,6 +173,8 @@ class Checkpoints:
         Raises:
             BadInput: this save does not fit on the disk, or the one before was not written.
         """
+        with self._write_faults():
+            self._manager.wait_until_finished()  # as saving would; then the room left is known
         parts = _parts(state)
         self._require_room(sum(array.nbytes for array in jax.tree.leaves(parts)))
         place = iterator.get_state()
