@@ -115,6 +115,6 @@ def import_torch(path: str | Path) -> Any:
         import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise BadInput(
-            f'{path} needs PyTorch, which is not installed: pip install "vimogen_jax[torch]"'
+            f'{path} needs PyTorch, which is not installed: pip install -e ".[torch]"'
         ) from None
     return torch

@@ -29,7 +29,7 @@ class Chat:
             import openai
         except ImportError:
             raise BadInput(
-                'the judge openai needs the package openai: pip install "vimogen_jax[judge]"'
+                'the judge openai needs the package openai: pip install -e ".[judge]"'
             ) from None
         self._key = os.environ.get(KEY, "")
         if not (self._key or url):

@@ -27,7 +27,7 @@ class Gemini:
             from google import genai
         except ImportError:
             raise BadInput(
-                'the judge gemini needs google-genai: pip install "vimogen_jax[judge]"'
+                'the judge gemini needs google-genai: pip install -e ".[judge]"'
             ) from None
         self._key = next(filter(None, map(os.environ.get, KEYS)), "")
         if not self._key:
