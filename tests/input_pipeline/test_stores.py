@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
-from fsspec.registry import _registry
 
+from tests.played_store import played_by
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import stores
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -22,14 +22,14 @@ URL = "gs://bucket/dataset"
 @pytest.fixture
 def store(dataset, tmp_path, monkeypatch):
     """The store's folder, on which the dataset lies; this host's caches are empty."""
-    monkeypatch.setitem(_registry, "gcs", MemoryFileSystem)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     folder = epath.Path(URL)
-    folder.mkdir(parents=True)
-    for path in dataset.folder.iterdir():
-        (folder / path.name).write_bytes(path.read_bytes())
-    yield folder
-    folder.rmtree()
+    with played_by(MemoryFileSystem):
+        folder.mkdir(parents=True)
+        for path in dataset.folder.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        yield folder
+        folder.rmtree()
 
 
 def test_a_copy_is_the_dataset(dataset, store):

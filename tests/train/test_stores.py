@@ -7,10 +7,10 @@ import jax
 import numpy as np
 import pytest
 from etils import epath
-from fsspec.registry import _registry
 from orbax.checkpoint._src.path import gcs_utils
 
 from configs import tiny
+from tests.played_store import played_by
 from tests.tiny_package import tiny_package
 from tests.train import fake_gcs
 from tests.train.test_checkpoint import (
@@ -38,8 +38,7 @@ def store(tmp_path_factory):
     """The folder of the run, as the server has it on disk."""
     root = tmp_path_factory.mktemp("store")
     server = fake_gcs.serve(root)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(_registry, "gcs", fake_gcs.file_system(root))
+    with played_by(fake_gcs.file_system(root)) as patch:
         patch.setattr(gcs_utils, "get_bucket", lambda name: object())  # a plain bucket
         patch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://localhost:{server.server_port}")
         patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "none")
