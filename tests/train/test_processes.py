@@ -48,6 +48,7 @@ def assert_same_previews(folder, expected):
         np.testing.assert_allclose(same, np.load(path), atol=1e-2)
 
 
+@pytest.mark.slow
 def test_two_processes_stop_together_are_lost_together_and_train_as_one(runs, tmp_path):
     workdir = tmp_path / "run"
     first, second = runs.start_several(workdir, 2, *ENDLESS, devices=2)
