@@ -60,16 +60,21 @@ def assert_equal(state, expected):
     jax.tree.map(np.testing.assert_array_equal, state, expected)
 
 
-@pytest.fixture
-def run(tmp_path):
-    """A run that saved after the steps 1 to 3, donating its state to the next step each time."""
+def save_three(folder, keep):
+    """Save after the steps 1 to 3, donating the state to the next step each time."""
     state, iterator = first_state(), numbers()
-    with Checkpoints(tmp_path, keep=5) as checkpoints:
+    with Checkpoints(folder, keep=keep) as checkpoints:
         for step in (1, 2, 3):
             next(iterator)
             state = advance(state)
             checkpoints.save(step, state, iterator)
         advance(state)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run that saved after the steps 1 to 3."""
+    save_three(tmp_path, keep=5)
     return tmp_path
 
 

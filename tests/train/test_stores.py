@@ -15,12 +15,11 @@ from tests.tiny_package import tiny_package
 from tests.train import fake_gcs
 from tests.train.test_checkpoint import (
     CONFIG,
-    advance,
     assert_equal,
-    first_state,
     flip_bits,
     numbers,
     plan,
+    save_three,
     state_at,
 )
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -47,12 +46,7 @@ def store(tmp_path_factory):
 
 
 def test_checkpoints_are_saved_restored_and_set_aside(store, capsys):
-    state, iterator = first_state(), numbers()
-    with Checkpoints(URL, keep=2) as checkpoints:
-        for step in (1, 2, 3):
-            next(iterator)
-            state = advance(state)
-            checkpoints.save(step, state, iterator)
+    save_three(URL, keep=2)
     assert sorted(path.name for path in (store / "checkpoints").iterdir()) == ["2", "3"]
     flip_bits(store / "checkpoints/3")
     iterator = numbers()

@@ -19,6 +19,7 @@ from vimogen_jax.bench import machine
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import first_line
 from vimogen_jax.planning.lower import Program, sampling_program, train_program
+from vimogen_jax.planning.plan import bytes_held
 
 WARM_UP = 2  # calls that do not count
 TRACED = 3  # calls of a profile
@@ -111,7 +112,7 @@ def _bench(
         speed.computed_flops = _flops(program)
         speed.flops = _flops(make_program(again, mesh))
         try:
-            _check_fits(sum(map(_bytes, jax.tree.leaves(program.arguments))), device)
+            _check_fits(bytes_held(program.arguments), device)
             _run(speed, program, prepare, repeats, trace)
         except (MemoryError, jax.errors.JaxRuntimeError) as fault:
             speed.fault = first_line(fault)
@@ -188,11 +189,6 @@ def _fill(shapes: Any) -> Any:
 
 def _flops(program: Program) -> int:
     return matmul_flops(program.traced.jaxpr.jaxpr)
-
-
-def _bytes(array: jax.ShapeDtypeStruct) -> int:
-    """Of an array, on one device."""
-    return math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
 
 
 def _check_fits(needed: int, device: Any) -> None:

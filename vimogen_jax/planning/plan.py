@@ -104,7 +104,7 @@ def _row(
         with sharding.use(section, machine.devices) as mesh:
             row.mesh = {str(axis): size for axis, size in mesh.shape.items()}
             program = make_program(config, mesh)
-            row.inputs = {part: _bytes_held(tree) for part, tree in program.inputs.items()}
+            row.inputs = {part: bytes_held(tree) for part, tree in program.inputs.items()}
             row.flops = matmul_flops(program.traced.jaxpr.jaxpr) / mesh.size
             compiled = program.compile(machine.chip.platform, tuned=tuned)
         _read(row, compiled, machine, tuned)
@@ -138,7 +138,7 @@ def _read(row: Row, compiled: jax.stages.Compiled, machine: Machine, tuned: bool
         )
 
 
-def _bytes_held(tree: Any) -> int:
+def bytes_held(tree: Any) -> int:
     """Bytes of a tree's arrays that one device holds."""
     return sum(
         math.prod(array.sharding.shard_shape(array.shape)) * array.dtype.itemsize
