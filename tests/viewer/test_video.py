@@ -6,7 +6,7 @@ import pytest
 
 from tests.viewer.test_render import body_pixels, stride
 from vimogen_jax.viewer.render import render_frames
-from vimogen_jax.viewer.video import write_mp4
+from vimogen_jax.viewer.video import encode, write_mp4
 
 
 @pytest.mark.parametrize("fps", [20.0, 29.97])
@@ -27,3 +27,16 @@ def test_the_video_decodes_to_the_frames(tmp_path, fps):
         assert np.abs(seen.astype(int) - meant).mean() < 6
         assert (body_pixels(seen) & body_pixels(meant)).sum() > 0.8 * body_pixels(meant).sum()
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_same_pictures_make_the_same_bytes(tmp_path):
+    """A judge's answers go by a hash of the video."""
+    found = {}
+    for size in 4 * (96, 160, 192, 256, 320):
+        pictures = np.full((30, size, size, 3), 200, np.uint8)
+        for place, picture in enumerate(pictures):
+            left = place * size // 60
+            picture[size // 4 : size // 2, left : left + size // 4] = 4 * place
+        encode(pictures, tmp_path / "square.mp4", fps=20, size=size)
+        found.setdefault(size, set()).add((tmp_path / "square.mp4").read_bytes())
+    assert {len(each) for each in found.values()} == {1}

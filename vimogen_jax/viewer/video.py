@@ -1,9 +1,11 @@
 """A motion as an MP4 that plays everywhere: H.264 through PyAV."""
 
 import os
+from collections.abc import Iterable
 from fractions import Fraction
 
 import av
+import numpy as np
 
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.motion.motion import Motion
@@ -22,15 +24,19 @@ def write_mp4(
 
     still: let the camera stand still where that does not make the body small.
     """
+    encode(render_frames(motion, body, size, caption, still), path, motion.fps, size)
+
+
+def encode(pictures: Iterable[np.ndarray], path: str | os.PathLike, fps: float, size: int) -> None:
+    """Write pictures [size size 3] uint8, `size` even; the same pictures make the same bytes."""
     aside = f"{os.fspath(path)}.tmp"
     with av.open(aside, "w", format="mp4", options={"movflags": "faststart"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(motion.fps).limit_denominator(1001))
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
-        stream.options = {"crf": "20"}
-        for picture in render_frames(motion, body, size, caption, still):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            # Left to the encoder, the conversion does not always repeat, and videos go by a hash.
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        # x264's macroblock tree reads memory that nobody wrote: with it the bytes vary.
+        stream.options = {"crf": "22", "x264-params": "mbtree=0"}
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     os.replace(aside, path)

@@ -1,14 +1,13 @@
 """A judge's server on loopback, keys that must not leak, and a video of a second and a half."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
 from tests.eval.mbench.judges.server import Server, serving
+from vimogen_jax.viewer.video import encode
 
 GEMINI_KEY, OPENAI_KEY = "secret-of-gemini", "secret-of-openai"
 
@@ -24,15 +23,8 @@ def server(monkeypatch) -> Iterator[Server]:
 
 def write_video(path: Path, shade: int = 0) -> Path:
     """30 frames at 20 a second, each a grey of its own from `shade` on."""
-    with av.open(str(path), "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=Fraction(20))
-        stream.width = stream.height = 32
-        stream.pix_fmt = "yuv420p"
-        for grey in range(shade, shade + 30 * 4, 4):
-            picture = np.full((32, 32, 3), grey, np.uint8)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            container.mux(stream.encode(frame.reformat(format="yuv420p")))
-        container.mux(stream.encode())
+    greys = range(shade, shade + 30 * 4, 4)
+    encode((np.full((32, 32, 3), grey, np.uint8) for grey in greys), path, fps=20, size=32)
     return path
 
 
