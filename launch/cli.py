@@ -6,6 +6,7 @@ sentence on stderr and exit status 1.
 """
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,6 +29,8 @@ def _refuse(fault: Exception) -> SystemExit:
 
 
 def _parse(argv: list[str]) -> list[str]:
+    # A dash in a flag's name is as good as an underscore.
+    argv = [re.sub(r"^--[a-z-]+", lambda m: "--" + m[0][2:].replace("-", "_"), a) for a in argv]
     try:
         return FLAGS(argv)
     except FlagsError as fault:

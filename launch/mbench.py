@@ -1,7 +1,7 @@
 """Score motions along the dimensions of MBench, and write a report.
 
-python -m launch.mbench --motions=DIR --out=DIR
-python -m launch.mbench --checkpoint=small --out=DIR
+python -m launch.mbench --motions=DIR
+python -m launch.mbench --checkpoint=small
 """
 
 import os
@@ -35,13 +35,13 @@ MOTIONS = flags.DEFINE_string("motions", None, "folder of motions named by their
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "generate OUT/motions with this model first")
 NAME = flags.DEFINE_string("name", "ours", "what the report calls them")
 COMPARE = flags.DEFINE_multi_string("compare", [], "another system's folder, or NAME=folder")
-OUT = flags.DEFINE_string("out", None, "folder to write the report to")
+OUT = flags.DEFINE_string("out", "out/mbench", "folder to write the report to")
 PROMPTS = flags.DEFINE_string(
     "prompts", "small", "small (45 of ours), published (450, downloaded once) or a file"
 )
 DETAILED = flags.DEFINE_bool("detailed", False, "generate from the prompts' detailed texts")
 FPS = flags.DEFINE_float("fps", None, "of files that do not say theirs; 20 if not given", 1)
-UP = flags.DEFINE_enum("up", "auto", ["auto", "y", "z"], "the files' up axis")
+UP = flags.DEFINE_enum("up", "auto", ["auto", "y", "z", "-y"], "the files' up axis")
 UNITS = flags.DEFINE_enum("units", "auto", ["auto", "m", "cm", "mm"], "the files' units")
 FLOOR = flags.DEFINE_enum(
     "floor", "file", ["file", "lowest"], "the files' height 0, or each motion's lowest joint"
@@ -68,8 +68,6 @@ def main() -> None:
         for line in benchmark(BENCHMARK.value):
             print(line)
         return
-    if not OUT.value:
-        raise BadInput("--out is missing: the folder to write the report to")
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
     out = Path(OUT.value)
@@ -86,21 +84,21 @@ def main() -> None:
         *judged_dimensions(judge, out, SEED.value),
     )
     prompts = load_prompts(PROMPTS.value)
-    votes = read_votes(VOTES.value) if VOTES.value else None
     folders = compared(MOTIONS.value or os.path.join(OUT.value, "motions"))
+    names = [column.name for column in columns]
+    votes = read_votes(VOTES.value, names, folders) if VOTES.value else None
     if CHECKPOINT.value:
         scored = {column.category for column in columns if column.score}
-        asked = {id: prompt for id, prompt in prompts.items() if prompt.category in scored}
         generator = Generator.from_checkpoint(CHECKPOINT.value)
-        generate(generator, asked, folders[NAME.value], DETAILED.value, SEED.value)
+        generate(generator, prompts, scored, folders[NAME.value], DETAILED.value, SEED.value)
     world = World(FPS.value, UP.value, UNITS.value, FLOOR.value, velocities=AS_RELEASED.value)
     systems = [read_system(name, folder, prompts, world) for name, folder in folders.items()]
     if judge:
         print(workload(systems, prompts))
-    report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value)
+    out.mkdir(parents=True, exist_ok=True)  # before what takes long: it may not be allowed
+    report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value, PROMPTS.value)
     if votes:
         report["votes"] = agreement(report, votes)
-    out.mkdir(parents=True, exist_ok=True)
     write_json(report, out / "report.json")
     markdown = writing.to_markdown(report)
     aside = out / "report.md.tmp"

@@ -44,7 +44,7 @@ REFERENCE = flags.DEFINE_string(
     "reference", None, "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), in place of prompts"
 )
 REFERENCE_FPS = flags.DEFINE_float(
-    "reference_fps", None, "frames a second of a reference that does not say: .pt and .pkl", 1.0
+    "reference_fps", None, "frames a second of a reference that does not say", 1.0
 )
 SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions, 2 to 10")
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or reference")

@@ -1,7 +1,9 @@
 """The dimensions of MBench: which prompts each is scored on, and how a motion gets its value."""
 
 import dataclasses
+import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -85,10 +87,14 @@ def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_release
     def score(clips: Sequence[Clip], prompts: Sequence[Prompt] = ()) -> Scored:
         by_length = sorted(range(len(clips)), key=lambda i: len(clips[i].joints))
         values = np.empty(len(clips))
-        for first in range(0, len(clips), BATCH_SIZE):
+
+        def fill(first: int) -> None:
             places = by_length[first : first + BATCH_SIZE]
             joints, mask = pad([clips[i].joints for i in places])
             values[places] = metric(joints @ _Y_UP if as_released else joints, mask)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(fill, range(0, len(clips), BATCH_SIZE)))
         return Scored(values)
 
     return score

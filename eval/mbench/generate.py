@@ -1,13 +1,14 @@
 """Motions of a checkpoint for prompts, as files that can be scored; goes on where it stopped."""
 
+import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import CATEGORIES, Prompt
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import BATCH_SIZE, Generator
@@ -19,13 +20,15 @@ NOTE = "generated.json"  # what the motions of a folder were made with
 def generate(
     generator: Generator,
     prompts: Mapping[int, Prompt],
+    categories: Collection[str],
     folder: str | os.PathLike,
     detailed: bool = False,
     seed: int = 0,
 ) -> None:
-    """Write a motion for each prompt as `<id>.npz`; those that are there already are kept.
+    """Write a motion for each prompt of some categories as `<id>.npz`; those there are kept.
 
-    A motion depends on the seed and on the set of prompts, not on where a run was stopped.
+    A motion depends on the seed and on the prompts of its category, not on which other categories
+    are asked for, nor on where a run was stopped.
 
     Args:
         detailed: follow the prompts' detailed texts.
@@ -39,34 +42,50 @@ def generate(
         raise BadInput(f"prompt {without[0]} has no detailed text")
     note = {
         "weights": fingerprint(generator.package.params),
+        "sampler": dataclasses.asdict(generator.package.sampler),
         "detailed": detailed,
         "seed": seed,
         "prompts": {str(id): [each.text, each.seconds] for id, each in prompts.items()},
     }
     _take(folder, note)
-    by_length = sorted(prompts, key=lambda id: (prompts[id].seconds, id))
-    for first in range(0, len(by_length), BATCH_SIZE):
-        ids = by_length[first : first + BATCH_SIZE]
-        paths = [folder / f"{id}.npz" for id in ids]
-        if all(path.is_file() for path in paths):
-            continue
-        chosen = [prompts[id] for id in ids]
-        motions = generator(
-            [prompt.detailed if detailed else prompt.text for prompt in chosen],
-            [prompt.seconds for prompt in chosen],
-            seed=int(np.random.SeedSequence([seed, first]).generate_state(1)[0]),
-            progress=True,
-        )
-        for motion, path in zip(motions, paths, strict=True):
-            formats.write(motion, path)
+    for number, category in enumerate(CATEGORIES):
+        asked = [prompt for prompt in prompts.values() if prompt.category == category]
+        by_length = sorted(asked, key=lambda prompt: (prompt.seconds, prompt.id))
+        for first in range(0, len(asked) if category in categories else 0, BATCH_SIZE):
+            chosen = by_length[first : first + BATCH_SIZE]
+            paths = [folder / f"{prompt.id}.npz" for prompt in chosen]
+            if all(map(_is_whole, paths)):
+                continue
+            motions = generator(
+                [prompt.detailed if detailed else prompt.text for prompt in chosen],
+                [prompt.seconds for prompt in chosen],
+                seed=int(np.random.SeedSequence([seed, number, first]).generate_state(1)[0]),
+                progress=True,
+            )
+            for motion, path in zip(motions, paths, strict=True):
+                formats.write(motion, path)
+
+
+def _is_whole(path: Path) -> bool:
+    try:
+        return path.is_file() and formats.read(path).num_frames > 0
+    except BadInput:
+        return False
 
 
 def _take(folder: Path, note: dict) -> None:
     """Begin a folder of motions, or go on with one that was begun alike."""
     path = folder / NOTE
     if path.is_file():
-        if json.loads(path.read_text("utf-8")) != note:
-            raise BadInput(f"{folder} holds motions of another checkpoint, seed or set of prompts")
+        try:
+            there = json.loads(path.read_text("utf-8"))
+        except ValueError:
+            there = None
+        if there != json.loads(json.dumps(note)):
+            raise BadInput(
+                f"{folder} holds motions of another checkpoint, sampler, seed or set of prompts; "
+                "give another --out"
+            )
         return
     folder.mkdir(parents=True, exist_ok=True)
     write_json(note, path)

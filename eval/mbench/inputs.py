@@ -1,14 +1,15 @@
 """A system's motions in, whatever it writes: joints at 20 fps, z up, in metres, over one floor.
 
 Motions are named by their prompt's id: `7.npy`, `007.npz`, or a folder `7` as ViMoGen leaves them.
-What a file does not say is found out from the body in it, together with the others of its folder;
-one that contradicts them, or cannot be read, becomes a `Fault`, and the rest goes on.
+What a file does not say is found out from the body in it, together with the others of its kind in
+the folder; one that contradicts them, or cannot be read, becomes a `Fault`, and the rest goes on.
 """
 
 import dataclasses
+import math
 import os
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,21 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import humanml3d, pickles, vimogen
 from vimogen_jax.formats.arrays import finite
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.formats.visual_mocap import CAMERA_TO_Z_UP
 from vimogen_jax.motion.canonical import transform
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS, channel_joints, decode
-from vimogen_jax.motion.resample import resample
+from vimogen_jax.motion.resample import resample, resampled_length
 
 SUFFIXES = (".npy", ".npz", ".pt", ".pkl", ".bvh", ".glb")
 VIMOGEN_FILES = ("motion_gen_condition_on_motion.pt", "motion_gen_condition_on_text.pt")
 MIN_FRAMES = 3  # an acceleration
+UPS = {"z": np.eye(3), "y": Y_UP_TO_Z_UP, "-y": CAMERA_TO_Z_UP}  # and what turns each to z
 UNITS = {"m": 1.0, "cm": 100.0, "mm": 1000.0}  # of them in a metre
 LEG = 0.8  # metres, of somebody
 FAR = 10.0  # metres between the floor and the lowest joint: no motion is that far from it
 
+_VISUAL = "visual motion capture"
 _HEAD = JOINT_NAMES.index("head")
 _LEGS = [
     [JOINT_NAMES.index(f"{side}_{n}") for n in ("hip", "knee", "ankle")]
@@ -47,7 +51,7 @@ class World:
 
     Attributes:
         fps: of files that do not say theirs; 20 where not given.
-        up: "y", "z" or "auto".
+        up: "z", "y", "-y" (as a camera has it) or "auto".
         units: "m", "cm", "mm" or "auto".
         floor: "file": z = 0 of each file; "lowest": each motion's lowest joint.
         velocities: take ViMoGen's joints from their velocities, as its release exports them; they
@@ -107,6 +111,16 @@ class _Raw:
     settled: bool = False  # the format says that it is metres; here it is z up already
 
 
+@dataclasses.dataclass(frozen=True)
+class _Frame:
+    """The up axis and units of files of a kind, each with "given", "detected" or "assumed"."""
+
+    up: str
+    up_from: str
+    units: str
+    units_from: str
+
+
 def read_system(
     name: str, folder: str | os.PathLike, prompts: Mapping[int, Prompt], world: World | None = None
 ) -> System:
@@ -133,17 +147,20 @@ def read_system(
             faults.append(_fault(key if key in prompts else None, path, fault))
     if not raws and not faults:
         raise BadInput(f"{folder} holds no motions: files named by their prompt's id")
-    up, units = _agree(raws, world)
+    by_kind: dict[str, list[_Raw]] = defaultdict(list)
+    for raw in raws.values():
+        by_kind[raw.kind].append(raw)
+    frames = {kind: _agree(alike, world) for kind, alike in by_kind.items()}
     clips: dict[int, Clip] = {}
     for id, raw in raws.items():
         try:
-            clips[id] = _bring(raw, up, units, world)
+            clips[id] = _bring(raw, frames[raw.kind], world)
         except BadInput as fault:
             faults.append(_fault(id, Path(raw.path), fault))
     named = {fault.id for fault in faults}
     faults += [Fault(id, "", "no motion") for id in prompts if id not in clips and id not in named]
     faults.sort(key=lambda fault: (fault.id is not None, fault.id or 0, fault.file))
-    return System(name, clips, faults, _facts(raws, clips, up, units, world))
+    return System(name, clips, faults, _facts(raws, clips, frames, world))
 
 
 def _fault(key: int | str | None, path: Path, fault: BadInput) -> Fault:
@@ -191,12 +208,16 @@ def _read(
                 yield key, _Raw(kind="joints", joints=_joints(path, content["joints"]), **bare)
                 return
             if isinstance(content, dict) and "global_orient" in content:
-                yield key, _posed(path, "visual motion capture", world)
+                yield key, _posed(path, _VISUAL, world)
                 return
             channels = vimogen.to_channels(path, content)
             joints = channel_joints(channels, from_velocity=world.velocities)
             motion = decode(channels, fps)
             yield key, _Raw(kind="ViMoGen", joints=joints, motion=motion, settled=True, **bare)
+        case ".pkl":
+            yield key, _posed(path, _VISUAL, world)
+        case ".npz" if pickles.read_npz(path, ["global_orient"]):
+            yield key, _posed(path, _VISUAL, world)
         case suffix:
             yield key, _posed(path, suffix[1:], world)
 
@@ -204,8 +225,12 @@ def _read(
 def _posed(path: Path, kind: str, world: World) -> _Raw:
     if path.is_dir():
         raise BadInput(f"{path}: the folder holds no .pt")
-    motion = formats.read(path, fps=world.fps)
-    fps_from = "given" if motion.fps == world.fps else "stated"
+    motion, fps_from = formats.read(path, fps=math.inf), "stated"
+    if math.isinf(motion.fps):  # the file does not say it
+        fps_from = "given" if world.fps else "assumed"
+        motion = dataclasses.replace(motion, fps=world.fps or FPS)
+    if kind == _VISUAL:  # was read as a camera has it, but not all who write such files do
+        motion = transform(motion, CAMERA_TO_Z_UP.T, np.zeros(3))
     return _Raw(str(path), kind, motion.joints(), motion.fps, fps_from, motion)
 
 
@@ -224,45 +249,70 @@ def _read_mdm(
 ) -> Iterator[tuple[int | str, _Raw]]:
     """MDM's results.npy: joints `motion` [n 22 3 t] with y up, `text` and `lengths` [n].
 
-    The first of a text's repetitions is the one that counts.
+    The first of a text's repetitions is the one that counts, or as many as prompts have the text.
     """
-    by_text: dict[str, int] = {each.detailed: id for id, each in prompts.items() if each.detailed}
-    by_text |= {prompt.text: id for id, prompt in prompts.items()}
+    by_text: dict[str, list[int]] = defaultdict(list)
+    for id, prompt in prompts.items():
+        for text in {prompt.text, prompt.detailed} - {""}:
+            by_text[text].append(id)
     try:
         motions = np.asarray(results["motion"], np.float64)
         texts, lengths = list(results["text"]), [int(length) for length in results["lengths"]]
     except (TypeError, KeyError, ValueError):
         raise BadInput(f"{path}: not MDM's results: no motion, text and lengths") from None
-    if motions.ndim != 4 or motions.shape[1:3] != (NUM_JOINTS, 3) or len(motions) != len(texts):
+    if motions.ndim != 4 or motions.shape[1:3] != (NUM_JOINTS, 3):
         raise BadInput(f"{path}: motion has shape {list(motions.shape)}, not [n, 22, 3, t]")
-    taken = set()
+    if not len(motions) == len(texts) == len(lengths):
+        raise BadInput(
+            f"{path}: {len(motions)} motions, {len(texts)} texts and {len(lengths)} lengths"
+        )
+    if not all(isinstance(text, str) for text in texts):
+        raise BadInput(f"{path}: the texts are not all text")
+    if wrong := [length for length in lengths if not 0 <= length <= motions.shape[-1]]:
+        raise BadInput(f"{path}: a length is {wrong[0]}, of {motions.shape[-1]} frames")
+    seen: Counter[str] = Counter()
     for text, length, motion in zip(texts, lengths, motions, strict=True):
-        if text in taken:
-            continue
-        taken.add(text)
-        joints = np.moveaxis(motion, -1, 0)[:length] @ Y_UP_TO_Z_UP.T
-        key = by_text[text] if text in by_text else str(text)
-        yield key, _Raw(kind="MDM results", joints=joints, settled=True, **bare)
+        ids = by_text.get(text, [text])
+        place = seen[text]
+        seen[text] += 1
+        if place < len(ids):
+            joints = np.moveaxis(motion, -1, 0)[:length] @ Y_UP_TO_Z_UP.T
+            yield ids[place], _Raw(kind="MDM results", joints=joints, settled=True, **bare)
 
 
-def _agree(raws: Mapping[int, _Raw], world: World) -> tuple[str, str]:
-    """The up axis and units of a folder: as given, or what most bodies in it show."""
-    unsettled = [raw for raw in raws.values() if not raw.settled and len(raw.joints)]
-    ups = Counter(filter(None, (_up(raw.joints) for raw in unsettled)))
-    units = Counter(filter(None, (_units(raw.joints) for raw in unsettled)))
-    most = lambda counts, other: counts.most_common(1)[0][0] if counts else other
-    return (
-        most(ups, "z") if world.up == "auto" else world.up,
-        most(units, "m") if world.units == "auto" else world.units,
+def _agree(raws: Sequence[_Raw], world: World) -> _Frame:
+    """The up axis and units of files of a kind: as given, or what most bodies in them show."""
+    unsettled = [raw.joints for raw in raws if not raw.settled and len(raw.joints)]
+    ups = Counter(filter(None, map(_up, unsettled))) or Counter(
+        stands for stands in map(_stands, unsettled) if stands in UPS
     )
+    units = Counter(filter(None, map(_units, unsettled)))
+    return _Frame(*_settle(world.up, ups, "z"), *_settle(world.units, units, "m"))
+
+
+def _settle(said: str, votes: Counter[str], default: str) -> tuple[str, str]:
+    """What is so, and where that is from."""
+    if said != "auto":
+        return said, "given"
+    return (votes.most_common(1)[0][0], "detected") if votes else (default, "assumed")
 
 
 def _up(joints: np.ndarray) -> str | None:
-    """The axis along which the body stands upright on a floor at 0; None where it is not plain."""
+    """Which of `UPS` the body stands upright along on a floor at 0; None where it is not plain."""
+    stands = _stands(joints)
+    if stands not in UPS:
+        return None
+    lowest = (joints @ UPS[stands].T)[..., 2].min()
+    return stands if abs(lowest) < 0.3 * _leg(joints) else None
+
+
+def _stands(joints: np.ndarray) -> str | None:
+    """The direction from the feet to the head, such as "-y"; None where it is along no axis."""
     tall = (joints[:, _HEAD] - joints[:, FEET].mean(axis=1)).mean(axis=0)
-    leg, lowest = _leg(joints), joints.min(axis=(0, 1))
-    upright = (tall > 1.5 * leg) & (np.abs(lowest) < 0.3 * leg)
-    return {1: "y", 2: "z"}.get(int(np.argmax(upright))) if upright.sum() == 1 else None
+    axis = int(np.abs(tall).argmax())
+    if abs(tall[axis]) <= 1.5 * _leg(joints):
+        return None
+    return ("-" if tall[axis] < 0 else "") + "xyz"[axis]
 
 
 def _units(joints: np.ndarray) -> str | None:
@@ -279,27 +329,30 @@ def _leg(joints: np.ndarray) -> float:
     return float(np.median(bones))
 
 
-def _bring(raw: _Raw, up: str, units: str, world: World) -> Clip:
+def _bring(raw: _Raw, frame: _Frame, world: World) -> Clip:
     """Bring one motion to how it is scored; BadInput where it contradicts the others."""
     joints, motion, path = raw.joints, raw.motion, raw.path
     if len(joints) < MIN_FRAMES:
         raise BadInput(f"{path}: has {len(joints)} frames, and {MIN_FRAMES} are needed")
     if not np.isfinite(joints).all():
         raise BadInput(f"{path}: holds NaN or infinity")
-    if (own := _units(joints)) != (expected := "m" if raw.settled else units):
+    if (own := _units(joints)) != (expected := "m" if raw.settled else frame.units):
         leg = f"legs {_leg(joints):.3g} long"
         shown = f"in {own}" if own else "no person's in any unit"
         raise BadInput(f"{path}: {leg} are {shown}, where {expected} is expected")
     if not raw.settled:
-        joints = joints / UNITS[units]
-        if (own := _up(joints)) not in (None, up):
-            raise BadInput(f"{path}: stands along {own}, where {up} is expected to be up")
-        if up == "y":
-            joints = joints @ Y_UP_TO_Z_UP.T
-            motion = transform(motion, Y_UP_TO_Z_UP, np.zeros(3)) if motion else None
+        joints = joints / UNITS[frame.units]
+        if (own := _up(joints)) not in (None, frame.up):
+            raise BadInput(f"{path}: stands along {own}, where {frame.up} is expected to be up")
+        if frame.up_from == "assumed" and (own := _stands(joints)) not in (None, *UPS):
+            raise BadInput(f"{path}: stands along {own}, where {', '.join(UPS)} can be up")
+        joints = joints @ UPS[frame.up].T
+        motion = transform(motion, UPS[frame.up], np.zeros(3)) if motion else None
     joints = _resampled(joints, raw.fps)
     if len(joints) < MIN_FRAMES:
-        raise BadInput(f"{path}: has {len(joints)} frames at {FPS:g} fps, and 3 are needed")
+        raise BadInput(
+            f"{path}: has {len(joints)} frames at {FPS:g} fps, and {MIN_FRAMES} are needed"
+        )
     motion = resample(motion, FPS) if motion and motion.fps != FPS else motion
     lowest = joints[..., 2].min()
     if abs(lowest) > FAR:
@@ -314,34 +367,31 @@ def _resampled(joints: np.ndarray, fps: float) -> np.ndarray:
     """Joints [t 22 3] at 20 fps, straight lines in between."""
     if fps == FPS:
         return joints
-    moment = np.arange(int((len(joints) - 1) / fps * FPS + 1e-6) + 1) * fps / FPS
+    moment = np.arange(resampled_length(len(joints), fps, FPS)) * fps / FPS
     before = np.minimum(moment.astype(int), len(joints) - 2)
     weight = (moment - before)[:, None, None]
     return joints[before] * (1 - weight) + joints[before + 1] * weight
 
 
 def _facts(
-    raws: Mapping[int, _Raw], clips: Mapping[int, Clip], up: str, units: str, world: World
+    raws: Mapping[int, _Raw], clips: Mapping[int, Clip], frames: Mapping[str, _Frame], world: World
 ) -> dict[str, Any]:
     """What the files were taken for; JSON can hold it."""
-    settled = sum(raw.settled for raw in raws.values())
-    how = lambda given: "detected" if given == "auto" else "given"
     lowest = [clip.joints[..., 2].min() for clip in clips.values()]
+    ups, units = Counter[str](), Counter[str]()
+    for raw in raws.values():
+        frame = frames[raw.kind]
+        ups["as the format has it" if raw.settled else f"{frame.up} ({frame.up_from})"] += 1
+        units[
+            "m as the format has it" if raw.settled else f"{frame.units} ({frame.units_from})"
+        ] += 1
     return {
         "formats": dict(Counter(raw.kind for raw in raws.values())),
         "fps": dict(Counter(f"{raw.fps:g} ({raw.fps_from})" for raw in raws.values())),
-        "up": _by_origin(
-            settled, len(raws), "z or y, known by the format", f"{up} ({how(world.up)})"
-        ),
-        "units": _by_origin(
-            settled, len(raws), "m, known by the format", f"{units} ({how(world.units)})"
-        ),
+        "up": dict(ups),
+        "units": dict(units),
         "floor": {"file": "z = 0 of the files", "lowest": "each motion's lowest joint"}[
             world.floor
         ],
         "lowest_joint": float(np.median(lowest)) if lowest else None,
     }
-
-
-def _by_origin(settled: int, total: int, known: str, found: str) -> dict[str, int]:
-    return {how: count for how, count in ((known, settled), (found, total - settled)) if count}

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from eval.mbench.prompts import is_published
+
 WIDTH, MARGIN, ROW = 400, 16, 46  # units of the picture, which is as wide as there is room
 INK, MUTED, ACCENT = "#1e2430", "#5c6678", "#c8612f"
 
@@ -13,14 +15,17 @@ Place = Callable[[float], str]  # of a value along the axis
 
 
 def plot(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
-    """One dimension of a report: a row a system, over one axis from 0, and the published means."""
+    """One dimension of a report: a row a system, over one axis from 0.
+
+    On the published prompts also the published means.
+    """
     scores = {
         name: system["scores"][dimension["name"]] for name, system in report["systems"].items()
     }
     published = {
         name: row[dimension["name"]]
         for name, row in report["published"]["systems"].items()
-        if dimension["name"] in row
+        if dimension["name"] in row and is_published(report["prompt_set"])
     }
     values = [value for score in scores.values() for value in score["values"].values()]
     end = 1.0 if dimension["binary"] else max([*values, *published.values(), 0.0]) or 1.0

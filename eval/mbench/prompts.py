@@ -63,7 +63,12 @@ def load_prompts(name: str | os.PathLike) -> dict[int, Prompt]:
     if name == "published":
         return read_published(download())
     path = SMALL if name == "small" else Path(name)
-    return read_published(path) if path.suffix == ".json" else read_lines(path)
+    return read_published(path) if is_published(path) else read_lines(path)
+
+
+def is_published(name: str | os.PathLike) -> bool:
+    """Whether `load_prompts` takes this for the prompts that published scores are on."""
+    return name == "published" or Path(name).suffix == ".json"
 
 
 def read_lines(path: Path) -> dict[int, Prompt]:
@@ -72,11 +77,12 @@ def read_lines(path: Path) -> dict[int, Prompt]:
     for number, line in enumerate(_text(path).splitlines(), start=1):
         try:
             row = json.loads(line)
-            prompt = Prompt(**row | {"distractors": tuple(row.get("distractors", ()))})
+            others = row.get("distractors", [])
+            if not isinstance(others, list):
+                raise ValueError("its distractors are no list")
+            prompt = _checked(Prompt(**row | {"distractors": tuple(others)}))
         except (ValueError, TypeError, AttributeError) as fault:
             raise BadInput(f"{path}: line {number} is no prompt: {fault}") from None
-        if prompt.category not in CATEGORIES:
-            raise BadInput(f"{path}: line {number}: no category {prompt.category!r}")
         if prompt.id in prompts:
             raise BadInput(f"{path}: line {number}: id {prompt.id} was given before")
         prompts[prompt.id] = prompt
@@ -93,11 +99,25 @@ def read_published(path: Path) -> dict[int, Prompt]:
     try:
         for row in json.loads(_text(path)):
             table = "global_id" not in row
-            prompt = _of_table(row) if table else _of_list(row)
+            prompt = _checked(_of_table(row) if table else _of_list(row))
             prompts[prompt.id] = prompt
     except (ValueError, TypeError, KeyError) as fault:
         raise BadInput(f"{path}: not a file of MBench's prompts: {fault!r}") from None
     return prompts
+
+
+def _checked(prompt: Prompt) -> Prompt:
+    """The prompt, if its fields are what they should be; else ValueError."""
+    words = (prompt.text, prompt.detailed, prompt.video, *prompt.distractors)
+    if type(prompt.id) is not int or prompt.id < 0:
+        raise ValueError(f"the id {prompt.id!r} is no whole number")
+    if prompt.category not in CATEGORIES:
+        raise ValueError(f"no category {prompt.category!r}")
+    if not all(isinstance(word, str) for word in words) or not prompt.text:
+        raise ValueError("its texts are not all text")
+    if type(prompt.seconds) not in (int, float) or not 0 < prompt.seconds < float("inf"):
+        raise ValueError(f"{prompt.seconds!r} is no duration in seconds")
+    return prompt
 
 
 def _of_list(row: Mapping[str, Any]) -> Prompt:

@@ -8,6 +8,7 @@ from typing import Any
 from eval.mbench.bodies import to_motion
 from eval.mbench.inputs import System
 from eval.mbench.plots import plot
+from eval.mbench.prompts import is_published
 from vimogen_jax.viewer.page import write_page
 
 VERDICTS = {1.0: "right", 0.0: "wrong"}  # by the value in a binary dimension
@@ -65,9 +66,10 @@ def write_html(
     ]
     if votes := _votes(report):
         parts += ["<h2>Agreement with people</h2>", _html_table(*votes)]
+    triangles = ", a triangle a published mean" if is_published(report["prompt_set"]) else ""
     parts += ["<h2>Every motion's value</h2>", "<p>A dot a motion, or a bar for the share of "]
     parts += [f"motions; the line is the mean with its {100 * report['confidence']:.0f} % "]
-    parts += ["interval, a triangle a published mean.</p>"]
+    parts += [f"interval{triangles}.</p>"]
     plots = (plot(report, each) for each in report["dimensions"] if _is_scored(report, each))
     parts += ['<div class="plots">', *plots, "</div>"]
     if judged := list(_judged(report)):
@@ -96,7 +98,8 @@ def extremes(report: Mapping[str, Any], system: str) -> dict[int, str]:
         score = report["systems"][system]["scores"][dimension["name"]]
         values = score["values"]
         ordered = sorted(values, key=values.__getitem__, reverse=dimension["higher_is_better"])
-        for word, id in zip(("best", "worst"), (ordered[:1], ordered[1:][-1:]), strict=True):
+        worst = ordered[-1:] if len(set(values.values())) > 1 else []
+        for word, id in (("best", ordered[:1]), ("worst", worst)):
             for each in id:
                 said = f"{word} {dimension['label']} ({values[each] + 0.0:.4g} {dimension['unit']})"
                 if dimension["binary"]:
@@ -114,7 +117,11 @@ def _protocol(report: Mapping[str, Any]) -> str:
         else "Computed as MBench's paper describes it: z is up, for the floor too (the release "
         "reads another axis)."
     )
-    return f"{how} Intervals are {100 * report['confidence']:.0f} % of the mean, by bootstrap."
+    prompts = f"{len(report['prompts'])} prompts: {report['prompt_set']}."
+    if not is_published(report["prompt_set"]):
+        prompts += " The published rows are on the 450 of MBench, so they do not compare."
+    intervals = f"Intervals are {100 * report['confidence']:.0f} % of the mean, by bootstrap."
+    return f"{prompts} {how} {intervals}"
 
 
 def _source(report: Mapping[str, Any]) -> str:
@@ -172,7 +179,7 @@ def _inputs(report: Mapping[str, Any]) -> Iterable[str]:
     for name, system in report["systems"].items():
         facts = system["inputs"]
         parts = [
-            f"{label} {', '.join(f'{how} in {count} files' for how, count in facts[key].items())}"
+            f"{label} {', '.join(f'{how} ({count})' for how, count in facts[key].items())}"
             for label, key in (
                 ("format", "formats"),
                 ("fps", "fps"),

@@ -23,12 +23,14 @@ def evaluate(
     dimensions: Sequence[Dimension],
     as_released: bool = False,
     seed: int = 0,
+    prompt_set: str = "published",
 ) -> dict[str, Any]:
     """Score systems by dimension; the result holds nothing but what JSON can.
 
     Args:
         as_released: whether the systems were read as MBench's release reads them.
         seed: of the bootstrap.
+        prompt_set: which the prompts are, as `load_prompts` takes it.
     """
     steps = [(system, dimension) for system in systems for dimension in dimensions]
     scores: dict[str, dict[str, Any]] = {system.name: {} for system in systems}
@@ -38,6 +40,7 @@ def evaluate(
     return {
         "as_released": as_released,
         "confidence": CONFIDENCE,
+        "prompt_set": prompt_set,
         "dimensions": [_described(dimension) for dimension in dimensions],
         "prompts": {
             str(id): dataclasses.asdict(prompt) | {"distractors": [*prompt.distractors]}
@@ -49,7 +52,7 @@ def evaluate(
                 "missing": [
                     dataclasses.asdict(fault)
                     for fault in system.faults
-                    if fault.id is None or prompts[fault.id].category in wanted
+                    if fault.file or fault.id is None or prompts[fault.id].category in wanted
                 ],
                 "scores": scores[system.name],
             }

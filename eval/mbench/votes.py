@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,14 +26,20 @@ class Vote:
     preferred: str
 
 
-def read_votes(path: str | os.PathLike) -> list[Vote]:
+def read_votes(
+    path: str | os.PathLike, dimensions: Collection[str], systems: Collection[str]
+) -> list[Vote]:
     """Read a CSV file with the `COLUMNS`; `prompt` is an id.
 
+    Args:
+        dimensions, systems: the names that there are.
+
     Raises:
-        BadInput: the file is missing, a column is, or a row prefers none of its two systems.
+        BadInput: the file is missing, a column is, a row prefers none of its two systems, or it is
+            on a dimension or system that there is not.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets write a mark
             rows = list(csv.DictReader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as fault:
         raise BadInput(f"{path} cannot be read: {fault}") from None
@@ -44,6 +50,10 @@ def read_votes(path: str | os.PathLike) -> list[Vote]:
         vote = Vote(*(row[column].strip() for column in COLUMNS))
         if vote.preferred not in (vote.first, vote.second, TIE):
             raise BadInput(f"{path}: line {number}: {vote.preferred} is neither of the two nor tie")
+        if vote.dimension not in dimensions:
+            raise BadInput(f"{path}: line {number}: {vote.dimension!r} is no dimension")
+        if unknown := [name for name in (vote.first, vote.second) if name not in systems]:
+            raise BadInput(f"{path}: line {number}: {unknown[0]!r} is no system of the report")
         votes.append(vote)
     if not votes:
         raise BadInput(f"{path} holds no votes")
@@ -58,21 +68,13 @@ def agreement(report: Mapping[str, Any], votes: Sequence[Vote]) -> dict[str, dic
     correlation is None where there are fewer than three systems, or all win alike.
 
     Args:
-        report: of `eval.mbench.run.evaluate`.
-
-    Raises:
-        BadInput: a vote is on a dimension or system that the report does not have.
+        report: of `eval.mbench.run.evaluate`, with the dimensions and systems of the votes.
     """
     directions = {
         each["name"]: 1 if each["higher_is_better"] else -1 for each in report["dimensions"]
     }
     by_dimension: dict[str, list[Vote]] = defaultdict(list)
     for vote in votes:
-        if vote.dimension not in directions:
-            raise BadInput(f"a vote is on {vote.dimension!r}, which is not scored here")
-        for system in (vote.first, vote.second):
-            if system not in report["systems"]:
-                raise BadInput(f"a vote is on {system!r}, which is no system of the report")
         by_dimension[vote.dimension].append(vote)
     return {
         name: _agreement(report["systems"], name, directions[name], cast)

@@ -76,7 +76,7 @@ def test_two_systems_and_votes_on_them(motions, tmp_path):
 
     # A motion that is not there: reported, the rest goes on, and the exit status tells.
     (motions / "theirs" / "1.npz").write_bytes(b"")
-    ended = mbench(*arguments, "--as_released")
+    ended = mbench(*arguments, "--as-released")
     assert ended.returncode == 2, ended.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["as_released"] is True
@@ -111,13 +111,12 @@ def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(prompts, tmp_
 
     ended = mbench(*arguments, "--seed=1")
     assert ended.returncode == 1
-    assert "motions of another checkpoint, seed or set of prompts" in ended.stderr
+    assert "motions of another checkpoint, sampler, seed or set of prompts" in ended.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
-        (["--motions=NOWHERE"], "--out is missing"),
         (["--out=OUT"], "either --motions or --checkpoint"),
         (["--out=OUT", "--motions=NOWHERE"], "NOWHERE is no folder"),
         (["--out=OUT", "--motions=.", "--compare=ours=."], "two systems are called 'ours'"),

@@ -26,8 +26,8 @@ def read(
 
     An .npz is AMASS's or a dictionary of visual motion capture, a .pkl is such a dictionary, a .pt
     that or ViMoGen's channels. `skeletons` are tables for BVH, tried before the known ones. `fps`
-    is for files that do not say theirs: .pt and .pkl. Raises BadInput, naming the file and the
-    fault, where no motion can be read.
+    is for files that do not say theirs. Raises BadInput, naming the file and the fault, where no
+    motion can be read.
     """
     match Path(path).suffix.lower():
         case ".bvh":
@@ -36,7 +36,7 @@ def read(
             found = pickles.read_npz(path, visual_mocap.KEYS)
             if "global_orient" in found:
                 return visual_mocap.to_motion(path, found, fps)
-            return amass.read(path)
+            return amass.read(path, fps)
         case ".glb":
             return glb.read(path)
         case ".pt":

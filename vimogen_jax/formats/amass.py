@@ -22,17 +22,19 @@ FRAME_RATES = ("mocap_frame_rate", "mocap_framerate")
 KEYS = ("poses", "root_orient", "pose_body", "trans", *FRAME_RATES)
 
 
-def read(path: str | os.PathLike) -> Motion:
+def read(path: str | os.PathLike, fps: float | None = None) -> Motion:
     """Read `poses` (or `root_orient` and `pose_body`), `trans` and the frame rate, as float64.
+
+    fps: where the file has none.
 
     Raises BadInput, naming the file and the key, where one is missing or not as it should be.
     """
     arrays = {name: finite(path, name, x) for name, x in pickles.read_npz(path, KEYS).items()}
-    poses, trans, fps = _poses(path, arrays), _trans(path, arrays), _fps(path, arrays)
+    poses, trans = _poses(path, arrays), _trans(path, arrays)
     if len(poses) != len(trans) or len(poses) == 0:
         raise BadInput(f"{path}: {len(poses)} frames of poses and {len(trans)} of trans")
     rotations = axis_angle_to_matrix(poses.reshape(-1, NUM_JOINTS, 3))
-    return Motion(rotations, trans, fps)
+    return Motion(rotations, trans, _fps(path, arrays, fps))
 
 
 def write(motion: Motion, path: str | os.PathLike) -> None:
@@ -89,8 +91,10 @@ def _trans(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray
     return table(path, "trans", arrays["trans"], 3)
 
 
-def _fps(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> float:
+def _fps(path: str | os.PathLike, arrays: dict[str, np.ndarray], fps: float | None) -> float:
     found = [arrays[name] for name in FRAME_RATES if name in arrays]
+    if not found and fps is not None:
+        return fps
     if not found:
         raise BadInput(f"{path}: mocap_frame_rate is missing")
     return frame_rate(path, "mocap_frame_rate", found[0])

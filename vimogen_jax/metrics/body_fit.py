@@ -76,7 +76,8 @@ def fit(
     guess = guess.reshape(motions, frames, NUM_JOINTS, 3, 3)
     rest = np.stack([_rest(clip[real]) for clip, real in zip(joints, mask, strict=True)])
     arrays = (jnp.asarray(x, jnp.float32) for x in (joints, mask, guess, rest))
-    rotations, pelvis = map(np.asarray, _improve(*arrays, prior))
+    with jax.default_matmul_precision("highest"):  # fewer bits, as GPUs take, are centimetres
+        rotations, pelvis = map(np.asarray, _improve(*arrays, prior))
     return [
         Motion(turned[real], place[real] - np.float32(REST_JOINTS[0]), fps)
         for turned, place, real in zip(rotations, pelvis, mask, strict=True)

@@ -71,7 +71,7 @@ def pose_distance(nrdf: NRDF, rotations: jax.Array, as_released: bool = False) -
     `as_released` does so too.
     """
     if as_released:
-        root = _RELEASED_WORLD @ rotations[..., :1, :, :]
+        root = jnp.matmul(_RELEASED_WORLD, rotations[..., :1, :, :], precision="highest")
         rotations = jnp.concatenate([root, rotations[..., 1:NUM_BONES, :, :]], axis=-3)
     else:
         rotations = rotations[..., 1:, :, :]

@@ -17,9 +17,13 @@ def resample(motion: Motion, fps: float) -> Motion:
 
     What lies after the last such moment (less than one new frame) is dropped.
     """
-    duration = (motion.num_frames - 1) / motion.fps
-    frames = int(duration * fps + 1e-6) + 1
+    frames = resampled_length(motion.num_frames, motion.fps, fps)
     return replace(at_times(motion, np.arange(frames) / fps), fps=fps)
+
+
+def resampled_length(frames: int, fps: float, new_fps: float) -> int:
+    """How many frames a motion has at another rate."""
+    return int((frames - 1) / fps * new_fps + 1e-6) + 1
 
 
 def at_times(motion: Motion, seconds: np.ndarray) -> Motion:

@@ -1,5 +1,7 @@
 """Judges of motions: vision-language models that see a video and answer questions about it."""
 
+from urllib.parse import urlsplit
+
 from eval.mbench.judges.judge import Judge
 from vimogen_jax.errors import BadInput
 
@@ -12,8 +14,8 @@ def open_judge(form: str, url: str | None = None) -> Judge:
     Raises:
         BadInput: there is no such judge, or it cannot be asked from here.
     """
-    if url and not url.startswith(("http://", "https://")):
-        raise BadInput(f"--judge_url starts with http:// or https://, not as {url!r} does")
+    if url and not _is_address(url):
+        raise BadInput(f"--judge_url is an address such as http://localhost:8000/v1, not {url!r}")
     kind, _, model = form.partition(":")
     match kind, bool(model):
         case "gemini", named:
@@ -31,3 +33,11 @@ def open_judge(form: str, url: str | None = None) -> Judge:
 
             return Qwen(model)
     raise BadInput(f"--judge is {FORMS}, not {form!r}")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

@@ -2,13 +2,12 @@
 
 import base64
 import io
-import os
 from pathlib import Path
 
 from PIL import Image
 
 from eval.mbench.judges.frames import PREFACE, frames
-from eval.mbench.judges.judge import TIMEOUT, Unanswered, hide, is_passing
+from eval.mbench.judges.judge import TIMEOUT, Unanswered, hide, is_passing, key_from, seconds
 from vimogen_jax.errors import BadInput
 
 KEY = "OPENAI_API_KEY"  # in the environment; a server of one's own may need none
@@ -31,7 +30,7 @@ class Chat:
             raise BadInput(
                 'the judge openai needs the package openai: pip install -e ".[judge]"'
             ) from None
-        self._key = os.environ.get(KEY, "")
+        self._key = key_from(KEY)
         if not (self._key or url):
             raise BadInput(f"the judge openai needs {KEY} in the environment, or --judge_url")
         # Retries are counted, so they are not left to the package.
@@ -63,6 +62,8 @@ class Chat:
             raise Unanswered("what came is not an answer of the protocol", passing=True) from None
         if not text:
             raise Unanswered(f"an empty answer ({reason})", passing=reason == "stop")
+        if not isinstance(text, str):
+            raise Unanswered("what came is not an answer of the protocol", passing=True)
         return hide(text, self._key)
 
     def _refused(self, fault) -> Exception:
@@ -75,8 +76,9 @@ class Chat:
         if fault.code == "insufficient_quota":
             return BadInput(f"{host} says that the quota of the key in {KEY} is used up ({status})")
         why = hide(fault.message, self._key)
-        after = fault.response.headers.get("retry-after", "")
-        return Unanswered(why, is_passing(status), float(after) if after.isdecimal() else None)
+        return Unanswered(
+            why, is_passing(status), seconds(fault.response.headers.get("retry-after"))
+        )
 
 
 def _part(picture: Image.Image) -> dict:

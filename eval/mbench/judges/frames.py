@@ -6,15 +6,21 @@ import av
 from PIL import Image
 
 from eval.mbench.judges.judge import FPS
+from vimogen_jax.errors import BadInput
 
 PREFACE = f"These pictures are the frames of a video in order, {FPS} a second.\n"
 
 
 def frames(video: Path) -> list[Image.Image]:
-    """The first picture of a video and those after it, `FPS` a second."""
+    """The first picture of a video and those after it, `FPS` a second; BadInput where damaged."""
     chosen = []
-    with av.open(str(video)) as container:
-        for picture in container.decode(video=0):
-            if picture.time is not None and picture.time >= len(chosen) / FPS - 1e-6:
-                chosen.append(picture.to_image())
+    try:
+        with av.open(str(video)) as container:
+            for picture in container.decode(video=0):
+                if picture.time is not None and picture.time >= len(chosen) / FPS - 1e-6:
+                    chosen.append(picture.to_image())
+    except (av.error.FFmpegError, IndexError):  # where it has no stream of pictures
+        chosen = []
+    if not chosen:
+        raise BadInput(f"{video} is damaged; once it is deleted, it is drawn anew")
     return chosen

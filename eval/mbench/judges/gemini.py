@@ -1,9 +1,8 @@
 """Gemini as a judge: the video itself is sent, as published."""
 
-import os
 from pathlib import Path
 
-from eval.mbench.judges.judge import FPS, TIMEOUT, Unanswered, hide, is_passing
+from eval.mbench.judges.judge import FPS, TIMEOUT, Unanswered, hide, is_passing, key_from, seconds
 from vimogen_jax.errors import BadInput
 
 PUBLISHED_MODEL = "gemini-2.5-flash"
@@ -29,7 +28,7 @@ class Gemini:
             raise BadInput(
                 'the judge gemini needs google-genai: pip install -e ".[judge]"'
             ) from None
-        self._key = next(filter(None, map(os.environ.get, KEYS)), "")
+        self._key = key_from(*KEYS)
         if not self._key:
             raise BadInput(f"the judge gemini needs a key in the environment: {' or '.join(KEYS)}")
         options = genai.types.HttpOptions(base_url=url, timeout=round(1000 * timeout))
@@ -52,7 +51,7 @@ class Gemini:
             raise self._refused(fault) from None
         except httpx2.HTTPError as fault:
             raise Unanswered(self._said(fault), passing=True) from None
-        except ValueError as fault:  # what came is not JSON, or not an answer
+        except (ValueError, TypeError, AttributeError) as fault:  # not JSON, or not an answer
             raise Unanswered(f"not an answer: {self._said(fault)}", passing=True) from None
         if not answer.text:
             raise _empty(answer)
@@ -75,10 +74,10 @@ class Gemini:
 def _delay(details: object) -> float | None:
     """The seconds of a `RetryInfo` in the details of an error, "7.5s" in JSON."""
     error = details.get("error", details) if isinstance(details, dict) else {}
-    for detail in error.get("details") or ():
-        delay = str(detail.get("retryDelay", "")).removesuffix("s")
-        if delay.replace(".", "", 1).isdecimal():
-            return float(delay)
+    listed = error.get("details") if isinstance(error, dict) else None
+    for detail in listed if isinstance(listed, list) else ():
+        if isinstance(detail, dict) and "retryDelay" in detail:
+            return seconds(str(detail["retryDelay"]).removesuffix("s"))
     return None
 
 

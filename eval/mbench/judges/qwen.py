@@ -41,12 +41,15 @@ class Qwen:
             network: Any = transformers.AutoModelForImageTextToText.from_pretrained(
                 model, dtype="auto"
             )
+            network = network.to(device)
+        except torch.OutOfMemoryError:
+            raise BadInput(f"{model} does not fit the memory of the GPU") from None
         except (OSError, ValueError) as fault:
             reason = str(fault).strip().split("\n")[0]
             raise BadInput(f"{model} cannot be loaded as a Qwen-VL: {reason}") from None
         if not network.config.model_type.startswith("qwen"):
             raise BadInput(f"{model} is no Qwen-VL, but {network.config.model_type}")
-        self._network: Any = network.to(device).eval()
+        self._network: Any = network.eval()
         self._longest_answer = longest_answer
         self.name = f"qwen:{model}"
 

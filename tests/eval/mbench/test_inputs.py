@@ -5,18 +5,22 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eval.mbench.inputs import World, read_system
+from eval.mbench.inputs import UPS, World, read_system
 from eval.mbench.prompts import Prompt
 from tests.formats import torch_files
 from tests.formats.humanml3d_features import humanml3d_features
 from tests.made_up import made_up_motion
 from vimogen_jax import formats
+from vimogen_jax.body.rotations import matrix_to_axis_angle
+from vimogen_jax.body.skeleton import FEET, JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.motion.canonical import transform
 from vimogen_jax.motion.representation import encode
 from vimogen_jax.motion.resample import resample
 
 COUNT = 5
+HEAD = JOINT_NAMES.index("head")
 PROMPTS = {id: Prompt(id, "motion_quality", f"prompt {id}", 3.0) for id in range(COUNT)}
 
 
@@ -75,7 +79,7 @@ def test_features(motions, tmp_path):
         np.save(tmp_path / f"{id}.npy", features[None] if id % 2 else features)
     system = read(tmp_path)
     assert system.facts["formats"] == {"HumanML3D features": COUNT}
-    assert system.facts["up"] == {"z or y, known by the format": COUNT}
+    assert system.facts["up"] == {"as the format has it": COUNT}
     assert system.faults == []
     for id, motion in enumerate(motions):
         joints = system.clips[id].joints
@@ -102,6 +106,31 @@ def test_mdm_results(motions, tmp_path):
     system = read(tmp_path)
     check(system, motions)
     assert system.facts["formats"] == {"MDM results": COUNT}
+
+
+def test_prompts_of_one_text_get_mdms_motions_in_turn(motions, tmp_path):
+    texts = [prompt.text for prompt in PROMPTS.values()]
+    texts[3] = texts[1]
+    prompts = PROMPTS | {3: dataclasses.replace(PROMPTS[3], text=texts[1])}
+    np.save(tmp_path / "results.npy", mdm_results(motions, texts, repetitions=2))
+    check(read_system("ours", tmp_path, prompts), motions)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("lengths", [30] * (COUNT - 1), f"{COUNT} motions, {COUNT} texts and {COUNT - 1} lengths"),
+        ("lengths", [30, -1, 30, 30, 30], "a length is -1"),
+        ("lengths", [30, 10_000, 30, 30, 30], "a length is 10000"),
+        ("text", [["a"], "b", "c", "d", "e"], "not all text"),
+        ("motion", np.zeros((COUNT, 22, 3)), "not [n, 22, 3, t]"),
+    ],
+)
+def test_damaged_results_of_mdm_are_named(key, value, fault, motions, tmp_path):
+    results = mdm_results(motions, [prompt.text for prompt in PROMPTS.values()])
+    np.save(tmp_path / "results.npy", results | {key: value})
+    (found, *_) = read(tmp_path).faults
+    assert found.file.endswith("results.npy") and fault in found.reason
 
 
 def test_nan_in_one_of_mdms_motions_is_its_own(motions, tmp_path):
@@ -146,6 +175,67 @@ def test_joints_in_a_pt(motions, tmp_path):
         joints = y_up(np.asarray(motion.joints(), np.float32)).copy()
         torch_files.save(tmp_path / f"{id}.pt", {"joints": joints})
     check(read(tmp_path), motions)
+
+
+@pytest.mark.parametrize("up", ["z", "y", "-y"])
+def test_smpl_parameters_of_any_world(up, motions, tmp_path):
+    """Estimators of video write them as a camera has them, y down; others with y or z up."""
+    for id, motion in enumerate(motions):
+        turned = transform(motion, np.linalg.inv(UPS[up]), np.zeros(3))
+        poses = matrix_to_axis_angle(turned.rotations)
+        np.savez(
+            tmp_path / f"{id}.npz",
+            global_orient=poses[:, 0],
+            body_pose=poses[:, 1:].reshape(len(poses), -1),
+            transl=turned.transl,
+        )
+    system = read(tmp_path)
+    check(system, motions)
+    assert system.facts["up"] == {f"{up} (detected)": COUNT}
+    assert system.facts["fps"] == {"20 (assumed)": COUNT}
+
+
+def test_bodies_around_the_origin_show_their_axis_too(motions, tmp_path):
+    joints = [y_up(np.asarray(motion.joints()) - motion.joints()[:1, :1]) for motion in motions]
+    for id, each in enumerate(joints):
+        np.save(tmp_path / f"{id}.npy", each)
+    system = read(tmp_path, floor="lowest")
+    assert system.facts["up"] == {"y (detected)": COUNT}
+    for id, each in enumerate(joints):
+        heights = each[..., 1] - each[..., 1].min()
+        np.testing.assert_allclose(system.clips[id].joints[..., 2], heights, atol=1e-5)
+
+
+@pytest.mark.parametrize(("axis", "turn"), [("x", [2, 0, 1]), ("-z", [0, 1, 2])])
+def test_bodies_along_no_axis_that_can_be_up_are_named(axis, turn, motions, tmp_path):
+    for id, motion in enumerate(motions):
+        joints = np.asarray(motion.joints())[..., turn]
+        np.save(tmp_path / f"{id}.npy", joints * (-1 if axis == "-z" else 1))
+    system = read(tmp_path)
+    assert not system.clips
+    assert {fault.reason for fault in system.faults} == {
+        f"stands along {axis}, where z, y, -y can be up"
+    }
+
+
+def test_what_no_body_shows_is_assumed(motions, tmp_path):
+    """Somebody who crouches all the time stands along no axis."""
+    for id, motion in enumerate(motions):
+        joints = np.array(motion.joints())
+        joints[:, HEAD] = joints[:, FEET].mean(axis=1)
+        np.save(tmp_path / f"{id}.npy", joints)
+    assert read(tmp_path).facts["up"] == {"z (assumed)": COUNT}
+
+
+def test_the_frame_rate_of_files_that_do_not_say_it(motions, tmp_path):
+    for id, motion in enumerate(motions):
+        formats.write(motion, tmp_path / f"{id}.npz")
+        with np.load(tmp_path / f"{id}.npz") as whole:
+            arrays = {name: whole[name] for name in whole if "frame_rate" not in name}
+        np.savez(tmp_path / f"{id}.npz", **arrays)
+    check(system := read(tmp_path), motions)
+    assert system.facts["fps"] == {"20 (assumed)": COUNT}
+    assert read(tmp_path, fps=30.0).facts["fps"] == {"30 (given)": COUNT}
 
 
 def test_other_frame_rates(motions, tmp_path):

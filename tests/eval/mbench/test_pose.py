@@ -10,6 +10,8 @@ from eval.mbench.pose import Kept, pose_dimensions
 from tests.body.test_smplx import SMPLX_PARENTS, save, synthetic_model
 from tests.made_up import made_up_motion
 from vimogen_jax.body.mesh import builtin_body
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.errors import BadInput
@@ -24,6 +26,8 @@ def clips():
     rng = np.random.default_rng(0)
     actions = ["raise-left-hand", "walk", "raise-right-hand"]
     motions = [made_up_motion(action, rng)[20 : 30 + i] for i, action in enumerate(actions)]
+    elbow = JOINT_NAMES.index("left_elbow")  # so far that the forearm runs through the head
+    motions[0].rotations[:, elbow] = axis_angle_to_matrix(np.array([0, 0, 1.6]))
     joints = [np.asarray(motion.joints(), np.float32) for motion in motions]
     known = [Clip("", at, motion) for at, motion in zip(joints[:2], motions[:2], strict=True)]
     return [*known, *(Clip("", at) for at in joints)]
@@ -74,6 +78,7 @@ def test_values_are_those_of_the_metrics(clips, bodies, weights, tmp_path):
     np.testing.assert_allclose(quality.score(chosen, ()).values, expected, rtol=1e-5)
     posed = [body.pose(each, np.zeros((len(each), 3), np.float32)) for each in rotations]
     expected = [penetration(vertices, body.faces).mean() for vertices in posed]
+    assert expected[0] == 0 and expected[1] > 0.5
     np.testing.assert_allclose(through.score(chosen, ()).values, expected, atol=0.02)
     assert "built-in" in through.note
 

@@ -9,6 +9,8 @@ from eval.mbench import prompts as module
 from eval.mbench.prompts import CATEGORIES, Prompt, download, load_prompts
 from vimogen_jax.errors import BadInput
 
+WALK = {"id": 1, "category": "motion_quality", "text": "walking", "seconds": 3}
+
 
 def test_the_small_set():
     prompts = load_prompts("small")
@@ -66,6 +68,20 @@ def test_downloads_once_and_checks(shared, tmp_path, monkeypatch):
         ("a.json", "{", "not a file of MBench's prompts"),
         ("a.json", '[{"id": 1}]', "not a file of MBench's prompts"),
         ("a.txt", None, "is missing"),
+        *(
+            ("a.jsonl", json.dumps(WALK | change), f"line 1 is no prompt: {fault}")
+            for change, fault in (
+                ({"id": 1.0}, "the id 1.0 is no whole number"),
+                ({"id": [1]}, "the id"),
+                ({"id": "1"}, "the id '1'"),
+                ({"text": 5}, "its texts"),
+                ({"text": ""}, "its texts"),
+                ({"distractors": [5]}, "its texts"),
+                ({"distractors": "abc"}, "its distractors"),
+                ({"seconds": "long"}, "'long' is no duration"),
+                ({"seconds": -1}, "-1 is no duration"),
+            )
+        ),
     ],
 )
 def test_bad_files(name, content, fault, tmp_path):

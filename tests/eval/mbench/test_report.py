@@ -123,6 +123,24 @@ def test_the_report_is_json_and_counts_what_is_missing(report):
     assert (empty["mean"], empty["motions"], empty["missing"]) == (None, 0, 3)
 
 
+def test_a_file_of_a_prompt_that_no_dimension_here_needs_is_still_named(systems):
+    unread = System("ours", systems[0].clips, [Fault(3, "somewhere/3.npy", "is empty")], FACTS)
+    report = evaluate([unread], PROMPTS, motion_dimensions())
+    assert not is_whole(report)
+    assert "| ours | 3 | 3.npy | is empty |" in to_markdown(report)
+
+
+def test_other_prompts_than_the_published_are_told_apart(systems, tmp_path):
+    for prompt_set, published in (("small", False), ("published", True), ("a/b.json", True)):
+        report = evaluate(systems, PROMPTS, motion_dimensions(), prompt_set=prompt_set)
+        text = to_markdown(report)
+        assert f"4 prompts: {prompt_set}." in text
+        assert ("they do not compare" in text) is not published
+        write_html(report, systems, tmp_path / "index.html")
+        page = (tmp_path / "index.html").read_text(encoding="utf-8")
+        assert ("(published): 0." in page) is published
+
+
 def test_markdown(report):
     text = to_markdown(report)
     rows = [line for line in text.splitlines() if line.startswith("|")]
@@ -132,7 +150,7 @@ def test_markdown(report):
     assert none.count("missing (0 of 3)") == 5
     assert published == "| MDM (published) | 0.0136 ? |  |  | 0.0136 ? | 0.0376 |"
     assert "| MDM | 0 | 0.npy | holds NaN |" in rows
-    assert "ours: format npz in 3 files" in text and "is that the floor?" in text
+    assert "ours: format npz (3)" in text and "is that the floor?" in text
     assert "z is up" in text
     assert "heights are read from z" in to_markdown(report | {"as_released": True})
 

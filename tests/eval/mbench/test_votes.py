@@ -29,9 +29,13 @@ def write(path, *rows):
     return path
 
 
+def read(path):
+    return read_votes(path, ("jitter_degree", "dynamic_degree"), REPORT["systems"])
+
+
 def test_people_who_see_what_the_values_see(tmp_path):
     rows = ["0,calm,plain,calm", "1,plain,wild,plain", "0,wild,calm,calm", "1,calm,wild,tie"]
-    votes = read_votes(
+    votes = read(
         write(
             tmp_path / "votes.csv",
             *(f"jitter_degree,{row}" for row in rows),
@@ -50,7 +54,7 @@ def test_people_who_see_what_the_values_see(tmp_path):
 
 
 def test_two_systems_are_too_few(tmp_path):
-    votes = read_votes(write(tmp_path / "votes.csv", "jitter_degree,0,calm,plain,calm"))
+    votes = read(write(tmp_path / "votes.csv", "jitter_degree,0,calm,plain,calm"))
     assert agreement(REPORT, votes)["jitter_degree"]["spearman"] is None
 
 
@@ -67,17 +71,23 @@ def test_spearman_of_known_ranks():
     [
         ("jitter_degree,0,calm,plain,", "line 2 has no preferred"),
         ("jitter_degree,0,calm,plain,wild", "neither of the two"),
-        ("beauty,0,calm,plain,calm", "'beauty', which is not scored"),
-        ("jitter_degree,0,calm,MDM,calm", "'MDM', which is no system"),
+        ("beauty,0,calm,plain,calm", "line 2: 'beauty' is no dimension"),
+        ("jitter_degree,0,calm,MDM,calm", "line 2: 'MDM' is no system"),
     ],
 )
 def test_bad_votes(row, fault, tmp_path):
     with pytest.raises(BadInput, match=fault):
-        agreement(REPORT, read_votes(write(tmp_path / "votes.csv", row)))
+        read(write(tmp_path / "votes.csv", row))
 
 
 def test_files_that_hold_no_votes(tmp_path):
     with pytest.raises(BadInput, match="holds no votes"):
-        read_votes(write(tmp_path / "votes.csv"))
+        read(write(tmp_path / "votes.csv"))
     with pytest.raises(BadInput, match="cannot be read"):
-        read_votes(tmp_path / "nowhere.csv")
+        read(tmp_path / "nowhere.csv")
+
+
+def test_a_spreadsheets_file(tmp_path):
+    path = write(tmp_path / "votes.csv", "jitter_degree,0,calm,plain,calm")
+    path.write_text(path.read_text(), encoding="utf-8-sig")
+    assert len(read(path)) == 1

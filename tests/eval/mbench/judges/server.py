@@ -11,8 +11,8 @@ from typing import Any
 
 # A turn: the words of an answer, or how to fail: an HTTP status, or one of
 # "half" (the connection ends amid the body), "torn" (JSON that ends early), "hang", "empty", or
-# "withheld" (empty for a reason).
-Turn = str | int
+# "withheld" (empty for a reason); or a status and a body that need not be of the protocol.
+Turn = str | int | tuple[int, Any]
 FAILURES = ("half", "torn", "hang", "empty", "withheld")
 
 
@@ -69,6 +69,10 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
                 server.ended.wait(30)
                 self.close_connection = True
                 return
+            if isinstance(turn, tuple):
+                status, body = turn
+                self._send(status, body, {})
+                return
             if isinstance(turn, int):
                 error = {"code": turn, "message": "refused", "status": "REFUSED"} | server.refusal
                 self._send(turn, {"error": error}, server.refusal_headers)
@@ -77,7 +81,7 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             body = (_gemini if gemini else _openai)(words, turn == "withheld")
             self._send(200, body, {}, cut=turn)
 
-        def _send(self, status: int, body: dict, headers: dict[str, str], cut: Turn = "") -> None:
+        def _send(self, status: int, body: Any, headers: dict[str, str], cut: Turn = "") -> None:
             content = json.dumps(body).encode()
             whole = len(content)
             if cut in ("half", "torn"):

@@ -35,6 +35,14 @@ def test_frames_are_five_a_second(video):
     np.testing.assert_allclose(greys, np.arange(0, 30, 4) * 4, atol=3)
 
 
+def test_a_damaged_video_is_named(video):
+    content = video.read_bytes()
+    for damaged in (b"", content[:100], b"no video"):
+        video.write_bytes(damaged)
+        with pytest.raises(BadInput, match=r"motion\.mp4 is damaged.* drawn anew"):
+            frames(video)
+
+
 def test_gemini_gets_the_video(server, video):
     assert gemini(server.url).ask("What is it?", video) == "Answer: yes"
     (request,), (headers,) = server.requests, server.headers
@@ -75,6 +83,30 @@ def test_a_failure_is_one_questions(judge, server, video, turn, passing):
     assert judge.ask("What is it?", video) == "Answer: yes"
 
 
+@pytest.mark.parametrize("status", [429, 500])
+@pytest.mark.parametrize("error", ["slow down", None, 5, {"details": ["a"]}, {"details": {}}])
+def test_errors_that_are_none_of_the_protocol(judge, server, video, status, error):
+    server.turns = [(status, {"error": error})]
+    with pytest.raises(Unanswered) as raised:
+        judge.ask("What is it?", video)
+    assert raised.value.passing and raised.value.after is None
+
+
+NONSENSE = [
+    *(5, [], {}, None, "yes"),
+    *({key: value} for key in ("candidates", "choices") for value in (5, "yes", [5], [{}])),
+    *({"choices": [{"message": {"content": content}}]} for content in (5, True, [{"text": "a"}])),
+]
+
+
+@pytest.mark.parametrize("body", NONSENSE)
+def test_answers_that_are_none_of_the_protocol(judge, server, video, body):
+    server.turns = [(200, body)]
+    with pytest.raises(Unanswered) as raised:
+        judge.ask("What is it?", video)
+    assert raised.value.passing
+
+
 @pytest.mark.parametrize("make", [gemini, chat])
 def test_a_server_that_hangs_is_left(make, server, video):
     server.turns = ["hang"]
@@ -84,16 +116,19 @@ def test_a_server_that_hangs_is_left(make, server, video):
 
 
 def test_the_server_says_how_long_to_wait(judge, server, video):
-    server.turns = [429, 429]
+    server.turns = [429]
     server.refusal = {"details": [{"@type": "RetryInfo", "retryDelay": "7.5s"}]}
     server.refusal_headers = {"Retry-After": "7"}
     with pytest.raises(Unanswered) as raised:
         judge.ask("What is it?", video)
     assert raised.value.after in (7.0, 7.5)
-    server.refusal, server.refusal_headers = {"details": [{"retryDelay": "soon"}]}, {}
-    with pytest.raises(Unanswered) as raised:
-        judge.ask("What is it?", video)
-    assert raised.value.after is None
+    for delay, header in (("soon", "soon"), ("0s", "0"), ("infs", "inf")):
+        server.turns = [429]
+        server.refusal = {"details": [{"retryDelay": delay}]}
+        server.refusal_headers = {"Retry-After": header}
+        with pytest.raises(Unanswered) as raised:
+            judge.ask("What is it?", video)
+        assert raised.value.after is None
 
 
 @pytest.mark.parametrize(
@@ -129,6 +164,20 @@ def test_keys_are_in_no_words(judge, server, video):
     assert key not in judge.name
 
 
+@pytest.mark.parametrize(
+    ("make", "name", "key"),
+    [(gemini, "GEMINI_API_KEY", GEMINI_KEY), (chat, "OPENAI_API_KEY", OPENAI_KEY)],
+)
+def test_a_key_that_is_none_is_not_told(make, name, key, server, video, monkeypatch):
+    monkeypatch.setenv(name, f" {key}\n")  # as files of settings have it
+    assert make(server.url).ask("What is it?", video) == "Answer: yes"
+    for wrong in (f"{key}\nmore", f"{key} more", f"{key}ü"):
+        monkeypatch.setenv(name, wrong)
+        with pytest.raises(BadInput, match=f"{name} in the environment is no key") as raised:
+            make(server.url)
+        assert key not in str(raised.value)
+
+
 @pytest.mark.parametrize("make", [gemini, chat])
 def test_nobody_listens(make, server, video):
     with pytest.raises(Unanswered, match="refused") as raised:
@@ -143,8 +192,9 @@ def test_judges_by_name(server, monkeypatch):
     for form in ("openai", "oracle:x", "", "qwen:"):
         with pytest.raises(BadInput, match="--judge is"):
             open_judge(form)
-    with pytest.raises(BadInput, match="starts with http"):
-        open_judge("openai:tiny", "localhost:8000/v1")
+    for url in ("localhost:8000/v1", "http://[::1", "http://", "http://host:port/v1"):
+        with pytest.raises(BadInput, match="--judge_url is an address such as"):
+            open_judge("openai:tiny", url)
     with pytest.raises(BadInput, match="takes no --judge_url"):
         open_judge("qwen:tiny", server.url)
     monkeypatch.delenv("OPENAI_API_KEY")
