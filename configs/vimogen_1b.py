@@ -69,7 +69,7 @@ def get_config() -> ConfigDict:
             train=dict(
                 workdir="runs/vimogen_1b",
                 steps=40_000,
-                accumulate=1,  # more needs less memory, and changes nothing else
+                accumulate=1,  # more needs less memory
                 log_every=50,
                 eval_every=1000,
                 preview_every=5000,

@@ -25,6 +25,7 @@ import orbax.checkpoint as ocp
 from vimogen_jax.errors import BadInput
 
 _POLL = 0.002  # seconds
+_PATIENCE = 3600.0  # seconds that a process may say nothing: the largest models compile in less
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,10 @@ class Outcome:
 
 
 class Run:
-    """A training run in a folder, one process of which is watched at a time.
+    """A training run in a folder, one process of which is watched at a time; a context manager.
+
+    A process that still runs at its end is killed. Waiting for one raises BadInput after an hour in
+    which it said nothing.
 
     command: of the training, but for its workdir; it reports every step. What the processes say is
     in files beside the folder.
@@ -46,25 +50,35 @@ class Run:
         self._command, self._cwd = [*command, f"--config.train.workdir={workdir}"], cwd
         self.workdir, self.checkpoints = workdir, workdir / "checkpoints"
         self.shortest = dict[str, float]()  # seconds that a step, a save, a restore took
-        self.step, self.said, self._started = 0, "", 0
+        self.step, self.said, self._heard = 0, "", 0.0
         self._since = dict[str, float]()
+        self._processes = list[subprocess.Popen]()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self._processes:
+            process.kill()
+            process.wait()
 
     def start(self) -> None:
         """Start a process, which begins the run or goes on with it."""
-        self._started += 1
         self.step, self.said, self._since = 0, "", {}
-        self.log = self.workdir.with_name(f"{self.workdir.name}-{self._started}.log")
+        self._heard = time.monotonic()
+        self.log = self.workdir.with_name(f"{self.workdir.name}-{len(self._processes) + 1}.log")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
-            self._process = subprocess.Popen(self._command, cwd=self._cwd, stdout=log, stderr=log)
+            process = subprocess.Popen(self._command, cwd=self._cwd, stdout=log, stderr=log)
+        self._processes.append(process)
 
     def wait(self, there: Callable[[], bool], what: str) -> None:
         """Wait until something is there. Raises BadInput if the process ends without it."""
         while not there():
-            ended = self._process.poll() is not None
+            ended = self._processes[-1].poll() is not None
             self._watch()
             if ended and not there():
-                if self._process.returncode == 0:
+                if self._processes[-1].returncode == 0:
                     raise BadInput(f"the run was over before {what}: give it more steps")
                 raise BadInput(f"a process ended before {what}, see {self.log}: {self.last_words}")
             time.sleep(_POLL)
@@ -75,8 +89,8 @@ class Run:
         Raises BadInput if it ends with another status than expected.
         """
         if by is not None:
-            self._process.send_signal(by)
-        while (status := self._process.poll()) is None:
+            self._processes[-1].send_signal(by)
+        while (status := self._processes[-1].poll()) is None:
             self._watch()
             time.sleep(_POLL)
         self._watch()
@@ -96,7 +110,8 @@ class Run:
         To a full disk's ENOSPC the kernel prefers EFBIG here: another number by the same way.
         """
         largest = max(path.stat().st_size for path in _files(self.newest()))
-        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (largest // 2, largest // 2))
+        limits = (largest // 2, largest // 2)
+        resource.prlimit(self._processes[-1].pid, resource.RLIMIT_FSIZE, limits)
 
     def whole(self) -> list[Path]:
         """The checkpoints that are not half written, oldest first."""
@@ -130,7 +145,13 @@ class Run:
 
     def _watch(self) -> None:
         """Hear what the process said, and time what it does."""
-        self.said, now = self.log.read_text(), time.monotonic()
+        said, now = self.log.read_text(), time.monotonic()
+        if said != self.said:
+            self.said, self._heard = said, now
+        elif now - self._heard > _PATIENCE:
+            raise BadInput(
+                f"a process has said nothing for {_PATIENCE:g} s, see {self.log}: {self.last_words}"
+            )
         steps = [int(step) for step in re.findall(r"^step (\d+)/\d", self.said, re.MULTILINE)]
         if steps and steps[-1] > self.step:
             if self.step:

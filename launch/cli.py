@@ -1,8 +1,9 @@
 """How every command begins and ends.
 
 What JAX compiles is kept for the next command, in a folder among the user's caches or where
-JAX_COMPILATION_CACHE_DIR says (nowhere, if that is empty). Bad input ends a command with one
-sentence on stderr and exit status 1.
+JAX_COMPILATION_CACHE_DIR says (nowhere, if that is empty). Bad input, a device without memory left
+and a store whose library is not installed end a command with one sentence on stderr and exit
+status 1.
 """
 
 import os
@@ -63,6 +64,12 @@ def _keep_compiled() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
+def _keep_nothing() -> None:
+    import jax
+
+    jax.config.update("jax_enable_compilation_cache", False)  # whatever the environment says
+
+
 def _tell_unraisable(fault: Any) -> None:
     # Where one array cannot be read or written, TensorStore still calls back for the others.
     if str(fault.exc_value) != "Event loop is closed":
@@ -70,7 +77,7 @@ def _tell_unraisable(fault: Any) -> None:
 
 
 def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
-    """Parse flags, call `main()`, and turn `BadInput` and file errors into one sentence.
+    """Parse flags, call `main()`, and turn what its user can mend into one sentence.
 
     A command that measures or compares compilation keeps nothing of it.
     """
@@ -83,10 +90,21 @@ def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
         sys.unraisablehook = _tell_unraisable
         if keep_compiled:
             _keep_compiled()
+        else:
+            _keep_nothing()
         try:
             main()
         except (BadInput, FlagsError, OSError) as fault:
             raise _refuse(fault) from None
+        except ImportError as fault:
+            if fault.name is not None:  # an import failed; else a library asks for another
+                raise
+            raise _refuse(fault) from None
+        except RuntimeError as fault:  # JAX's own is one
+            if not str(fault).startswith("RESOURCE_EXHAUSTED"):
+                raise
+            reason = str(fault).splitlines()[0].partition(": ")[2]
+            raise SystemExit(f"error: a device has no memory left: {reason}") from None
         except KeyboardInterrupt:
             raise SystemExit(130) from None  # as shells count a program ended by Ctrl-C
 

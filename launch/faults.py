@@ -7,6 +7,7 @@ Trains twice with `launch.train`, in processes of their own. The run of the conf
 """
 
 import random
+import signal
 import sys
 from collections import Counter
 from pathlib import Path
@@ -27,31 +28,44 @@ _STEPS = flags.DEFINE_integer("steps", 100, "How many steps to train.", 1)
 _SEED = flags.DEFINE_integer("seed", 0, "Decides which fault strikes when.")
 
 
+def _not_ours(argv: list[str]) -> list[str]:
+    """The flags that are for `launch.train`, however they are written."""
+    ours = flags.FlagValues()
+    ours.set_gnu_getopt()  # a value may stand apart from its flag
+    for flag in (_OUT, _FAULTS, _STEPS, _SEED):
+        ours[flag.name] = flags.FLAGS[flag.name]
+    return ours(argv, known_only=True)[1:]
+
+
 def main() -> None:
     """Train undisturbed and with faults, tell what happened, and compare."""
+    # An exit kills the training that runs.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     out = Path(_OUT.value).absolute()
     if out.exists():
         raise BadInput(f"{out} exists already; delete it or name another folder")
     if _CONFIG.value.train.keep < 2:
         raise BadInput("config.train.keep must be at least 2: damage leaves the checkpoint before")
     command = [
-        *(sys.executable, "-m", "launch.train"),
-        *(argument for argument in sys.argv[1:] if argument.startswith("--config")),
+        *(sys.executable, "-m", "launch.train", *_not_ours(sys.argv)),
         *(f"--config.train.steps={_STEPS.value}", "--config.train.log_every=1"),
     ]
     choose = random.Random(_SEED.value)
     kinds = [list(KINDS)[i % len(KINDS)] for i in range(_FAULTS.value)]
     choose.shuffle(kinds)
     here = Path(__file__).parents[1]
-    undisturbed, struck = (Run(command, out / name, here) for name in ("undisturbed", "struck"))
-    undisturbed.start()
-    print(f"training {_STEPS.value} steps undisturbed, see {undisturbed.log}")
-    undisturbed.end(0)
-    struck.shortest = undisturbed.shortest
-    outcomes = []
-    for outcome in strike(struck, kinds, _STEPS.value, choose):
-        outcomes.append(outcome.kind)
-        print(f"{len(outcomes):3}  {outcome.kind:8}  {outcome.story}")
+    with (
+        Run(command, out / "undisturbed", here) as undisturbed,
+        Run(command, out / "struck", here) as struck,
+    ):
+        undisturbed.start()
+        print(f"training {_STEPS.value} steps undisturbed, see {undisturbed.log}")
+        undisturbed.end(0)
+        struck.shortest = undisturbed.shortest
+        outcomes = []
+        for outcome in strike(struck, kinds, _STEPS.value, choose):
+            outcomes.append(outcome.kind)
+            print(f"{len(outcomes):3}  {outcome.kind:8}  {outcome.story}")
     counts = Counter(outcomes[:-1])
     print(f"{counts.total()} faults:", ", ".join(f"{n} {kind}" for kind, n in counts.items()))
     if unlike := differences(undisturbed.workdir, struck.workdir):

@@ -4,6 +4,7 @@ python -m launch.plan --config=configs/vimogen_1b.py --topology=v5e:16x16 --stra
 """
 
 import os
+import tempfile
 from pathlib import Path
 
 import jax
@@ -23,7 +24,7 @@ from vimogen_jax.sharding import STRATEGIES
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
 TOPOLOGY = flags.DEFINE_string("topology", None, f"the machine: {KNOWN}", required=True)
 CHOSEN = flags.DEFINE_list(
-    "strategies", "all", f"of {', '.join(STRATEGIES)}; all of them; or config, for the config's own"
+    "strategies", "all", f"of {', '.join(STRATEGIES)}; all, for these; config, for the config's own"
 )
 SAMPLING = flags.DEFINE_bool("sampling", False, "plan sampling a batch from text, not training")
 TUNED = flags.DEFINE_bool("tuned", False, "compile as for a real run: ten times as long")
@@ -31,11 +32,15 @@ OUT = flags.DEFINE_string("out", "out/plan", "folder for plan.json and plan.png"
 
 
 def main() -> None:
-    """Compile for each strategy, print, write."""
+    """Compile for each strategy, print, write; end with status 1 where none fits."""
     jax.config.update("jax_platforms", "cpu")  # to plan takes no accelerator, even where one is
     config = _CONFIG.value.to_dict()
     machine = describe(TOPOLOGY.value)
     strategies = {name: config["sharding"] if name == "config" else name for name in _names()}
+    out = Path(OUT.value)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out):  # before minutes of compiling: it can be written
+        pass
     make_program = sampling_program if SAMPLING.value else train_program
     rows = plan(make_program, config, machine, strategies, tuned=TUNED.value)
     title = (
@@ -43,25 +48,24 @@ def main() -> None:
         f"{config['data']['batch_size']} motions of {max(config['data']['buckets'])} frames"
     )
     print(as_text(title, machine, rows))
-    out = Path(OUT.value)
-    out.mkdir(parents=True, exist_ok=True)
     write_json(as_json(title, machine, rows), out / "plan.json")
     draw(title, machine, rows).save(out / "plan.png.tmp", "png")
     os.replace(out / "plan.png.tmp", out / "plan.png")
     print(f"\nwritten to {out}/plan.json and plan.png")
+    if not any(row.fits(machine.chip) for row in rows):
+        raise BadInput(f"no strategy that was asked for fits {TOPOLOGY.value}")
 
 
 def _names() -> list[str]:
     """The strategies asked for, each once."""
-    names = list(dict.fromkeys(CHOSEN.value))
-    if names == ["all"]:
-        return list(STRATEGIES)
-    for name in names:
-        if name not in (*STRATEGIES, "config"):
+    names: list[str] = []
+    for name in CHOSEN.value:
+        if name not in ("all", "config", *STRATEGIES):
             raise BadInput(f"--strategies {name!r} is not all, config, {', '.join(STRATEGIES)}")
+        names += STRATEGIES if name == "all" else [name]
     if not names:
         raise BadInput("--strategies is empty; give all, config or names")
-    return names
+    return list(dict.fromkeys(names))
 
 
 if __name__ == "__main__":

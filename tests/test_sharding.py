@@ -1,5 +1,7 @@
 """Logical axis names and strategies: what fits is laid out as said, what does not is refused."""
 
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models import attention
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.train.state import plan_state
 
@@ -98,11 +101,49 @@ def test_names_that_do_not_fit_are_refused_by_the_parameters_name(tree, message)
         (dict(strategy="hybrid", mesh=dict(data=3, fsdp=2)), "data 3, fsdp 2, does not fit 8 dev"),
         (dict(strategy="hybrid", mesh=dict(data=-1, fsdp=3)), "data -1, fsdp 3, does not fit 8"),
         (dict(strategy="fsdp", mesh=dict(fsdp=-1, x=0)), "fsdp -1, x 0, does not fit"),
+        (None, "config.sharding must be a dictionary or a name, not None"),
+        (dict(strategy=["fsdp"]), r"strategy \['fsdp'\] is not one of"),
+        (
+            dict(mesh=dict(x="two"), rules={}),
+            "mesh must be a dictionary of axes and sizes, .*'two'",
+        ),
+        (dict(mesh=[2], rules={}), r"mesh must be a dictionary of axes and sizes, not \[2\]"),
+        (dict(mesh=None, rules={}), "mesh must be a dictionary of axes and sizes, not None"),
+        (dict(strategy="fsdp", rules="embed"), "rules must be a dictionary, not 'embed'"),
+        (dict(strategy="fsdp", optimizer_rules=3), "optimizer_rules must be a dictionary, not 3"),
+        (dict(strategy="fsdp", rules=dict(mlp=None)), "must cut 'mlp' over .*, not None"),
+        (dict(strategy="fsdp", rules=dict(mlp=[["fsdp"]])), r"over the mesh axis \['fsdp'\], but"),
+        (
+            dict(strategy="fsdp", rules=dict(shards=["fsdp"] * 2)),
+            "'shards' .* same mesh axis twice",
+        ),
     ],
 )
 def test_a_strategy_that_cannot_be_is_refused(section, message):
     with pytest.raises(BadInput, match=message), sharding.use(section):
         pass
+
+
+def test_the_first_axis_of_the_mesh_must_divide_over_the_slices():
+    devices = [SimpleNamespace(slice_index=number // 4) for number in range(8)]
+    message = "'data', the first .* has size 1, which does not divide over 2 slices"
+    with pytest.raises(BadInput, match=message), sharding.use("fsdp_tensor", devices):
+        pass
+
+
+def test_attention_is_chosen_for_the_devices_of_the_mesh(monkeypatch):
+    asked = []
+    choose = lambda platform, *_: asked.append(platform) or "xla"
+    monkeypatch.setattr(attention, "choose", choose)
+    layer = attention.Attention(8, 2, dtype=jnp.float32, rngs=nnx.Rngs(0))
+    x, mask = jnp.zeros((1, 1, 3, 8)), jnp.ones((1, 1, 3), bool)
+    attend = lambda x: layer(x, layer.keys_values(x), mask)
+    jax.eval_shape(attend, x)
+    elsewhere = jax.sharding.AbstractDevice("TPU v5 lite", 1, "tpu")  # JAX itself runs on CPUs
+    mesh = jax.sharding.AbstractMesh((1,), ("data",), abstract_device=elsewhere)
+    with jax.sharding.use_abstract_mesh(mesh):
+        jax.eval_shape(attend, x)
+    assert asked == ["cpu", "tpu"]
 
 
 def test_constrain_lays_out_under_a_mesh_and_does_nothing_without_one():

@@ -39,6 +39,28 @@ def _axes(axes: MeshAxes) -> tuple[str, ...]:
     return (axes,) if isinstance(axes, str) else tuple(axes)
 
 
+def _check_rules(part: str, rules: Mapping[str, MeshAxes], mesh: Mapping[str, int]) -> None:
+    if not isinstance(rules, Mapping):
+        raise BadInput(f"config.sharding.{part} must be a dictionary, not {rules!r}")
+    for name, axes in rules.items():
+        if name not in LOGICAL_AXES:
+            raise BadInput(
+                f"config.sharding has a rule for {name!r}, not one of {', '.join(LOGICAL_AXES)}"
+            )
+        if not isinstance(axes, str | list | tuple):
+            raise BadInput(
+                f"config.sharding.{part} must cut {name!r} over one or more mesh axes, not {axes!r}"
+            )
+        for axis in _axes(axes):
+            if axis not in list(mesh):
+                raise BadInput(
+                    f"config.sharding cuts {name!r} over the mesh axis {axis!r}, but its mesh "
+                    f"has {', '.join(mesh)}"
+                )
+        if len(set(_axes(axes))) < len(_axes(axes)):
+            raise BadInput(f"config.sharding cuts {name!r} over the same mesh axis twice: {axes!r}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Strategy:
     """A way to spread training over devices. What no rule names, every device holds whole.
@@ -56,17 +78,15 @@ class Strategy:
     optimizer_rules: Mapping[str, MeshAxes] | None = None
 
     def __post_init__(self):
-        for name, axes in [*self.rules.items(), *(self.optimizer_rules or {}).items()]:
-            if name not in LOGICAL_AXES:
-                raise BadInput(
-                    f"config.sharding has a rule for {name!r}, not one of {', '.join(LOGICAL_AXES)}"
-                )
-            for axis in _axes(axes):
-                if axis not in self.mesh:
-                    raise BadInput(
-                        f"config.sharding cuts {name!r} over the mesh axis {axis!r}, but its mesh "
-                        f"has {', '.join(self.mesh)}"
-                    )
+        if not isinstance(self.mesh, Mapping) or not all(
+            isinstance(axis, str) and type(size) is int for axis, size in self.mesh.items()
+        ):
+            raise BadInput(
+                f"config.sharding.mesh must be a dictionary of axes and sizes, not {self.mesh!r}"
+            )
+        _check_rules("rules", self.rules, self.mesh)
+        if self.optimizer_rules is not None:
+            _check_rules("optimizer_rules", self.optimizer_rules, self.mesh)
 
     def mesh_shape(self, devices: int) -> dict[str, int]:
         """The sizes of the mesh's axes on that many devices.
@@ -108,11 +128,14 @@ def make_strategy(section: str | Mapping[str, Any]) -> Strategy:
     the one it names.
 
     Raises:
-        BadInput: there is no such strategy or attribute, or its rules and its mesh disagree.
+        BadInput: there is no such strategy or attribute, an attribute is not of its type, or
+            rules and mesh disagree.
     """
+    if not isinstance(section, str | Mapping):
+        raise BadInput(f"config.sharding must be a dictionary or a name, not {section!r}")
     changes: dict[str, Any] = dict(strategy=section) if isinstance(section, str) else dict(section)
     name = changes.pop("strategy", None)
-    if name is not None and name not in STRATEGIES:
+    if name is not None and name not in list(STRATEGIES):  # a list, as names may be anything
         raise BadInput(f"sharding strategy {name!r} is not one of {', '.join(STRATEGIES)}")
     try:
         return dataclasses.replace(STRATEGIES[name], **changes) if name else Strategy(**changes)
@@ -137,6 +160,15 @@ def use(section: str | Mapping[str, Any], devices: Sequence[Any] | None = None) 
             yield mesh
     finally:
         _in_use.reset(token)
+
+
+def platform() -> str:
+    """Of the devices of the mesh in use, which need not be there: "cpu", "gpu" or "tpu".
+
+    Without a mesh, of those that JAX uses.
+    """
+    device = jax.sharding.get_abstract_mesh().abstract_device
+    return jax.default_backend() if device is None else device.platform
 
 
 def constrain(x: jax.Array, *names: str | None) -> jax.Array:
@@ -222,6 +254,11 @@ def _make_mesh(strategy: Strategy, devices: Sequence[Any]) -> Mesh:
     shape = strategy.mesh_shape(len(devices))
     slices = len({getattr(device, "slice_index", 0) for device in devices})
     sizes = tuple(shape.values())
+    if sizes[0] % slices:
+        raise BadInput(
+            f"axis {next(iter(shape))!r}, the first of the mesh of config.sharding, has size "
+            f"{sizes[0]}, which does not divide over {slices} slices"
+        )
     try:
         if slices == 1:
             arranged = mesh_utils.create_device_mesh(sizes, devices, allow_split_physical_axes=True)

@@ -17,9 +17,12 @@ from eval.mbench.prompts import Prompt
 from eval.mbench.report import write_html
 from eval.mbench.run import evaluate
 from eval.mbench.videos import render
+from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.metrics.body_fit import fit
 from vimogen_jax.metrics.nrdf import NRDF
+from vimogen_jax.metrics.penetration import penetration
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS
 
@@ -34,11 +37,13 @@ JUDGED = "consistency", "generalizability"
 
 
 def benchmark(every: int) -> Iterator[str]:
-    """Measure, and say in a line each: motion quality alone, a run without a judge, rendering.
+    """Measure, and say in a line each: motion quality, the fit of bodies and their penetration;
+    then a run without a judge, and rendering.
 
     Of the published prompts only every n-th is measured, and the rest counted with them.
     """
     yield motion_quality()
+    yield from poses()
     prompts = published_lengths(every)
     with tempfile.TemporaryDirectory() as folder:
         motions = Path(folder) / "motions"
@@ -90,6 +95,26 @@ def motion_quality(motions: int = 150, frames: int = 100, repeats: int = 30) -> 
     )
 
 
+def poses(frames: int = 100, repeats: int = 5) -> Iterator[str]:
+    """How fast bodies are fitted to a motion's joints, once compiled, and looked through."""
+    motion = _wanderer(frames, np.random.default_rng(0))
+    joints, mask = motion.joints()[None], np.ones((1, frames), bool)
+    (fitted,) = fit(joints, mask, FPS)
+    body = builtin_body()
+    vertices = body.pose(fitted.rotations, fitted.joints()[:, 0])
+    for what, measured, count in (
+        (f"fitting a body to {frames} frames", lambda: fit(joints, mask, FPS), 1),
+        ("body penetration, each frame", lambda: penetration(vertices, body.faces), frames),
+    ):
+        spent = []
+        for _ in range(repeats):
+            start = _clocks()
+            measured()
+            spent.append(_clocks() - start)
+        clock, process = np.min(spent, axis=0) / count
+        yield (f"{what}, best of {repeats}: {clock:.4f} s; {process:.4f} s of processor time")
+
+
 def published_lengths(every: int) -> dict[int, Prompt]:
     """Every n-th of prompts as many and as long as the published ones, from short to long."""
     chosen = [
@@ -104,23 +129,26 @@ def published_lengths(every: int) -> dict[int, Prompt]:
 
 
 def _write(prompts: Mapping[int, Prompt], folder: Path) -> None:
-    """Joints of somebody who wanders over the floor and moves every limb, for each prompt."""
+    """Joints of somebody who wanders, for each prompt."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for prompt in prompts.values():
-        moment = np.arange(round(prompt.seconds * FPS))[:, None, None] / FPS
-        waves = [
-            np.sin(2 * np.pi * (n * moment / 3 + rng.uniform(size=(22, 3))))
-            * rng.normal(size=(22, 3))
-            for n in (1, 2)
-        ]
-        angles = 0.25 * np.sum(waves, axis=0)
-        angles[:, 0] = 0
-        rotations = axis_angle_to_matrix(angles)
-        rotations[:, 0] = Y_UP_TO_Z_UP
-        path = 0.5 * moment[:, 0] * [0, 1, 0]
-        joints = Motion(rotations, path, FPS).joints()
+        joints = _wanderer(round(prompt.seconds * FPS), rng).joints()
         np.save(folder / f"{prompt.id}.npy", joints - [0, 0, joints[..., 2].min()])
+
+
+def _wanderer(frames: int, rng: np.random.Generator) -> Motion:
+    """Somebody who wanders over the floor and moves every limb."""
+    moment = np.arange(frames)[:, None, None] / FPS
+    waves = [
+        np.sin(2 * np.pi * (n * moment / 3 + rng.uniform(size=(22, 3)))) * rng.normal(size=(22, 3))
+        for n in (1, 2)
+    ]
+    angles = 0.25 * np.sum(waves, axis=0)
+    angles[:, 0] = 0
+    rotations = axis_angle_to_matrix(angles)
+    rotations[:, 0] = Y_UP_TO_Z_UP
+    return Motion(rotations, 0.5 * moment[:, 0] * [0, 1, 0], FPS)
 
 
 def _run(prompts: Mapping[int, Prompt], motions: Path) -> np.ndarray:

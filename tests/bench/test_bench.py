@@ -124,6 +124,18 @@ def test_known_devices_have_their_makers_rates():
     assert set(machine.KINDS.values()) <= set(CHIPS)
 
 
+@pytest.mark.parametrize("flag", ["trace", "out"])
+def test_a_folder_that_cannot_be_written_is_told_before_measuring(tmp_path, flag):
+    (tmp_path / "file").touch()
+    command = [
+        *(sys.executable, "-m", "launch.bench", "--config=configs/tiny.py"),
+        *(f"--out={tmp_path / 'out'}", f"--{flag}={tmp_path / 'file' / 'folder'}"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {tmp_path}/file/folder cannot be written: Not a directory\n"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", ["training", "sampling", "feeding", "attention"])
 def test_the_command_prints_and_writes(tmp_path, measure):

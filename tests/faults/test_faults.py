@@ -3,16 +3,21 @@
 import json
 import random
 import re
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 
 from eval.faults import KINDS, Run, differences, strike
 from tests.test_floors import ROOT
 from tests.train.runs import FAST, Runs
+from vimogen_jax.errors import BadInput
 
-STEPS = 40
+STEPS = 24
+SMALLER = ("--config.model.num_layers=1", "--config.model.reference_dim=0")  # starts faster
 
 
 @pytest.fixture
@@ -24,25 +29,40 @@ def flags(tmp_path, monkeypatch):
     return [
         *runs.flags(tmp_path / "unused"),
         f"--config.train.steps={STEPS}",
-        "--config.train.save_every=2",
+        "--config.train.save_every=3",
         f"--config.train.eval_every={STEPS}",
         "--config.train.preview_every=1000",
     ]
 
 
+class Direct(random.Random):
+    """Strikes at once, so that what was meant to be struck is, and the largest file."""
+
+    def uniform(self, a, b):
+        return a
+
+    def choices(self, population, weights):
+        return [population[weights.index(max(weights))]]
+
+
 def test_a_run_ends_bitwise_as_an_undisturbed_one(flags, tmp_path):
-    command = [sys.executable, "-m", "launch.train", *flags]
-    undisturbed, struck = (Run(command, tmp_path / name, ROOT) for name in ("whole", "struck"))
-    undisturbed.start()
-    undisturbed.end(0)
-    struck.shortest = undisturbed.shortest
-    kinds = ["save", "stop", "disk"]  # each takes a process; the slow test has all
-    outcomes = list(strike(struck, kinds, STEPS, random.Random(0)))
+    command = [sys.executable, "-m", "launch.train", *flags, *SMALLER]
+    # The first kills in a step, and each takes a process; the slow test has all kinds.
+    kinds = ["flip", "restore", "save", "stop", "disk"]
+    with (
+        Run(command, tmp_path / "whole", ROOT) as undisturbed,
+        Run(command, tmp_path / "struck", ROOT) as struck,
+    ):
+        undisturbed.start()
+        undisturbed.end(0)
+        outcomes = list(strike(struck, kinds, STEPS, Direct(0)))
     stories = "\n".join(f"{outcome.kind} {outcome.story}" for outcome in outcomes)
-    assert len(outcomes) == 4
+    assert [outcome.kind for outcome in outcomes] == [*kinds, "end"], stories
+    (flipped,) = re.findall(r"^flip .* SIGKILL after step \d+, then flip (\d+)/", stories, re.M)
+    assert re.search(f"^restore not begun.*\nsave set {flipped} aside, from step ", stories, re.M)
     assert re.search("disk .*error: a checkpoint in .* was not written: .*File too large", stories)
     (stopped,) = re.findall(r"^stop .*stopped by SIGTERM after step (\d+), which", stories, re.M)
-    assert outcomes[2].story.startswith(f"from step {stopped}, ")
+    assert outcomes[kinds.index("stop") + 1].story.startswith(f"from step {stopped}, ")
     assert not list(struck.checkpoints.glob("*tmp*"))
     assert differences(undisturbed.workdir, struck.workdir) == [], stories
 
@@ -53,6 +73,39 @@ def test_a_run_ends_bitwise_as_an_undisturbed_one(flags, tmp_path):
     undisturbed.newest().rename(undisturbed.workdir / "gone")
     unlike = differences(undisturbed.workdir, struck.workdir)
     assert {"rest['step']", "place in the data"} < set(unlike) and len(unlike) > 100
+
+
+def test_a_process_that_says_nothing_is_given_up_and_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr("eval.faults._PATIENCE", 0.1)
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    for wait in (lambda run: run.end(0), lambda run: run.wait(lambda: False, "never")):
+        with Run(command, tmp_path / "run", ROOT) as run:
+            run.start()
+            with pytest.raises(BadInput, match=r"nothing for 0.1 s, see .*run-1.log: nothing"):
+                wait(run)
+        assert [process.returncode for process in run._processes] == [-signal.SIGKILL]
+
+
+def test_flags_reach_the_training_however_they_are_written(tmp_path):
+    command = [
+        *(sys.executable, "-m", "launch.faults", "--steps", "7", "-config", "configs/tiny.py"),
+        *("--config.train.keep", "3", f"--out={tmp_path / 'out'}", "--config.data.path=nowhere"),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.startswith("training 7 steps undisturbed")
+    assert done.stderr.endswith("error: nowhere/manifest.json is missing\n"), done.stderr
+
+
+def test_the_training_ends_with_the_command(flags, tmp_path):
+    command = [sys.executable, "-m", "launch.faults", *flags, f"--out={tmp_path / 'out'}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (training := children.read_text().split()):
+            time.sleep(0.05)
+        process.terminate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not Path("/proc", *training).exists()
 
 
 @pytest.mark.slow

@@ -10,7 +10,12 @@ import pytest
 from configs import small, vimogen_1b
 from tests.input_pipeline.synthetic import make_index
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline.order import TrainOrder, largest_remainder, validation_order
+from vimogen_jax.input_pipeline.order import (
+    TrainOrder,
+    largest_remainder,
+    split_shard,
+    validation_order,
+)
 from vimogen_jax.input_pipeline.pipeline import make_loader
 
 BUCKETS = tuple(range(50, 201, 10))
@@ -63,6 +68,42 @@ def test_the_order_is_a_function_of_seed_and_step():
     assert all(map(same, forwards, backwards))
     other = make_order(index, seed=4)
     assert not any(same(spec, other(step)) for step, spec in enumerate(forwards))
+
+
+def test_any_other_number_of_shards_shows_each_record_once_an_epoch():
+    """Also where the T2M samples do not divide over them: the rest of the window is dealt anew."""
+    index = make_index(np.random.default_rng(0), 960, low=0.3, longest=300)
+    switches = {0: 1, 5: 3, 9: 6, 14: 2, 33: 3, 34: 16}  # in two epochs of 20 batches
+    seen, order = [], make_order(index, batch_size=48, shards=1)
+    for step in range(40):
+        if step in switches:
+            now, state = switches[step], json.loads(json.dumps(order.text_samples))
+            order = make_order(index, batch_size=48, shards=now).resumed(step, state)
+        spec = order(step)
+        assert spec.records.shape[0] == spec.null_text.shape[0] == now
+        seen.append(spec.records.ravel())
+    assert [count for _, count in order.text_samples] == [32, 33, 30, 32]
+    for epoch in (seen[:20], seen[20:]):
+        assert sorted(np.concatenate(epoch)) == list(range(960))
+    again = make_order(index, batch_size=48, shards=16).resumed(34, order.text_samples)
+    assert all(same(order(step), again(step)) for step in range(34, 60))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "share", "counts"),
+    [
+        (1024, 0.8, {832: (1, 2, 8, 16, 32, 64), 768: (128, 256)}),
+        (32, 0.8, {26: (1, 2), 24: (4, 8)}),
+        (96, 0.8, {76: (1, 2, 4), 78: (3, 6), 80: (8, 16)}),
+        (48, 1.0, {48: (1, 3, 16, 48)}),
+        (16, 0.95, {15: (1,)}),
+    ],
+)
+def test_the_t2m_part_is_the_same_on_as_many_shards_as_can_be(batch_size, share, counts):
+    for count, numbers in counts.items():
+        for shards in numbers:
+            expected = (count // shards, (batch_size - count) // shards)
+            assert split_shard(batch_size, shards, share) == expected
 
 
 def test_epochs_differ():

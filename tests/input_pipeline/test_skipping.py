@@ -1,6 +1,8 @@
 """A corrupt record that is skipped counts nowhere, wherever and however often it is read."""
 
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -88,6 +90,22 @@ def test_held_out_records_are_skipped_too(damaged):
     )
     seen = np.concatenate([batch["record"].ravel() for batch in batches])
     assert sorted(seen[seen >= 0]) == sorted([*range(lost), *range(lost + 1, 5)] * 2)
+
+
+class Slow(int):
+    """A number that takes time to look up, so that threads look it up before one has noted it."""
+
+    def __hash__(self):
+        time.sleep(0.05)
+        return super().__hash__()
+
+
+def test_threads_that_meet_a_record_together_tell_it_once(damaged, capsys):
+    lost = unreadable(damaged, "train")
+    source = Dataset.open(damaged, "skip").records["train"]
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(source.read, map(Slow, [lost] * 4))] == [None] * 4
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_more_than_a_hundredth_is_refused(damaged):

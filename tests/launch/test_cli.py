@@ -15,10 +15,10 @@ cli.run(lambda: print(jax.jit(lambda x: 2 * x)(21)))
 """
 
 
-def run(**environment: str) -> subprocess.CompletedProcess:
+def run(command: str = COMMAND, **environment: str) -> subprocess.CompletedProcess:
     environment = {"JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"} | environment
     done = subprocess.run(
-        [sys.executable, "-c", COMMAND],
+        [sys.executable, "-c", command],
         cwd=ROOT,
         env=os.environ | environment,
         capture_output=True,
@@ -44,6 +44,12 @@ def test_jaxs_own_variable_decides(tmp_path, elsewhere):
     assert [path.name for path in tmp_path.iterdir()] == [elsewhere] * bool(elsewhere)
 
 
+def test_a_command_that_measures_keeps_nothing_even_so(tmp_path):
+    measuring = COMMAND.replace("(21))", "(21)), keep_compiled=False")
+    run(measuring, XDG_CACHE_HOME=str(tmp_path), JAX_COMPILATION_CACHE_DIR=str(tmp_path / "jax"))
+    assert not list(tmp_path.rglob("*-cache"))
+
+
 def test_a_cache_that_cannot_be_written_is_told_and_no_obstacle(tmp_path):
     (tmp_path / "vimogen_jax").write_text("not a folder")
     (warning,) = run(XDG_CACHE_HOME=str(tmp_path)).stderr.splitlines()
@@ -56,3 +62,44 @@ def test_a_damaged_program_is_no_obstacle(tmp_path):
     for program in tmp_path.rglob("*-cache"):
         program.write_bytes(program.read_bytes()[:100])
     assert "cache" in run(XDG_CACHE_HOME=str(tmp_path)).stderr
+
+
+def end(fault: str) -> tuple[int, list[str]]:
+    """Exit status, and lines on stderr, of a command that raises."""
+    command = f"""
+import jax
+from launch import cli
+def main():
+    {fault}
+cli.run(main)
+"""
+    done = subprocess.run([sys.executable, "-c", command], cwd=ROOT, capture_output=True, text=True)
+    return done.returncode, done.stderr.splitlines()
+
+
+OUT_OF_MEMORY = "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            "import fsspec; fsspec.filesystem('gs')",
+            "error: Please install gcsfs to access Google Storage",
+        ),
+        (
+            f"raise jax.errors.JaxRuntimeError({OUT_OF_MEMORY + chr(10) + 'more'!r})",
+            "error: a device has no memory left: Out of memory allocating 9 bytes.",
+        ),
+    ],
+)
+def test_what_can_be_foreseen_is_a_sentence(fault, sentence):
+    assert end(fault) == (1, [sentence])
+
+
+@pytest.mark.parametrize(
+    "fault", ["import none_such", "from os import none_such", "jax.devices('none_such')"]
+)
+def test_bugs_keep_their_traceback(fault):
+    status, lines = end(fault)
+    assert status == 1 and lines[0].startswith("Traceback")

@@ -68,6 +68,49 @@ def test_traffic_counts_the_window_of_a_stack_and_not_the_stack():
     assert Module(TPU, devices=8).memory_traffic() == 5 * turn + total + 4
 
 
+# What is started and awaited apart, as compilers for GPUs and, tuned, for TPUs write.
+ASYNC = """\
+%wrapped (p: f32[100]) -> f32[100] {
+  %p = f32[100]{0} parameter(0)
+  ROOT %negative = f32[100]{0} negate(%p)
+}
+
+ENTRY %main (p: f32[100], q: f32[10]) -> f32[100] {
+  %p = f32[100]{0} parameter(0)
+  %q = f32[10]{0} parameter(1)
+  %copy-start.1 = (f32[100]{0}, f32[100]{0}, u32[]) copy-start(%p)
+  %copy-done.1 = f32[100]{0} copy-done(%copy-start.1)
+  %slice-start.1 = ((f32[100]{0}), f32[20]{0}, u32[]) slice-start(%p), slice={[0:20]}
+  %slice-done.1 = f32[20]{0} slice-done(%slice-start.1)
+  %async-start.1 = ((f32[100]{0}), f32[100]{0}, u32[]) async-start(%p), calls=%wrapped
+  %async-done.1 = f32[100]{0} async-done(%async-start.1)
+  %all-gather-start.1 = ((f32[100]{0}, f32[10]{0}), (f32[200]{0}, f32[20]{0})) \
+all-gather-start(%p, %q), replica_groups={{0,1}}
+  %all-gather-done.1 = (f32[200]{0}, f32[20]{0}) all-gather-done(%all-gather-start.1)
+  %all-reduce-start.1 = (f32[100]{0}, f32[10]{0}) all-reduce-start(%p, %q), replica_groups={{0,1}}
+  ROOT %all-reduce-done.1 = (f32[100]{0}, f32[10]{0}) all-reduce-done(%all-reduce-start.1)
+}
+"""
+
+
+def test_what_is_started_and_awaited_counts_once():
+    module = Module(ASYNC, devices=2)
+    copy, cut, negated, gathered, reduced = 200, 40, 200, 110 + 220, 110 + 110
+    assert module.memory_traffic() == 4 * (copy + cut + negated + gathered + reduced)
+    assert module.collectives() == {
+        "all-gather": Collective(1, 4 * 220, 4 * 110),
+        "all-reduce": Collective(1, 4 * 110, 4 * 110),
+    }
+
+
+def test_a_loop_of_unknown_length_is_told():
+    assert Module(TPU, devices=8).uncounted() == []
+    unknown = TPU.replace("%length = s32[]{:T(128)} constant(5)", "%length = s32[] copy(%i)")
+    module = Module(unknown, devices=8)
+    assert module.uncounted() == ["loop"]
+    assert module.collectives()["all-gather"].count == 1
+
+
 def test_a_compiled_loop_gathers_a_weight_at_every_turn():
     chain = lambda x, weights: jax.lax.scan(lambda x, w: (jnp.sin(x @ w), None), x, weights)[0]
     with sharding.use("fsdp") as mesh:

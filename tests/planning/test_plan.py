@@ -8,19 +8,25 @@ import sys
 
 import jax
 import numpy as np
+import optax
 import pytest
+from flax import nnx
 
 from configs import tiny
 from tests.test_floors import ROOT
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.vimogen import ModelConfig, Reference, Text
+from vimogen_jax.package import abstract_params
 from vimogen_jax.planning import hardware
 from vimogen_jax.planning.chart import draw
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import CHIPS, Chip, describe
+from vimogen_jax.planning.hlo import Module
 from vimogen_jax.planning.lower import Program, sampling_program, train_program
 from vimogen_jax.planning.plan import Row, plan
 from vimogen_jax.planning.report import as_json, as_text
+from vimogen_jax.train.state import plan_state
 
 CHIP = Chip("cpu", memory=1e9, flops=1e12, bandwidth=1e9, links=1e9)
 
@@ -29,7 +35,7 @@ CHIP = Chip("cpu", memory=1e9, flops=1e12, bandwidth=1e9, links=1e9)
 def config():
     config = tiny.get_config()
     config.model.update(dict(dim=16, ffn_dim=32, text_dim=12, freq_dim=8))
-    config.data.update(dict(batch_size=24, text_length=5, buckets=(12,)))
+    config.data.update(dict(batch_size=24, text_length=5, buckets=(40,)))
     return config.to_dict()
 
 
@@ -62,6 +68,30 @@ def test_the_gate_moves_nothing_between_devices(rows):
     assert gradients <= row.collectives["all-reduce"].payload < gradients + 200
 
 
+@pytest.mark.parametrize("section", ["fsdp", dict(strategy="hybrid", mesh=dict(data=2, fsdp=4))])
+def test_of_a_forward_pass_with_both_branches_only_parameters_are_gathered(section):
+    """Each at most once: a motion that crossed devices at the gate would come on top."""
+    sizes = ModelConfig(16, 32, 2, 2, text_dim=12, freq_dim=8, dtype="float32")
+    graphdef, _ = abstract_params(sizes)
+    with sharding.use(section) as mesh:
+        params = plan_state(sizes, optax.sgd(1e-3), mesh)["params"]
+        layout = sharding.batch_sharding(mesh)
+        array = lambda *shape: jax.ShapeDtypeStruct((8, *shape), "float32", sharding=layout)
+        mask = lambda *shape: jax.ShapeDtypeStruct((8, *shape), "bool", sharding=layout)
+
+        text, reference = (
+            Text(array(2, 5, 12), mask(2, 5)),
+            Reference(array(1, 40, 138), mask(1, 40)),
+        )
+        batch = array(3, 40, 276), array(3), mask(3, 40), text, reference
+        forward = lambda params, *batch: nnx.merge(graphdef, params)(*batch)
+        compiled = jax.jit(forward, out_shardings=layout).lower(params, *batch).compile()
+    found = Module(compiled.as_text(), devices=8).collectives()
+    assert found.keys() == {"all-gather"}
+    whole = sum(4 * array.size for array in jax.tree.leaves(params))
+    assert whole / 2 < found["all-gather"].payload <= whole
+
+
 def test_the_bound_is_the_greatest_of_the_least_times(rows):
     row = rows[0]
     assert row.seconds["compute"] == row.flops / CHIP.flops
@@ -77,6 +107,40 @@ def test_what_is_refused_is_a_row_with_its_reason(rows, machine):
     text = as_text("title", machine, rows)
     assert f"mine: {row.fault}" in text
     assert text.count("data_parallel (data 8)") == 2
+    assert "traffic is an estimate of the bytes to and from memory (HBM)" in text
+    uncounted = dataclasses.replace(rows[0], uncounted=["while.3"])
+    told = "data_parallel: of unknown length, and counted as one turn: while.3"
+    assert told in as_text("title", machine, [uncounted]) and told not in text
+
+
+@pytest.mark.parametrize(
+    ("make_program", "section", "changes", "message"),
+    [
+        (train_program, "model", dict(num_heads=7), "config.model is not valid: dim must divide"),
+        (
+            train_program,
+            "model",
+            dict(dtype="float17"),
+            "model is not valid: dtype 'float17' is not",
+        ),
+        (train_program, "data", dict(batch_size=7), "batch_size 7 is not divisible by 8 shards"),
+        (train_program, "data", dict(buckets=()), r"buckets \[\] are not ascending"),
+        (train_program, "data", dict(buckets=(300,)), r"buckets \[300\] leave 40 to 200 frames"),
+        (sampling_program, "data", dict(buckets=()), r"buckets \[\] are not ascending"),
+        (sampling_program, "sampler", dict(solver="guess"), "config.sampler is not valid: .*guess"),
+    ],
+)
+def test_what_no_strategy_mends_is_no_row(config, machine, make_program, section, changes, message):
+    invalid = config | {section: config[section] | changes}
+    with pytest.raises(BadInput, match=message):
+        plan(make_program, invalid, machine, dict(mine=dict(mesh=dict(x=3), rules={})))
+
+
+def test_a_malformed_section_is_a_row_beside_the_others(config, machine):
+    rows = plan(train_program, config, machine, dict(config=dict(strategy="fsdp", mesh=[2])))
+    assert [row.fault for row in rows] == [
+        "config.sharding.mesh must be a dictionary of axes and sizes, not [2]"
+    ]
 
 
 def test_what_the_compiler_finds_too_large_keeps_its_arithmetic(config, machine, monkeypatch):
@@ -99,6 +163,7 @@ def test_a_report_is_json_and_a_picture(rows, machine):
         assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert [row["fits"] for row in record["strategies"]] == [True, False]
     assert record["chip"]["memory"] is None
+    assert record["traffic_method"].startswith("traffic is an estimate")
     image = draw("title", machine, [*rows, Row("nothing")])
     assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 8
 
@@ -121,7 +186,14 @@ def test_sampling_counts_every_step_of_the_solver(config):
     [
         ("moon:8", "'moon:8' is unknown; known are v5e:16x16, .*h200:8, cpu:8"),
         ("v5e", "'v5e' is unknown; known are"),
-        ("cpu:2x2", "must be cpu and a number of devices"),
+        ("cpu:2x2", "must have as many numbers as cpu:8"),
+        ("v5e:4x4x4", "'v5e:4x4x4' must have as many numbers as v5e:16x16"),
+        ("v6e:16", "must have as many numbers as v6e:16x16"),
+        ("v5p:4x4", "must have as many numbers as v5p:4x4x4"),
+        ("0xcpu:2", "'0xcpu:2' is unknown"),
+        ("0xv5e:2x2", "'0xv5e:2x2' is unknown"),
+        ("v5e:0x2", "'v5e:0x2' is unknown"),
+        ("2xcpu:2", "only TPUs come in slices"),
         ("cpu:9", "JAX was started with 8 CPU devices"),
         ("v5e:2x2", r'needs a compiler that is not here: pip install -e "\.\[plan\]"'),
         ("h200:8", r'needs a compiler that is not here: pip install -e "\.\[plan\]"'),
@@ -139,22 +211,52 @@ def test_hosts_of_gpus_are_whole(monkeypatch):
         describe("h100:12")
 
 
+def launch(*arguments):
+    command = [sys.executable, "-m", "launch.plan", "--config=configs/tiny.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+
+
+def test_the_command_fails_where_nothing_fits_and_tells_first_where_it_cannot_write(tmp_path):
+    machine = "--topology=cpu:2"
+    done = launch(machine, "--strategies=hybrid", f"--out={tmp_path}")
+    assert done.returncode == 1
+    assert "hybrid: the mesh of config.sharding, data -1, fsdp 8, does not fit" in done.stdout
+    assert done.stderr == "error: no strategy that was asked for fits cpu:2\n"
+    assert (tmp_path / "plan.json").exists()
+    done = launch(machine, f"--out={tmp_path / 'plan.json' / 'x'}", "--config.model.num_heads=7")
+    assert done.returncode == 1
+    assert "Not a directory" in done.stderr
+
+
+def test_one_chip_is_a_machine():
+    if importlib.util.find_spec("libtpu") is None:
+        pytest.skip("libtpu is not installed: the extra plan brings it")
+    assert len(describe("v5e:1x1").devices) == 1
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("topology", ["cpu:2", "v5e:2x2", "h200:2"])
-def test_the_command_prints_and_writes(tmp_path, topology):
+@pytest.mark.parametrize(
+    ("topology", "strategies", "planned"),
+    [
+        ("cpu:2", "config,all,config", ["config", *sharding.STRATEGIES]),
+        ("v5e:2x2", "fsdp,config,hybrid", ["fsdp", "config", "hybrid"]),
+        ("h200:2", "fsdp,config,hybrid", ["fsdp", "config", "hybrid"]),
+    ],
+)
+def test_the_command_prints_and_writes(tmp_path, topology, strategies, planned):
     module = dict(v5e="libtpu", h200="jax_cuda13_plugin").get(topology.split(":")[0])
     if module and importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not installed: the extra plan brings it")
-    command = [
-        *(sys.executable, "-m", "launch.plan", "--config=configs/tiny.py"),
-        *(f"--topology={topology}", "--strategies=fsdp,config,hybrid", f"--out={tmp_path}"),
-        *("--config.data.batch_size=16", "--config.data.buckets=(16,)"),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    done = launch(
+        *(f"--topology={topology}", f"--strategies={strategies}", f"--out={tmp_path}"),
+        *("--config.data.batch_size=16", "--config.data.buckets=(40,)"),
+    )
     assert done.returncode == 0, done.stderr
     assert "hybrid: the mesh of config.sharding, data -1, fsdp 8, does not fit" in done.stdout
     record = json.loads((tmp_path / "plan.json").read_text())
-    fsdp, own, hybrid = record["strategies"]
+    assert [row["strategy"] for row in record["strategies"]] == planned
+    rows = dict(zip(planned, record["strategies"], strict=True))
+    fsdp, own, hybrid = rows["fsdp"], rows["config"], rows["hybrid"]
     assert fsdp["held"] == own["held"] > 0
     assert fsdp["fits"] and not hybrid["fits"]
     assert fsdp["collectives"]["all-gather"]["count"] > 0

@@ -8,6 +8,7 @@ import grain
 import jax
 import jax.numpy as jnp
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 
 from vimogen_jax import sharding
@@ -144,6 +145,68 @@ def test_damage_everywhere_is_told_and_nothing_is_moved(run):
     ):
         checkpoints.restore(plan(), numbers())
     assert sorted(run.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        PermissionError("Permission denied"),
+        TimeoutError("timed out"),
+        ConnectionResetError("reset by peer"),
+        ValueError("UNAVAILABLE: Error opening"),
+    ],
+)
+def test_a_checkpoint_out_of_reach_ends_the_run_and_is_not_set_aside(run, monkeypatch, fault):
+    def restore(*_, **__):
+        raise Exception("Encountered error while reading") from fault
+
+    before = sorted(run.rglob("*"))
+    with Checkpoints(run, keep=5) as checkpoints, monkeypatch.context() as unreachable:
+        unreachable.setattr("orbax.checkpoint.Checkpointer.restore", restore)
+        with pytest.raises(BadInput, match=f"/3 is out of reach .*{fault}.*; start again"):
+            checkpoints.restore(plan(), numbers())
+    assert sorted(run.rglob("*")) == before
+    with Checkpoints(run, keep=5) as checkpoints:
+        assert_equal(checkpoints.restore(plan(), numbers()), state_at(3))
+
+
+def swap(array):
+    array[[3, 259]] = array[[259, 3]]
+
+
+def flip_back_and_forth(array):
+    """A bit of one number is lost and the same of another gained: the sum of all stays."""
+    bits, one = array.view(np.uint32), np.uint32(1 << 20)
+    bits[[np.flatnonzero(bits & one)[0], np.flatnonzero(~bits & one)[0]]] ^= one
+
+
+@pytest.mark.parametrize("damage", [swap, flip_back_and_forth])
+def test_damage_that_leaves_sums_as_they_were_is_noticed(run, monkeypatch, capsys, damage):
+    restore = ocp.Checkpointer.restore
+
+    def damaged(self, path, *args, **kwargs):
+        got = restore(self, path, *args, **kwargs)
+        if path.name == "3":
+            weights = np.array(got["ema"]["w"])
+            damage(weights.reshape(-1))
+            got["ema"]["w"] = jax.device_put(weights, got["ema"]["w"].sharding)
+        return got
+
+    monkeypatch.setattr("orbax.checkpoint.Checkpointer.restore", damaged)
+    with Checkpoints(run, keep=5) as checkpoints:
+        assert_equal(checkpoints.restore(plan(), numbers()), state_at(2))
+    assert "the checksums of ema disagree" in capsys.readouterr().err
+
+
+def test_checksums_are_the_same_in_every_layout(tmp_path):
+    state, saved = first_state(), []
+    for strategy in ("fsdp", "data_parallel"):
+        layouts = jax.tree.map(lambda leaf: leaf.sharding, plan(strategy))
+        with Checkpoints(tmp_path / strategy) as checkpoints:
+            checkpoints.save(1, jax.device_put(state, layouts), numbers())
+        with ocp.StandardCheckpointer() as checkpointer:
+            saved.append(checkpointer.restore(tmp_path / strategy / "checkpoints/1/checksums"))
+    assert_equal(*saved)
 
 
 def test_the_average_is_read_alone_and_checked(run):

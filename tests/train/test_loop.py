@@ -84,6 +84,7 @@ def test_an_update_that_is_not_finite_ends_the_run(undisturbed, runs, tmp_path):
     [
         ("model", dict(text_dim=7), "text_dim is 7, but the text of .* is from synthetic, 12 wide"),
         ("model", dict(num_heads=3), "config.model is not valid"),
+        ("model", dict(num_layers=1), "num_layers must be at least 1, and 2 with a reference"),
         ("train", dict(steps=0), "config.train.steps must be at least 1"),
         ("train", dict(save_evry=1), "config.train is not valid: .*'save_evry'"),
         ("sharding", dict(strategy="magic"), "strategy 'magic' is not one of"),
@@ -100,3 +101,4 @@ def test_configs_that_do_not_fit_are_refused(runs, tmp_path, section, change, me
     config[section] |= change
     with pytest.raises(BadInput, match=message):
         train(config)
+    assert not (tmp_path / "run").exists(), "a run that never began would refuse the mended config"

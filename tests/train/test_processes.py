@@ -1,6 +1,7 @@
 """Several processes train as one, stop together, fail together, and go on in any other number."""
 
 import functools
+import json
 import re
 import shutil
 import signal
@@ -131,6 +132,19 @@ def test_processes_that_need_the_same_rows_train_as_one_go_back_and_end_with_the
     status, out, err = runs.finish(workdir, f"--config.train.steps={STEPS + 1}")
     assert status == 0, err
     assert f"at step {STEPS - 3} of" in out
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_with_more_devices_than_its_t2m_samples_divide_over(runs, tmp_path):
+    workdir = tmp_path / "run"
+    status, _, err = runs.finish(workdir, "--config.train.steps=4")
+    assert status == 0, err
+    [(status, out, err)] = endings([runs.start(workdir, "--config.train.steps=8", devices=4)])
+    assert status == 0, err
+    assert "at step 4 of 8, on 4 devices" in out
+    assert set(reported(workdir)) == set(range(1, 9))
+    place = workdir / "checkpoints" / "8" / "iterator" / "metadata"
+    assert json.loads(place.read_text())["text_samples"] == [[0, 6], [4, 4]]
 
 
 @pytest.mark.slow

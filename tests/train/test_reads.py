@@ -1,6 +1,12 @@
-"""The loop reads nothing back from the devices between reports, or they would wait for the host."""
+"""The loop reads nothing back from the devices between reports, or they would wait for the host.
+
+And where it is stopped, it saves first.
+"""
+
+import contextlib
 
 import numpy as np
+import pytest
 
 from configs import tiny
 from tests.input_pipeline.synthetic import ENCODER
@@ -32,20 +38,39 @@ class Metric:
 
 
 class Evaluator:
-    """Measures nothing."""
+    """Tells when it is asked."""
 
-    def __init__(self, *_, **__):
-        pass
+    def __init__(self, events):
+        self.losses = lambda *_: events.append("losses") or {}
+        self.write_previews = lambda *_: events.append("previews")
 
 
-def test_metrics_are_read_at_reports_alone(tmp_path, monkeypatch):
-    write_takes(tmp_path / "dataset")
+@pytest.fixture
+def events(monkeypatch):
+    """What the loop has done: steps, saves and so on; nothing of it is computed."""
+    events = []
+    monkeypatch.setattr(loop, "init_state", lambda *_: dict(step=np.int32(0), ema=0))
+    monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: Evaluator(events))
+    monkeypatch.setattr(loop, "averaged", lambda state: state)
+    monkeypatch.setattr(loop.Checkpoints, "save", lambda *_: events.append("save"))
+    monkeypatch.setattr(loop.Checkpoints, "wait", lambda *_: events.append("wait"))
+    return events
+
+
+def trained(folder, train_step, monkeypatch, **times):
+    """Train, with a step of one's own."""
+    write_takes(folder / "dataset")
     config = tiny.get_config()
     config.model.text_dim = ENCODER["width"]
-    config.data.update(dict(path=str(tmp_path / "dataset"), batch_size=16, buckets=(60,)))
+    config.data.update(dict(path=str(folder / "dataset"), batch_size=16, buckets=(60,)))
     config.sharding.strategy = "data_parallel"
-    times = dict(workdir=str(tmp_path / "run"), steps=12, log_every=4, eval_every=99)
-    config.train.update(times | dict(preview_every=99, save_every=99))
+    times = dict(steps=12, log_every=4, eval_every=99, preview_every=99, save_every=99) | times
+    config.train.update(dict(workdir=str(folder / "run")) | times)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: train_step)
+    loop.train(config.to_dict())
+
+
+def test_metrics_are_read_at_reports_alone(tmp_path, events, monkeypatch):
     steps, reads = [], []
 
     def train_step(state, batch):
@@ -54,11 +79,18 @@ def test_metrics_are_read_at_reports_alone(tmp_path, monkeypatch):
         read = lambda: reads.append((step, len(steps)))  # of which step, and when
         return state, dict.fromkeys(("loss", "grad_norm", "refused"), Metric(read))
 
-    monkeypatch.setattr(loop, "make_train_step", lambda *_: train_step)
-    monkeypatch.setattr(loop, "init_state", lambda *_: dict(step=np.int32(0)))
-    monkeypatch.setattr(loop, "Evaluator", Evaluator)
-    monkeypatch.setattr(loop.Checkpoints, "save", lambda *_: None)
-    loop.train(config.to_dict())
+    trained(tmp_path, train_step, monkeypatch)
     assert steps == list(range(1, 13))
     assert {now for _, now in reads} == {4, 8, 12}
     assert {step for step, _ in reads} == set(steps)
+
+
+def test_a_run_that_is_stopped_saves_before_all_that_takes_longer(tmp_path, events, monkeypatch):
+    def train_step(state, batch):
+        events.append("step")
+        return state, dict.fromkeys(("loss", "grad_norm", "refused"), Metric(lambda: None))
+
+    at_three = lambda step: "SIGTERM" if step == 3 else None
+    monkeypatch.setattr(loop, "stop_requests", lambda: contextlib.nullcontext(at_three))
+    trained(tmp_path, train_step, monkeypatch, eval_every=3, preview_every=3)
+    assert events == ["step", "step", "step", "save", "wait", "losses", "previews"]

@@ -257,7 +257,7 @@ class RecordSource:
     """Random access to the records of one split."""
 
     def __init__(self, folder: Path, shards: list[dict[str, Any]], *, skip: bool = False):
-        self._skip, self._skipped = skip, set[int]()
+        self._skip, self._skipped = skip, dict[int, BadInput]()
         self._paths = [folder / shard["file"] for shard in shards]
         for path, shard in zip(self._paths, shards, strict=True):
             _check_shard(path, shard)
@@ -283,15 +283,14 @@ class RecordSource:
         """Read record `i`, or skip it where it is corrupt and that was asked for: then None.
 
         What is skipped is told once, on stderr. Raises BadInput as `[i]` does where nothing is
-        skipped, or where too much would be.
+        skipped, or where too much was: each process tells and counts for itself, from its start.
         """
         try:
             return self[i]
         except BadInput as fault:
             if not self._skip:
                 raise
-            if i not in self._skipped:
-                self._skipped.add(i)
+            if self._skipped.setdefault(i, fault) is fault:  # at one stroke: threads read too
                 print(f"warning: skipped: {fault}", file=sys.stderr)
             if len(self._skipped) > max(1, MOST_SKIPPED * len(self)):
                 raise BadInput(

@@ -5,11 +5,15 @@ mixture weights every source has permutations of its own and a fixed share of th
 draws are cut into windows of about an epoch. Within a window records are dealt to the T2M and
 the M2M part, each part is sorted by length and cut into batches, so that a batch holds records
 of like length and little padding, and the batches are shuffled.
+
+How many samples of a batch are T2M may have to change where a run goes on with other shards. The
+records that its window has left are then dealt and cut anew, so each still comes once an epoch.
 """
 
 import copy
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +22,9 @@ from vimogen_jax.input_pipeline.dataset import Index
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, QUALITIES
 
 Places = slice | np.ndarray  # of shards in a batch, ascending
+Counts = Sequence[tuple[int, int]]  # steps, rising from 0, and the T2M samples of batches since
+
+NEAR = 0.02  # so near to the share of T2M wanted, one is taken that is the same on more shards
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +74,7 @@ class TrainOrder:
         weights: Mapping[str, float] | None = None,
     ):
         _check_arguments(text_share, null_text_probability, seed)
-        size = shard_size(batch_size, shards)
+        self._shards, self._shard_size = shards, shard_size(batch_size, shards)
         self._index = index
         self._buckets = check_buckets(buckets)
         self._seed = seed
@@ -81,35 +88,47 @@ class TrainOrder:
             [self._text_share[members].mean() for members, _ in self._groups],
             weights=[quota for _, quota in self._groups],
         )
-        self._shards, self._parts = shards, split_shard(size, float(share))
-        self._cached: tuple[int, list[BatchSpec]] = (-1, [])
+        self._batch_size = batch_size
+        texts, _ = split_shard(batch_size, shards, float(share))
+        self._counts: Counts = [(0, shards * texts)]
+        self._cached: tuple[int, list[tuple[np.ndarray, np.ndarray]]] = (-1, [])
 
     def __call__(self, step: int) -> BatchSpec:
         window, k = divmod(step, self._num_batches)
         cached = self._cached
         if cached[0] != window:
             cached = self._cached = (window, self._window(window))
-        return dataclasses.replace(cached[1][k], null_text=self._null_text(step))
+        records, starts = cached[1][k]
+        null_text = self._null_text(step)
+
+        def by_shard(flat: np.ndarray) -> np.ndarray:
+            parts = np.split(flat, [null_text.size])
+            return np.concatenate([part.reshape(self._shards, -1) for part in parts], axis=1)
+
+        longest = min(self._index.frames[records].max(), self._buckets[-1])
+        return BatchSpec(
+            num_frames=int(self._buckets[np.searchsorted(self._buckets, longest)]),
+            records=by_shard(records),
+            starts=by_shard(starts),
+            null_text=null_text,
+            filler=np.zeros((self._shards, self._shard_size), bool),
+        )
 
     @property
-    def text_samples(self) -> int:
-        """Samples of the T2M part of a batch."""
-        return self._shards * self._parts[0]
+    def text_samples(self) -> Counts:
+        """How many samples of a batch are T2M, since which step."""
+        return self._counts
 
-    def with_text_samples(self, count: int) -> "TrainOrder":
-        """The order of the same batches as with other shards, whose T2M part had `count` samples.
+    def resumed(self, step: int, text_samples: Counts) -> "TrainOrder":
+        """The order of a run that goes on at a step, the T2M samples of whose batches were so many.
 
-        Raises BadInput if they do not divide over these shards.
+        They stay so many where that divides over these shards.
         """
-        if count % self._shards:
-            raise BadInput(
-                f"batches have {count} samples with a text, as at the start of the run, which "
-                f"cannot be divided among {self._shards} shards"
-            )
-        text = count // self._shards
+        counts = [(first, count) for first, count in text_samples if first < step] or self._counts
+        if counts[-1][1] % self._shards:
+            counts = [*counts, (step, self._counts[-1][1])]
         order = copy.copy(self)
-        order._parts = (text, sum(self._parts) - text)
-        order._cached = (-1, [])
+        order._counts, order._cached = counts, (-1, [])
         return order
 
     def real_share(self, windows: int = 1) -> float:
@@ -119,24 +138,24 @@ class TrainOrder:
         real = sum(frames[spec.records].sum() for spec in specs)
         return float(real / sum(spec.records.size * spec.num_frames for spec in specs))
 
-    def _window(self, window: int) -> list[BatchSpec]:
+    def _window(self, window: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Records and first frames `[batch_size]` of each batch, its T2M part first."""
         rng = self._rng("window", window)
         records, starts = self._draw(window)
         frames = np.minimum(self._index.frames[records], self._buckets[-1])
-        by_length = np.lexsort((rng.random(len(records)), frames))  # ties at random
-        parts = self._deal(records, by_length, rng)
-        draws = np.concatenate([self._cut(draws, rng) for draws in parts], axis=-1)  # [w s b]
-        specs = [
-            BatchSpec(
-                num_frames=int(self._buckets[np.searchsorted(self._buckets, frames[d].max())]),
-                records=records[d],
-                starts=starts[d],
-                null_text=np.zeros((self._shards, self._parts[0]), bool),
-                filler=np.zeros(d.shape, bool),
-            )
-            for d in draws
-        ]
-        return [specs[k] for k in rng.permutation(len(specs))]
+        left = np.lexsort((rng.random(len(records)), frames))  # ties at random
+        batches = []
+        begin, end = window * self._num_batches, (window + 1) * self._num_batches
+        for (first, count), (following, _) in pairwise([*self._counts, (end, 0)]):
+            number = min(following, end) - max(first, begin)
+            if number <= 0:
+                continue
+            parts = self._deal(records, left, count, rng)
+            draws = np.concatenate([self._cut(part, len(left), rng) for part in parts], axis=1)
+            draws = draws[rng.permutation(len(draws))][:number]
+            left = left[~np.isin(left, draws)]
+            batches += [(records[each], starts[each]) for each in draws]
+        return batches
 
     def _draw(self, window: int) -> tuple[np.ndarray, np.ndarray]:
         """Records and first frames of the window's draws, source by source."""
@@ -157,37 +176,35 @@ class TrainOrder:
         return records, rng.integers(spare + 1)
 
     def _deal(
-        self, records: np.ndarray, by_length: np.ndarray, rng: np.random.Generator
+        self, records: np.ndarray, by_length: np.ndarray, count: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The T2M and the M2M draws, each by length, in stratified counts by quality.
+        """Of draws by length the T2M and the M2M ones, in stratified counts by quality.
 
         T2M takes its quota of a quality evenly along the lengths, so that both parts have the
-        same lengths and pair up without padding.
+        same lengths and pair up without padding. count: of T2M in a batch.
         """
+        records = records[by_length]
         of_quality = self._index.qualities[records] == np.array(QUALITIES)[:, None]
         wanted = (of_quality * self._text_share[records]).sum(axis=1)
-        counts = of_quality.sum(axis=1)
-        text, reference = self._parts
-        total = len(records) * text // (text + reference)
-        quotas = largest_remainder(_shift(wanted, counts, total))
+        sizes = of_quality.sum(axis=1)
+        quotas = largest_remainder(_shift(wanted, sizes, len(records) * count // self._batch_size))
         is_text = np.zeros(len(records), bool)
-        for members, quota, count in zip(of_quality, quotas, counts, strict=True):
-            ranks = np.arange(count + 1) * quota + rng.integers(max(count, 1))
-            is_text[by_length[members[by_length]]] = np.diff(ranks // max(count, 1))
-        return by_length[is_text[by_length]], by_length[~is_text[by_length]]
+        for members, quota, size in zip(of_quality, quotas, sizes, strict=True):
+            ranks = np.arange(size + 1) * quota + rng.integers(max(size, 1))
+            is_text[members] = np.diff(ranks // max(size, 1))
+        return by_length[is_text], by_length[~is_text]
 
-    def _cut(self, draws: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Cut draws sorted by length into batches `[w s part]`."""
-        batches = rng.permuted(draws.reshape(self._num_batches, -1), axis=1)
-        return batches.reshape(self._num_batches, self._shards, -1)
+    def _cut(self, part: np.ndarray, draws: int, rng: np.random.Generator) -> np.ndarray:
+        """Cut the part of so many draws, sorted by length, into batches `[w part]`."""
+        return rng.permuted(part.reshape(draws // self._batch_size, -1), axis=1)
 
     def _null_text(self, step: int) -> np.ndarray:
         """Exactly the wanted share of a batch, or in turn just above and just below it."""
-        size = self.text_samples
+        (size,) = [count for first, count in self._counts if first <= step][-1:]
         wanted = size * self._null_text_probability
         count = int((step + 1) * wanted) - int(step * wanted)
         chosen = self._rng("null_text", step).permutation(size) < count
-        return chosen.reshape(self._shards, self._parts[0])
+        return chosen.reshape(self._shards, -1)
 
     def _rng(self, purpose: str, *key: int) -> np.random.Generator:
         purposes = ("window", "epoch", "null_text")
@@ -227,18 +244,33 @@ def shard_size(batch_size: int, shards: int) -> int:
     return batch_size // shards
 
 
-def split_shard(size: int, text_share: float) -> tuple[int, int]:
-    """Samples of the T2M and of the M2M part of a shard, bt and br, next to the share wanted.
+def split_shard(batch_size: int, shards: int, text_share: float) -> tuple[int, int]:
+    """Samples of the T2M and of the M2M part of a shard, bt and br.
 
-    Raises BadInput if a part that is wanted would be empty.
+    T2M has the share of a batch that is next to the one wanted, or within `NEAR` of it the one
+    whose count divides most often by two: that is the same on any number of shards up to there.
+
+    Raises BadInput if the shards would be unequal, or a part that is wanted empty.
     """
-    text = round(size * text_share)
-    if text == 0 or (text == size and text_share < 1):
+    size, wanted = shard_size(batch_size, shards), batch_size * text_share
+    unit = batch_size & -batch_size
+    far = lambda count: abs(count - wanted) > NEAR * batch_size
+    empty = lambda count: count == 0 or (count == batch_size and text_share < 1)
+    while unit > 1 and (far(count := _nearest(wanted, unit)) or empty(count)):
+        unit //= 2
+    count = _nearest(wanted, unit)
+    if count % shards:
+        count = _nearest(wanted, shards)
+    if empty(count):
         raise BadInput(
             f"batch_size leaves {size} samples a shard, too few for both parts at a text share "
             f"of {text_share:.2f}; use a larger batch_size or a text_share of 1"
         )
-    return text, size - text
+    return count // shards, size - count // shards
+
+
+def _nearest(number: float, unit: int) -> int:
+    return unit * round(number / unit)
 
 
 def check_buckets(buckets: Sequence[int]) -> np.ndarray:

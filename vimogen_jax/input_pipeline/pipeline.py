@@ -131,9 +131,9 @@ class Loader(grain.DatasetIterator):
         return {"step": self._step, "text_samples": self._order.text_samples}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from a state. Raises BadInput if its batches do not divide over the shards here."""
+        """Go on from a state, be it with other shards."""
         self.close()
-        self._order = self._order.with_text_samples(state["text_samples"])
+        self._order = self._order.resumed(state["step"], state["text_samples"])
         self._step = state["step"]
 
     def start_prefetch(self) -> None:

@@ -8,6 +8,7 @@ from flax import nnx
 
 from vimogen_jax.models.attention_kernels import KERNELS, choose
 from vimogen_jax.models.layers import RMSNorm, linear
+from vimogen_jax.sharding import platform
 
 
 class KeysValues(NamedTuple):
@@ -39,7 +40,7 @@ class Attention(nnx.Module):
     def __call__(self, x: jax.Array, context: KeysValues, mask: jax.Array) -> jax.Array:
         """Attend from `x [s b t d]` to the keys where `mask [s b l]` is true."""
         queries = self._split(self.query_norm(self.query(x)))
-        attend = KERNELS[choose(jax.default_backend(), queries, context.keys)]
+        attend = KERNELS[choose(platform(), queries, context.keys)]
         return self.out(attend(queries, *context, mask).reshape(x.shape))
 
     def _split(self, x: jax.Array) -> jax.Array:

@@ -33,6 +33,7 @@ REMAT_POLICIES = {
     "full": jax.checkpoint_policies.nothing_saveable,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
+DTYPES = ("bfloat16", "float16", "float32")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +61,15 @@ class ModelConfig:
     def __post_init__(self):
         if self.dim % self.num_heads or self.dim % 2 or self.freq_dim % 2:
             raise ValueError(f"dim must divide by num_heads and 2, freq_dim by 2: {self}")
+        if self.num_layers < (2 if self.reference_dim else 1):
+            raise ValueError(
+                f"num_layers must be at least 1, and 2 with a reference branch, whose encoder has "
+                f"half of them, not {self.num_layers}"
+            )
         if self.remat not in ("none", *REMAT_POLICIES):
             raise ValueError(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
 
 
 class Text(NamedTuple):

@@ -1,8 +1,8 @@
 """Operations of the matrix products of a traced program, with loops multiplied out.
 
-Counted in the jaxpr, where a scan says its length; compilers count the body of a loop once. What
-is computed again in the backward pass counts again. All other operations are left out: they are
-few, and no matrix unit runs them.
+Counted in the jaxpr, where a scan says its length; compilers count the body of a loop once, as is
+done here where only a condition ends it. What is computed again in the backward pass counts again.
+All other operations are left out: they are few, and no matrix unit runs them.
 """
 
 import math

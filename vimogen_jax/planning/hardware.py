@@ -50,10 +50,11 @@ CHIPS = {
     "h200": Chip("cuda", 141e9, 989e12, 4800e9, 450e9),
     "cpu": Chip("cpu"),
 }
-KNOWN = (
-    "v5e:16x16, v5p:4x4x4, v6e:16x16 (of these also other shapes, and two slices as 2xv5e:16x16), "
-    "h100:8, h200:8, cpu:8"
+# What a topology of each kind of chip looks like: any other has as many numbers.
+EXAMPLES = dict(
+    v5e="v5e:16x16", v5p="v5p:4x4x4", v6e="v6e:16x16", h100="h100:8", h200="h200:8", cpu="cpu:8"
 )
+KNOWN = f"{', '.join(EXAMPLES.values())}, other sizes of these, slices of TPUs as in 2xv5e:16x16"
 
 # Without these libtpu asks the network what it runs on, warns, and lets one process at a time in.
 LIBTPU = dict(
@@ -99,15 +100,18 @@ def describe(topology: str) -> Machine:
     Raises:
         BadInput: the name is unknown, or the compiler for it is not installed.
     """
-    match = re.fullmatch(r"(?:(\d+)x)?(\w+):(\d+(?:x\d+)*)", topology)
+    match = re.fullmatch(r"(?:([1-9]\d*)x)?(\w+):([1-9]\d*(?:x[1-9]\d*)*)", topology)
     if not match or match[2] not in CHIPS:
         raise BadInput(f"topology {topology!r} is unknown; known are {KNOWN}")
     slices, name, shape = int(match[1] or 1), match[2], match[3]
-    chip = CHIPS[name]
+    chip, example = CHIPS[name], EXAMPLES[name]
+    # libtpu does not refuse every shape that it cannot have: of some it ends the process.
+    if shape.count("x") != example.count("x"):
+        raise BadInput(f"topology {topology!r} must have as many numbers as {example}")
     if chip.platform == "tpu":
         devices = _tpu(topology, f"{name}:{shape}", slices)
-    elif slices > 1 or "x" in shape or int(shape) < 1:
-        raise BadInput(f"topology {topology!r} must be {name} and a number of devices: {name}:8")
+    elif slices > 1:
+        raise BadInput(f"topology {topology!r}: only TPUs come in slices")
     elif chip.platform == "cuda":
         devices = _gpus(topology, name, int(shape))
     else:
@@ -120,6 +124,8 @@ def _tpu(topology: str, name: str, slices: int) -> list[Any]:
     for variable, value in LIBTPU.items():
         os.environ.setdefault(variable, value)
     options: dict[str, Any] = dict(num_slices=slices) if slices > 1 else {}
+    if name.endswith(":1x1"):  # libtpu supposes hosts of 2 x 2
+        options["chips_per_host_bounds"] = (1, 1, 1)
     try:
         return topologies.get_topology_desc(name, "tpu", **options).devices
     except (jax.errors.JaxRuntimeError, ValueError, NotImplementedError) as fault:

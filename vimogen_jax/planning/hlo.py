@@ -1,7 +1,8 @@
 """What a compiled program says of itself: its collectives and the bytes it moves, loops included.
 
 Read from the program's text, which is all that compilers for absent devices give. Every
-instruction counts as often as the loops around it turn; of a conditional, each branch counts once.
+instruction counts as often as the loops around it turn, and once where that is not said; of a
+conditional, each branch counts once.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ COLLECTIVES = (
 # These name or wire values and move none.
 FREE = {
     *("parameter", "constant", "tuple", "get-tuple-element", "bitcast", "while", "conditional"),
-    *("call", "partition-id", "replica-id", "after-all", "opt-barrier"),
+    *("call", "async", "partition-id", "replica-id", "after-all", "opt-barrier"),
 }
 WINDOWS = {"dynamic-slice", "slice", "gather"}  # these read as much as they return
 
@@ -47,6 +48,16 @@ class Instruction:
     def sizes(self) -> list[int]:
         """Bytes of each array of the result."""
         return [_bytes(dtype, dims) for dtype, dims in _ARRAY.findall(self.shape)]
+
+    @property
+    def made(self) -> list[int]:
+        """Bytes of each array that it computes; the result of a -start may name others too."""
+        operands = len(self.operands)
+        if self.opcode == "copy-start":
+            return self.sizes[:1]
+        if self.opcode.endswith("-start") and self.opcode != "all-reduce-start":
+            return self.sizes[operands : 2 * operands]
+        return self.sizes
 
     def called(self, attribute: str) -> str:
         """The computation that an attribute such as `body` names."""
@@ -124,13 +135,23 @@ class Module:
                 total += times * int(match[1]) if match else 0
         return total
 
+    def uncounted(self) -> list[str]:
+        """The loops that count as one turn, because the program does not say how often they do."""
+        return [
+            instruction.name
+            for computation, _ in self._running(self._entry, 1, fusions=False)
+            for instruction in self._computations[computation].values()
+            if instruction.opcode == "while" and self._turns(instruction) is None
+        ]
+
     def _running(self, name: str, times: int, *, fusions: bool) -> Iterator[tuple[str, int]]:
         """The computations under one, each with how often it runs; or those in fusions as well."""
         yield name, times
         for instruction in self._computations[name].values():
             below: list[tuple[str, int]] = []
             if instruction.opcode == "while":
-                below = [(instruction.called("body"), times * self._turns(instruction))]
+                turns = self._turns(instruction)
+                below = [(instruction.called("body"), times * (1 if turns is None else turns))]
             elif instruction.opcode == "conditional":
                 below = [(branch, times) for branch in _branches(instruction)]
             elif instruction.opcode == "call":
@@ -142,8 +163,11 @@ class Module:
             for called, number in below:
                 yield from self._running(called, number, fusions=fusions)
 
-    def _turns(self, loop: Instruction) -> int:
-        """How often a loop turns: as noted, or as the constant that its condition compares with."""
+    def _turns(self, loop: Instruction) -> int | None:
+        """How often a loop turns: as noted, or as the constant that its condition compares with.
+
+        None where there is neither.
+        """
         match = re.search(r'"known_trip_count":\{"n":"(\d+)"', loop.rest)
         if match:
             return int(match[1])
@@ -154,16 +178,11 @@ class Module:
             if instruction.opcode == "constant" and instruction.shape.startswith("s32[]")
             if (match := re.match(r"\((\d+)\)", instruction.rest))
         ]
-        return max(constants, default=1)
+        return max(constants, default=None)
 
     def _collective(self, kind: str, instruction: Instruction) -> Collective:
         size = _group_size(instruction.rest, self._devices)
-        sizes = instruction.sizes
-        if instruction.opcode.endswith("-start") and instruction.shape.startswith("(("):
-            sizes = sizes[len(sizes) // 2 :]  # of pairs of operands and results, the results
-        elif instruction.opcode in ("all-gather-start", "collective-permute-start"):
-            sizes = sizes[1:2]
-        payload = sum(sizes)
+        payload = sum(instruction.made)
         if instruction.opcode.removesuffix("-start") == "reduce-scatter":
             payload *= size
         part = (size - 1) / size
@@ -171,20 +190,18 @@ class Module:
         return Collective(1, payload, round(sent * payload))
 
     def _traffic(self, instruction: Instruction, around: Mapping[str, Instruction]) -> int:
-        opcode, sizes = instruction.opcode, instruction.sizes
+        opcode, made = instruction.opcode.removesuffix("-start"), sum(instruction.made)
         if opcode in FREE or opcode.endswith(("-done", "-update")):
             return 0
-        if opcode.endswith("-start"):
-            return 2 * max(sizes, default=0)
         if opcode in WINDOWS:
-            return 2 * sum(sizes)
+            return 2 * made
         operands = [sum(around[name].sizes) for name in instruction.operands if name in around]
         if opcode == "dynamic-update-slice":
             return 2 * operands[1]
         if opcode == "fusion":
             read = [self._read(instruction, place) for place in range(len(instruction.operands))]
             return sum(read) + self._written(instruction)
-        return sum(operands) + sum(sizes)
+        return sum(operands) + made
 
     def _read(self, fusion: Instruction, place: int) -> int:
         """Bytes that a fusion reads of an operand: where it only takes windows, those."""

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from vimogen_jax import sharding
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
-from vimogen_jax.input_pipeline.order import shard_size, split_shard
+from vimogen_jax.input_pipeline.order import check_buckets, shard_size, split_shard
 from vimogen_jax.models.vimogen import ModelConfig, Text
 from vimogen_jax.package import abstract_params, settings
 from vimogen_jax.sampling import sample
@@ -111,7 +111,9 @@ def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Prog
 def _data_config(config: Mapping[str, Any]) -> DataConfig:
     """How to batch; the data itself is not read and need not be there."""
     section = config["data"]
-    return settings(DataConfig, section | dict(path=section["path"] or "unread"), "data")
+    data = settings(DataConfig, section | dict(path=section["path"] or "unread"), "data")
+    check_buckets(data.buckets)
+    return data
 
 
 def _training_batch(
@@ -121,7 +123,7 @@ def _training_batch(
     frames = max(data.buckets)
     size = shard_size(data.batch_size, shards)
     share = data.text_share["high"] if model.reference_dim else 1.0
-    texts, references = split_shard(size, share)
+    texts, references = split_shard(data.batch_size, shards, share)
     array = _arrays(mesh)
     return dict(
         motion=array(shards, size, frames, model.motion_dim),

@@ -28,6 +28,8 @@ class Row:
         mesh: sizes of the mesh's axes.
         fault: why there is no more than what is filled in: the strategy is refused, or the
             compiler found that it does not fit.
+        uncounted: loops that are counted as one turn, since the program does not say how often
+            they turn: by them traffic, collectives and the compiler's estimate are too low.
         inputs: bytes of each input by arithmetic: params, opt, ema, batch and so on.
         flops: of matrix products, see `flops.matmul_flops`; evenly divided among the devices.
         arguments, temporaries: bytes, by the compiler. Results take the place of arguments, and
@@ -44,6 +46,7 @@ class Row:
     strategy: str
     mesh: dict[str, int] = dataclasses.field(default_factory=dict)
     fault: str | None = None
+    uncounted: list[str] = dataclasses.field(default_factory=list)
     inputs: dict[str, int] = dataclasses.field(default_factory=dict)
     flops: float | None = None
     arguments: int | None = None
@@ -84,7 +87,13 @@ def plan(
 
     With `tuned` the compiler works as for a real run: ten times as long, for temporaries that are
     exact and an estimate of its own.
+
+    Raises:
+        BadInput: the config is not valid, or does not fit the machine, under any strategy.
     """
+    # It fits all devices and divides no parameter: what it cannot do, no strategy can.
+    with sharding.use("data_parallel", machine.devices) as mesh:
+        make_program(config, mesh)
     named: Iterable[tuple[str, Any]] = strategies.items()
     bar = tqdm(named, desc="compiling", unit="strategy", disable=None)
     return [_row(make_program, config, machine, *item, tuned=tuned) for item in bar]
@@ -125,6 +134,7 @@ def _read(row: Row, compiled: jax.stages.Compiled, machine: Machine, tuned: bool
     fresh = memory.output_size_in_bytes - memory.alias_size_in_bytes
     row.temporaries = memory.temp_size_in_bytes + fresh
     row.peak = getattr(memory, "peak_memory_in_bytes", None)
+    row.uncounted = module.uncounted()
     row.traffic = module.memory_traffic()
     row.collectives = module.collectives()
     if tuned and chip.clock:

@@ -10,6 +10,11 @@ from vimogen_jax.planning.plan import Row
 
 GB = 1e9
 NONE = "-"
+TRAFFIC = (
+    "traffic is an estimate of the bytes to and from memory (HBM): each instruction of a compiled "
+    "program reads its operands and writes its result once, of stacked layers only the one that is "
+    "cut out; caches are ignored"
+)
 
 
 def as_text(title: str, machine: Machine, rows: Sequence[Row]) -> str:
@@ -24,7 +29,7 @@ def as_text(title: str, machine: Machine, rows: Sequence[Row]) -> str:
     for row in rows:
         inputs = [_gb(row.inputs.get(part)) for part in parts]
         fits = "yes" if row.fits(chip) else "no"
-        compiled = [_gb(row.arguments), _gb(row.temporaries), _gb(row.held)]
+        compiled = [_gb(row.arguments), _gb(row.temporaries), _gb(row.held or None)]
         memory.append([_name(row), *inputs, *compiled, fits])
         found = [row.collectives.get(kind) for kind in kinds]
         exchanged = [f"{one.count}x {_gb(one.payload)}" if one else NONE for one in found]
@@ -34,7 +39,12 @@ def as_text(title: str, machine: Machine, rows: Sequence[Row]) -> str:
         work[-1] += [_gb(sent) if row.arguments is not None else NONE]
         work[-1] += [_number(row.compiler_seconds, 1e-3), _number(least, 1e-3), row.binds or NONE]
     faults = [f"{row.strategy}: {row.fault}" for row in rows if row.fault]
-    return "\n\n".join([title, _table(memory), _table(work), *faults])
+    faults += [
+        f"{row.strategy}: of unknown length, and counted as one turn: {', '.join(row.uncounted)}"
+        for row in rows
+        if row.uncounted
+    ]
+    return "\n\n".join([title, _table(memory), _table(work), TRAFFIC, *faults])
 
 
 def as_json(title: str, machine: Machine, rows: Sequence[Row]) -> dict[str, Any]:
@@ -52,6 +62,7 @@ def as_json(title: str, machine: Machine, rows: Sequence[Row]) -> dict[str, Any]
         topology=machine.topology,
         devices=len(machine.devices),
         chip=chip,
+        traffic_method=TRAFFIC,
         strategies=records,
     )
 

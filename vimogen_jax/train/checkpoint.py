@@ -65,6 +65,16 @@ FIXED = (
     "dataset",
 )
 FREE = ("data.path", "data.corrupt", "data.workers")
+# Of TensorStore's statuses, those of the way to a file, not of what it holds.
+_OUT_OF_REACH = (
+    "ABORTED",
+    "CANCELLED",
+    "DEADLINE_EXCEEDED",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "UNAUTHENTICATED",
+    "UNAVAILABLE",
+)
 
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
@@ -173,8 +183,7 @@ class Checkpoints:
         Raises:
             BadInput: this save does not fit on the disk, or the one before was not written.
         """
-        with self._write_faults():
-            self._manager.wait_until_finished()  # as saving would; then the room left is known
+        self.wait()  # as saving would; then the room left is known
         parts = _parts(state)
         self._require_room(sum(array.nbytes for array in jax.tree.leaves(parts)))
         place = iterator.get_state()
@@ -187,6 +196,11 @@ class Checkpoints:
         with self._write_faults():
             self._manager.save(step, args=args)
 
+    def wait(self) -> None:
+        """Wait for the save that runs. Raises BadInput if it was not written."""
+        with self._write_faults():
+            self._manager.wait_until_finished()
+
     def restore(self, plan: State, iterator: grain.DatasetIterator) -> State | None:
         """The newest state that can be read, and its iterator; None where nothing was saved.
 
@@ -195,7 +209,7 @@ class Checkpoints:
         Checkpoints found damaged are told on stderr and set aside as `STEP.damaged`.
 
         Raises:
-            BadInput: there are checkpoints, but none can be read.
+            BadInput: there are checkpoints, but none can be read, or the newest is out of reach.
         """
         if not self._manager.all_steps():
             return None
@@ -213,7 +227,10 @@ class Checkpoints:
         return dict(parts["rest"], ema=parts["ema"], frozen={})
 
     def restore_ema(self, ema: Tree) -> tuple[int, Tree]:
-        """The newest averaged weights that can be read, of the shapes `ema`, and their step."""
+        """The newest averaged weights that can be read, of the shapes `ema`, and their step.
+
+        Raises BadInput as `restore` does.
+        """
         # As NumPy's: the devices that it was saved from may not be here.
         target = jax.tree.map(lambda array: np.empty(array.shape, array.dtype), ema)
         step, parts = self._newest(dict(ema=target))
@@ -245,11 +262,18 @@ class Checkpoints:
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
                 return step, self._read(step, parts, **others)
+            except jax.errors.JaxRuntimeError:  # of the devices, or another process was lost
+                raise
             except Exception as fault:  # damage surfaces as nearly any exception
-                reason = next(iter(str(fault).splitlines()), "")[:200]
+                path = self._folder / str(step)
+                if (barred := _on_the_way(fault)) is not None:
+                    raise BadInput(
+                        f"checkpoint {path} is out of reach ({_reason(barred)}); start again when "
+                        "it is not"
+                    ) from None
                 print(
-                    f"warning: checkpoint {self._folder / str(step)} cannot be read "
-                    f"({type(fault).__name__}: {reason}); trying the one before",
+                    f"warning: checkpoint {path} cannot be read ({_reason(fault)}); trying the one "
+                    "before",
                     file=sys.stderr,
                 )
         raise BadInput(f"{self._folder} has no checkpoint that can be read")
@@ -283,6 +307,20 @@ def _together(action: Callable[[], Result]) -> Result:
     return result
 
 
+def _on_the_way(fault: BaseException | None) -> BaseException | None:
+    """The fault, of those behind one, of the way to what is read, which may be as good as ever."""
+    if fault is None or isinstance(fault, (PermissionError, TimeoutError, ConnectionError)):
+        return fault
+    # TensorStore raises ValueErrors that begin with a status, and Orbax others from them.
+    if str(fault).partition(":")[0] in _OUT_OF_REACH:
+        return fault
+    return _on_the_way(fault.__cause__ or fault.__context__)
+
+
+def _reason(fault: BaseException) -> str:
+    return f"{type(fault).__name__}: {next(iter(str(fault).splitlines()), '')[:200]}"
+
+
 def _amount(size: int) -> str:
     return f"{size / 1e9:.3g} GB"
 
@@ -295,9 +333,23 @@ def _parts(state: State) -> dict[str, Any]:
 
 @jax.jit
 def _checksum(tree: Any) -> jax.Array:
-    """Sums of the bits of each array `[arrays]`: Orbax itself restores flipped bits unnoticed."""
-    bits = [jax.lax.bitcast_convert_type(leaf, jnp.uint32) for leaf in jax.tree.leaves(tree)]
-    return jnp.stack([jnp.sum(leaf) for leaf in bits])
+    """Of what stands where in each array `[arrays]`: Orbax itself restores flipped bits unnoticed.
+
+    It is exact and the same in any layout: a sum modulo 2^32, whose order does not matter.
+    """
+    return jnp.stack([jnp.sum(_mixed(leaf)) for leaf in jax.tree.leaves(tree)])
+
+
+def _mixed(array: jax.Array) -> jax.Array:
+    """Numbers of 32 bits that look random, one for each value and its place in the whole array."""
+    bits = jax.lax.bitcast_convert_type(array, jnp.uint32)
+    place = jnp.uint32(0)
+    for axis, size in enumerate(array.shape):
+        place = place * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, array.shape, axis)
+    bits ^= place * jnp.uint32(0x9E3779B9)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):  # as MurmurHash3 ends
+        bits = (bits ^ (bits >> shift)) * jnp.uint32(factor)
+    return bits
 
 
 def _checksum_of_json(value: Any) -> np.ndarray:

@@ -1,15 +1,16 @@
 """Metrics of a run: to the terminal, to `metrics.jsonl` and to TensorBoard."""
 
-import contextlib
 import datetime
 import json
+import sys
 import time
 from collections.abc import Mapping
 
 from etils import epath
-from tensorboardX import SummaryWriter
+from tensorboardX import SummaryWriter, record_writer
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.stores import on_store
 from vimogen_jax.train.processes import is_first
 
 
@@ -28,7 +29,7 @@ class Log:
         run = epath.Path(run)
         self._path = run / "metrics.jsonl"
         _drop_lines_after(self._path, step)
-        self._tensorboard = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+        self._tensorboard = SummaryWriter(f"{_SCHEME}:{run}/tensorboard", purge_step=step + 1)
         self._steps = steps
         self._first, self._began = step, time.monotonic()
         self._last, self._reported = step, self._began
@@ -38,8 +39,7 @@ class Log:
 
     def __exit__(self, *_: object) -> None:
         if not self._silent:
-            with contextlib.suppress(OSError):  # nothing is lost: metrics.jsonl has it all
-                self._tensorboard.close()
+            self._tensorboard.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Report a step's values; steps a second are counted from the report before.
@@ -69,6 +69,53 @@ class Log:
         """Say something on the terminal."""
         if not self._silent:
             print(sentence)
+
+
+class _EventFile:
+    """TensorBoard's file, on a disk or a store: what cannot be written now is kept for later.
+
+    tensorboardX's thread would die of a fault, and the run then wait for the thread for good. So a
+    fault is told, once; metrics.jsonl has it all.
+    """
+
+    def __init__(self, path: str):
+        self._path, self._told = epath.Path(path), False
+        self._kept, self._written = bytearray(), 0
+
+    def write(self, data: bytes) -> None:
+        self._kept += data
+
+    def flush(self) -> None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if on_store(self._path):
+                self._path.write_bytes(bytes(self._kept))  # from the start: no store appends
+                return
+            with self._path.open("ab") as file:
+                file.truncate(self._written)  # half an event would hide those after it
+                file.write(self._kept)
+        except Exception as fault:  # each store's library has exceptions of its own
+            if not self._told:
+                self._told = True
+                reason = " ".join(str(fault).split())
+                print(f"warning: {self._path} lacks events: {reason}", file=sys.stderr)
+        else:
+            self._written += len(self._kept)
+            self._kept.clear()
+
+    def close(self) -> None:
+        """tensorboardX flushes before."""
+
+
+class _EventFiles:
+    """Makes them of what tensorboardX takes for URLs."""
+
+    open = staticmethod(lambda url: _EventFile(url.partition(":")[2]))
+    directory_check = staticmethod(lambda url: None)
+
+
+_SCHEME = "vimogen"
+record_writer.register_writer_factory(_SCHEME, _EventFiles)
 
 
 def _drop_lines_after(path: epath.Path, step: int) -> None:

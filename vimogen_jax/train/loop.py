@@ -126,7 +126,6 @@ def train(config: Mapping[str, Any]) -> None:
     if base is not None:
         _check_base(base, model, objective, dataset)
         dataset = dataclasses.replace(dataset, statistics=base.statistics)
-    run = open_run(times.workdir, config, dataset, base)
     seed = config["seed"]
     schedule = learning_rate(optim, times.steps)
     optimizer = make_optimizer(optim, schedule)
@@ -152,6 +151,7 @@ def train(config: Mapping[str, Any]) -> None:
         stack.callback(loader.close)
         graphdef, _ = abstract_params(model, finetune.lora)
         plan = plan_state(model, optimizer, mesh, finetune)
+        run = open_run(times.workdir, config, dataset, base)  # once all else was found to fit
         checkpoints = stack.enter_context(Checkpoints(run, times.keep))
         state = checkpoints.restore(plan, loader)
         if state is None:
@@ -197,17 +197,20 @@ def train(config: Mapping[str, Any]) -> None:
                 values = _summary(pending, dataset)
                 values["learning_rate"] = float(schedule(step - 1))
                 pending = []
+            if stopping:  # first of all: little time may be left
+                checkpoints.save(step, state, loader)
+                checkpoints.wait()
             if step % times.eval_every == 0:
                 values |= evaluator.losses(averaged(state))
             if values:
                 log.write(step, values)
             if step % times.preview_every == 0:
                 evaluator.write_previews(averaged(state), run / "previews" / str(step))
-            if saving:
-                checkpoints.save(step, state, loader)
             if stopping:
                 log.tell(f"stopped by {stopping} after step {step}, which is saved")
                 return
+            if saving:
+                checkpoints.save(step, state, loader)
 
 
 def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:

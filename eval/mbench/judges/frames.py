@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import av
+from av.error import FFmpegError
 from PIL import Image
 
 from eval.mbench.judges.judge import FPS
@@ -19,7 +20,7 @@ def frames(video: Path) -> list[Image.Image]:
             for picture in container.decode(video=0):
                 if picture.time is not None and picture.time >= len(chosen) / FPS - 1e-6:
                     chosen.append(picture.to_image())
-    except (av.error.FFmpegError, IndexError):  # where it has no stream of pictures
+    except (FFmpegError, IndexError):  # where it has no stream of pictures
         chosen = []
     if not chosen:
         raise BadInput(f"{video} is damaged; once it is deleted, it is drawn anew")
