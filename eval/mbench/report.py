@@ -179,7 +179,7 @@ def _inputs(report: Mapping[str, Any]) -> Iterable[str]:
     for name, system in report["systems"].items():
         facts = system["inputs"]
         parts = [
-            f"{label} {', '.join(f'{how} ({count})' for how, count in facts[key].items())}"
+            f"{label} {', '.join(f'{how}: {count}' for how, count in facts[key].items())}"
             for label, key in (
                 ("format", "formats"),
                 ("fps", "fps"),

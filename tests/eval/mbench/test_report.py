@@ -150,7 +150,7 @@ def test_markdown(report):
     assert none.count("missing (0 of 3)") == 5
     assert published == "| MDM (published) | 0.0136 ? |  |  | 0.0136 ? | 0.0376 |"
     assert "| MDM | 0 | 0.npy | holds NaN |" in rows
-    assert "ours: format npz (3)" in text and "is that the floor?" in text
+    assert "ours: format npz: 3;" in text and "is that the floor?" in text
     assert "z is up" in text
     assert "heights are read from z" in to_markdown(report | {"as_released": True})
 
