@@ -31,7 +31,7 @@ REPEATS = flags.DEFINE_integer("repeats", 10, "steps, samplings or batches that 
 PEAK = flags.DEFINE_float(
     "peak_tflops", None, "of a device at most, in place of its published rate", 0.001
 )
-CHIP = flags.DEFINE_string("chip", "h200", "one that is to be fed, of h100, h200, v5e, v5p, v6e")
+CHIP = flags.DEFINE_enum("chip", "h200", ["h100", "h200", "v5e", "v5p", "v6e"], "one to be fed")
 TRACE = flags.DEFINE_string("trace", None, "folder for a profile of steps or samplings")
 OUT = flags.DEFINE_string("out", "out/bench", "folder for training.json and the like")
 
