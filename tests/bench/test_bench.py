@@ -114,6 +114,14 @@ def test_feeding_a_chip_without_a_rate_is_refused(config, chip):
         bench_feeding(config, chip=chip, batches=1)
 
 
+@pytest.mark.parametrize("bench", [bench_training, bench_sampling])
+def test_lengths_that_training_refuses_are_refused(config, bench):
+    for buckets in ((), (300,)):
+        config["data"]["buckets"] = buckets
+        with pytest.raises(BadInput, match="the buckets"):
+            bench(config, repeats=1)
+
+
 def test_kernels_are_measured_where_they_run(config):
     (speed,) = bench_kernels(config, repeats=2, lengths=(40,))
     assert speed.seconds.keys() == {"xla"} and speed.seconds["xla"] > 0 and not speed.faults

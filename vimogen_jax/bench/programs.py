@@ -16,6 +16,7 @@ import numpy as np
 
 from vimogen_jax import sharding
 from vimogen_jax.bench import machine
+from vimogen_jax.input_pipeline.order import check_buckets
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import first_line
 from vimogen_jax.planning.lower import Program, sampling_program, train_program
@@ -105,7 +106,8 @@ def _bench(
         BadInput: the config is not valid, or does not fit the devices.
     """
     device, data = jax.devices()[0], config["data"]
-    speed = Speed(device.device_kind, jax.device_count(), data["batch_size"], max(data["buckets"]))
+    longest = int(check_buckets(data["buckets"])[-1])
+    speed = Speed(device.device_kind, jax.device_count(), data["batch_size"], longest)
     again = dict(config, model=dict(config["model"], remat="none"))
     with sharding.use(config["sharding"]) as mesh:
         program = make_program(config, mesh)

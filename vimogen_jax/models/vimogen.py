@@ -59,7 +59,7 @@ class ModelConfig:
     remat: str = "none"
 
     def __post_init__(self):
-        if self.dim % self.num_heads or self.dim % 2 or self.freq_dim % 2:
+        if self.num_heads < 1 or self.dim % self.num_heads or self.dim % 2 or self.freq_dim % 2:
             raise ValueError(f"dim must divide by num_heads and 2, freq_dim by 2: {self}")
         if self.num_layers < (2 if self.reference_dim else 1):
             raise ValueError(
