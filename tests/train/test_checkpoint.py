@@ -14,7 +14,7 @@ import pytest
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.train.checkpoint import Checkpoints, load_run, open_run
+from vimogen_jax.train.checkpoint import Checkpoints, load_run, open_run, record_run
 
 CONFIG = dict(
     seed=0,
@@ -247,11 +247,18 @@ def dataset(runs):
     return Dataset.open(runs.dataset)
 
 
+def begin(folder, config, dataset):
+    """Begin a run, or go on with it."""
+    folder, record = open_run(folder, config, dataset)
+    record_run(folder, record, dataset)
+    return folder
+
+
 def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):
-    folder = open_run(tmp_path / "run", CONFIG, dataset)
+    folder = begin(tmp_path / "run", CONFIG, dataset)
     changed = CONFIG | dict(optim=dict(learning_rate=1e-4))
     changed["data"] = CONFIG["data"] | dict(path="b", workers=3)
-    open_run(folder, changed, dataset)
+    begin(folder, changed, dataset)
     stored = json.loads((folder / "config.json").read_text())
     assert stored["optim"]["learning_rate"] == 1e-4
     assert stored["text_encoder"] == dataset.text_encoder
@@ -269,7 +276,7 @@ def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):
     ],
 )
 def test_another_runs_folder_is_refused(dataset, tmp_path, change, message):
-    open_run(tmp_path, CONFIG, dataset)
+    begin(tmp_path, CONFIG, dataset)
     before = (tmp_path / "config.json").read_bytes()
     with pytest.raises(BadInput, match=message):
         open_run(tmp_path, CONFIG | change, dataset)

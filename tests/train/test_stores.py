@@ -15,6 +15,7 @@ from tests.train import fake_gcs
 from tests.train.test_checkpoint import (
     CONFIG,
     assert_equal,
+    begin,
     flip_bits,
     numbers,
     plan,
@@ -24,7 +25,7 @@ from tests.train.test_checkpoint import (
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import save_package
-from vimogen_jax.train.checkpoint import Checkpoints, open_run
+from vimogen_jax.train.checkpoint import Checkpoints
 from vimogen_jax.train.load import load_checkpoint
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.loop import train
@@ -72,7 +73,7 @@ def test_a_store_that_refuses_for_a_while_costs_no_checkpoint(store, monkeypatch
 
 def test_a_run_begins_and_reports(store, runs, capsys):
     dataset = Dataset.open(runs.dataset)
-    assert open_run(URL, CONFIG, dataset) == open_run(URL, CONFIG, dataset) == epath.Path(URL)
+    assert begin(URL, CONFIG, dataset) == begin(URL, CONFIG, dataset) == epath.Path(URL)
     assert json.loads((store / "config.json").read_text())["seed"] == 0
     assert (store / "statistics.safetensors").is_file()
     for begun in (0, 1):

@@ -82,10 +82,11 @@ Result = TypeVar("Result")
 
 def open_run(
     folder: epath.PathLike, config: Mapping[str, Any], dataset: Dataset, base: Package | None = None
-) -> epath.Path:
-    """Begin a run in a folder, or make sure that the one in there is the one to continue.
+) -> tuple[epath.Path, dict[str, Any]]:
+    """Make sure that the run in a folder, if there is one, is the one to continue.
 
-    `base` is what its weights start from, if not from random ones.
+    `base` is what its weights start from, if not from random ones. -> the folder, and what
+    `record_run` is to write of it.
 
     Raises:
         BadInput: the folder holds a run that began with another model, data, objective or seed.
@@ -98,12 +99,17 @@ def open_run(
     config |= dict(base=None if base is None else fingerprint(base.params))
     if (folder / "config.json").exists():
         _require_same(folder, read_config(folder / "config.json", ()), config)
-    elif is_first():
+    return folder, config
+
+
+def record_run(folder: epath.Path, config: Mapping[str, Any], dataset: Dataset) -> None:
+    """Write the config of a run and, where it begins, the statistics of its data."""
+    if not is_first():
+        return
+    if not (folder / "config.json").exists():
         folder.mkdir(parents=True, exist_ok=True)
         dataset.statistics.save(folder / "statistics.safetensors")
-    if is_first():
-        write_json(config, folder / "config.json")
-    return folder
+    write_json(config, folder / "config.json")
 
 
 def load_run(folder: epath.PathLike) -> Package:

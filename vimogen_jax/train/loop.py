@@ -23,7 +23,7 @@ from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.package import Package, abstract_params, settings
-from vimogen_jax.train.checkpoint import Checkpoints, open_run
+from vimogen_jax.train.checkpoint import Checkpoints, open_run, record_run
 from vimogen_jax.train.evaluate import Evaluator
 from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.load import SHIPPED, absolute, load_checkpoint
@@ -126,6 +126,7 @@ def train(config: Mapping[str, Any]) -> None:
     if base is not None:
         _check_base(base, model, objective, dataset)
         dataset = dataclasses.replace(dataset, statistics=base.statistics)
+    run, record = open_run(times.workdir, config, dataset, base)
     seed = config["seed"]
     schedule = learning_rate(optim, times.steps)
     optimizer = make_optimizer(optim, schedule)
@@ -151,7 +152,7 @@ def train(config: Mapping[str, Any]) -> None:
         stack.callback(loader.close)
         graphdef, _ = abstract_params(model, finetune.lora)
         plan = plan_state(model, optimizer, mesh, finetune)
-        run = open_run(times.workdir, config, dataset, base)  # once all else was found to fit
+        record_run(run, record, dataset)  # once all was found to fit
         checkpoints = stack.enter_context(Checkpoints(run, times.keep))
         state = checkpoints.restore(plan, loader)
         if state is None:
