@@ -13,7 +13,7 @@ from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.metrics import motion_quality
 
 _Y_UP = Y_UP_TO_Z_UP.astype(np.float32)  # and back: it is its own inverse
-BATCH_SIZE = 64  # more motions at once no longer fit a cache
+BATCH_SIZE = 75  # the published prompts are two; more motions at once no longer fit a cache
 
 
 @dataclasses.dataclass(frozen=True)
