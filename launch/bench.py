@@ -5,7 +5,6 @@ python -m launch.bench --config=configs/vimogen_1b.py --measure=sampling \\
     --config.data.batch_size=64 --config.data.buckets=(100,)
 """
 
-import tempfile
 from pathlib import Path
 
 from absl import flags
@@ -16,7 +15,6 @@ from vimogen_jax.bench import report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
 from vimogen_jax.bench.programs import bench_sampling, bench_training
-from vimogen_jax.errors import BadInput
 from vimogen_jax.package import write_json
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
@@ -36,21 +34,11 @@ TRACE = flags.DEFINE_string("trace", None, "folder for a profile of steps or sam
 OUT = flags.DEFINE_string("out", "out/bench", "folder for training.json and the like")
 
 
-def _require_writable(folder: Path) -> None:
-    """Before all measuring, which takes minutes."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as fault:
-        raise BadInput(f"{folder} cannot be written: {fault.strerror}") from None
-
-
 def main() -> None:
     """Measure, print, write."""
     config, repeats, out = _CONFIG.value.to_dict(), REPEATS.value, Path(OUT.value)
     for folder in filter(None, (OUT.value, TRACE.value)):
-        _require_writable(Path(folder))
+        cli.require_writable(Path(folder))
     if MEASURE.value == "feeding":
         feeding = bench_feeding(config, chip=CHIP.value, batches=repeats)
         text, record = report.feeding_text(feeding), report.feeding_record(feeding)

@@ -11,6 +11,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from absl import app, logging
@@ -44,6 +45,16 @@ def _parse(argv: list[str]) -> list[str]:
         raise SystemExit(f"error: unknown config key: {' '.join(reason.split())}") from None
 
 
+def require_writable(folder: Path) -> None:
+    """Make a folder, before all that takes long. Raises BadInput if it cannot be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as fault:
+        raise BadInput(f"{folder} cannot be written: {fault.strerror}") from None
+
+
 def _keep_compiled() -> None:
     import jax  # here, so that --help need not wait for it
 
@@ -55,10 +66,8 @@ def _keep_compiled() -> None:
         return
     folder = cache_folder("compiled")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as fault:
+        require_writable(folder)
+    except BadInput as fault:
         print(f"warning: compiled programs cannot be kept: {fault}", file=sys.stderr)
     else:
         jax.config.update("jax_compilation_cache_dir", str(folder))

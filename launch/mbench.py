@@ -95,7 +95,7 @@ def main() -> None:
     systems = [read_system(name, folder, prompts, world) for name, folder in folders.items()]
     if judge:
         print(workload(systems, prompts))
-    out.mkdir(parents=True, exist_ok=True)  # before what takes long: it may not be allowed
+    cli.require_writable(out)
     report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value, PROMPTS.value)
     if votes:
         report["votes"] = agreement(report, votes)

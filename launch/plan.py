@@ -4,7 +4,6 @@ python -m launch.plan --config=configs/vimogen_1b.py --topology=v5e:16x16 --stra
 """
 
 import os
-import tempfile
 from pathlib import Path
 
 import jax
@@ -38,9 +37,7 @@ def main() -> None:
     machine = describe(TOPOLOGY.value)
     strategies = {name: config["sharding"] if name == "config" else name for name in _names()}
     out = Path(OUT.value)
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=out):  # before minutes of compiling: it can be written
-        pass
+    cli.require_writable(out)
     make_program = sampling_program if SAMPLING.value else train_program
     rows = plan(make_program, config, machine, strategies, tuned=TUNED.value)
     title = (

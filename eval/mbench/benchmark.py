@@ -3,7 +3,7 @@
 import resource
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,16 @@ def _clocks() -> np.ndarray:
     return np.array([time.perf_counter(), sum(each.ru_utime + each.ru_stime for each in used)])
 
 
+def _best(measured: Callable[[], object], repeats: int) -> np.ndarray:
+    """The least that both clocks show of several calls."""
+    spent = []
+    for _ in range(repeats):
+        start = _clocks()
+        measured()
+        spent.append(_clocks() - start)
+    return np.min(spent, axis=0)
+
+
 def _line(what: str, every: int, taken: np.ndarray) -> str:
     share = "" if every == 1 else f" (one motion in {every} measured)"
     clock, processors = taken / 60
@@ -81,13 +91,7 @@ def motion_quality(motions: int = 150, frames: int = 100, repeats: int = 30) -> 
     steps = np.random.default_rng(0).normal(size=(motions, frames, 22, 3)) * 0.01
     clips = [Clip("", joints.astype(np.float32)) for joints in np.cumsum(steps, axis=1)]
     scores = [column.score for column in motion_dimensions() if column.score]
-    spent = []
-    for _ in range(repeats):
-        start = _clocks()
-        for score in scores:
-            score(clips, ())
-        spent.append(_clocks() - start)
-    clock, process = np.min(spent, axis=0) / motions
+    clock, process = _best(lambda: [score(clips, ()) for score in scores], repeats) / motions
     return (
         f"{len(scores)} dimensions of {motions} motions of {frames} frames, best of {repeats}: "
         f"{1 / clock:,.0f} motions a second, {1000 * clock:.4f} ms each; "
@@ -106,13 +110,8 @@ def poses(frames: int = 100, repeats: int = 5) -> Iterator[str]:
         (f"fitting a body to {frames} frames", lambda: fit(joints, mask, FPS), 1),
         ("body penetration, each frame", lambda: penetration(vertices, body.faces), frames),
     ):
-        spent = []
-        for _ in range(repeats):
-            start = _clocks()
-            measured()
-            spent.append(_clocks() - start)
-        clock, process = np.min(spent, axis=0) / count
-        yield (f"{what}, best of {repeats}: {clock:.4f} s; {process:.4f} s of processor time")
+        clock, process = _best(measured, repeats) / count
+        yield f"{what}, best of {repeats}: {clock:.4f} s; {process:.4f} s of processor time"
 
 
 def published_lengths(every: int) -> dict[int, Prompt]:
