@@ -2,8 +2,8 @@
 
 import doctest
 
-from tests.test_floors import ROOT
-from tests.tiny_package import Letters, tiny_package
+from tests.helpers.repository import ROOT
+from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.package import save_package
 
 

@@ -1,14 +1,12 @@
 """Who may import whom: the floors of the design, enforced by walking every import statement."""
 
-import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.helpers.repository import PACKAGES, ROOT, imports, sources
 
 # Top-level folder: the top-level folders it may import besides itself. Nobody imports launch.
 FOLDERS = {
@@ -53,33 +51,6 @@ MAY_IMPORT_TORCH = ("vimogen_jax/convert", "data", "eval", "tests/parity")
 TORCH = {"torch", "transformers", "smplx", "diffusers"}
 
 
-def sources(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
-
-
-def imports(path: Path) -> Iterator[tuple[str, bool]]:
-    """Yield (dotted name, whether at module level) of everything that a file imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    functions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-    deep = {
-        id(node)
-        for outer in ast.walk(tree)
-        if isinstance(outer, functions)
-        for node in ast.walk(outer)
-    }
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            package = path.relative_to(ROOT).parts[: -node.level] if node.level else ()
-            module = ".".join([*package, *([node.module] if node.module else [])])
-            names = [f"{module}.{alias.name}" for alias in node.names]
-        else:
-            continue
-        for name in names:
-            yield name, id(node) not in deep
-
-
 def room_of(path: Path) -> str:
     return path.relative_to(ROOT / "vimogen_jax").with_suffix("").parts[0]
 
@@ -87,6 +58,10 @@ def room_of(path: Path) -> str:
 def under(room: str) -> set[str]:
     below = set(ROOMS[room])
     return below.union(*(under(other) for other in below))
+
+
+def test_every_package_has_its_floor():
+    assert FOLDERS.keys() == set(PACKAGES)
 
 
 def test_folders_import_only_what_they_may():

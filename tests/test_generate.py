@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tests.tiny_package import Letters, tiny_package
+from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator

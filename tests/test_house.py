@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_floors import FOLDERS, ROOT, imports, sources
+from tests.helpers.repository import PACKAGES, ROOT, imports, sources
 
 # Import name -> name in setup.py, where they differ.
 DISTRIBUTIONS = {
@@ -51,18 +51,28 @@ def package_data() -> list[str]:
 def third_party(folder: str) -> set[str]:
     """The distributions that a folder's modules import when they are imported or run."""
     names = {name.split(".")[0] for path in sources(folder) for name, _ in imports(path)}
-    names -= {*sys.stdlib_module_names, *FOLDERS, "tests", "__future__"}
+    names -= {*sys.stdlib_module_names, *PACKAGES, "tests", "__future__"}
     return {DISTRIBUTIONS.get(name, name) for name in names}
 
 
 def test_setup_requires_just_what_is_imported():
-    imported = set().union(*map(third_party, FOLDERS)) - TORCH - setup_list("JUDGE")
+    imported = set().union(*map(third_party, PACKAGES)) - TORCH - setup_list("JUDGE")
     assert setup_list("REQUIRED") == imported
 
 
 def test_tests_import_nothing_beyond_their_extras():
     extras = setup_list("REQUIRED") | setup_list("TEST")
     assert third_party("tests") <= extras | TORCH
+
+
+def test_tests_share_through_their_helpers_alone():
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("tests")
+        for name, _ in imports(path)
+        if name.split(".")[0] == "tests" and not name.startswith("tests.helpers.")
+    ]
+    assert wrong == []
 
 
 def test_what_is_not_code_is_installed_too():

@@ -9,7 +9,7 @@ import jax
 import pytest
 
 from configs import tiny, vimogen_1b
-from tests.test_floors import ROOT
+from tests.helpers.repository import ROOT
 from vimogen_jax.bench import feeding, machine, programs, report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels

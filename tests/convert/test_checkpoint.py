@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from tests.tiny_package import tiny_package
+from tests.helpers.tiny_package import tiny_package
 from vimogen_jax.convert.checkpoint import to_package, to_reference
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import PRESETS

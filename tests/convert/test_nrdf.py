@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.formats.torch_files import save
+from tests.helpers.torch_files import save
 from vimogen_jax.convert.nrdf import from_published, load_nrdf
 from vimogen_jax.errors import BadInput
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from tests.published import published_package
+from tests.helpers.published import published_package
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.motion.smoothing import gaussian_smooth
 from vimogen_jax.package import abstract_params

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from tests.tiny_umt5 import CONFIG, random_weights, tiny_umt5, wan_names, write_tokenizer
+from tests.helpers.tiny_umt5 import CONFIG, random_weights, tiny_umt5, wan_names, write_tokenizer
 from vimogen_jax.convert.umt5 import convert_umt5, open_umt5
 from vimogen_jax.errors import BadInput
 from vimogen_jax.text import umt5_files

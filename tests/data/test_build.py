@@ -13,7 +13,7 @@ import pytest
 
 from data.build import build, prepare
 from data.sources.captioned import read_captions
-from tests.formats import torch_files
+from tests.helpers import torch_files
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh

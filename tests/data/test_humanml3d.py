@@ -7,9 +7,9 @@ import pytest
 
 from data.build import build
 from data.sources.humanml3d import read_humanml3d
-from tests.formats.humanml3d_features import humanml3d_features
-from tests.made_up import made_up_motion
-from tests.tiny_package import Letters
+from tests.helpers.humanml3d_features import humanml3d_features
+from tests.helpers.made_up import made_up_motion
+from tests.helpers.tiny_package import Letters
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.input_pipeline.dataset import Dataset

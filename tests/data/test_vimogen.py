@@ -8,8 +8,8 @@ import pytest
 
 from data.build import build
 from data.sources.vimogen import read_vimogen
-from tests.formats.torch_files import save, save_program
-from tests.tiny_package import Letters
+from tests.helpers.tiny_package import Letters
+from tests.helpers.torch_files import save, save_program
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 from vimogen_jax.input_pipeline.dataset import Dataset

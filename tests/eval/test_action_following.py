@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.action_following import ActionClassifier, features, recognised
-from tests.made_up import ACTIONS, made_up_motion
+from tests.helpers.made_up import ACTIONS, made_up_motion
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.motion.canonical import transform
 

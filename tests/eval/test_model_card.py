@@ -3,7 +3,7 @@
 import json
 
 from eval.report import to_markdown
-from tests.test_floors import ROOT
+from tests.helpers.repository import ROOT
 from vimogen_jax.train.load import SHIPPED
 
 

@@ -12,9 +12,9 @@ from eval.refinement import corrupt_all, fill_gaps, measure_refinement
 from eval.report import to_markdown
 from eval.shipped_model import TARGETS, compare, draw, evaluate
 from eval.takes import read_actions, read_takes
-from tests.made_up import ACTIONS, made_up_dataset
-from tests.test_floors import ROOT
-from tests.tiny_package import Letters, tiny_package
+from tests.helpers.made_up import ACTIONS, made_up_dataset
+from tests.helpers.repository import ROOT
+from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator

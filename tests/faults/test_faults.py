@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from eval.faults import KINDS, Run, differences, strike
-from tests.test_floors import ROOT
-from tests.train.runs import FAST, Runs
+from tests.helpers.repository import ROOT
+from tests.helpers.runs import FAST, Runs
 from vimogen_jax.errors import BadInput
 
 STEPS = 24

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.formats.humanml3d_features import humanml3d_features
-from tests.made_up import made_up_motion
+from tests.helpers.humanml3d_features import humanml3d_features
+from tests.helpers.made_up import made_up_motion
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput

@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.formats.torch_files import STORAGES, save, save_program, tensor_program
+from tests.helpers.torch_files import STORAGES, save, save_program, tensor_program
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.formats.torch_files import save
+from tests.helpers.torch_files import save
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles, vimogen

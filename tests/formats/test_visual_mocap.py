@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from tests.formats.torch_files import save
+from tests.helpers.torch_files import save
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import matrix_to_axis_angle, rot6d_to_matrix
 from vimogen_jax.errors import BadInput

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.input_pipeline.synthetic import make_record, write_dataset
+from tests.helpers.synthetic import make_record, write_dataset
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.records import Record
 

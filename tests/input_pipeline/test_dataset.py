@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
-from tests.input_pipeline.synthetic import ENCODER, NULL_TEXT, make_record, write_dataset
+from tests.helpers.synthetic import ENCODER, NULL_TEXT, make_record, write_dataset
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import dataset as dataset_module
 from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter

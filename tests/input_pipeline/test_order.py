@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from configs import small, vimogen_1b
-from tests.input_pipeline.synthetic import make_index
+from tests.helpers.synthetic import make_index
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.order import (
     TrainOrder,

@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.input_pipeline.synthetic import make_record
+from tests.helpers.synthetic import make_record
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import records
 from vimogen_jax.input_pipeline.records import decode_record, encode_record

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from tests.input_pipeline.test_pipeline import SETTINGS, assert_same, take
+from tests.helpers.batches import SETTINGS, assert_same, take
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import make_loader, validation_batches

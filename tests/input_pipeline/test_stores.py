@@ -11,7 +11,7 @@ import pytest
 from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 
-from tests.played_store import played_by
+from tests.helpers.played_store import played_by
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import stores
 from vimogen_jax.input_pipeline.dataset import Dataset

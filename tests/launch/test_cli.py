@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.test_floors import ROOT
+from tests.helpers.repository import ROOT
 
 COMMAND = """
 import jax

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tests.test_floors import ROOT
+from tests.helpers.repository import ROOT
 
 TINY = "--config=configs/tiny.py"
 

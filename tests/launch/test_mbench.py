@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from eval.mbench.prompts import Prompt
-from tests.made_up import made_up_motion
-from tests.test_floors import ROOT
-from tests.tiny_package import tiny_package
+from tests.helpers.made_up import made_up_motion
+from tests.helpers.repository import ROOT
+from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import EncoderSpec, load_text_encoder

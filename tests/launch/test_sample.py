@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from tests.test_floors import ROOT
-from tests.tiny_package import tiny_package
+from tests.helpers.repository import ROOT
+from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import EncoderSpec, load_text_encoder

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from tests.test_floors import ROOT
-from tests.train.runs import FAST, STEPS, Runs
+from tests.helpers.repository import ROOT
+from tests.helpers.runs import FAST, STEPS, Runs
 
 SCRIPTS = ROOT / "launch/scripts"
 ARGUMENTS = ["--config=configs/tiny.py", "--config.data.path=two words", "--config.seed=1"]

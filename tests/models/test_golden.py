@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from tests.published import published_model
+from tests.helpers.published import published_model
 from vimogen_jax.convert.published import to_published
 from vimogen_jax.diffusion.flow import Objective, shifted_grid
 from vimogen_jax.diffusion.loss import flow_matching_loss

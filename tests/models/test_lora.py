@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx, traverse_util
 
-from tests.models.test_vimogen import SIZES
+from tests.helpers.tiny_package import MODEL
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.lora import LoRAConfig, adapted, is_part, merged
@@ -18,7 +18,7 @@ LORA = LoRAConfig(rank=2, alpha=6.0, targets=TARGETS)
 
 def build(lora):
     """The model's structure, and its plain parameters and adapters, each as nested dictionaries."""
-    config = ModelConfig(**SIZES, reference_dim=0)
+    config = ModelConfig(**MODEL, reference_dim=0)
     model = adapted(ViMoGen(config, rngs=nnx.Rngs(0)), lora, nnx.Rngs(1))
     is_adapter = lambda path, _: "adapter" in path
     graphdef, adapters, plain = nnx.split(model, is_adapter, nnx.Param)
@@ -27,7 +27,7 @@ def build(lora):
 
 def predict(graphdef, *weights):
     keys = jax.random.split(jax.random.key(2), 2)
-    text = Text(jax.random.normal(keys[0], (1, 2, 4, 6)), jnp.ones((1, 2, 4), bool))
+    text = Text(jax.random.normal(keys[0], (1, 2, 4, 8)), jnp.ones((1, 2, 4), bool))
     x = jax.random.normal(keys[1], (1, 2, 7, 276))
     run = jax.jit(lambda *w: nnx.merge(graphdef, *w)(x, x[..., 0, 0], x[..., 0] < 9, text))
     return run(*weights)
@@ -59,7 +59,7 @@ def test_adapters_are_at_the_targets_alone_and_every_axis_has_a_name():
     assert shapes["blocks.ffn.up.adapter.b"] == (2, 2, 32)
     with sharding.use("fsdp") as mesh:
         model = nnx.eval_shape(
-            lambda: adapted(ViMoGen(ModelConfig(**SIZES), rngs=nnx.Rngs(0)), LORA, nnx.Rngs(1))
+            lambda: adapted(ViMoGen(ModelConfig(**MODEL), rngs=nnx.Rngs(0)), LORA, nnx.Rngs(1))
         )
         layouts = sharding.tree_shardings(nnx.state(model, nnx.Param), mesh)
     up = nnx.to_pure_dict(layouts)["blocks"]["ffn"]["up"]

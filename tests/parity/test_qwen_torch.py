@@ -8,7 +8,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 from eval.mbench.judges import open_judge
 from eval.mbench.judges.frames import frames
 from eval.mbench.judges.qwen import IMAGE, Qwen
-from tests.eval.mbench.judges.conftest import write_video
+from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
 
 torch = pytest.importorskip("torch", reason="the judge qwen needs torch")

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.body.test_smplx import SMPLH_PARENTS, SMPLX_PARENTS, save, synthetic_model
+from tests.helpers.smplx_files import SMPLH_PARENTS, SMPLX_PARENTS, save, synthetic_model
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.smplx import load_smplx
 

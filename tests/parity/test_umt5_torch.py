@@ -11,7 +11,7 @@ from data.adapters.umt5 import load_umt5
 from data.build import build
 from data.sources.take import Take
 from data.text_store import StoredEncoder
-from tests.tiny_umt5 import CONFIG, random_weights, tiny_umt5, wan_names, write_tokenizer
+from tests.helpers.tiny_umt5 import CONFIG, random_weights, tiny_umt5, wan_names, write_tokenizer
 from vimogen_jax.convert.umt5 import convert_umt5
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset

@@ -13,7 +13,7 @@ import pytest
 from flax import nnx
 
 from configs import tiny
-from tests.test_floors import ROOT
+from tests.helpers.repository import ROOT
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.vimogen import ModelConfig, Reference, Text

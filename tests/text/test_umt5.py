@@ -11,8 +11,8 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file, save_file
 
-from tests.tiny_package import tiny_package
-from tests.tiny_umt5 import CONFIG, tiny_umt5, write_tokenizer
+from tests.helpers.tiny_package import tiny_package
+from tests.helpers.tiny_umt5 import CONFIG, tiny_umt5, write_tokenizer
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pt

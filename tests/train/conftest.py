@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.train.runs import Runs
+from tests.helpers.runs import Runs
 
 
 @pytest.fixture(scope="session")

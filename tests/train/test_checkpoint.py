@@ -1,75 +1,28 @@
 """Checkpoints: nothing good is lost, nothing damaged is taken, and no run is mixed with another."""
 
-import functools
 import json
 import shutil
 
-import grain
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from vimogen_jax import sharding
+from tests.helpers.checkpoints import (
+    CONFIG,
+    advance,
+    assert_equal,
+    begin,
+    first_state,
+    flip_bits,
+    numbers,
+    plan,
+    save_three,
+    state_at,
+)
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.train.checkpoint import Checkpoints, load_run, open_run, record_run
-
-CONFIG = dict(
-    seed=0,
-    model=dict(dim=32, dtype="float32"),
-    objective=dict(prediction="sample"),
-    data=dict(path="a", batch_size=4, buckets=(60, 80), workers=0),
-    optim=dict(learning_rate=1e-3),
-    sampler=dict(steps=4),
-)
-
-
-@functools.partial(jax.jit, donate_argnums=0)
-def advance(state):
-    return jax.tree.map(lambda x: x + 1, state)
-
-
-def first_state():
-    weights = lambda seed: {"w": jax.random.normal(jax.random.key(seed), (64, 8))}
-    moments = ({"w": jnp.zeros((64, 8))}, jnp.zeros((), jnp.int32))
-    parts = dict(params=weights(0), ema=weights(1), opt=moments, frozen={})
-    return dict(step=jnp.zeros((), jnp.int32), **parts)
-
-
-def plan(strategy="fsdp"):
-    with sharding.use(strategy) as mesh:
-        layout = sharding.batch_sharding(mesh)
-    whole = jax.sharding.NamedSharding(layout.mesh, jax.sharding.PartitionSpec())
-    shape = lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=layout if x.ndim else whole)
-    return jax.tree.map(shape, jax.eval_shape(first_state))
-
-
-def numbers():
-    return iter(grain.MapDataset.range(100).to_iter_dataset())
-
-
-def state_at(step):
-    state = first_state()
-    for _ in range(step):
-        state = advance(state)
-    return jax.tree.map(np.asarray, state)
-
-
-def assert_equal(state, expected):
-    jax.tree.map(np.testing.assert_array_equal, state, expected)
-
-
-def save_three(folder, keep):
-    """Save after the steps 1 to 3, donating the state to the next step each time."""
-    state, iterator = first_state(), numbers()
-    with Checkpoints(folder, keep=keep) as checkpoints:
-        for step in (1, 2, 3):
-            next(iterator)
-            state = advance(state)
-            checkpoints.save(step, state, iterator)
-        advance(state)
+from vimogen_jax.train.checkpoint import Checkpoints, load_run, open_run
 
 
 @pytest.fixture
@@ -77,14 +30,6 @@ def run(tmp_path):
     """A run that saved after the steps 1 to 3."""
     save_three(tmp_path, keep=5)
     return tmp_path
-
-
-def flip_bits(folder):
-    """Damage the largest file in a way that Orbax itself does not notice."""
-    path = max((p for p in folder.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 16
-    path.write_bytes(data)
 
 
 def cut_short(folder):
@@ -245,13 +190,6 @@ def test_what_a_killed_save_left_is_cleared_by_the_run_alone(run):
 @pytest.fixture(scope="module")
 def dataset(runs):
     return Dataset.open(runs.dataset)
-
-
-def begin(folder, config, dataset):
-    """Begin a run, or go on with it."""
-    folder, record = open_run(folder, config, dataset)
-    record_run(folder, record, dataset)
-    return folder
 
 
 def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):

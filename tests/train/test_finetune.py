@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from tests.input_pipeline.synthetic import ENCODER, make_record, write_dataset
-from tests.test_floors import ROOT
-from tests.tiny_package import tiny_package
-from tests.train.runs import STEPS, reported, saved_arrays
+from tests.helpers.repository import ROOT
+from tests.helpers.runs import STEPS, reported, saved_arrays
+from tests.helpers.synthetic import ENCODER, make_record, write_dataset
+from tests.helpers.tiny_package import tiny_package
 from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.errors import BadInput
 from vimogen_jax.package import load_package, save_package

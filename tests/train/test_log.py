@@ -9,7 +9,7 @@ import sys
 import pytest
 from tensorboardX import record_writer
 
-from tests.test_floors import ROOT
+from tests.helpers.repository import ROOT
 from vimogen_jax.errors import BadInput
 from vimogen_jax.train.log import Log
 

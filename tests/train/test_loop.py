@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from configs import tiny
-from tests.test_floors import ROOT
-from tests.train.runs import STEPS
+from tests.helpers.repository import ROOT
+from tests.helpers.runs import STEPS
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset

@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from tests.train.runs import STEPS, reported
-from tests.train.test_checkpoint import flip_bits
+from tests.helpers.checkpoints import flip_bits
+from tests.helpers.runs import STEPS, reported
 
 ENDLESS = (
     "--config.train.steps=100000",

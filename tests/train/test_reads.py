@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from configs import tiny
-from tests.input_pipeline.synthetic import ENCODER
-from tests.train.runs import write_takes
+from tests.helpers.runs import write_takes
+from tests.helpers.synthetic import ENCODER
 from vimogen_jax.train import loop
 
 

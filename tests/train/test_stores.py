@@ -9,10 +9,8 @@ from etils import epath
 from orbax.checkpoint._src.path import gcs_utils
 
 from configs import tiny
-from tests.played_store import played_by
-from tests.tiny_package import tiny_package
-from tests.train import fake_gcs
-from tests.train.test_checkpoint import (
+from tests.helpers import fake_gcs
+from tests.helpers.checkpoints import (
     CONFIG,
     assert_equal,
     begin,
@@ -22,6 +20,8 @@ from tests.train.test_checkpoint import (
     save_three,
     state_at,
 )
+from tests.helpers.played_store import played_by
+from tests.helpers.tiny_package import tiny_package
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import save_package

@@ -3,42 +3,16 @@
 import base64
 import json
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
-from tests.viewer.test_render import stride
+from tests.helpers.page import Reader
+from tests.helpers.stride import stride
 from vimogen_jax.formats import glb
 from vimogen_jax.viewer.page import write_page
 
 SENTENCES = ["a person walks", "</script><script>alert('x')</script> & \"more\" $items é"]
-
-
-class Reader(HTMLParser):
-    """Collects elements, captions and scripts as a browser would see them."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.captions, self.scripts, self.inside = [], [], [], None
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        self.inside = tag
-        if tag == "figcaption":
-            self.captions.append("")
-        if tag == "script":
-            self.scripts.append("")
-
-    def handle_endtag(self, tag):
-        self.inside = None
-
-    def handle_data(self, data):
-        if self.inside == "figcaption":
-            self.captions[-1] += data
-        if self.inside == "script":
-            self.scripts[-1] += data
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.viewer.test_render import body_pixels, stride
+from tests.helpers.stride import body_pixels, stride
 from vimogen_jax.viewer.render import render_frames
 from vimogen_jax.viewer.video import encode, write_mp4
 

@@ -8,7 +8,7 @@ import pytest
 
 from eval.mbench.generate import NOTE, generate
 from eval.mbench.prompts import Prompt
-from tests.tiny_package import Letters, tiny_package
+from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator

@@ -7,9 +7,9 @@ import pytest
 
 from eval.mbench.inputs import UPS, World, read_system
 from eval.mbench.prompts import Prompt
-from tests.formats import torch_files
-from tests.formats.humanml3d_features import humanml3d_features
-from tests.made_up import made_up_motion
+from tests.helpers import torch_files
+from tests.helpers.humanml3d_features import humanml3d_features
+from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES

@@ -7,8 +7,8 @@ from eval.mbench import pose
 from eval.mbench.bodies import Bodies, to_motion
 from eval.mbench.inputs import Clip
 from eval.mbench.pose import Kept, pose_dimensions
-from tests.body.test_smplx import SMPLX_PARENTS, save, synthetic_model
-from tests.made_up import made_up_motion
+from tests.helpers.made_up import made_up_motion
+from tests.helpers.smplx_files import SMPLX_PARENTS, save, synthetic_model
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES

@@ -12,8 +12,8 @@ from eval.mbench.inputs import Clip, Fault, System
 from eval.mbench.prompts import Prompt
 from eval.mbench.report import extremes, to_markdown, write_html
 from eval.mbench.run import PUBLISHED, bootstrap, evaluate, is_whole, score
-from tests.made_up import made_up_motion
-from tests.viewer.test_page import Reader
+from tests.helpers.made_up import made_up_motion
+from tests.helpers.page import Reader
 
 FACTS = {
     "formats": {"npz": 3},

@@ -10,7 +10,7 @@ import pytest
 from eval.mbench import videos
 from eval.mbench.inputs import Clip
 from eval.mbench.videos import SIZE, render
-from tests.made_up import made_up_motion
+from tests.helpers.made_up import made_up_motion
 from vimogen_jax.errors import BadInput
 
 

@@ -1,15 +1,12 @@
-"""A judge's server on loopback, keys that must not leak, and a video of a second and a half."""
+"""A judge's server on loopback, and a video of a second and a half."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.eval.mbench.judges.server import Server, serving
-from vimogen_jax.viewer.video import encode
-
-GEMINI_KEY, OPENAI_KEY = "secret-of-gemini", "secret-of-openai"
+from tests.helpers.judge_server import GEMINI_KEY, OPENAI_KEY, Server, serving
+from tests.helpers.videos import write_video
 
 
 @pytest.fixture
@@ -19,13 +16,6 @@ def server(monkeypatch) -> Iterator[Server]:
     monkeypatch.setenv("OPENAI_API_KEY", OPENAI_KEY)
     with serving() as server:
         yield server
-
-
-def write_video(path: Path, shade: int = 0) -> Path:
-    """30 frames at 20 a second, each a grey of its own from `shade` on."""
-    greys = range(shade, shade + 30 * 4, 4)
-    encode((np.full((32, 32, 3), grey, np.uint8) for grey in greys), path, fps=20, size=32)
-    return path
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from eval.mbench.judges.asking import Patience, Reply, ask_all
 from eval.mbench.judges.chat import Chat
 from eval.mbench.judges.questions import Question, match
 from eval.mbench.prompts import Prompt
-from tests.eval.mbench.judges.conftest import OPENAI_KEY, write_video
+from tests.helpers.judge_server import OPENAI_KEY
+from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
 
 QUICK = Patience(tries=3, wait=0.001, longest=0.05)

@@ -15,9 +15,10 @@ from eval.mbench.judges.chat import Chat
 from eval.mbench.judges.judged import judged_dimensions, workload
 from eval.mbench.prompts import Prompt
 from eval.mbench.run import evaluate, is_whole
-from tests.eval.mbench.judges.conftest import OPENAI_KEY, write_video
-from tests.made_up import made_up_motion
-from tests.test_floors import ROOT
+from tests.helpers.judge_server import OPENAI_KEY
+from tests.helpers.made_up import made_up_motion
+from tests.helpers.repository import ROOT
+from tests.helpers.videos import write_video
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.motion import Motion

@@ -12,8 +12,7 @@ from eval.mbench.judges.chat import Chat
 from eval.mbench.judges.frames import frames
 from eval.mbench.judges.gemini import Gemini
 from eval.mbench.judges.judge import Unanswered
-from tests.eval.mbench.judges.conftest import GEMINI_KEY, OPENAI_KEY
-from tests.eval.mbench.judges.server import closed_port
+from tests.helpers.judge_server import GEMINI_KEY, OPENAI_KEY, closed_port
 from vimogen_jax.errors import BadInput
 
 

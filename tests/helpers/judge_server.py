@@ -1,4 +1,4 @@
-"""A judge on loopback that speaks Gemini's and OpenAI's protocols, and fails as it is told."""
+"""A judge on loopback: Gemini's and OpenAI's protocols, failures as told, and secret keys."""
 
 import json
 import socket
@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+GEMINI_KEY, OPENAI_KEY = "secret-of-gemini", "secret-of-openai"
 
 # A turn: the words of an answer, or how to fail: an HTTP status, or one of
 # "half" (the connection ends amid the body), "torn" (JSON that ends early), "hang", "empty", or

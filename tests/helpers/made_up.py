@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.tiny_package import ENCODER, Letters
+from tests.helpers.tiny_package import ENCODER, Letters
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from tests.input_pipeline.synthetic import ENCODER, make_record, write_dataset
-from tests.test_floors import ROOT
+from tests.helpers.repository import ROOT
+from tests.helpers.synthetic import ENCODER, make_record, write_dataset
 
 STEPS = 12
 # Programs that compile in half the time.
