@@ -65,7 +65,9 @@ setup(
     # the same name hides the library from scripts beside it.
     package_dir={"": "."},
     packages=find_packages(include=["vimogen_jax", "vimogen_jax.*"]),
-    package_data={"vimogen_jax": ["assets/**/*", "formats/skeletons/*", "viewer/assets/*"]},
+    package_data={
+        "vimogen_jax": ["assets/**/*", "body/assets/*", "formats/skeletons/*", "viewer/assets/*"]
+    },
     install_requires=REQUIRED,
     extras_require=EXTRAS,
 )

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vimogen_jax.body.mesh import builtin_body, vertex_normals
+from vimogen_jax.body.mesh import ASSET, Body, builtin_body, pack, vertex_normals
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 
@@ -123,10 +123,28 @@ def test_bends_by_a_right_angle_without_collapse(body, joint, axis, angle):
     assert abs(volume(posed, body.faces) / volume(body.vertices, body.faces) - 1) < 0.02
 
 
-def test_is_built_the_same_every_time(body):
-    again = builtin_body.__wrapped__()
-    np.testing.assert_array_equal(again.vertices, body.vertices)
-    np.testing.assert_array_equal(again.faces, body.faces)
+def test_is_small():
+    assert ASSET.stat().st_size < 250_000
+
+
+def test_a_packed_body_is_the_same_to_a_step():
+    rng = np.random.default_rng(0)
+    weights = np.zeros((300, 55))
+    for row in weights:
+        row[rng.choice(55, 4, replace=False)] = rng.dirichlet(np.ones(4))
+    other = Body(
+        3 * rng.normal(size=(300, 3)), rng.integers(0, 300, (500, 3)), weights, REST_JOINTS
+    )
+    packed = pack(other)
+    assert {array.dtype.itemsize for name, array in packed.items() if name != "box"} <= {1, 2}
+    low, high = packed["box"]
+    vertices = low + packed["vertices"] / 65535 * (high - low)
+    np.testing.assert_allclose(vertices, other.vertices, atol=(high - low).max() / 130_000)
+    np.testing.assert_array_equal(packed["faces"], other.faces)
+    np.testing.assert_array_equal(packed["shares"].sum(axis=1), 65535)
+    again = np.zeros_like(weights)
+    np.add.at(again, (np.arange(300)[:, None], packed["joints"]), packed["shares"] / 65535)
+    np.testing.assert_allclose(again, weights, atol=3 / 65535)
 
 
 def test_normals_are_those_of_the_surface(body):

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pygltflib as gltf
 
-from vimogen_jax.body.mesh import Body, builtin_body, vertex_normals
+from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
@@ -106,17 +106,13 @@ def _nodes(body: Body) -> list[gltf.Node]:
 
 def _primitive(model: gltf.GLTF2, blob: bytearray, body: Body) -> gltf.Primitive:
     """The mesh at rest; each vertex follows the four joints that pull it most."""
-    joints = np.argsort(-body.weights, axis=1)[:, :4]
-    weights = np.take_along_axis(body.weights, joints, axis=1)
-    weights = weights / weights.sum(axis=1, keepdims=True)
+    joints, shares = strongest(body.weights)
     normals = vertex_normals(body.vertices, body.faces)
     attributes = gltf.Attributes(
         POSITION=_add(model, blob, body.vertices, "VEC3", gltf.ARRAY_BUFFER),
         NORMAL=_add(model, blob, normals, "VEC3", gltf.ARRAY_BUFFER),
-        JOINTS_0=_add(
-            model, blob, np.where(weights > 0, joints, 0), "VEC4", gltf.ARRAY_BUFFER, "|u1"
-        ),
-        WEIGHTS_0=_add(model, blob, weights, "VEC4", gltf.ARRAY_BUFFER),
+        JOINTS_0=_add(model, blob, joints, "VEC4", gltf.ARRAY_BUFFER, "|u1"),
+        WEIGHTS_0=_add(model, blob, shares, "VEC4", gltf.ARRAY_BUFFER),
     )
     indices = _add(
         model, blob, body.faces.reshape(-1, 1), "SCALAR", gltf.ELEMENT_ARRAY_BUFFER, "<u4"
