@@ -20,11 +20,12 @@ from eval.mbench.prompts import Prompt
 from vimogen_jax import formats
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES, NUM_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import humanml3d, pickles, vimogen
+from vimogen_jax.formats import pickles, vimogen
 from vimogen_jax.formats.arrays import finite
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.formats.visual_mocap import CAMERA_TO_Z_UP
 from vimogen_jax.motion.canonical import transform
+from vimogen_jax.motion.humanml3d import NUM_FEATURES, joints_from_places
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS, channel_joints, decode
 from vimogen_jax.motion.resample import resample, resampled_length
@@ -197,8 +198,8 @@ def _read(
                 return
             if content.ndim > 2 and len(content) == 1 and content.shape[1:] != (NUM_JOINTS, 3):
                 content = content[0]  # a batch of one, as T2M-GPT writes
-            if content.ndim == 2 and content.shape[1] == humanml3d.NUM_FEATURES:
-                joints = humanml3d.joints(finite(path, "the motion", content)) @ Y_UP_TO_Z_UP.T
+            if content.ndim == 2 and content.shape[1] == NUM_FEATURES:
+                joints = joints_from_places(finite(path, "the motion", content)) @ Y_UP_TO_Z_UP.T
                 yield key, _Raw(kind="HumanML3D features", joints=joints, settled=True, **bare)
                 return
             yield key, _Raw(kind="joints", joints=_joints(path, content), **bare)

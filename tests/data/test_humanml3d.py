@@ -7,12 +7,12 @@ import pytest
 
 from data.build import build
 from data.sources.humanml3d import read_humanml3d
-from tests.helpers.humanml3d_features import humanml3d_features
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.tiny_package import Letters
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.motion.humanml3d import encode
 
 TEXTS = {
     "000001": "a man walks.#a/DET man/NOUN walk/VERB#0.0#0.0\nhe strolls.#he/PRON#nan#nan\n",
@@ -32,7 +32,7 @@ def folder(tmp_path):
     for clip, text in TEXTS.items():
         motions = [made_up_motion("walk", rng) for _ in range(2)]
         places = np.concatenate([motion.joints() for motion in motions]) @ Y_UP_TO_Z_UP
-        features = humanml3d_features(places).astype(np.float32)
+        features = encode(places).astype(np.float32)
         np.save(folder / "new_joint_vecs" / f"{clip}.npy", features)
         (folder / "texts" / f"{clip}.txt").write_text(text)
     for name, clips in LISTS.items():
