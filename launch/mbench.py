@@ -9,14 +9,15 @@ from pathlib import Path
 
 from absl import flags
 
+from data.adapters.vlm import FORMS, open_model
+from data.adapters.vlm.judge import Judge
+from eval.bodies import Bodies
 from eval.mbench import report as writing
 from eval.mbench.benchmark import benchmark
-from eval.mbench.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.inputs import World, read_system
-from eval.mbench.judges import FORMS, open_judge
-from eval.mbench.judges.judged import judged_dimensions, workload
+from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.pose import Kept, pose_dimensions
 from eval.mbench.prompts import load_prompts
 from eval.mbench.run import evaluate, is_whole
@@ -77,7 +78,8 @@ def main() -> None:
     bodies = Bodies(prior, from_joints=FIT_FROM_JOINTS.value or AS_RELEASED.value)
     if JUDGE_URL.value and not JUDGE.value:
         raise BadInput("--judge_url says where a judge is; say with --judge who it is")
-    judge = open_judge(JUDGE.value, JUDGE_URL.value) if JUDGE.value else None
+    model = open_model(JUDGE.value, JUDGE_URL.value) if JUDGE.value else None
+    judge = Judge(model, out / "answers") if model else None
     columns = (
         *motion_dimensions(AS_RELEASED.value),
         *pose_dimensions(bodies, Kept(out / "poses.json"), nrdf, body, AS_RELEASED.value),

@@ -1,1 +1,1 @@
-"""Models of PyTorch that take part in making datasets."""
+"""Programs from outside, each kind behind one small protocol: items in, results by item."""

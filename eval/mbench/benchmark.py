@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 from flax import nnx
 
-from eval.mbench.bodies import Bodies
+from eval.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.inputs import Clip, read_system
 from eval.mbench.pose import Kept, pose_dimensions
 from eval.mbench.prompts import Prompt
 from eval.mbench.report import write_html
 from eval.mbench.run import evaluate
-from eval.mbench.videos import render
+from eval.videos import render
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP

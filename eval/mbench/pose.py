@@ -14,7 +14,7 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from eval.mbench.bodies import Bodies
+from eval.bodies import Bodies
 from eval.mbench.dimensions import Dimension, Score, Scored
 from eval.mbench.inputs import Clip
 from eval.mbench.prompts import Prompt

@@ -14,7 +14,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.representation import FPS
 
 CATEGORIES = ("motion_quality", "pose_quality", "consistency", "generalizability")
-SMALL = Path(__file__).parent / "prompts" / "small.jsonl"
+SMALL = Path(__file__).parent / "small_prompts.jsonl"
 
 # Of the ViMoGen repository, https://github.com/SMPLCap/ViMoGen.
 PUBLISHED_URL = (

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from eval.mbench.bodies import to_motion
+from eval.bodies import to_motion
 from eval.mbench.inputs import System
 from eval.mbench.plots import plot
 from eval.mbench.prompts import is_published

@@ -13,7 +13,7 @@ from eval.mbench.dimensions import Dimension, Scored
 from eval.mbench.inputs import System
 from eval.mbench.prompts import Prompt
 
-PUBLISHED = Path(__file__).parent / "published.json"
+PUBLISHED = Path(__file__).parent / "published_scores.json"
 RESAMPLES, CONFIDENCE = 10_000, 0.95
 
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from eval.mbench.judges import open_judge
-from eval.mbench.judges.frames import frames
-from eval.mbench.judges.qwen import IMAGE, Qwen
+from data.adapters.vlm import open_model
+from data.adapters.vlm.frames import frames
+from data.adapters.vlm.qwen import IMAGE, Qwen
 from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
 
@@ -96,6 +96,6 @@ def test_it_sees_the_pictures_and_answers(folder, tmp_path):
 
 def test_what_is_no_qwen_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be loaded as a Qwen-VL"):
-        open_judge(f"qwen:{tmp_path}")
+        open_model(f"qwen:{tmp_path}")
     with pytest.raises(BadInput, match="cannot be loaded as a Qwen-VL"):
-        open_judge("qwen:./nowhere/at/all")
+        open_model("qwen:./nowhere/at/all")

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from eval.mbench.bodies import Bodies
+from eval.bodies import Bodies
 from eval.mbench.dimensions import BATCH_SIZE, motion_dimensions
 from eval.mbench.inputs import Clip, System, World, read_system
 from eval.mbench.pose import Kept, pose_dimensions

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from eval.bodies import Bodies, to_motion
 from eval.mbench import pose
-from eval.mbench.bodies import Bodies, to_motion
 from eval.mbench.inputs import Clip
 from eval.mbench.pose import Kept, pose_dimensions
 from tests.helpers.made_up import made_up_motion

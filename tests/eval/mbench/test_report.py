@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from eval.mbench.bodies import to_motion
+from eval.bodies import to_motion
 from eval.mbench.dimensions import Dimension, Scored, motion_dimensions
 from eval.mbench.inputs import Clip, Fault, System
 from eval.mbench.prompts import Prompt

@@ -6,15 +6,16 @@ from pathlib import Path
 
 from PIL import Image
 
-from eval.mbench.judges.frames import PREFACE, frames
-from eval.mbench.judges.judge import TIMEOUT, Unanswered, hide, is_passing, key_from, seconds
+from data.adapters.vlm.frames import PREFACE, frames
+from data.adapters.vlm.model import Unanswered
+from data.adapters.vlm.servers import TIMEOUT, hide, is_retryable, key_from, seconds
 from vimogen_jax.errors import BadInput
 
 KEY = "OPENAI_API_KEY"  # in the environment; a server of one's own may need none
 
 
 class Chat:
-    """A `Judge` that is sent frames as JPEG."""
+    """A `VisionLanguageModel` that is sent frames as JPEG."""
 
     at_once = 8
 
@@ -32,7 +33,9 @@ class Chat:
             ) from None
         self._key = key_from(KEY)
         if not (self._key or url):
-            raise BadInput(f"the judge openai needs {KEY} in the environment, or --judge_url")
+            raise BadInput(
+                f"the judge openai needs {KEY} in the environment, or a server's address"
+            )
         # Retries are counted, so they are not left to the package.
         self._client = openai.OpenAI(
             api_key=self._key or "none", base_url=url, timeout=timeout, max_retries=0
@@ -41,7 +44,7 @@ class Chat:
         self.name = f"openai:{model}"
 
     def ask(self, question: str, video: Path) -> str:
-        """See `Judge.ask`."""
+        """See `VisionLanguageModel.ask`."""
         import openai
 
         said = {"type": "text", "text": PREFACE + question}
@@ -57,13 +60,13 @@ class Chat:
             raise self._refused(fault) from None
         except openai.APIError as fault:
             why = hide(f"{fault} {fault.__cause__ or ''}".strip(), self._key)
-            raise Unanswered(why, passing=True) from None
+            raise Unanswered(why, retryable=True) from None
         except (ValueError, AttributeError, TypeError, IndexError):
-            raise Unanswered("what came is not an answer of the protocol", passing=True) from None
+            raise Unanswered("what came is not an answer of the protocol", retryable=True) from None
         if not text:
-            raise Unanswered(f"an empty answer ({reason})", passing=reason == "stop")
+            raise Unanswered(f"an empty answer ({reason})", retryable=reason == "stop")
         if not isinstance(text, str):
-            raise Unanswered("what came is not an answer of the protocol", passing=True)
+            raise Unanswered("what came is not an answer of the protocol", retryable=True)
         return hide(text, self._key)
 
     def _refused(self, fault) -> Exception:
@@ -72,12 +75,12 @@ class Chat:
         if status in (401, 403):
             return BadInput(f"{host} refuses the key in {KEY} ({status})")
         if status == 404:
-            return BadInput(f"{host} knows no model {self._model!r}, or --judge_url is wrong (404)")
+            return BadInput(f"{host} knows no model {self._model!r}, or is another server (404)")
         if fault.code == "insufficient_quota":
             return BadInput(f"{host} says that the quota of the key in {KEY} is used up ({status})")
         why = hide(fault.message, self._key)
         return Unanswered(
-            why, is_passing(status), seconds(fault.response.headers.get("retry-after"))
+            why, is_retryable(status), seconds(fault.response.headers.get("retry-after"))
         )
 
 

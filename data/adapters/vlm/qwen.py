@@ -6,15 +6,15 @@ from typing import Any
 
 from PIL import Image
 
-from eval.mbench.judges.frames import PREFACE, frames
-from eval.mbench.judges.judge import Unanswered
+from data.adapters.vlm.frames import PREFACE, frames
+from data.adapters.vlm.model import Unanswered
 from vimogen_jax.errors import BadInput
 
 IMAGE = "<|image_pad|>"  # in the text, once for each square that the model sees of a picture
 
 
 class Qwen:
-    """A `Judge` that is shown pictures; on a GPU where PyTorch has one.
+    """A `VisionLanguageModel` that is shown pictures; on a GPU where PyTorch has one.
 
     The text is put together here: transformers' own processor of videos needs torchvision.
     """
@@ -54,7 +54,7 @@ class Qwen:
         self.name = f"qwen:{model}"
 
     def ask(self, question: str, video: Path) -> str:
-        """See `Judge.ask`."""
+        """See `VisionLanguageModel.ask`."""
         import torch  # pyright: ignore[reportMissingImports]
 
         inputs = self.inputs(PREFACE + question, frames(video))
@@ -64,7 +64,7 @@ class Qwen:
                     **inputs, do_sample=False, max_new_tokens=self._longest_answer
                 )
         except torch.OutOfMemoryError:
-            raise Unanswered("not enough GPU memory for this video", passing=False) from None
+            raise Unanswered("not enough GPU memory for this video", retryable=False) from None
         answer = tokens[0, inputs["input_ids"].shape[1] :]
         return self._tokenizer.decode(answer, skip_special_tokens=True).strip()
 

@@ -1,15 +1,12 @@
-"""What a judge is asked of a motion, and how its answer is read.
+"""What MBench asks a judge of a motion.
 
-The protocol is MBench's: for consistency, which of ten texts a motion shows best; for
-generalizability, whether it shows its text. The wording is ours.
+For consistency, which of ten texts a motion shows best; for generalizability, whether it shows its
+text. The protocol is the published one, the wording is ours.
 """
-
-import dataclasses
-import re
-from collections.abc import Mapping
 
 import numpy as np
 
+from data.adapters.vlm.question import Question
 from eval.mbench.prompts import Prompt
 
 _SEEN = (
@@ -25,27 +22,6 @@ _MATCH = """{seen}
 Then decide whether the movement is the one in this text: "{text}"
 What counts is whether the action and its intent are the same, not how smooth, realistic or well
 drawn the movement is. End with the line "Answer: yes" or "Answer: no"."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Question:
-    """A question, what may be answered, and which answer is right.
-
-    Attributes:
-        choices: what each possible answer means.
-        right: one of `choices`.
-    """
-
-    text: str
-    choices: Mapping[str, str]
-    right: str
-
-    def read(self, answer: str) -> str | None:
-        """Which of `choices` an answer comes to; None where that cannot be read."""
-        keys = "|".join(map(re.escape, self.choices))
-        pattern = rf"\banswer(?:\W|_|\bis\b|\bnumber\b|\btext\b)*?\b({keys})\b"
-        found = re.findall(pattern, answer, re.IGNORECASE)
-        return found[-1].lower() if found else None
 
 
 def best_match(prompt: Prompt, seed: int = 0) -> Question:

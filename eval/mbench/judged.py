@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
+from data.adapters.vlm import FORMS
+from data.adapters.vlm.judge import Item, Judge, Reply
+from data.adapters.vlm.model import FPS
+from data.adapters.vlm.question import Question
 from eval.mbench.dimensions import Dimension, Score, Scored
 from eval.mbench.inputs import Clip, System
-from eval.mbench.judges import FORMS
-from eval.mbench.judges.asking import Reply, ask_all
-from eval.mbench.judges.judge import FPS, Judge
-from eval.mbench.judges.questions import Question, best_match, match
 from eval.mbench.prompts import Prompt
-from eval.mbench.videos import render
+from eval.mbench.questions import best_match, match
+from eval.videos import render
 from vimogen_jax.motion.representation import FPS as MOTION_FPS
 
 # By the name of the dimension, and of its prompts: what is asked of a prompt, given a seed.
@@ -29,7 +30,7 @@ def judged_dimensions(judge: Judge | None, folder: Path, seed: int = 0) -> tuple
 
     Args:
         judge: or None, where nobody is to be asked; then neither is scored.
-        folder: where videos and answers are kept.
+        folder: of the report, where the videos go.
         seed: of the order of the texts that a judge chooses from.
     """
     return tuple(
@@ -76,10 +77,11 @@ def by_judge(judge: Judge, question: Callable[[Prompt], Question], folder: Path)
         for part in filter(len, (range(1), range(1, len(clips)))):
             drawn = render({prompts[i].id: clips[i] for i in part}, folder / "videos")
             seen = [drawn[prompts[i].id] for i in part]
-            asked = list(zip([questions[i] for i in part], seen, strict=True))
-            answered, more = ask_all(judge, asked, folder / "answers")
-            videos, replies = videos + seen, replies + answered
-            counts.update(more)
+            replied = judge(
+                [Item(questions[i], video) for i, video in zip(part, seen, strict=True)]
+            )
+            videos, replies = videos + seen, replies + replied.items
+            counts.update(replied.counts)
         judged = [_judged(*each) for each in zip(questions, replies, strict=True)]
         values, words = zip(*judged, strict=True)
         counts["unreadable"] = int(np.isnan(values).sum()) - counts["unanswered"]

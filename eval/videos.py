@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from eval.mbench.bodies import to_motion
+from eval.bodies import to_motion
 from eval.mbench.inputs import Clip
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.motion import Motion

@@ -7,9 +7,9 @@ import av
 import numpy as np
 import pytest
 
-from eval.mbench import videos
+from eval import videos
 from eval.mbench.inputs import Clip
-from eval.mbench.videos import SIZE, render
+from eval.videos import SIZE, render
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax.errors import BadInput
 

@@ -9,10 +9,11 @@ import sys
 import numpy as np
 import pytest
 
+from data.adapters.vlm.chat import Chat
+from data.adapters.vlm.judge import Judge
+from eval.mbench import judged
 from eval.mbench.inputs import Clip, System
-from eval.mbench.judges import judged
-from eval.mbench.judges.chat import Chat
-from eval.mbench.judges.judged import judged_dimensions, workload
+from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.prompts import Prompt
 from eval.mbench.run import evaluate, is_whole
 from tests.helpers.judge_server import OPENAI_KEY
@@ -38,6 +39,10 @@ def number(request, text):
     """Of a text in the list of a question."""
     (line,) = (line for line in text_of(request).splitlines() if line.endswith(f". {text}"))
     return line.split(".")[0]
+
+
+def judge(server, folder):
+    return Judge(Chat("tiny", f"{server.url}/v1"), folder / "answers")
 
 
 @pytest.fixture
@@ -74,7 +79,7 @@ def test_right_wrong_and_neither(server, system, drawn, tmp_path):
         return "I like turtles." if PROMPTS[5].text in text else 400
 
     server.answer = answer
-    columns = judged_dimensions(Chat("tiny", f"{server.url}/v1"), tmp_path)
+    columns = judged_dimensions(judge(server, tmp_path), tmp_path)
     report = evaluate([system], PROMPTS, columns)
     consistency, generalizability = report["systems"]["ours"]["scores"].values()
     assert consistency["values"] == {"0": 1.0, "1": 0.0} and consistency["mean"] == 0.5
@@ -102,7 +107,7 @@ def test_right_wrong_and_neither(server, system, drawn, tmp_path):
 def test_a_wrong_key_shows_before_all_is_drawn(server, system, drawn, tmp_path):
     server.answer = lambda request: 401
     with pytest.raises(BadInput, match="refuses the key"):
-        evaluate([system], PROMPTS, judged_dimensions(Chat("tiny", f"{server.url}/v1"), tmp_path))
+        evaluate([system], PROMPTS, judged_dimensions(judge(server, tmp_path), tmp_path))
     assert (drawn, len(server.requests)) == ([0], 1)
 
 

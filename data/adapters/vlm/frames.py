@@ -6,7 +6,7 @@ import av
 from av.error import FFmpegError
 from PIL import Image
 
-from eval.mbench.judges.judge import FPS
+from data.adapters.vlm.model import FPS
 from vimogen_jax.errors import BadInput
 
 PREFACE = f"These pictures are the frames of a video in order, {FPS} a second.\n"

@@ -1,34 +1,39 @@
-"""Asking many questions: kept answers, retries, giving up, and what never happens twice."""
+"""A judge asked many questions: cached answers, retries, giving up, nothing asked twice."""
 
+import dataclasses
 import json
 import threading
 import time
 
 import pytest
 
-from eval.mbench.judges.asking import Patience, Reply, ask_all
-from eval.mbench.judges.chat import Chat
-from eval.mbench.judges.questions import Question, match
-from eval.mbench.prompts import Prompt
+from data.adapters.vlm.chat import Chat
+from data.adapters.vlm.judge import Item, Judge, Reply, RetryPolicy
+from data.adapters.vlm.question import Question
 from tests.helpers.judge_server import OPENAI_KEY
 from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
 
-QUICK = Patience(tries=3, wait=0.001, longest=0.05)
+QUICK = RetryPolicy(tries=3, wait=0.001, longest=0.05)
 
 
 @pytest.fixture
-def judge(server):
+def model(server):
     return Chat("tiny", f"{server.url}/v1", 30.0)
 
 
+def asking(text):
+    return Question(f"Is it this? {text}", {"yes": "yes", "no": "no"}, "yes")
+
+
 @pytest.fixture
-def ask(judge, video, tmp_path):
+def ask(model, video, tmp_path):
     """`ask(n)` asks the first n of twelve questions about one video."""
 
-    def ask(count=12, patience=QUICK):
-        asked = [(match(Prompt(id, "", f"text {id}.", 3.0)), video) for id in range(count)]
-        return ask_all(judge, asked, tmp_path / "answers", patience)
+    def ask(count=12, retry=QUICK):
+        items = [Item(asking(f"text {id}."), video) for id in range(count)]
+        replies = Judge(model, tmp_path / "answers", retry)(items)
+        return replies.items, replies.counts
 
     return ask
 
@@ -48,21 +53,21 @@ def test_a_finished_run_asks_nothing(server, ask, capsys):
     assert capsys.readouterr().out.endswith("openai:tiny: 0 of 12 questions are to be asked\n")
 
 
-def test_only_what_is_not_known_is_asked(server, ask, judge, video, tmp_path):
+def test_only_what_is_not_known_is_asked(server, ask, model, video, tmp_path):
     ask(5)
     assert ask()[1]["known"] == 5 and len(server.requests) == 12
-    question = match(Prompt(0, "", "text 0.", 3.0))
+
+    def count(*items):
+        return Judge(model, tmp_path / "answers", QUICK)(items).counts["asked"]
+
+    item = Item(asking("text 0."), video)
     other = write_video(tmp_path / "other.mp4", shade=40)
-    for changed in ((question, other), (Question("Really?", *[question.choices, "yes"]), video)):
-        _, counts = ask_all(judge, [changed], tmp_path / "answers", QUICK)
-        assert counts["asked"] == 1
-    judge.name = "openai:larger"
-    assert ask_all(judge, [(question, video)], tmp_path / "answers", QUICK)[1]["asked"] == 1
+    assert count(dataclasses.replace(item, video=other)) == 1
+    assert count(dataclasses.replace(item, question=asking("Really?"))) == 1
+    model.name = "openai:larger"
+    assert count(item) == 1
     # The same file by another name is the same video.
-    _, counts = ask_all(
-        judge, [(question, video.rename(tmp_path / "b.mp4"))] * 2, tmp_path / "answers", QUICK
-    )
-    assert counts["asked"] == 0
+    assert count(*[dataclasses.replace(item, video=video.rename(tmp_path / "b.mp4"))] * 2) == 0
 
 
 def test_a_damaged_answer_is_asked_anew(server, ask, tmp_path):
@@ -115,14 +120,14 @@ def test_nonsense_is_asked_for_once_more_and_then_stands(server, ask):
 def test_all_wait_when_the_server_says_so(server, ask):
     server.turns, server.refusal_headers = [429], {"Retry-After": "1"}
     start = time.monotonic()
-    _, counts = ask(2, Patience(tries=2, wait=60.0, longest=0.3))
+    _, counts = ask(2, RetryPolicy(tries=2, wait=60.0, longest=0.3))
     assert 0.3 <= time.monotonic() - start < 30
     assert counts["failed"] == 1 and counts["unanswered"] == 0
 
 
 def test_a_dead_server_is_given_up(server, ask):
     server.answer = lambda request: 503
-    replies, counts = ask(12, Patience(tries=2, wait=0.001, give_up=3))
+    replies, counts = ask(12, RetryPolicy(tries=2, wait=0.001, give_up=3))
     assert counts["unanswered"] == 12
     not_asked = [reply for reply in replies if reply.fault.startswith("not asked")]
     assert 1 <= len(not_asked) <= 9 and len(server.requests) <= 2 * 11
@@ -148,7 +153,7 @@ def test_the_key_is_in_no_file(server, ask, tmp_path, capsys):
     server.turns = [429]
     server.refusal = {"message": f"{OPENAI_KEY} asks too much"}
     server.answer = lambda request: f"You are {OPENAI_KEY}. Answer: yes"
-    replies, _ = ask(3, Patience(tries=1))
+    replies, _ = ask(3, RetryPolicy(tries=1))
     files = list((tmp_path / "answers").iterdir())
     assert len(files) == 2 and {path.suffix for path in files} == {".json"}
     said = [*(path.read_text() for path in files), *map(str, replies), *capsys.readouterr()]

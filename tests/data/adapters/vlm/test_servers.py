@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eval.mbench.judges import open_judge
-from eval.mbench.judges.chat import Chat
-from eval.mbench.judges.frames import frames
-from eval.mbench.judges.gemini import Gemini
-from eval.mbench.judges.judge import Unanswered
+from data.adapters.vlm import open_model
+from data.adapters.vlm.chat import Chat
+from data.adapters.vlm.frames import frames
+from data.adapters.vlm.gemini import Gemini
+from data.adapters.vlm.model import Unanswered
 from tests.helpers.judge_server import GEMINI_KEY, OPENAI_KEY, closed_port
 from vimogen_jax.errors import BadInput
 
@@ -78,7 +78,7 @@ def test_a_failure_is_one_questions(judge, server, video, turn, passing):
     server.turns = [turn]
     with pytest.raises(Unanswered) as raised:
         judge.ask("What is it?", video)
-    assert raised.value.passing is passing and str(raised.value)
+    assert raised.value.retryable is passing and str(raised.value)
     assert judge.ask("What is it?", video) == "Answer: yes"
 
 
@@ -88,7 +88,7 @@ def test_errors_that_are_none_of_the_protocol(judge, server, video, status, erro
     server.turns = [(status, {"error": error})]
     with pytest.raises(Unanswered) as raised:
         judge.ask("What is it?", video)
-    assert raised.value.passing and raised.value.after is None
+    assert raised.value.retryable and raised.value.retry_after is None
 
 
 NONSENSE = [
@@ -103,7 +103,7 @@ def test_answers_that_are_none_of_the_protocol(judge, server, video, body):
     server.turns = [(200, body)]
     with pytest.raises(Unanswered) as raised:
         judge.ask("What is it?", video)
-    assert raised.value.passing
+    assert raised.value.retryable
 
 
 @pytest.mark.parametrize("make", [gemini, chat])
@@ -111,7 +111,7 @@ def test_a_server_that_hangs_is_left(make, server, video):
     server.turns = ["hang"]
     with pytest.raises(Unanswered, match="timed out") as raised:
         make(server.url, 0.3).ask("What is it?", video)
-    assert raised.value.passing
+    assert raised.value.retryable
 
 
 def test_the_server_says_how_long_to_wait(judge, server, video):
@@ -120,14 +120,14 @@ def test_the_server_says_how_long_to_wait(judge, server, video):
     server.refusal_headers = {"Retry-After": "7"}
     with pytest.raises(Unanswered) as raised:
         judge.ask("What is it?", video)
-    assert raised.value.after in (7.0, 7.5)
+    assert raised.value.retry_after in (7.0, 7.5)
     for delay, header in (("soon", "soon"), ("0s", "0"), ("infs", "inf")):
         server.turns = [429]
         server.refusal = {"details": [{"retryDelay": delay}]}
         server.refusal_headers = {"Retry-After": header}
         with pytest.raises(Unanswered) as raised:
             judge.ask("What is it?", video)
-        assert raised.value.after is None
+        assert raised.value.retry_after is None
 
 
 @pytest.mark.parametrize(
@@ -181,25 +181,25 @@ def test_a_key_that_is_none_is_not_told(make, name, key, server, video, monkeypa
 def test_nobody_listens(make, server, video):
     with pytest.raises(Unanswered, match="refused") as raised:
         make(f"http://127.0.0.1:{closed_port()}").ask("What is it?", video)
-    assert raised.value.passing
+    assert raised.value.retryable
 
 
 def test_judges_by_name(server, monkeypatch):
-    assert open_judge("gemini").name == "gemini:gemini-2.5-flash"
-    assert open_judge("gemini:gemini-3-pro").name == "gemini:gemini-3-pro"
-    assert open_judge("openai:org/model:tag", server.url).name == "openai:org/model:tag"
+    assert open_model("gemini").name == "gemini:gemini-2.5-flash"
+    assert open_model("gemini:gemini-3-pro").name == "gemini:gemini-3-pro"
+    assert open_model("openai:org/model:tag", server.url).name == "openai:org/model:tag"
     for form in ("openai", "oracle:x", "", "qwen:"):
-        with pytest.raises(BadInput, match="--judge is"):
-            open_judge(form)
+        with pytest.raises(BadInput, match="a judge is gemini"):
+            open_model(form)
     for url in ("localhost:8000/v1", "http://[::1", "http://", "http://host:port/v1"):
-        with pytest.raises(BadInput, match="--judge_url is an address such as"):
-            open_judge("openai:tiny", url)
-    with pytest.raises(BadInput, match="takes no --judge_url"):
-        open_judge("qwen:tiny", server.url)
+        with pytest.raises(BadInput, match="address is such as"):
+            open_model("openai:tiny", url)
+    with pytest.raises(BadInput, match="takes no address"):
+        open_model("qwen:tiny", server.url)
     monkeypatch.delenv("OPENAI_API_KEY")
-    assert open_judge("openai:tiny", server.url).name == "openai:tiny"
+    assert open_model("openai:tiny", server.url).name == "openai:tiny"
     with pytest.raises(BadInput, match="OPENAI_API_KEY"):
-        open_judge("openai:tiny")
+        open_model("openai:tiny")
     monkeypatch.delenv("GEMINI_API_KEY")
     with pytest.raises(BadInput, match="GOOGLE_API_KEY or GEMINI_API_KEY"):
-        open_judge("gemini")
+        open_model("gemini")

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from eval.mbench.judges.judge import FPS, TIMEOUT, Unanswered, hide, is_passing, key_from, seconds
+from data.adapters.vlm.model import FPS, Unanswered
+from data.adapters.vlm.servers import TIMEOUT, hide, is_retryable, key_from, seconds
 from vimogen_jax.errors import BadInput
 
 PUBLISHED_MODEL = "gemini-2.5-flash"
@@ -10,7 +11,7 @@ KEYS = ("GOOGLE_API_KEY", "GEMINI_API_KEY")  # in the environment; the first, as
 
 
 class Gemini:
-    """A `Judge` behind Google's API; the key comes from the environment."""
+    """A `VisionLanguageModel` behind Google's API; the key comes from the environment."""
 
     at_once = 8
 
@@ -38,7 +39,7 @@ class Gemini:
         self.name = f"gemini:{model}"
 
     def ask(self, question: str, video: Path) -> str:
-        """See `Judge.ask`."""
+        """See `VisionLanguageModel.ask`."""
         import httpx2
         from google.genai import errors, types
 
@@ -50,9 +51,9 @@ class Gemini:
         except errors.APIError as fault:
             raise self._refused(fault) from None
         except httpx2.HTTPError as fault:
-            raise Unanswered(self._said(fault), passing=True) from None
+            raise Unanswered(self._said(fault), retryable=True) from None
         except (ValueError, TypeError, AttributeError) as fault:  # not JSON, or not an answer
-            raise Unanswered(f"not an answer: {self._said(fault)}", passing=True) from None
+            raise Unanswered(f"not an answer: {self._said(fault)}", retryable=True) from None
         if not answer.text:
             raise _empty(answer)
         return hide(answer.text, self._key)
@@ -65,7 +66,7 @@ class Gemini:
         if fault.code == 404:
             return BadInput(f"Gemini knows no model {self._model!r} (404)")
         why = f"status {fault.code}: {self._said(fault.message or fault.status)}"
-        return Unanswered(why, is_passing(fault.code), _delay(fault.details))
+        return Unanswered(why, is_retryable(fault.code), _delay(fault.details))
 
     def _said(self, message: object) -> str:
         return hide(str(message), self._key)
@@ -86,4 +87,4 @@ def _empty(answer) -> Unanswered:
     feedback, candidates = answer.prompt_feedback, answer.candidates
     why = (feedback and feedback.block_reason) or (candidates and candidates[0].finish_reason)
     reason = why.value if why else "no reason given"
-    return Unanswered(f"an empty answer ({reason})", passing=not why or reason == "STOP")
+    return Unanswered(f"an empty answer ({reason})", retryable=not why or reason == "STOP")

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from eval.mbench.judges.questions import best_match, match
 from eval.mbench.prompts import Prompt, load_prompts
+from eval.mbench.questions import best_match, match
 
 PROMPT = Prompt(7, "consistency", "a person bows.", 3.0, distractors=tuple("bcdefghij"))
 

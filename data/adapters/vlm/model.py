@@ -1,0 +1,41 @@
+"""What a vision-language model does: it sees a video, is asked in words, and answers in words."""
+
+from pathlib import Path
+from typing import Protocol
+
+FPS = 5  # frames of a video that a model sees each second, as MBench published
+
+
+class VisionLanguageModel(Protocol):
+    """A model that answers one question about one video, wherever it runs.
+
+    Attributes:
+        name: under which its answers are cached: the kind of model and which one.
+        at_once: how many questions it may be asked at the same time.
+    """
+
+    name: str
+    at_once: int
+
+    def ask(self, question: str, video: Path) -> str:
+        """Answer a question about a video, of which it sees `FPS` frames a second.
+
+        Raises:
+            Unanswered: this question got no answer.
+            BadInput: none will: the key or the model is wrong.
+        """
+        ...
+
+
+class Unanswered(Exception):
+    """A question got no answer; the message says why.
+
+    Attributes:
+        retryable: whether it may be answered when it is asked again.
+        retry_after: the seconds that the server wants to be left alone, where it says so.
+    """
+
+    def __init__(self, why: str, retryable: bool, retry_after: float | None = None):
+        super().__init__(why)
+        self.retryable = retryable
+        self.retry_after = retry_after
