@@ -7,28 +7,33 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.helpers.torch_files import STORAGES, save, save_program, tensor_program
+from tests.helpers.torch_files import STORAGES, save, save_program, save_row, tensor_program
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 
+FORMS = pytest.mark.parametrize("zipped", [True, False], ids=["zip", "row"])
 
+
+@FORMS
 @pytest.mark.parametrize("dtype", STORAGES, ids=STORAGES.get)
-def test_every_type_of_number(tmp_path, dtype):
+def test_every_type_of_number(tmp_path, dtype, zipped):
     array = np.random.default_rng(0).integers(0, 2, (4, 3)).astype(dtype)
-    back = pickles.read_pt(save(tmp_path / "a.pt", array))
+    back = pickles.read_pt(save(tmp_path / "a.pt", array, zipped))
     assert back.dtype == dtype
     np.testing.assert_array_equal(back, array)
 
 
-def test_views_and_dictionaries(tmp_path):
+@FORMS
+def test_views_and_dictionaries(tmp_path, zipped):
     whole = np.arange(60, dtype=np.float32).reshape(5, 12).copy()
     content = {"rows": whole[1:4], "columns": whole[:, 2:7:2], "turned": whole.T}
     content |= {"one": np.array(7.0), "none": np.zeros((0, 3), np.float32)}
-    back = pickles.read_pt(save(tmp_path / "a.pt", content))
+    back = pickles.read_pt(save(tmp_path / "a.pt", content, zipped))
     assert list(back) == list(content)
     for name, array in content.items():
         np.testing.assert_array_equal(back[name], array)
         assert back[name].shape == array.shape
+        assert back[name].flags.writeable
 
 
 def test_the_published_files(shared):
@@ -48,9 +53,11 @@ def test_the_published_files(shared):
     ],
 )
 def test_code_is_refused_by_name(tmp_path, program, name):
-    path = save_program(tmp_path / "evil.pt", program)
-    with pytest.raises(BadInput, match=rf"evil\.pt: .*the pickle asks for {name}, which is refus"):
-        pickles.read_pt(path)
+    path = tmp_path / "evil.pt"
+    for write in (save_program, save_row):
+        write(path, program, {})
+        with pytest.raises(BadInput, match=rf"evil\.pt: .*asks for {name}, which is refused"):
+            pickles.read_pt(path)
 
 
 @pytest.mark.parametrize(
@@ -67,13 +74,35 @@ def test_code_is_refused_by_name(tmp_path, program, name):
 )
 def test_a_tensor_beyond_its_storage_is_refused(tmp_path, offset, shape, strides):
     program = tensor_program("0", "Float", 6, offset, shape, strides)
-    path = save_program(tmp_path / "a.pt", program, {"0": bytes(24)})
-    with pytest.raises(BadInput, match=r"a\.pt: .*reaches beyond its storage"):
+    path = tmp_path / "a.pt"
+    for write, storage in ((save_program, bytes(24)), (save_row, np.zeros(6, np.float32))):
+        write(path, program, {"0": storage})
+        with pytest.raises(BadInput, match=r"a\.pt: .*reaches beyond its storage"):
+            pickles.read_pt(path)
+
+
+@pytest.mark.parametrize(
+    ("count", "storages", "fault"),
+    [
+        (2**30, {"0": np.zeros(6, np.float32)}, "a storage is larger than the file"),
+        (-6, {"0": np.zeros(6, np.float32)}, "a storage is larger than the file"),
+        (6, {"0": np.zeros(5, np.float32)}, "it is cut off"),
+        (6, {"0": np.zeros(7, np.float32)}, "it is cut off"),
+        (6, {}, "it is cut off"),
+        (6, {"1": np.zeros(6, np.float32)}, "no tensor is in its storage '1'"),
+    ],
+)
+def test_storages_in_a_row_are_those_that_tensors_name(tmp_path, count, storages, fault):
+    program = tensor_program("0", "Float", count, 0, (2,), (1,))
+    path = save_row(tmp_path / "a.pt", program, storages)
+    with pytest.raises(BadInput, match=rf"a\.pt: not a readable PyTorch file: {fault}"):
         pickles.read_pt(path)
 
 
-def test_damage_is_refused(tmp_path):
-    content = save(tmp_path / "a.pt", {"motion": np.ones((9, 5), np.float32)}).read_bytes()
+@FORMS
+def test_damage_is_refused(tmp_path, zipped):
+    arrays = {"motion": np.ones((9, 5), np.float32)}
+    content = save(tmp_path / "a.pt", arrays, zipped).read_bytes()
     for length in range(0, len(content), 7):
         (tmp_path / "a.pt").write_bytes(content[:length])
         with pytest.raises(BadInput, match=r"a\.pt: not a readable PyTorch file"):

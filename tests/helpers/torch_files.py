@@ -1,5 +1,9 @@
-"""Writes what `torch.save` would, without PyTorch: a zip of a pickle and its tensors' storages."""
+"""Writes what `torch.save` would, without PyTorch: a zip of a pickle and its tensors' storages.
 
+Before PyTorch 1.6 it wrote a row of pickles, and the storages behind them.
+"""
+
+import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -18,7 +22,7 @@ STORAGES = {
 }
 
 
-def save(path: Path, content: np.ndarray | dict[str, np.ndarray]) -> Path:
+def save(path: Path, content: np.ndarray | dict[str, np.ndarray], zipped: bool = True) -> Path:
     """A tensor, or a dictionary of them; an array that is a view is written with its strides."""
     arrays = list(content.values()) if isinstance(content, dict) else [content]
     if isinstance(content, dict):
@@ -26,8 +30,21 @@ def save(path: Path, content: np.ndarray | dict[str, np.ndarray]) -> Path:
         program = b"}(" + b"".join(pairs) + b"u"
     else:
         program = _tensor("0", content)
-    storages = {str(i): _storage(array).tobytes() for i, array in enumerate(arrays)}
-    return save_program(path, program, storages)
+    storages = {str(i): _storage(array) for i, array in enumerate(arrays)}
+    if not zipped:
+        return save_row(path, program, storages)
+    return save_program(path, program, {key: each.tobytes() for key, each in storages.items()})
+
+
+def save_row(path: Path, program: bytes, storages: dict[str, np.ndarray]) -> Path:
+    """A .pt as before PyTorch 1.6, with a pickle of our own choosing."""
+    about = dict(protocol_version=1001, little_endian=True, type_sizes=dict(short=2, int=4, long=4))
+    before = [pickle.dumps(each, 2) for each in (0x1950A86A20F9469CFC6C, 1001, about)]
+    parts = [*before, b"\x80\x02" + program + b".", pickle.dumps([*storages], 2)]
+    for each in storages.values():
+        parts += [struct.pack("<q", each.size), each.tobytes()]
+    path.write_bytes(b"".join(parts))
+    return path
 
 
 def save_program(path: Path, program: bytes, storages: dict[str, bytes] | None = None) -> Path:

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch"
 pytestmark = pytest.mark.parity
 
 
-def test_what_torch_saves_comes_back(tmp_path):
+@pytest.mark.parametrize("zipped", [True, False])
+def test_what_torch_saves_comes_back(tmp_path, zipped):
     generator = torch.Generator().manual_seed(0)
     whole = torch.randn(8, 12, generator=generator)
     content = {
@@ -20,7 +21,7 @@ def test_what_torch_saves_comes_back(tmp_path):
         "scalar": torch.tensor(3.5),
         "plain": {"text": "a person walks.", "fps": 30, "none": None},
     }
-    torch.save(content, tmp_path / "a.pt")
+    torch.save(content, tmp_path / "a.pt", _use_new_zipfile_serialization=zipped)
     ours = pickles.read_pt(tmp_path / "a.pt")
     assert ours["plain"] == content["plain"]
     pairs = [

@@ -49,21 +49,57 @@ def read_pickle(path: str | os.PathLike) -> Any:
 def read_pt(path: str | os.PathLike) -> Any:
     """Read what `torch.save` wrote, tensors as arrays; bfloat16 is that of ml_dtypes.
 
-    Raises BadInput, naming the file, where it is damaged, was written before PyTorch 1.6, or
-    holds anything but tensors and plain values.
+    Raises BadInput, naming the file, where it is damaged, or holds anything but tensors and plain
+    values.
     """
-    with _naming(path, "PyTorch"), _open_zip(path) as archive:
-        (program,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
-        with archive.open(program) as file:
-            folder = program.removesuffix("/data.pkl")
-            return _plain(_TensorUnpickler(file, archive, folder).load())
+    with _naming(path, "PyTorch"), open(path, "rb") as file:
+        if file.peek(2)[:2] == b"PK":
+            return _read_zipped(file)
+        return _read_row(file)
 
 
-def _open_zip(path: str | os.PathLike) -> zipfile.ZipFile:
+def _read_zipped(file: IO[bytes]) -> Any:
     try:
-        return zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile:
-        raise ValueError("it is cut off, or was written before PyTorch 1.6") from None
+        raise ValueError("it is cut off") from None
+    (program,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+    folder = program.removesuffix("/data.pkl")
+
+    def storage(key: str, dtype: np.dtype, _: int) -> np.ndarray:
+        return np.frombuffer(archive.read(f"{folder}/data/{key}"), dtype)
+
+    with archive.open(program) as opened:
+        return _plain(_TensorUnpickler(opened, storage).load())
+
+
+def _read_row(file: IO[bytes]) -> Any:
+    """What PyTorch wrote before 1.6: its mark, the tensors in a pickle, their storages' names in
+    another, and then the storages, each with how many numbers it has before it."""
+    if _Unpickler(file).load() != _MARK:
+        raise ValueError("it does not begin as one")
+    for _ in range(2):  # the version, and the widths of numbers on the machine
+        _Unpickler(file).load()
+    size = os.fstat(file.fileno()).st_size
+    storages: dict[str, np.ndarray] = {}
+
+    def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
+        if not 0 <= count * dtype.itemsize <= size:
+            raise pickle.UnpicklingError("a storage is larger than the file")
+        return storages.setdefault(key, np.empty(count, dtype))  # filled below
+
+    content = _TensorUnpickler(file, storage).load()
+    for key in _Unpickler(file).load():
+        if key not in storages:
+            raise ValueError(f"no tensor is in its storage {key!r}")
+        count = int.from_bytes(file.read(8), "little")
+        numbers = file.read(storages[key].nbytes)
+        if count != len(storages[key]) or len(numbers) != storages[key].nbytes:
+            raise ValueError("it is cut off")
+        storages.pop(key)[:] = np.frombuffer(numbers, storages[key].dtype)
+    if storages:
+        raise ValueError("it is cut off")
+    return _plain(content)
 
 
 @contextmanager
@@ -119,7 +155,7 @@ class _Array:
             flat = np.fromiter(data, object, len(data))
         else:
             content = data.encode("latin1") if isinstance(data, str) else data
-            flat = np.frombuffer(content, dtype.value).copy()
+            flat = np.frombuffer(content, dtype.value)
         self.value = flat.reshape(shape, order=order)
 
 
@@ -171,12 +207,17 @@ _STORAGES = {
 }
 
 
-class _TensorUnpickler(_Unpickler):
-    """Of a .pt: its storages are files beside the pickle, its tensors are views of them."""
+_MARK = 0x1950A86A20F9469CFC6C
 
-    def __init__(self, file: IO[bytes], archive: zipfile.ZipFile, folder: str) -> None:
+
+class _TensorUnpickler(_Unpickler):
+    """Of a .pt: `storage` gives one by name, type and count, and tensors are views of it."""
+
+    def __init__(
+        self, file: IO[bytes], storage: Callable[[str, np.dtype, int], np.ndarray]
+    ) -> None:
         super().__init__(file)
-        self._archive, self._folder = archive, folder
+        self._storage = storage
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _STORAGES:
@@ -188,8 +229,10 @@ class _TensorUnpickler(_Unpickler):
         return super().find_class(module, name)
 
     def persistent_load(self, pid: Any) -> np.ndarray:
-        _, dtype, key, _, _ = pid
-        return np.frombuffer(self._archive.read(f"{self._folder}/data/{key}"), dtype)
+        _, dtype, key, _, count, *view = pid
+        if view not in ([], [None]):
+            raise pickle.UnpicklingError("the pickle holds a view of a storage, which is refused")
+        return self._storage(key, dtype, count)
 
 
 def _tensor(
@@ -201,7 +244,7 @@ def _tensor(
         raise pickle.UnpicklingError("a tensor reaches beyond its storage")
     bytes_apart = [stride * storage.itemsize for stride in strides]
     array = _Array()
-    array.value = np.lib.stride_tricks.as_strided(storage[offset:], shape, bytes_apart).copy()
+    array.value = np.lib.stride_tricks.as_strided(storage[offset:], shape, bytes_apart)
     return array
 
 
@@ -211,8 +254,8 @@ def _plain(value: Any) -> Any:
         array = value.value
         if array.dtype.hasobject:
             plain = np.fromiter(map(_plain, array.flat), object, array.size)
-            array = plain.reshape(array.shape)
-        return array
+            return plain.reshape(array.shape)
+        return array.copy()
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(item) for item in value)
     if isinstance(value, dict):
