@@ -25,9 +25,15 @@ from vimogen_jax.errors import BadInput
 _WORTH_KEEPING = 0.1
 
 
+def advise(fault: Exception) -> str:
+    """The message of a fault, and the flag that mends it where this command has one."""
+    remedy = getattr(fault, "remedy", "")
+    return f"{fault}: give --{remedy}" if remedy and remedy in FLAGS else str(fault)
+
+
 def _refuse(fault: Exception) -> SystemExit:
     # Of a config that cannot be read, ml_collections says the reason last.
-    return SystemExit(f"error: {str(fault).splitlines()[-1].strip()}")
+    return SystemExit(f"error: {advise(fault).splitlines()[-1].strip()}")
 
 
 def _parse(argv: list[str]) -> list[str]:

@@ -17,9 +17,9 @@ from eval.mbench.prompts import Prompt
 from eval.mbench.report import write_html
 from eval.mbench.run import evaluate
 from eval.videos import render
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.body.rotations import axis_angle_to_matrix
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.metrics.body_fit import fit
 from vimogen_jax.metrics.nrdf import NRDF
 from vimogen_jax.metrics.penetration import penetration

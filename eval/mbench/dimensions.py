@@ -9,7 +9,7 @@ import numpy as np
 
 from eval.mbench.inputs import Clip
 from eval.mbench.prompts import Prompt
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.metrics import motion_quality
 
 _Y_UP = Y_UP_TO_Z_UP.astype(np.float32)  # and back: it is its own inverse

@@ -18,12 +18,11 @@ from tqdm import tqdm
 
 from eval.mbench.prompts import Prompt
 from vimogen_jax import formats
+from vimogen_jax.body.axes import CAMERA_TO_Z_UP, Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES, NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles, vimogen
 from vimogen_jax.formats.arrays import finite
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
-from vimogen_jax.formats.visual_mocap import CAMERA_TO_Z_UP
 from vimogen_jax.motion.canonical import transform
 from vimogen_jax.motion.humanml3d import NUM_FEATURES, joints_from_places
 from vimogen_jax.motion.motion import Motion

@@ -14,6 +14,7 @@ import pytest
 from data.build import build, prepare
 from data.sources.captioned import read_captions
 from tests.helpers import torch_files
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
@@ -46,7 +47,7 @@ def _motion(seed: int, frames: int, fps: float) -> Motion:
     seconds = np.arange(frames)[:, None, None] / fps
     swing = rng.normal(0, 0.3, (22, 3)) * np.sin(2 * seconds + rng.uniform(0, 6, (22, 1)))
     rotations = axis_angle_to_matrix(swing)
-    rotations[:, 0] = bvh.Y_UP_TO_Z_UP @ rotations[:, 0]
+    rotations[:, 0] = Y_UP_TO_Z_UP @ rotations[:, 0]
     return Motion(rotations, seconds[:, 0] * [0.5, 1.0, 0.0], fps)
 
 

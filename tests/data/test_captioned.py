@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from data.sources.captioned import read_captions
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
 from vimogen_jax.motion.motion import Motion
@@ -105,7 +106,7 @@ def test_unfit_caption_files_and_folders_are_named(folder, write_lines, tmp_path
 
 def test_a_part_of_a_file(folder, write_lines):
     transl = np.linspace(0, 1, 60)[:, None] * [1.0, 0, 0]
-    motion = Motion(np.tile(bvh.Y_UP_TO_Z_UP, (60, 22, 1, 1)), transl, 20.0)
+    motion = Motion(np.tile(Y_UP_TO_Z_UP, (60, 22, 1, 1)), transl, 20.0)
     bvh.write(motion, folder / "a.bvh")
     part = {"path": "a.bvh", "caption": "a person floats.", "start": 0.5, "end": 2.0}
     late = {"path": "a.bvh", "caption": "a person floats.", "start": 3.5, "id": "late"}
@@ -116,7 +117,7 @@ def test_a_part_of_a_file(folder, write_lines):
 
 
 def test_formats_mix_and_a_line_may_give_the_frame_rate(folder, write_lines):
-    motion = Motion(np.tile(bvh.Y_UP_TO_Z_UP, (60, 22, 1, 1)), np.zeros((60, 3)), 30.0)
+    motion = Motion(np.tile(Y_UP_TO_Z_UP, (60, 22, 1, 1)), np.zeros((60, 3)), 30.0)
     amass.write(motion, folder / "a.npz")
     np.savez(
         folder / "video.npz",

@@ -9,8 +9,8 @@ from data.build import build
 from data.sources.humanml3d import read_humanml3d
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.tiny_package import Letters
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.motion.humanml3d import encode
 

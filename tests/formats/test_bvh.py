@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pytest
 
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 from vimogen_jax.errors import BadInput
@@ -154,7 +155,7 @@ def test_what_we_write_reads_back(tmp_path, fps):
 
 def test_rest_is_a_t_pose_in_centimetres_with_y_up(tmp_path):
     upright = Motion(np.tile(np.eye(3), (2, 22, 1, 1)), np.zeros((2, 3)), 20.0)
-    upright.rotations[:, 0] = bvh.Y_UP_TO_Z_UP
+    upright.rotations[:, 0] = Y_UP_TO_Z_UP
     bvh.write(upright, tmp_path / "take.bvh")
     source = bvh.read(tmp_path / "take.bvh")
     assert np.allclose(source.rotations, np.eye(3), atol=1e-12)

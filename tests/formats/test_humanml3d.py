@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from tests.helpers.made_up import made_up_motion
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import humanml3d
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample

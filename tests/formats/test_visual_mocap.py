@@ -7,9 +7,10 @@ import pytest
 
 from tests.helpers.torch_files import save
 from vimogen_jax import formats
+from vimogen_jax.body.axes import CAMERA_TO_Z_UP
 from vimogen_jax.body.rotations import matrix_to_axis_angle, rot6d_to_matrix
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.visual_mocap import CAMERA_TO_Z_UP, to_motion
+from vimogen_jax.formats.visual_mocap import to_motion
 from vimogen_jax.motion.canonical import canonicalize_channels, transform_channels
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import (

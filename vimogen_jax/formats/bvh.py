@@ -13,14 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import euler_to_matrix, matrix_to_euler
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.motion import Motion
 
 CHANNELS = tuple(axis + kind for kind in ("position", "rotation") for axis in "XYZ")
-# The y-up world of a BVH whose person faces +z, seen from our z-up world facing +y.
-Y_UP_TO_Z_UP = np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]])
 
 
 @dataclass(frozen=True)

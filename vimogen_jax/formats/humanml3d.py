@@ -8,12 +8,12 @@ import os
 
 import numpy as np
 
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import table
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES, encode, joints_from_places
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample

@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import bvh
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP, Bvh
+from vimogen_jax.formats.bvh import Bvh
 from vimogen_jax.motion.motion import Motion
 
 SIDES = ("left", "right")

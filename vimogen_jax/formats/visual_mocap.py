@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from vimogen_jax.body.axes import CAMERA_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
@@ -21,8 +22,6 @@ from vimogen_jax.motion.motion import Motion
 
 PARAMETERS = ("global_orient", "body_pose", "transl")
 KEYS = (*PARAMETERS, "fps")
-# The camera looks along z, x to its right, y down: what it looks along becomes +y, up +z.
-CAMERA_TO_Z_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
 
 
 def to_motion(

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import matrix_to_quaternion
 from vimogen_jax.body.skeleton import PARENTS
 
@@ -22,8 +23,8 @@ NUM_BONES = len(BONE_PARENTS)
 FEATURES = 6  # of a bone
 WIDTHS = (256, 512, 1024, 512, 256, 64)  # of the published distance layers
 _SHARPNESS = 100.0  # of the softplus
-# Turns our z-up world into that of the release's joints: y up, x mirrored with z.
-_RELEASED_WORLD = np.array([[-1, 0, 0], [0, 0, 1], [0, 1, 0]], np.float32)
+# From our z-up world into that of the release: y up, x mirrored with z.
+_RELEASED_WORLD = Y_UP_TO_Z_UP.astype(np.float32)  # its own inverse
 
 
 class _Layers(nnx.Module):

@@ -13,8 +13,8 @@ from eval.mbench.pose import Kept, pose_dimensions
 from eval.mbench.prompts import Prompt
 from eval.mbench.run import score
 from vimogen_jax import formats
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import JOINT_NAMES
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.generate import Generator
 from vimogen_jax.metrics.motion_quality import FEET
 from vimogen_jax.motion.canonical import canonicalize

@@ -10,10 +10,10 @@ from eval.mbench.prompts import Prompt
 from tests.helpers import torch_files
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.bvh import Y_UP_TO_Z_UP
 from vimogen_jax.motion import humanml3d
 from vimogen_jax.motion.canonical import transform
 from vimogen_jax.motion.representation import encode
