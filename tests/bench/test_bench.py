@@ -2,14 +2,12 @@
 
 import json
 import statistics
-import subprocess
-import sys
 
 import jax
 import pytest
 
 from configs import tiny, vimogen_1b
-from tests.helpers.repository import ROOT
+from tests.helpers.commands import run_command
 from vimogen_jax.bench import feeding, machine, programs, report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
@@ -135,11 +133,8 @@ def test_known_devices_have_their_makers_rates():
 @pytest.mark.parametrize("flag", ["trace", "out"])
 def test_a_folder_that_cannot_be_written_is_told_before_measuring(tmp_path, flag):
     (tmp_path / "file").touch()
-    command = [
-        *(sys.executable, "-m", "launch.bench", "--config=configs/tiny.py"),
-        *(f"--out={tmp_path / 'out'}", f"--{flag}={tmp_path / 'file' / 'folder'}"),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    folders = (f"--out={tmp_path / 'out'}", f"--{flag}={tmp_path / 'file' / 'folder'}")
+    done = run_command("bench", "--config=configs/tiny.py", *folders)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"error: {tmp_path}/file/folder cannot be written: Not a directory\n"
 
@@ -147,11 +142,10 @@ def test_a_folder_that_cannot_be_written_is_told_before_measuring(tmp_path, flag
 @pytest.mark.slow
 @pytest.mark.parametrize("measure", ["training", "sampling", "feeding", "attention"])
 def test_the_command_prints_and_writes(tmp_path, measure):
-    command = [
-        *(sys.executable, "-m", "launch.bench", "--config=configs/tiny.py", "--repeats=2"),
-        *(f"--measure={measure}", "--config.data.batch_size=24", f"--out={tmp_path}"),
-    ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    done = run_command(
+        *("bench", "--config=configs/tiny.py", "--repeats=2", f"--measure={measure}"),
+        *("--config.data.batch_size=24", f"--out={tmp_path}"),
+    )
     assert done.returncode == 0, done.stderr
     (path,) = tmp_path.iterdir()
     assert done.stdout.endswith(f"written to {path}\n")

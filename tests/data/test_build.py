@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import ml_dtypes
@@ -14,6 +11,7 @@ import pytest
 from data.build import build, prepare
 from data.sources.captioned import read_captions
 from tests.helpers import torch_files
+from tests.helpers.commands import run_command
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
@@ -23,8 +21,6 @@ from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import JOINTS, encode
 from vimogen_jax.motion.resample import resample
-
-ROOT = Path(__file__).parents[2]
 
 
 class FakeEncoder:
@@ -228,15 +224,7 @@ def test_prepare_is_float32_and_canonical(tmp_path, lines):
 
 
 def _command(*arguments):
-    environment = os.environ | {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""}
-    return subprocess.run(
-        [sys.executable, "-m", "launch.build_data", *map(str, arguments)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    return run_command("build_data", *arguments)
 
 
 def test_the_command(tmp_path, lines):

@@ -1,8 +1,6 @@
 """The protocol that measures a model, on models whose figures are known beforehand."""
 
 import json
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,8 +10,8 @@ from eval.refinement import corrupt_all, fill_gaps, measure_refinement
 from eval.report import to_markdown
 from eval.shipped_model import TARGETS, compare, draw, evaluate
 from eval.takes import read_actions, read_takes
+from tests.helpers.commands import run_command
 from tests.helpers.made_up import ACTIONS, made_up_dataset
-from tests.helpers.repository import ROOT
 from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.errors import BadInput
@@ -153,8 +151,7 @@ def test_a_dataset_without_known_actions_is_refused(made_up):
 def test_bad_input_at_the_command(arguments, fault, made_up, tmp_path):
     arguments = [each.replace("DATASET", str(made_up[0].folder)) for each in arguments]
     out = tmp_path / "report.json"
-    command = [sys.executable, "-m", "launch.evaluate", f"--out={out}", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    ended = run_command("evaluate", f"--out={out}", *arguments)
     assert ended.returncode == 1
     (sentence,) = ended.stderr.strip().splitlines()
     assert sentence.startswith("error: ")

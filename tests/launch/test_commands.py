@@ -1,11 +1,8 @@
 """Commands given bad input end with one sentence that names the fault, and no traceback."""
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.helpers.repository import ROOT
+from tests.helpers.commands import run_command
 
 TINY = "--config=configs/tiny.py"
 
@@ -36,12 +33,7 @@ BAD = [
 @pytest.mark.parametrize(("module", "arguments", "named"), BAD)
 def test_bad_input_gives_one_sentence(module, arguments, named, tmp_path):
     arguments = [argument.replace("OUT", str(tmp_path / "out")) for argument in arguments]
-    ended = subprocess.run(
-        [sys.executable, "-m", f"launch.{module}", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    ended = run_command(module, *arguments)
     assert ended.returncode == 1
     (sentence,) = ended.stderr.strip().splitlines()
     assert sentence.startswith("error: ")

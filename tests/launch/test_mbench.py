@@ -2,15 +2,13 @@
 
 import dataclasses
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from eval.mbench.prompts import Prompt
+from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
-from tests.helpers.repository import ROOT
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.package import save_package
@@ -21,8 +19,7 @@ POSED = Prompt(3, "pose_quality", "a person stands.", 0.3)
 
 
 def mbench(*arguments):
-    command = [sys.executable, "-m", "launch.mbench", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return run_command("mbench", *arguments)
 
 
 def write_prompts(path, prompts):

@@ -1,13 +1,11 @@
 """The sampling command: the files it writes, and bad input refused before anything is written."""
 
 import dataclasses
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-from tests.helpers.repository import ROOT
+from tests.helpers.commands import run_command
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.package import save_package
@@ -24,8 +22,7 @@ def checkpoint(tmp_path_factory):
 
 
 def sample(*arguments):
-    command = [sys.executable, "-m", "launch.sample", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return run_command("sample", *arguments)
 
 
 def test_sentences_then_a_reference(checkpoint, tmp_path):

@@ -3,8 +3,6 @@
 import dataclasses
 import importlib.util
 import json
-import subprocess
-import sys
 
 import jax
 import numpy as np
@@ -13,7 +11,7 @@ import pytest
 from flax import nnx
 
 from configs import tiny
-from tests.helpers.repository import ROOT
+from tests.helpers.commands import run_command
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.vimogen import ModelConfig, Reference, Text
@@ -212,8 +210,7 @@ def test_hosts_of_gpus_are_whole(monkeypatch):
 
 
 def launch(*arguments):
-    command = [sys.executable, "-m", "launch.plan", "--config=configs/tiny.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1200)
+    return run_command("plan", "--config=configs/tiny.py", *arguments)
 
 
 def test_the_command_fails_where_nothing_fits_and_tells_first_where_it_cannot_write(tmp_path):

@@ -3,14 +3,12 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from flax import traverse_util
 
-from tests.helpers.repository import ROOT
+from tests.helpers.commands import run_command
 from tests.helpers.runs import STEPS, reported, saved_arrays
 from tests.helpers.synthetic import ENCODER, make_record, write_dataset
 from tests.helpers.tiny_package import tiny_package
@@ -81,8 +79,8 @@ def test_the_adapter_on_its_base_is_the_run(tuned, action, tmp_path):
     assert changed == {name for name in before if "attention" in name and "kernel" in name}
 
     for name, more in (("whole", []), ("adapter", ["--adapter"])):
-        command = ["launch.export", f"--run={tuned}", f"--out={tmp_path / name}", *more]
-        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
+        done = run_command("export", f"--run={tuned}", f"--out={tmp_path / name}", *more)
+        assert done.returncode == 0, done.stderr
     whole = traverse_util.flatten_dict(load_package(tmp_path / "whole").params, sep=".")
     added = traverse_util.flatten_dict(apply_adapter(base, tmp_path / "adapter").params, sep=".")
     for name, value in after.items():

@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from configs import tiny
-from tests.helpers.repository import ROOT
+from tests.helpers.commands import run_command
 from tests.helpers.runs import STEPS
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
@@ -54,8 +52,8 @@ def test_a_run_is_exported_as_the_average_of_its_newest_checkpoint(undisturbed, 
     assert run.config["step"] == STEPS
     for dtype in ("float32", "float16"):
         out = tmp_path / dtype
-        command = ["launch.export", f"--run={workdir}", f"--out={out}", f"--dtype={dtype}"]
-        subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=True)
+        done = run_command("export", f"--run={workdir}", f"--out={out}", f"--dtype={dtype}")
+        assert done.returncode == 0, done.stderr
         package = load_package(out)
         assert package.config == run.config | dict(schema_version=1)
         kernel = run.params["head"]["linear"]["kernel"].astype(dtype)

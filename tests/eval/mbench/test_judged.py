@@ -2,9 +2,6 @@
 
 import dataclasses
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -16,9 +13,9 @@ from eval.mbench.inputs import Clip, System
 from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.prompts import Prompt
 from eval.mbench.run import evaluate, is_whole
+from tests.helpers.commands import run_command
 from tests.helpers.judge_server import OPENAI_KEY
 from tests.helpers.made_up import made_up_motion
-from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
@@ -136,12 +133,11 @@ def test_the_command(server, tmp_path):
         else f"Answer: {number(request, PROMPTS[0].text)}"
     )
     out = tmp_path / "out"
-    command = [
-        *[sys.executable, "-m", "launch.mbench", f"--motions={tmp_path / 'motions'}"],
-        *["--judge=openai:tiny", f"--judge_url={server.url}/v1"],
-        *[f"--prompts={tmp_path / 'prompts.jsonl'}", f"--out={out}"],
-    ]
-    ended = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True)
+    ended = run_command(
+        *("mbench", f"--motions={tmp_path / 'motions'}"),
+        *("--judge=openai:tiny", f"--judge_url={server.url}/v1"),
+        *(f"--prompts={tmp_path / 'prompts.jsonl'}", f"--out={out}"),
+    )
     assert ended.returncode == 0, ended.stderr
     assert "to judge: 2 motions" in ended.stdout
     report = json.loads((out / "report.json").read_text())

@@ -1,0 +1,101 @@
+"""Commands of `launch`, run in this process as `python -m` would run them.
+
+So JAX is imported, and what is alike compiled, once for all of them. Where a process is what is
+tested (signals, kills, its environment, its devices, what it imports), start one instead.
+"""
+
+import contextlib
+import io
+import logging
+import runpy
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from unittest import mock
+
+import jax
+from absl import app
+from absl import logging as absl_logging
+from absl.flags import FLAGS
+
+from tests.helpers.repository import ROOT
+
+# What `launch.cli` sets of JAX.
+SETTINGS = (
+    "jax_compilation_cache_dir",
+    "jax_enable_compilation_cache",
+    "jax_persistent_cache_min_compile_time_secs",
+)
+
+
+def run_command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run `python -m launch.NAME`: its exit status, stdout and stderr. Bugs raise as they are."""
+    argv = [f"launch.{name}", *map(str, arguments)]
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+    status = None
+    with (
+        _flags_of_its_own(),
+        _settings_put_back(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        contextlib.chdir(ROOT),
+    ):
+        sys.argv = argv
+        try:
+            runpy.run_module(argv[0], run_name="__main__")
+        except SystemExit as end:
+            status = end.code
+            if isinstance(status, str):  # as Python ends on it
+                print(status, file=err)
+                status = 1
+    for stream in (out, err):
+        stream.seek(0)
+    return subprocess.CompletedProcess(argv, status or 0, out.read(), err.read())
+
+
+@contextlib.contextmanager
+def _flags_of_its_own() -> Iterator[None]:
+    """Take away the flags of commands that a test imported, and later those of this one."""
+    app.define_help_flags()
+    imported = [
+        flag
+        for module, flags in FLAGS.flags_by_module_dict().items()
+        if module.startswith("launch.")
+        for flag in flags
+    ]
+    for flag in imported:
+        delattr(FLAGS, flag.name)
+    others = set(FLAGS)
+    try:
+        yield
+    finally:
+        for name in set(FLAGS) - others:
+            delattr(FLAGS, name)
+        FLAGS.unparse_flags()
+        for flag in imported:
+            FLAGS[flag.name] = flag
+
+
+@contextlib.contextmanager
+def _settings_put_back() -> Iterator[None]:
+    """Leave no trace of what a command sets in Python, absl and JAX."""
+    argv, hook = sys.argv, sys.unraisablehook
+    handlers, level = logging.root.handlers[:], logging.root.level
+    verbosity = absl_logging.get_verbosity()
+    settings = {name: getattr(jax.config, name) for name in SETTINGS}
+    absl_logging.use_absl_handler()  # as absl does for the first command of a process
+    try:
+        with warnings.catch_warnings():
+            # So ml_collections reads a config.
+            warnings.filterwarnings("ignore", message="the load_module", module="importlib")
+            # JAX has started, too late to meet other processes.
+            with mock.patch("vimogen_jax.train.processes._meet"):
+                yield
+    finally:
+        sys.argv, sys.unraisablehook = argv, hook
+        absl_logging.set_verbosity(verbosity)
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+        for name, value in settings.items():
+            jax.config.update(name, value)
