@@ -9,12 +9,9 @@ import hashlib
 import itertools
 import multiprocessing
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -105,20 +102,19 @@ def build(
     used; nothing is left then, and a dataset that was to be overwritten stays.
     """
     _check_ids(takes)
-    with _place(Path(folder), overwrite) as place:
-        spec = dataclasses.asdict(EncoderSpec.of(encoder))
-        report = Report(fps)
-        prepare_one = functools.partial(prepare, fps=fps)
-        with DatasetWriter(
-            place, text_encoder=spec, null_text=encoder.null_text, fps=fps
-        ) as writer:
-            usable = report.usable(zip(takes, _map(prepare_one, takes, workers), strict=True))
-            for split, record in _with_texts(_deal(usable, holdout), encoder):
-                report.records[record.source, split] += 1
-                writer.add(split, record)
-            if not report.records:
-                reason = report.dropped[0][1].detail
-                raise BadInput(f"none of the {len(takes)} takes can be used: {reason}")
+    spec = dataclasses.asdict(EncoderSpec.of(encoder))
+    report = Report(fps)
+    prepare_one = functools.partial(prepare, fps=fps)
+    with DatasetWriter(
+        folder, text_encoder=spec, null_text=encoder.null_text, fps=fps, overwrite=overwrite
+    ) as writer:
+        usable = report.usable(zip(takes, _map(prepare_one, takes, workers), strict=True))
+        for split, record in _with_texts(_deal(usable, holdout), encoder):
+            report.records[record.source, split] += 1
+            writer.add(split, record)
+        if not report.records:
+            reason = report.dropped[0][1].detail
+            raise BadInput(f"none of the {len(takes)} takes can be used: {reason}")
     return report
 
 
@@ -228,22 +224,3 @@ def _deal(
             yield "train", *waiting.pop()[1:]
     if waiting:
         yield "train" if held_out else "validation", *waiting[0][1:]
-
-
-@contextmanager
-def _place(folder: Path, overwrite: bool) -> Iterator[Path]:
-    """Where to write: the folder itself, or beside a dataset that is replaced when all is well."""
-    if not (overwrite and folder.exists()):
-        if folder.exists():
-            raise BadInput(f"{folder} exists already; name another folder or give --overwrite")
-        yield folder
-        return
-    if not (folder / "manifest.json").is_file():
-        raise BadInput(f"{folder} is not a dataset, so it is not overwritten")
-    fresh, old = (folder.with_name(f"{folder.name}.{name}.tmp") for name in ("new", "old"))
-    for leftover in (fresh, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    yield fresh
-    os.replace(folder, old)
-    os.replace(fresh, folder)
-    shutil.rmtree(old)

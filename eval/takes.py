@@ -1,7 +1,6 @@
 """The real takes that evaluation compares with: motions of a dataset, and what they show."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import parse_json, read_text
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.motion.motion import Motion
@@ -58,11 +58,10 @@ def read_actions(captions: str | Path, source: str = ACTIONS_SOURCE) -> dict[str
     Raises:
         BadInput: the file is missing or is no caption file.
     """
+    lines = read_text(captions).rstrip().split("\n")
     try:
-        rows = [json.loads(line) for line in Path(captions).read_text("utf-8").splitlines()]
+        rows = [parse_json(line) for line in lines]
         return {row["id"]: row["action"] for row in rows if row["source"] == source}
-    except FileNotFoundError:
-        raise BadInput(f"{captions} is missing") from None
     except (ValueError, TypeError, KeyError) as fault:
         raise BadInput(
             f"{captions} is not a caption file with id, source, action: {fault!r}"

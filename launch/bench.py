@@ -15,7 +15,7 @@ from vimogen_jax.bench import report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
 from vimogen_jax.bench.programs import bench_sampling, bench_training
-from vimogen_jax.package import write_json
+from vimogen_jax.files import require_writable, write_json
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
 MEASURE = flags.DEFINE_enum(
@@ -38,7 +38,7 @@ def main() -> None:
     """Measure, print, write."""
     config, repeats, out = _CONFIG.value.to_dict(), REPEATS.value, Path(OUT.value)
     for folder in filter(None, (OUT.value, TRACE.value)):
-        cli.require_writable(Path(folder))
+        require_writable(Path(folder))
     if MEASURE.value == "feeding":
         feeding = bench_feeding(config, chip=CHIP.value, batches=repeats)
         text, record = report.feeding_text(feeding), report.feeding_record(feeding)

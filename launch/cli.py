@@ -9,9 +9,7 @@ status 1.
 import os
 import re
 import sys
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from absl import app, logging
@@ -20,6 +18,7 @@ from absl.flags import Error as FlagsError
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import reason, require_writable
 
 # Programs that compile faster than this, in seconds, are not worth a file.
 _WORTH_KEEPING = 0.1
@@ -32,8 +31,10 @@ def advise(fault: Exception) -> str:
 
 
 def _refuse(fault: Exception) -> SystemExit:
-    # Of a config that cannot be read, ml_collections says the reason last.
-    return SystemExit(f"error: {advise(fault).splitlines()[-1].strip()}")
+    words = " ".join(advise(fault).split()) or type(fault).__name__
+    if isinstance(fault, OSError) and fault.filename is not None:
+        words = f"{os.fsdecode(fault.filename)}: {reason(fault)}"
+    return SystemExit(f"error: {words}")
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -44,21 +45,12 @@ def _parse(argv: list[str]) -> list[str]:
     except FlagsError as fault:
         raise SystemExit(f"error: {' '.join(str(fault).split())}; see --help") from None
     except OSError as fault:
-        raise _refuse(fault) from None
+        # Of a config that cannot be read, ml_collections says the reason last.
+        raise SystemExit(f"error: {str(fault).splitlines()[-1].strip()}") from None
     except (AttributeError, KeyError, TypeError) as fault:
         # So ml_collections refuses a --config.key=value whose key the config does not have.
         reason = getattr(fault.args[0], "args", fault.args)[0]
         raise SystemExit(f"error: unknown config key: {' '.join(reason.split())}") from None
-
-
-def require_writable(folder: Path) -> None:
-    """Make a folder, before all that takes long. Raises BadInput if it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as fault:
-        raise BadInput(f"{folder} cannot be written: {fault.strerror}") from None
 
 
 def _keep_compiled() -> None:

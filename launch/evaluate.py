@@ -11,9 +11,9 @@ from eval.report import to_markdown
 from eval.shipped_model import evaluate
 from eval.takes import read_actions
 from launch import cli
+from vimogen_jax.files import write_json
 from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.package import write_json
 
 CAPTION_FILE = Path(__file__).parents[1] / "data" / "captions" / "bandai_cmu.jsonl"
 

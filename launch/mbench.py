@@ -27,8 +27,8 @@ from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import require_writable, write_json, write_text
 from vimogen_jax.generate import Generator
-from vimogen_jax.package import write_json
 
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
 
@@ -97,15 +97,13 @@ def main() -> None:
     systems = [read_system(name, folder, prompts, world) for name, folder in folders.items()]
     if judge:
         print(workload(systems, prompts))
-    cli.require_writable(out)
+    require_writable(out)
     report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value, PROMPTS.value)
     if votes:
         report["votes"] = agreement(report, votes)
     write_json(report, out / "report.json")
     markdown = writing.to_markdown(report)
-    aside = out / "report.md.tmp"
-    aside.write_text(markdown, encoding="utf-8")
-    os.replace(aside, out / "report.md")
+    write_text(markdown, out / "report.md")
     writing.write_html(report, systems, out / "index.html")
     print(markdown)
     print(f"{out}/report.json, report.md and index.html written")

@@ -3,7 +3,6 @@
 python -m launch.plan --config=configs/vimogen_1b.py --topology=v5e:16x16 --strategies=all
 """
 
-import os
 from pathlib import Path
 
 import jax
@@ -12,7 +11,7 @@ from ml_collections import config_flags
 
 from launch import cli
 from vimogen_jax.errors import BadInput
-from vimogen_jax.package import write_json
+from vimogen_jax.files import require_writable, whole_file, write_json
 from vimogen_jax.planning.chart import draw
 from vimogen_jax.planning.hardware import KNOWN, describe
 from vimogen_jax.planning.lower import sampling_program, train_program
@@ -37,7 +36,7 @@ def main() -> None:
     machine = describe(TOPOLOGY.value)
     strategies = {name: config["sharding"] if name == "config" else name for name in _names()}
     out = Path(OUT.value)
-    cli.require_writable(out)
+    require_writable(out)
     make_program = sampling_program if SAMPLING.value else train_program
     rows = plan(make_program, config, machine, strategies, tuned=TUNED.value)
     title = (
@@ -46,8 +45,8 @@ def main() -> None:
     )
     print(as_text(title, machine, rows))
     write_json(as_json(title, machine, rows), out / "plan.json")
-    draw(title, machine, rows).save(out / "plan.png.tmp", "png")
-    os.replace(out / "plan.png.tmp", out / "plan.png")
+    with whole_file(out / "plan.png") as aside:
+        draw(title, machine, rows).save(aside)
     print(f"\nwritten to {out}/plan.json and plan.png")
     if not any(row.fits(machine.chip) for row in rows):
         raise BadInput(f"no strategy that was asked for fits {TOPOLOGY.value}")

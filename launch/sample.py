@@ -6,7 +6,6 @@ python -m launch.sample --prompt "a person waves with the right hand." --out DIR
 import dataclasses
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.diffusion.solvers import PRESETS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_text
 from vimogen_jax.formats import glb
 from vimogen_jax.generate import Generator, check_prompts
 from vimogen_jax.motion.motion import Motion
@@ -122,10 +122,10 @@ def read_prompts(prompts: list[str], path: str | None) -> list[str]:
     """The prompts given one by one, then those in the file; BadInput where there is none."""
     lines = []
     if path:
+        text = read_text(path)
         try:
-            lines = [line for line in Path(path).read_text("utf-8").splitlines() if line.strip()]
-            lines = check_prompts(lines)
-        except (UnicodeDecodeError, BadInput) as fault:
+            lines = check_prompts([line for line in text.splitlines() if line.strip()])
+        except BadInput as fault:
             raise BadInput(f"{path}: {fault}") from None
     if not prompts and not path:
         raise BadInput('nothing to do: give --prompt "...", --prompts FILE or --reference FILE')
@@ -155,21 +155,14 @@ def write(
     written = []
     out.mkdir(parents=True, exist_ok=True)
     files = [(name, form) for name in named for form in chosen if form in FORMATS]
-    # Files move into place whole; what an interruption leaves goes with the folder aside.
-    with tempfile.TemporaryDirectory(dir=out, prefix=".") as aside:
-
-        def place(name: str) -> None:
-            os.replace(Path(aside) / name, out / name)
-            written.append(out / name)
-
-        for name, form in tqdm(files, desc="writing", unit="file"):
-            title, motion = named[name]
-            extension, writer = FORMATS[form]
-            writer(motion, Path(aside) / f"{name}{extension}", title, body)
-            place(f"{name}{extension}")
-        if PAGE in chosen:
-            write_page([*shown, *named.values()], Path(aside) / "index.html", body)
-            place("index.html")
+    for name, form in tqdm(files, desc="writing", unit="file"):
+        title, motion = named[name]
+        extension, writer = FORMATS[form]
+        written.append(out / f"{name}{extension}")
+        writer(motion, written[-1], title, body)
+    if PAGE in chosen:
+        written.append(out / "index.html")
+        write_page([*shown, *named.values()], written[-1], body)
     return written
 
 

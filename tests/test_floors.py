@@ -21,8 +21,9 @@ FOLDERS = {
 ROOMS = {
     "errors": (),
     "caches": (),
-    "body": ("errors",),
-    "tensors": ("errors",),
+    "files": ("errors",),
+    "body": ("errors", "files"),
+    "tensors": ("files",),
     "motion": ("body", "tensors"),
     "formats": ("motion",),
     "viewer": ("formats",),
@@ -43,7 +44,7 @@ ROOMS = {
 }
 
 # Processes that prepare data run these: NumPy alone.
-WITHOUT_JAX = ("body", "caches", "tensors", "motion", "input_pipeline")
+WITHOUT_JAX = ("body", "caches", "files", "tensors", "motion", "input_pipeline")
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
 # torch and what brings it along: only here, and only inside functions.

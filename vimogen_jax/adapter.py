@@ -12,6 +12,7 @@ from typing import Any
 from flax import traverse_util
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import write_json
 from vimogen_jax.models.lora import ADAPTER, LoRAConfig, merged
 from vimogen_jax.package import (
     SCHEMA_VERSION,
@@ -22,7 +23,6 @@ from vimogen_jax.package import (
     read_config,
     read_weights,
     settings,
-    write_json,
 )
 from vimogen_jax.tensors import write_tensors
 

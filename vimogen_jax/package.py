@@ -7,7 +7,6 @@ statistics.safetensors  mean and standard deviation of the motion channels
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from flax import nnx, traverse_util
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json, write_json
 from vimogen_jax.models.lora import LoRAConfig, adapted
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
@@ -169,12 +169,7 @@ def map_package(folder: epath.PathLike) -> Package:
 
 def read_config(path: epath.PathLike, keys: tuple[str, ...]) -> dict[str, Any]:
     """Read the config.json of a package or run folder, which must hold the `keys`."""
-    try:
-        config = json.loads(epath.Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing") from None
-    except ValueError as fault:  # broken JSON or broken UTF-8
-        raise BadInput(f"{path} is not JSON: {fault}") from None
+    config = read_json(path)
     if not isinstance(config, dict) or "schema_version" not in config:
         raise BadInput(f"{path} has no schema_version: it is not the config of a checkpoint")
     if config["schema_version"] != SCHEMA_VERSION:
@@ -186,13 +181,6 @@ def read_config(path: epath.PathLike, keys: tuple[str, ...]) -> dict[str, Any]:
         if key not in config:
             raise BadInput(f"{path} lacks {key!r}")
     return config
-
-
-def write_json(value: Mapping[str, Any], path: epath.PathLike) -> None:
-    """Write JSON so that a crash leaves the old file or the new one."""
-    aside = epath.Path(f"{path}.tmp")
-    aside.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    aside.replace(path)
 
 
 def flatten(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json, whole_file
 
 DTYPES = {
     "F16": np.dtype(np.float16),
@@ -116,7 +117,7 @@ def map_folder(folder: str | Path) -> tuple[dict[str, np.ndarray], Path]:
             "not one"
         )
     try:
-        places = dict(json.loads(indices[0].read_text(encoding="utf-8"))["weight_map"])
+        places = dict(read_json(indices[0])["weight_map"])
     except (ValueError, TypeError, KeyError):
         raise BadInput(f"{indices[0]} is not an index with a weight_map") from None
     tensors = {}
@@ -158,18 +159,14 @@ def write_tensors(
         header[name] = dict(dtype=_NAMES[dtypes[name]]) | places
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    aside = epath.Path(f"{path}.tmp")
-    try:
-        with (
-            aside.open("wb") as file,
-            tqdm(total=end, unit="B", unit_scale=True, disable=None if progress else True) as bar,
-        ):
-            file.write(len(text).to_bytes(8, "little") + text)
-            for name in order:
-                tensor = tensors[name]
-                for part in tensor if isinstance(tensor, Rows) else (tensor,):
-                    data = np.ascontiguousarray(part, dtypes[name]).reshape(-1).view(np.uint8).data
-                    bar.update(file.write(data))
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with (
+        whole_file(path) as aside,
+        aside.open("wb") as file,
+        tqdm(total=end, unit="B", unit_scale=True, disable=None if progress else True) as bar,
+    ):
+        file.write(len(text).to_bytes(8, "little") + text)
+        for name in order:
+            tensor = tensors[name]
+            for part in tensor if isinstance(tensor, Rows) else (tensor,):
+                data = np.ascontiguousarray(part, dtypes[name]).reshape(-1).view(np.uint8).data
+                bar.update(file.write(data))

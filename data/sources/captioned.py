@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from data.sources.take import Take, inside, parse_json, part, read_text
+from data.sources.take import Take, inside, part
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import parse_json, read_text
 from vimogen_jax.formats.retarget import Skeleton
 from vimogen_jax.motion.motion import Motion
 

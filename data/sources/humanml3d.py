@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from data.sources.take import Take, inside, part, read_text
+from data.sources.take import Take, inside, part
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_text
 from vimogen_jax.formats import humanml3d
 from vimogen_jax.motion.motion import Motion
 

@@ -1,11 +1,9 @@
 """A take: what a source says of one motion, and how to read it when its turn comes."""
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -32,24 +30,6 @@ class Take:
     read: Callable[[], Motion | np.ndarray]
     quality: Literal["high", "low"] = "high"
     split: Literal["train", "validation", "test"] | None = None
-
-
-def read_text(path: str | os.PathLike) -> str:
-    """The text of a file that lists takes; raises BadInput, naming it, where it cannot be read."""
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path}: not a text file in UTF-8") from None
-
-
-def parse_json(text: str) -> Any:
-    """What a JSON text says; raises BadInput where it is none."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError as fault:
-        raise BadInput(f"not JSON: {fault}") from None
 
 
 def inside(folder: Path, path: str) -> Path:

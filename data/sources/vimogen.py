@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from data.sources.take import Take, inside, parse_json, read_text
+from data.sources.take import Take, inside
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json
 from vimogen_jax.formats import vimogen
 
 LICENCE = "Apache-2.0"
@@ -39,13 +40,9 @@ def read_vimogen(
     folder = Path(root) if root else archive.parent
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder")
-    content = read_text(archive)
-    try:
-        entries = parse_json(content)
-        if not isinstance(entries, list) or not entries:
-            raise BadInput("not a list of takes")
-    except BadInput as fault:
-        raise BadInput(f"{archive}: {fault}") from None
+    entries = read_json(archive)
+    if not isinstance(entries, list) or not entries:
+        raise BadInput(f"{archive} is not a list of takes")
     takes = []
     for place, entry in enumerate(entries):
         try:

@@ -11,8 +11,9 @@ import numpy as np
 from eval.mbench.prompts import CATEGORIES, Prompt
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json, write_json
 from vimogen_jax.generate import BATCH_SIZE, Generator
-from vimogen_jax.package import fingerprint, write_json
+from vimogen_jax.package import fingerprint
 
 NOTE = "generated.json"  # what the motions of a folder were made with
 
@@ -78,8 +79,8 @@ def _take(folder: Path, note: dict) -> None:
     path = folder / NOTE
     if path.is_file():
         try:
-            there = json.loads(path.read_text("utf-8"))
-        except ValueError:
+            there = read_json(path)
+        except BadInput:
             there = None
         if there != json.loads(json.dumps(note)):
             raise BadInput(

@@ -4,7 +4,6 @@ What takes long is kept beside the report as soon as it is known, by a hash of a
 computed from: an interrupted run goes on there, and one that changed nothing computes nothing.
 """
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -22,10 +21,11 @@ from vimogen_jax import __version__
 from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.convert.nrdf import NEEDED
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json, write_json
 from vimogen_jax.metrics.nrdf import NRDF, pose_distance, pose_quality
 from vimogen_jax.metrics.penetration import penetration
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.package import fingerprint, write_json
+from vimogen_jax.package import fingerprint
 
 Measure = Callable[[Sequence[Motion]], Iterable[float]]
 
@@ -43,7 +43,7 @@ class Kept:
         if not path.is_file():
             return
         try:
-            self.values = {key: float(x) for key, x in json.loads(path.read_text("utf-8")).items()}
+            self.values = {key: float(x) for key, x in read_json(path).items()}
         except (ValueError, TypeError, AttributeError):
             raise BadInput(f"{path} holds no values; without it they are computed anew") from None
 

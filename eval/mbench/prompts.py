@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from urllib.request import urlopen
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import parse_json, read_json, read_text, whole_file
 from vimogen_jax.motion.representation import FPS
 
 CATEGORIES = ("motion_quality", "pose_quality", "consistency", "generalizability")
@@ -74,9 +74,9 @@ def is_published(name: str | os.PathLike) -> bool:
 def read_lines(path: Path) -> dict[int, Prompt]:
     """Prompts of a file with an object of `Prompt`'s fields on each line."""
     prompts: dict[int, Prompt] = {}
-    for number, line in enumerate(_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).rstrip().split("\n"), start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line)
             others = row.get("distractors", [])
             if not isinstance(others, list):
                 raise ValueError("its distractors are no list")
@@ -95,9 +95,9 @@ def read_published(path: Path) -> dict[int, Prompt]:
     Durations are seconds in the one and frames in the other. `id` restarts by dimension where
     there is a `global_id`. Of the distractors, the answer itself and repetitions are left out.
     """
-    prompts = {}
+    prompts, rows = {}, read_json(path)
     try:
-        for row in json.loads(_text(path)):
+        for row in rows:
             table = "global_id" not in row
             prompt = _checked(_of_table(row) if table else _of_list(row))
             prompts[prompt.id] = prompt
@@ -169,16 +169,6 @@ def download(cache: Path | None = None) -> Path:
     if hashlib.sha256(content).hexdigest() != PUBLISHED_SHA256:
         raise BadInput(f"{PUBLISHED_URL} is not the file that was published")
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    aside.write_bytes(content)
-    os.replace(aside, path)
+    with whole_file(path) as aside:
+        aside.write_bytes(content)
     return path
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing") from None
-    except (OSError, UnicodeDecodeError) as fault:
-        raise BadInput(f"{path} cannot be read: {fault}") from None

@@ -95,12 +95,12 @@ def test_a_wrong_line_is_named(folder, write_lines, line, fault):
 def test_unfit_caption_files_and_folders_are_named(folder, write_lines, tmp_path):
     with pytest.raises(BadInput, match="holds no captions"):
         read_captions(write_lines("", " "), folder)
-    with pytest.raises(BadInput, match=r"nowhere\.jsonl: cannot be read"):
+    with pytest.raises(BadInput, match=r"nowhere\.jsonl is missing"):
         read_captions(tmp_path / "nowhere.jsonl", folder)
     with pytest.raises(BadInput, match="nowhere: no such folder"):
         read_captions(write_lines(""), tmp_path / "nowhere")
     (tmp_path / "latin").write_bytes(b"\xe9\n")
-    with pytest.raises(BadInput, match="latin: not a text file in UTF-8"):
+    with pytest.raises(BadInput, match="latin is not a text in UTF-8"):
         read_captions(tmp_path / "latin", folder)
 
 

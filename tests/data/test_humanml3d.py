@@ -67,8 +67,8 @@ def test_a_dataset_of_it(folder, tmp_path):
     [
         ("texts/000002.txt", "a man walks.\n", "texts/000002.txt, line 1: not of the form"),
         ("texts/000002.txt", "a man walks.#a/DET#0.0#end\n", "line 1: not of the form"),
-        ("texts/000002.txt", None, "texts/000002.txt: cannot be read"),
-        ("train.txt", None, "train.txt: cannot be read"),
+        ("texts/000002.txt", None, "texts/000002.txt is missing"),
+        ("train.txt", None, "train.txt is missing"),
         ("val.txt", "../000002\n", "../000002.npy leads outside the dataset's folder"),
     ],
 )

@@ -87,9 +87,9 @@ def test_a_wrong_entry_is_named(tmp_path, bad, fault):
 def test_a_file_that_is_no_list_is_named(tmp_path):
     for content in ("{}", "[]", "[1"):
         (tmp_path / "bad.json").write_text(content)
-        with pytest.raises(BadInput, match=r"bad\.json: not "):
+        with pytest.raises(BadInput, match=r"bad\.json is not "):
             read_vimogen(tmp_path / "bad.json")
-    with pytest.raises(BadInput, match=r"none\.json: cannot be read"):
+    with pytest.raises(BadInput, match=r"none\.json is missing"):
         read_vimogen(tmp_path / "none.json")
     with pytest.raises(BadInput, match="nowhere: no such folder"):
         read_vimogen(tmp_path / "bad.json", tmp_path / "nowhere")

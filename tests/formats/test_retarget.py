@@ -213,7 +213,7 @@ def test_faults_of_a_table_are_named(tmp_path, table, fault):
 def test_a_table_that_is_no_json_is_refused(tmp_path):
     path = tmp_path / "rig.json"
     path.write_text("{")
-    with pytest.raises(BadInput, match=r"rig\.json: not a readable JSON file"):
+    with pytest.raises(BadInput, match=r"rig\.json is not JSON"):
         load_skeleton(path)
 
 

@@ -159,10 +159,20 @@ def test_another_schema_version_is_refused(copy):
         Dataset.open(copy)
 
 
-@pytest.mark.parametrize("text", ["", "[1, 2]", "{", "{}", '{"schema_version": 1}', "\xff\x00"])
-def test_what_is_no_manifest_is_refused(copy, text):
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("\xff\x00", "not a text in UTF-8"),
+        ("[1, 2]", "not the manifest"),
+        ("{}", "not the manifest"),
+        ('{"schema_version": 1}', "not the manifest"),
+    ],
+)
+def test_what_is_no_manifest_is_refused(copy, text, fault):
     (copy / "manifest.json").write_text(text, "latin-1")
-    with pytest.raises(BadInput, match=r"manifest.json is not the manifest"):
+    with pytest.raises(BadInput, match=rf"manifest.json is {fault}"):
         Dataset.open(copy)
 
 
@@ -188,12 +198,13 @@ def test_a_build_that_fails_leaves_nothing(tmp_path, records):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_build_left_is_no_obstacle(tmp_path, records):
+def test_a_folder_of_the_user_beside_it_stays(tmp_path, records):
     (tmp_path / "new.tmp").mkdir()
-    (tmp_path / "new.tmp" / "train-00000.array_record").write_bytes(b"half")
+    (tmp_path / "new.tmp" / "notes").write_bytes(b"mine")
     write_dataset(tmp_path / "new", records[:2])
     assert len(read_all(tmp_path / "new")) == 2
-    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new", "new.tmp"]
+    assert (tmp_path / "new.tmp" / "notes").read_bytes() == b"mine"
 
 
 @pytest.mark.parametrize(

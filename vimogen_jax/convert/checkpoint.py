@@ -12,11 +12,11 @@ from vimogen_jax.convert.files import (
     copy_to_torch,
     import_torch,
     map_weights,
-    whole_folder,
 )
 from vimogen_jax.convert.published import package_config, published_model, published_tensors
 from vimogen_jax.convert.wan import MARK, start_from_wan
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import require_new, whole_file, whole_folder
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import flatten, map_package, write_package
 from vimogen_jax.tensors import Tensor, write_tensors
@@ -47,9 +47,7 @@ def to_package(
     Raises:
         BadInput: a file is missing or damaged, the weights are of no model, or `out` is in use.
     """
-    out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"{out} is there and not an empty folder; name another")
+    require_new(out)
     found = Statistics.load_npy(statistics)
     arrays, taken = map_weights(weights)
     lines = []
@@ -96,13 +94,14 @@ def to_reference(package: str | Path, out: str | Path, *, progress: bool = False
         write_tensors(out, tensors, progress=progress)
     else:
         # torch saves whole tensors only: they are laid out in a file first, and mapped from there.
-        laid_out = Path(f"{out}.safetensors")
-        try:
-            write_tensors(laid_out, tensors, progress=progress)
-            del given, tensors  # and with them the package's mapping
-            copy_to_torch(laid_out, out)
-        finally:
-            laid_out.unlink(missing_ok=True)
+        with whole_file(out) as aside:
+            laid_out = Path(f"{aside}.safetensors")
+            try:
+                write_tensors(laid_out, tensors, progress=progress)
+                del given, tensors  # and with them the package's mapping
+                copy_to_torch(laid_out, aside)
+            finally:
+                laid_out.unlink(missing_ok=True)
     statistics.save_npy(out.parent)
     return [f"{out}: {size}; mean.npy and std.npy lie beside it"]
 

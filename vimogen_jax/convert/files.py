@@ -3,15 +3,14 @@
 Whatever the file, its tensors come as arrays that are mapped into memory and read when used.
 """
 
-import contextlib
 import pickle
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ml_dtypes
 import numpy as np
+from etils import epath
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.tensors import DTYPES, map_folder, map_tensors
@@ -41,29 +40,11 @@ def map_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
     raise BadInput(f"{path} is neither .safetensors nor {' nor '.join(TORCH_SUFFIXES)}")
 
 
-@contextlib.contextmanager
-def whole_folder(out: Path) -> Iterator[Path]:
-    """A folder beside `out` to write to, which becomes `out` when all went well, else vanishes."""
-    aside = out.with_name(f"{out.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)  # what a killed conversion left
-    aside.mkdir(parents=True)
-    try:
-        yield aside
-        aside.replace(out)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def copy_to_torch(source: str | Path, path: str | Path) -> None:
-    """Write the tensors of a safetensors file as a .pt; an older one stays whole until then."""
+def copy_to_torch(source: epath.PathLike, path: epath.PathLike) -> None:
+    """Write the tensors of a safetensors file as a .pt."""
     torch = import_torch(path)
-    aside = Path(f"{path}.tmp")
-    try:
-        tensors = map_tensors(source)
-        torch.save({name: to_torch(torch, array) for name, array in tensors.items()}, aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    tensors = map_tensors(source)
+    torch.save({name: to_torch(torch, array) for name, array in tensors.items()}, path)
 
 
 def _map_torch(path: Path) -> tuple[dict[str, np.ndarray], str]:
@@ -109,7 +90,7 @@ def to_torch(torch: Any, array: np.ndarray) -> Any:
     return torch.from_numpy(array)
 
 
-def import_torch(path: str | Path) -> Any:
+def import_torch(path: epath.PathLike) -> Any:
     """torch, which the file needs; BadInput where it is not installed."""
     try:
         import torch  # pyright: ignore[reportMissingImports]

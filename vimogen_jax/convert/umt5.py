@@ -11,8 +11,9 @@ from pathlib import Path
 import ml_dtypes
 import numpy as np
 
-from vimogen_jax.convert.files import map_weights, whole_folder
+from vimogen_jax.convert.files import map_weights
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import require_new, whole_folder
 from vimogen_jax.tensors import write_tensors
 from vimogen_jax.text import umt5_files
 from vimogen_jax.text.umt5_network import UMT5Config
@@ -58,9 +59,7 @@ def convert_umt5(path: str | Path, out: str | Path) -> UMT5Config:
     Raises:
         BadInput: `out` exists, or the weights are not as `open_umt5` takes them.
     """
-    out = Path(out)
-    if out.exists():
-        raise BadInput(f"{out} exists already; name another folder")
+    require_new(out)
     config, arrays, tokenizer = open_umt5(path)
     with whole_folder(out) as aside:
         write_tensors(aside / "model.safetensors", arrays, ml_dtypes.bfloat16, progress=True)

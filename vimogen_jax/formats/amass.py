@@ -13,6 +13,7 @@ import numpy as np
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import whole_file
 from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import finite, frame_rate, table
 from vimogen_jax.motion.motion import Motion
@@ -58,10 +59,8 @@ def write(motion: Motion, path: str | os.PathLike) -> None:
         "pose_eye": poses[:, 69:75],
         "pose_hand": poses[:, 75:],
     }
-    aside = f"{os.fspath(path)}.tmp"
-    with open(aside, "wb") as file:
+    with whole_file(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, **arrays)
-    os.replace(aside, path)
 
 
 def _poses(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray:

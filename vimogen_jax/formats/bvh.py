@@ -17,6 +17,7 @@ from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import euler_to_matrix, matrix_to_euler
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import write_text
 from vimogen_jax.motion.motion import Motion
 
 CHANNELS = tuple(axis + kind for kind in ("position", "rotation") for axis in "XYZ")
@@ -76,9 +77,7 @@ def write(motion: Motion, path: str | os.PathLike) -> None:
     lines = ["HIERARCHY", *_hierarchy(0, 0), "MOTION"]
     lines += [f"Frames: {len(table)}", f"Frame Time: {1 / motion.fps:.9f}"]
     lines += [" ".join(f"{value:.6f}" for value in row) for row in table[:, columns]]
-    aside = f"{os.fspath(path)}.tmp"
-    Path(aside).write_text("\n".join(lines) + "\n")
-    os.replace(aside, path)
+    write_text("\n".join(lines) + "\n", path)
 
 
 class _Malformed(Exception):

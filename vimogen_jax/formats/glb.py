@@ -17,6 +17,7 @@ from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import whole_file
 from vimogen_jax.motion.motion import Motion
 
 _TO_Y_UP = [0.0, 0.5**0.5, 0.5**0.5, 0.0]  # xyzw: (x, y, z) to (-x, z, y), its own inverse
@@ -26,9 +27,9 @@ _COMPONENTS = {"<f4": gltf.FLOAT, "|u1": gltf.UNSIGNED_BYTE, "<u4": gltf.UNSIGNE
 
 def write(motion: Motion, path: str | os.PathLike, body: Body | None = None) -> None:
     """Write the body (by default the built-in one) moved by the motion; float32."""
-    aside = f"{os.fspath(path)}.tmp"
-    Path(aside).write_bytes(to_bytes(motion, body))
-    os.replace(aside, path)
+    content = to_bytes(motion, body)
+    with whole_file(path) as aside:
+        aside.write_bytes(content)
 
 
 def to_bytes(motion: Motion, body: Body | None = None) -> bytes:

@@ -10,16 +10,15 @@ import numpy as np
 
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import whole_file
 from vimogen_jax.formats import pickles
 from vimogen_jax.motion.motion import Motion
 
 
 def write(motion: Motion, path: str | os.PathLike) -> None:
     """Write `motion.joints()` as float32, [t 22 3] metres in the z-up world."""
-    aside = f"{os.fspath(path)}.tmp"
-    with open(aside, "wb") as file:
+    with whole_file(path) as aside, aside.open("wb") as file:
         np.save(file, np.asarray(motion.joints(), np.float32))
-    os.replace(aside, path)
 
 
 def read(path: str | os.PathLike) -> np.ndarray:

@@ -8,7 +8,6 @@ With `A` the orientation of a source joint in the T-pose and `G` its orientation
 
 import functools
 import itertools
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json
 from vimogen_jax.formats import bvh
 from vimogen_jax.formats.bvh import Bvh
 from vimogen_jax.motion.motion import Motion
@@ -73,10 +73,7 @@ def known_skeletons() -> tuple[Skeleton, ...]:
 def load_skeleton(path: str | os.PathLike) -> Skeleton:
     """Read a table; raises BadInput, naming the file and the field, where it is wrong."""
     path = Path(path)
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as fault:
-        raise BadInput(f"{path}: not a readable JSON file: {fault}") from None
+    table = read_json(path)
     if not isinstance(table, dict) or not FIELDS - {"about"} <= set(table) <= FIELDS:
         raise BadInput(f"{path}: a skeleton has the fields {', '.join(sorted(FIELDS))}")
     joints = table["joints"]

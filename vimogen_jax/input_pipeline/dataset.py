@@ -16,10 +16,9 @@ null_text.safetensors                the features that stand for "no text"
 """
 
 import bisect
+import contextlib
 import dataclasses
-import json
 import os
-import shutil
 import sys
 import zlib
 from collections import Counter
@@ -33,6 +32,7 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json, require_new, whole_folder, write_json
 from vimogen_jax.input_pipeline.records import (
     MAX_FRAMES,
     MIN_FRAMES,
@@ -50,7 +50,7 @@ SPLITS = ("train", "validation")
 RECORDS_PER_SHARD = 4096
 MOST_SKIPPED = 0.01  # of a split's records
 
-_MANIFEST, _STATISTICS = "manifest.json", "statistics.safetensors"
+MANIFEST, _STATISTICS = "manifest.json", "statistics.safetensors"
 _NULL_TEXT = "null_text.safetensors"
 _MANIFEST_KEYS = {"schema_version", "fps", "text_encoder", "max_text_length", "splits", "crc32"}
 
@@ -73,6 +73,7 @@ class DatasetWriter:
 
     text_encoder: the name, width and revision of the encoder that made every text.
     null_text: that encoder's `[l k]` features for "no text".
+    overwrite: replace a dataset that is there already; it stays until then.
 
     Raises BadInput if the folder exists, if a record is unfit, its text is of another width or
     its id was used before, and at the end if a split is empty.
@@ -85,31 +86,36 @@ class DatasetWriter:
         text_encoder: Mapping[str, Any],
         null_text: np.ndarray,
         fps: float = 20.0,
+        overwrite: bool = False,
     ):
         self._folder = Path(folder)
-        if self._folder.exists():
-            raise BadInput(f"{folder} exists already; delete it or name another folder")
-        self._aside = self._folder.with_name(self._folder.name + ".tmp")
+        self._replaces = MANIFEST if overwrite else None
+        require_new(self._folder, self._replaces)
         self._text_encoder = dict(text_encoder)
         self._null_text = np.ascontiguousarray(null_text, ml_dtypes.bfloat16)
         self._fps = fps
         self._ids: set[str] = set()
-        self._splits = {split: _SplitWriter(self._aside, split) for split in SPLITS}
         self._max_text_length = len(self._null_text)
 
     def __enter__(self) -> "DatasetWriter":
-        shutil.rmtree(self._aside, ignore_errors=True)  # what a killed build left
-        self._aside.mkdir(parents=True)
+        self._work = self._writing()
+        self._work.__enter__()
         return self
 
-    def __exit__(self, exception_type: type | None, *_: object) -> None:
-        try:
-            if exception_type is None:
+    def __exit__(self, *exception: Any) -> bool | None:
+        return self._work.__exit__(*exception)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        with whole_folder(self._folder, self._replaces) as aside:
+            self._aside = aside
+            self._splits = {split: _SplitWriter(aside, split) for split in SPLITS}
+            try:
+                yield
                 self._finish()
-        finally:
-            for split in self._splits.values():
-                split.close()
-            shutil.rmtree(self._aside, ignore_errors=True)
+            finally:
+                for split in self._splits.values():
+                    split.close()
 
     def add(self, split: str, record: Record) -> None:
         """Append a record to the split "train" or "validation"."""
@@ -142,8 +148,7 @@ class DatasetWriter:
         Statistics.compute(_windows(records)).save(self._aside / _STATISTICS)
         small = [_STATISTICS, _NULL_TEXT, *(_index_name(split) for split in SPLITS)]
         manifest["crc32"] = {name: zlib.crc32((self._aside / name).read_bytes()) for name in small}
-        (self._aside / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
-        os.replace(self._aside, self._folder)
+        write_json(manifest, self._aside / MANIFEST)
 
 
 class _SplitWriter:
@@ -231,7 +236,7 @@ class Dataset:
         schema version. A shard's size and count are checked here, each record when it is read:
         what becomes of one that is corrupt then, `corrupt` says.
         """
-        folder = local_copy(os.fspath(folder), _MANIFEST) if on_store(folder) else Path(folder)
+        folder = local_copy(os.fspath(folder), MANIFEST) if on_store(folder) else Path(folder)
         manifest = _read_manifest(folder)
         for name, crc32 in manifest["crc32"].items():
             _require_file(folder / name)
@@ -313,12 +318,8 @@ def _windows(records: RecordSource) -> Iterator[np.ndarray]:
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / _MANIFEST
-    _require_file(path)
-    try:
-        manifest = json.loads(path.read_text())
-    except ValueError:
-        manifest = None
+    path = folder / MANIFEST
+    manifest = read_json(path)
     if not isinstance(manifest, dict) or not manifest.keys() >= _MANIFEST_KEYS:
         raise BadInput(f"{path} is not the manifest of a dataset")
     version = manifest["schema_version"]

@@ -5,7 +5,6 @@ store does not. The copy lies among the user's caches, under the hash of the dat
 """
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import locked, reason, whole_file
 
 _STREAMS = 8  # one alone does not fill a network
 _PIECE = 2**24  # bytes
@@ -44,9 +44,10 @@ def local_copy(url: str, manifest_name: str) -> Path:
     folder = cache_folder("datasets") / hashlib.sha256(content).hexdigest()[:16]
     with _disk_faults(folder, url):
         folder.mkdir(parents=True, exist_ok=True)
-        with _only_one(folder.with_suffix(".lock")):
+        with locked(folder):
             _copy_files(source, folder, json.loads(content))
-            _write(folder / manifest_name, content)
+            with whole_file(folder / manifest_name) as aside:
+                aside.write_bytes(content)
     return folder
 
 
@@ -77,10 +78,10 @@ def _copy_files(source: epath.Path, folder: Path, manifest: dict) -> None:
 
 
 def _copy(source: epath.Path, path: Path, bar: tqdm) -> None:
-    aside = path.with_name(path.name + ".tmp")
     with contextlib.ExitStack() as stack:
         with _read_faults(source):
             read = stack.enter_context(source.open("rb"))
+        aside = stack.enter_context(whole_file(path))
         written = stack.enter_context(aside.open("wb"))
         while True:
             with _read_faults(source):
@@ -89,20 +90,6 @@ def _copy(source: epath.Path, path: Path, bar: tqdm) -> None:
                 break
             written.write(piece)
             bar.update(len(piece))
-    os.replace(aside, path)
-
-
-def _write(path: Path, content: bytes) -> None:
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_bytes(content)
-    os.replace(aside, path)
-
-
-@contextlib.contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # the kernel opens it again when a process is killed
-        yield
 
 
 @contextlib.contextmanager
@@ -121,4 +108,4 @@ def _disk_faults(folder: Path, url: str) -> Iterator[None]:
     try:
         yield
     except OSError as fault:
-        raise BadInput(f"{folder} cannot hold the copy of {url}: {fault}") from None
+        raise BadInput(f"{folder} cannot hold the copy of {url}: {reason(fault)}") from None

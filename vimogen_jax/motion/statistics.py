@@ -9,6 +9,7 @@ from etils import epath
 
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import whole_file
 from vimogen_jax.motion.representation import NUM_CHANNELS, REFERENCE_CHANNELS
 from vimogen_jax.tensors import map_tensors, write_tensors
 
@@ -72,7 +73,8 @@ class Statistics:
     def save_npy(self, folder: str | Path) -> None:
         """Write mean.npy and std.npy, as they lie beside the published weights."""
         for name in ("mean", "std"):
-            np.save(Path(folder) / f"{name}.npy", getattr(self, name))
+            with whole_file(Path(folder) / f"{name}.npy") as aside:
+                np.save(aside, getattr(self, name))
 
     @classmethod
     def load_npy(cls, folder: str | Path) -> "Statistics":

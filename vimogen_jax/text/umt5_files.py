@@ -3,7 +3,6 @@
 All lie in one folder, or as Diffusers lays out a pipeline: `text_encoder` beside `tokenizer`.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json, write_json
 from vimogen_jax.tensors import map_folder
 from vimogen_jax.text.umt5_network import UMT5Config
 
@@ -121,7 +121,9 @@ class Weights:
 def read_config(folder: Path) -> UMT5Config:
     """The sizes that a folder's config.json tells; BadInput where it is not that of a UMT5."""
     path = folder / "config.json"
-    config = _read_json(path)
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise BadInput(f"{path} is not a JSON object")
     for key, value in _KIND.items():
         if config.get(key) != value:
             raise BadInput(f"{path} is not of a UMT5: {key} is {config.get(key)!r}, not {value!r}")
@@ -139,8 +141,7 @@ def huggingface_config(config: UMT5Config) -> dict[str, Any]:
 def write_config(config: UMT5Config, folder: Path) -> None:
     """Write a config.json as Hugging Face's for the encoder alone."""
     content = {"architectures": ["UMT5EncoderModel"]} | huggingface_config(config)
-    text = json.dumps(content, indent=2, sort_keys=True)
-    (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+    write_json(dict(sorted(content.items())), folder / "config.json")
 
 
 def find_tokenizer(folder: Path) -> Path:
@@ -153,15 +154,3 @@ def find_tokenizer(folder: Path) -> Path:
         if (place / "tokenizer.json").is_file():
             return place / "tokenizer.json"
     raise BadInput(f"no tokenizer.json lies in {', '.join(map(str, places))}")
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"{path} is missing") from None
-    except ValueError as fault:
-        raise BadInput(f"{path} is not JSON: {fault}") from None
-    if not isinstance(content, dict):
-        raise BadInput(f"{path} is not a JSON object")
-    return content

@@ -31,6 +31,7 @@ from flax import traverse_util
 
 from vimogen_jax.adapter import Adapter, merge
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import write_json
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.stores import on_store
 from vimogen_jax.models.vimogen import ModelConfig
@@ -44,7 +45,6 @@ from vimogen_jax.package import (
     fingerprint,
     read_config,
     settings,
-    write_json,
 )
 from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.load import absolute, load_checkpoint

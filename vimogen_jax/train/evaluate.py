@@ -1,6 +1,5 @@
 """What a run measures and shows of its averaged weights: held-out loss and sampled previews."""
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from jax.experimental import multihost_utils
 from vimogen_jax import formats, sharding
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.files import write_json
 from vimogen_jax.input_pipeline.dataset import Dataset, RecordSource
 from vimogen_jax.input_pipeline.pipeline import validation_batches
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, Record
@@ -93,7 +93,7 @@ class Evaluator:
             for path in aside.iterdir():
                 (folder / path.name).write_bytes(path.read_bytes())
         captions = {str(i): record.caption for i, record in enumerate(chosen)}
-        (folder / "captions.json").write_text(json.dumps(captions, indent=2) + "\n")
+        write_json(captions, folder / "captions.json")
 
 
 def _readable(records: RecordSource, i: int) -> Record:

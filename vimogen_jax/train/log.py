@@ -10,6 +10,7 @@ from etils import epath
 from tensorboardX import SummaryWriter, record_writer
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import write_text
 from vimogen_jax.input_pipeline.stores import on_store
 from vimogen_jax.train.processes import is_first
 
@@ -129,6 +130,4 @@ def _drop_lines_after(path: epath.Path, step: int) -> None:
                 kept.append(line + "\n")
         except ValueError:  # the process was killed while it wrote this line
             pass
-    aside = path.with_name(path.name + ".tmp")
-    aside.write_text("".join(kept), encoding="utf-8")
-    aside.replace(path)
+    write_text("".join(kept), path)

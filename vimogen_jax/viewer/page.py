@@ -6,13 +6,13 @@ import json
 import os
 from collections.abc import Sequence
 from importlib import resources
-from pathlib import Path
 from string import Template
 from typing import Any
 
 import numpy as np
 
 from vimogen_jax.body.mesh import Body, builtin_body
+from vimogen_jax.files import write_text
 from vimogen_jax.formats import glb
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.render import film
@@ -41,9 +41,7 @@ def write_page(
         items=json.dumps([_item(motion, body) for _, motion in items]),
         viewer=(assets / "viewer.js").read_text(encoding="utf-8"),
     )
-    aside = f"{os.fspath(path)}.tmp"
-    Path(aside).write_text(page, encoding="utf-8")
-    os.replace(aside, path)
+    write_text(page, path)
 
 
 def _item(motion: Motion, body: Body) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.body.skeleton import REST_JOINTS
+from vimogen_jax.files import whole_file
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.raycast import FIELD_OF_VIEW, Camera, draw
 
@@ -96,9 +97,8 @@ def write_png(
     frame = draw(
         Camera(_eye(mesh, axes, size), axes, *size), mesh, faces, colours, mesh[:, 2].min()
     )
-    aside = f"{os.fspath(path)}.tmp"
-    Image.fromarray(frame).save(aside, format="PNG")
-    os.replace(aside, path)
+    with whole_file(path) as aside:
+        Image.fromarray(frame).save(aside, format="PNG")
 
 
 def _overlay(caption: str, size: int) -> Image.Image:

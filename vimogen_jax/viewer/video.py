@@ -8,6 +8,7 @@ import av
 import numpy as np
 
 from vimogen_jax.body.mesh import Body
+from vimogen_jax.files import whole_file
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.render import render_frames
 
@@ -29,8 +30,10 @@ def write_mp4(
 
 def encode(pictures: Iterable[np.ndarray], path: str | os.PathLike, fps: float, size: int) -> None:
     """Write pictures [size size 3] uint8, `size` even; the same pictures make the same bytes."""
-    aside = f"{os.fspath(path)}.tmp"
-    with av.open(aside, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with (
+        whole_file(path) as aside,
+        av.open(str(aside), "w", format="mp4", options={"movflags": "faststart"}) as container,
+    ):
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
@@ -39,4 +42,3 @@ def encode(pictures: Iterable[np.ndarray], path: str | os.PathLike, fps: float, 
         for picture in pictures:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-    os.replace(aside, path)

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from data.adapters.vlm.model import FPS, Unanswered, VisionLanguageModel
 from data.adapters.vlm.question import Question
 from vimogen_jax.errors import BadInput
-from vimogen_jax.package import write_json
+from vimogen_jax.files import read_json, write_json
 
 LONGEST = 300  # characters of a server's words that a report repeats
 
@@ -202,9 +202,9 @@ def _digest(content: bytes) -> str:
 def _cached(path: Path, entry: Mapping[str, str | int]) -> Reply | None:
     """The answer in a file, if it is whole and that of the entry."""
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_json(path)
         answer = found.pop("answer")
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (BadInput, KeyError, AttributeError):
         return None
     return Reply(answer) if found == entry and isinstance(answer, str) else None
 
