@@ -25,7 +25,8 @@ from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.representation import FPS, encode
 from vimogen_jax.motion.resample import resample
-from vimogen_jax.text.encoder import EncoderSpec, TextEncoder
+from vimogen_jax.text.encoder import TextEncoder
+from vimogen_jax.text.spec import EncoderSpec
 
 TAKES_AT_ONCE = 512  # held in memory, and their texts encoded together
 

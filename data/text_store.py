@@ -15,7 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from vimogen_jax.tensors import map_tensors, write_tensors
-from vimogen_jax.text.encoder import EncoderSpec, StreamingEncoder
+from vimogen_jax.text.encoder import StreamingEncoder
+from vimogen_jax.text.spec import EncoderSpec
 
 SECONDS_A_FILE = 60
 

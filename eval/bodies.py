@@ -10,9 +10,9 @@ from eval.mbench.inputs import Clip
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.metrics.body_fit import PosePrior, fit
+from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS
-from vimogen_jax.package import fingerprint
 
 # The fit is compiled for each shape: so many motions at once, their frames a multiple of this.
 BATCH_SIZE, FRAMES = 4, 100

@@ -63,7 +63,7 @@ def evaluate(
     report = {
         "model": dict(
             parameters=sum(x.size for x in jax.tree.leaves(package.params)),
-            step=package.config["step"],
+            step=package.step,
             sampler=dataclasses.asdict(package.sampler),
         ),
         "seed": seed,

@@ -17,8 +17,8 @@ from tqdm import tqdm
 from eval.bodies import to_motion
 from eval.mbench.inputs import Clip
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.package import fingerprint
 from vimogen_jax.viewer.video import write_mp4
 
 SIZE = 448  # pixels of each side: the judges' image encoders cut pictures into squares of 28

@@ -9,7 +9,8 @@ from absl import flags
 
 from launch import cli
 from vimogen_jax.convert.umt5 import convert_umt5
-from vimogen_jax.text.umt5 import FOLDER_VARIABLE, PUBLISHED_SPEC, spec_of
+from vimogen_jax.text.umt5 import FOLDER_VARIABLE
+from vimogen_jax.text.umt5_spec import PUBLISHED_SPEC, spec_of
 
 WEIGHTS = flags.DEFINE_string(
     "weights", None, "Wan's .pth, or a folder of Hugging Face's safetensors", required=True

@@ -26,8 +26,8 @@ def main() -> None:
         print(f"{OUT.value} holds the adapter after step {adapter.step}")
         return
     package = load_run(RUN.value)
-    save_package(OUT.value, package.params, package.config, package.statistics, DTYPE.value)
-    print(f"{OUT.value} holds the weights after step {package.config['step']}")
+    save_package(OUT.value, package, DTYPE.value)
+    print(f"{OUT.value} holds the weights after step {package.step}")
 
 
 if __name__ == "__main__":

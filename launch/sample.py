@@ -96,9 +96,7 @@ def load_generator() -> Generator:
     generator = Generator.from_checkpoint(CHECKPOINT.value, ADAPTER.value)
     if SAMPLER.value is None:
         return generator
-    sampler = dataclasses.asdict(PRESETS[SAMPLER.value])
-    config = generator.package.config | dict(sampler=sampler)
-    return Generator(dataclasses.replace(generator.package, config=config))
+    return Generator(dataclasses.replace(generator.package, sampler=PRESETS[SAMPLER.value]))
 
 
 def check_out(folder: str) -> Path:

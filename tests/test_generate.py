@@ -7,6 +7,7 @@ import pytest
 
 from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.motion.canonical import canonicalize
@@ -46,8 +47,8 @@ def test_seed_prompt_and_place_make_the_motion(generator):
 def test_guidance_insists_on_the_prompt(generator, monkeypatch):
     """Guidance is linear for one step: the result moves along conditional minus null."""
     monkeypatch.setattr("vimogen_jax.generate.canonicalize", lambda motion: motion)
-    unsmoothed = dict(generator.package.config, sampler=dict(steps=1, smoothing=0.0, shift=1.0))
-    plain = Generator(dataclasses.replace(generator.package, config=unsmoothed))
+    unsmoothed = Sampler(steps=1, smoothing=0.0, shift=1.0)
+    plain = Generator(dataclasses.replace(generator.package, sampler=unsmoothed))
     null, conditional, far = (
         plain(WAVE, seconds=2, guidance_scale=scale)[0].transl for scale in (0.0, 1.0, 3.0)
     )
@@ -56,9 +57,8 @@ def test_guidance_insists_on_the_prompt(generator, monkeypatch):
 
 
 def test_a_fused_trajectory_moves_the_root_alone(generator):
-    config = generator.package.config
-    config = config | dict(sampler=config["sampler"] | dict(trajectory="fused"))
-    fused = Generator(dataclasses.replace(generator.package, config=config))
+    sampler = dataclasses.replace(generator.package.sampler, trajectory="fused")
+    fused = Generator(dataclasses.replace(generator.package, sampler=sampler))
     (absolute,), (moved,) = generator(WAVE, seconds=2), fused(WAVE, seconds=2)
     np.testing.assert_allclose(moved.rotations, absolute.rotations, atol=1e-5)
     assert np.abs(moved.transl - absolute.transl).max() > 1e-3
@@ -143,6 +143,6 @@ def test_a_text_only_checkpoint_takes_no_reference(generator):
 
 def test_a_saved_package_samples_the_same(generator, tmp_path):
     package = generator.package
-    save_package(tmp_path, package.params, package.config, package.statistics)
+    save_package(tmp_path, package)
     loaded = Generator.from_checkpoint(tmp_path)
     assert difference(loaded(WAVE, seconds=2)[0], generator(WAVE, seconds=2)[0]) == 0

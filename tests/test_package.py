@@ -1,5 +1,6 @@
 """Packages: what was saved is read back, and what is damaged or foreign is refused by name."""
 
+import dataclasses
 import json
 
 import jax
@@ -7,57 +8,74 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from tests.helpers.tiny_package import described
+from vimogen_jax.diffusion.corruption import Corruption
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.package import abstract_params, load_package, save_package
+from vimogen_jax.package import Package, describe, load_package, save_package
+from vimogen_jax.text.spec import EncoderSpec
+from vimogen_jax.train.load import SHIPPED
 
 MODEL = dict(dim=8, ffn_dim=16, num_heads=2, num_layers=2, text_dim=4, freq_dim=8)
-CONFIG = dict(
-    model=MODEL,
-    objective=dict(prediction="sample", times="logit_normal"),
-    sampler=dict(steps=4),
-    text_encoder=dict(name="test", width=4, revision="1"),
-    fps=20.0,
-    skeleton="smplx22",
-    step=7,
-)
 STATISTICS = Statistics(np.arange(276, dtype=np.float32), np.ones(276, np.float32))
 
 
+def random_package(**changes) -> Package:
+    config = ModelConfig(**MODEL | changes)
+    model = ViMoGen(config, rngs=nnx.Rngs(0))
+    return Package(
+        model=config,
+        objective=Objective(prediction="sample", corruption=Corruption(jitter_rate=(0.1, 0.2))),
+        sampler=Sampler(steps=4),
+        text_encoder=EncoderSpec("test", 4, "1"),
+        fps=20.0,
+        step=7,
+        statistics=STATISTICS,
+        params=nnx.to_pure_dict(nnx.state(model, nnx.Param)),
+    )
+
+
 @pytest.fixture(scope="module")
-def params():
-    model = ViMoGen(ModelConfig(**MODEL), rngs=nnx.Rngs(0))
-    return nnx.to_pure_dict(nnx.state(model, nnx.Param))
+def given():
+    return random_package()
 
 
 @pytest.fixture
-def package(params, tmp_path):
-    save_package(tmp_path / "package", params, CONFIG | dict(other=1), STATISTICS)
+def package(given, tmp_path):
+    save_package(tmp_path / "package", given)
     return tmp_path / "package"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_what_was_saved_is_read_back(params, tmp_path, dtype):
-    save_package(tmp_path / "a" / "b", params, CONFIG, STATISTICS, dtype)
+def test_what_was_saved_is_read_back(given, tmp_path, dtype):
+    save_package(tmp_path / "a" / "b", given, dtype)
     package = load_package(tmp_path / "a" / "b")
     same = lambda a, b: np.testing.assert_array_equal(a, np.asarray(b).astype(dtype))
-    jax.tree.map(same, package.params, params)
+    jax.tree.map(same, package.params, given.params)
     np.testing.assert_array_equal(package.statistics.mean, STATISTICS.mean)
-    assert package.config == CONFIG | dict(schema_version=1)
-    assert package.model == ModelConfig(**MODEL)
-    assert package.objective.prediction == "sample"
-    assert package.sampler.steps == 4
-    assert package.text_encoder.revision == "1"
+    assert described(package) == described(given) == describe(tmp_path / "a" / "b")
     graphdef, _ = abstract_params(package.model)
     assert isinstance(nnx.merge(graphdef, package.params), ViMoGen)
 
 
-def test_weights_too_large_for_float16_are_refused_by_name(params, tmp_path):
-    large = jax.tree.map(np.asarray, params)
+def test_a_package_of_before_means_what_it_meant():
+    """As it was shipped: what has come since is at its default, ranges are lists."""
+    about = describe(SHIPPED["small"])
+    assert about.model.text_rows == 0 and about.model.motion_dim == 276
+    assert about.objective.corruption.noise_rate == (0.5, 1.0)
+    assert (about.fps, about.step, about.sampler.trajectory) == (20.0, 3700, "fused")
+    assert hash(about.objective) and hash(about.sampler)
+
+
+def test_weights_too_large_for_float16_are_refused_by_name(given, tmp_path):
+    large = jax.tree.map(np.asarray, given.params)
     large["head"]["linear"]["bias"] = np.full(276, 1e5, np.float32)
     with pytest.raises(BadInput, match="head.linear.bias is not finite in float16"):
-        save_package(tmp_path, large, CONFIG, STATISTICS, "float16")
+        save_package(tmp_path, dataclasses.replace(given, params=large), "float16")
     assert not list(tmp_path.iterdir())
 
 
@@ -66,10 +84,16 @@ def test_weights_too_large_for_float16_are_refused_by_name(params, tmp_path):
     [
         (lambda c: c | dict(schema_version=2), "config.json has schema version 2"),
         (lambda c: {"model": MODEL}, "has no schema_version"),
-        (lambda c: {k: v for k, v in c.items() if k != "fps"}, "lacks 'fps'"),
-        (lambda c: c | dict(model=MODEL | dict(width=1)), r"config.model .*'width'"),
-        (lambda c: c | dict(model={"dim": 8}), r"config.model .*'ffn_dim'"),
-        (lambda c: c | dict(model=MODEL | dict(num_heads=3)), "config.model is not valid: dim"),
+        (lambda c: {k: v for k, v in c.items() if k != "fps"}, "config.fps is not set"),
+        (
+            lambda c: c | dict(model=MODEL | dict(width=1)),
+            "json: config.model.width is unknown",
+        ),
+        (lambda c: c | dict(model={"dim": 8}), "config.model.ffn_dim is not set"),
+        (
+            lambda c: c | dict(model=MODEL | dict(num_heads=3)),
+            "config.model.dim 8 must divide",
+        ),
         (
             lambda c: c | dict(model=MODEL | dict(dim=16)),
             r"model.safetensors: parameter \S+ has shape .*, the config asks for",
@@ -88,9 +112,8 @@ def test_a_config_that_does_not_fit_is_refused(package, edit, message):
 
 
 def test_a_text_only_package_lacks_what_a_config_with_reference_asks_for(tmp_path):
-    model = ViMoGen(ModelConfig(**MODEL, reference_dim=0), rngs=nnx.Rngs(0))
-    params = nnx.to_pure_dict(nnx.state(model, nnx.Param))
-    save_package(tmp_path, params, CONFIG, STATISTICS)
+    text_only = random_package(reference_dim=0)
+    save_package(tmp_path, dataclasses.replace(text_only, model=ModelConfig(**MODEL)))
     with pytest.raises(BadInput, match="lacks the parameter blocks.reference_attention"):
         load_package(tmp_path)
 

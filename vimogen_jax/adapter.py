@@ -9,21 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flax import traverse_util
-
+from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
 from vimogen_jax.models.lora import ADAPTER, LoRAConfig, merged
-from vimogen_jax.package import (
-    SCHEMA_VERSION,
-    Package,
-    abstract_params,
-    fingerprint,
-    flatten,
-    read_config,
-    read_weights,
-    settings,
-)
+from vimogen_jax.models.parameters import abstract_params, fingerprint, flatten, unflatten
+from vimogen_jax.package import SCHEMA_VERSION, Package, read_config, read_weights
 from vimogen_jax.tensors import write_tensors
 
 CONFIG, WEIGHTS = "config.json", "adapter.safetensors"
@@ -43,7 +34,7 @@ class Adapter:
     base: str
     lora: LoRAConfig
     step: int
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def save_adapter(folder: str | Path, adapter: Adapter) -> None:
@@ -62,15 +53,15 @@ def apply_adapter(package: Package, folder: str | Path) -> Package:
         BadInput: a file is missing or damaged, or the adapter belongs to other weights.
     """
     folder = Path(folder)
-    config = read_config(folder / CONFIG, ("base", "lora", "step"))
-    if config["base"] != fingerprint(package.params):
+    config = read_config(folder / CONFIG)
+    about = {key: config[key] for key in ("base", "lora", "step") if key in config}
+    adapter = parse(Adapter, about, f"{folder / CONFIG}: config")
+    if adapter.base != fingerprint(package.params):
         raise BadInput(f"{folder} is an adapter to other weights than those of the checkpoint")
-    lora = settings(LoRAConfig, config["lora"], "lora")
-    _, shapes = abstract_params(package.model, lora)
+    _, shapes = abstract_params(package.model, adapter.lora)
     expected = {name: x for name, x in flatten(shapes).items() if f".{ADAPTER}." in name}
-    params = read_weights(folder / WEIGHTS, expected)
-    params = traverse_util.unflatten_dict(params, sep=".")
-    return merge(package, Adapter(config["base"], lora, config["step"], params))
+    params = unflatten(read_weights(folder / WEIGHTS, expected))
+    return merge(package, dataclasses.replace(adapter, params=params))
 
 
 def merge(package: Package, adapter: Adapter) -> Package:

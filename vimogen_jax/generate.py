@@ -16,13 +16,14 @@ from vimogen_jax.body.skeleton import FEET, NUM_JOINTS
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
+from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.motion import representation
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times, resample
 from vimogen_jax.motion.trajectory import fuse
-from vimogen_jax.package import Package, abstract_params
+from vimogen_jax.package import Package
 from vimogen_jax.sampling import pad, sample
 from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.train.load import load_checkpoint
@@ -41,7 +42,7 @@ class Generator:
 
     def __init__(self, package: Package):
         self.package = package
-        self.fps = float(package.config["fps"])
+        self.fps = package.fps
         self._graphdef, _ = abstract_params(package.model)
         self._params = jax.device_put(package.params)  # once, not again for every batch
 

@@ -6,105 +6,71 @@ statistics.safetensors  mean and standard deviation of the motion channels
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, Literal
 
 import jax
 import numpy as np
 from etils import epath
-from flax import nnx, traverse_util
 
+from vimogen_jax.config import parse
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, write_json
-from vimogen_jax.models.lora import LoRAConfig, adapted
-from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.models.parameters import abstract_params, flatten, unflatten
+from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.tensors import Tensor, map_tensors, write_tensors
-from vimogen_jax.text.encoder import EncoderSpec
+from vimogen_jax.tensors import map_tensors, write_tensors
+from vimogen_jax.text.spec import EncoderSpec
 
 SCHEMA_VERSION = 1
 SKELETON = "smplx22"  # the one there is, see body.skeleton
-CONFIG_KEYS = ("model", "objective", "sampler", "text_encoder", "fps", "skeleton", "step")
 DTYPES = ("float32", "float16", "bfloat16")
 
-Settings = TypeVar("Settings")
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Description:
+    """What the config.json of a package says, and that of a run too, but for the step.
+
+    Attributes:
+        model: its sizes.
+        objective: what it predicts, and how it was trained.
+        sampler: how motions are sampled, unless asked for otherwise.
+        text_encoder: whose features it reads.
+        fps: frames a second of its motions.
+        skeleton: of its motions.
+        step: of its training.
+    """
+
+    model: ModelConfig
+    objective: Objective
+    sampler: Sampler
+    text_encoder: EncoderSpec
+    fps: float
+    skeleton: Literal["smplx22"] = SKELETON
+    step: int = 0
 
 
-@dataclasses.dataclass(frozen=True)
-class Package:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Package(Description):
     """A model ready for use.
 
     Attributes:
-        config: `CONFIG_KEYS`, each a value or a dictionary that JSON can hold.
         statistics: of the motions that it was trained on.
         params: nested dictionaries of arrays, as `nnx.merge(graphdef, params)` takes them; float32,
             but for `map_package`.
     """
 
-    config: dict[str, Any]
     statistics: Statistics
     params: dict[str, Any]
 
-    @property
-    def model(self) -> ModelConfig:
-        return settings(ModelConfig, self.config["model"], "model")
 
-    @property
-    def objective(self) -> Objective:
-        return settings(Objective, self.config["objective"], "objective")
-
-    @property
-    def sampler(self) -> Sampler:
-        return settings(Sampler, self.config["sampler"], "sampler")
-
-    @property
-    def text_encoder(self) -> EncoderSpec:
-        return settings(EncoderSpec, self.config["text_encoder"], "text_encoder")
+_ABOUT = dataclasses.fields(Description)
 
 
-def settings(cls: type[Settings], section: Mapping[str, Any], name: str) -> Settings:
-    """Make the dataclass `cls` from the section `name` of a config.
-
-    Raises:
-        BadInput: a key is missing, unknown, or has a value that the dataclass refuses.
-    """
-    try:
-        return cls(**section)
-    except (TypeError, ValueError) as fault:
-        reason = str(fault).replace(f"{cls.__name__}.__init__() ", "")
-        raise BadInput(f"config.{name} is not valid: {reason}") from None
-
-
-def abstract_params(
-    config: ModelConfig, lora: LoRAConfig | None = None
-) -> tuple[nnx.GraphDef, dict[str, Any]]:
-    """The model's structure, and its parameters as nested dictionaries of shapes."""
-    build = lambda rngs: adapted(ViMoGen(config, rngs=rngs), lora, rngs)
-    model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
-    graphdef, params = nnx.split(model, nnx.Param)
-    return graphdef, nnx.to_pure_dict(params)
-
-
-def fingerprint(params: Mapping[str, Any]) -> str:
-    """A hash of all weights, by which a base is known again."""
-    digest = hashlib.sha256()
-    for name, value in sorted(flatten(params).items()):
-        digest.update(f"{name} {value.shape} ".encode())
-        digest.update(np.ascontiguousarray(value, np.float32).data)
-    return digest.hexdigest()
-
-
-def save_package(
-    folder: epath.PathLike,
-    params: Mapping[str, Any],
-    config: Mapping[str, Any],
-    statistics: Statistics,
-    dtype: str = "float32",
-) -> None:
-    """Write a package of weights in one dtype; of `config` only `CONFIG_KEYS` are kept.
+def save_package(folder: epath.PathLike, package: Package, dtype: str = "float32") -> None:
+    """Write a package of weights in one dtype.
 
     Raises:
         BadInput: `dtype` is not of `DTYPES`, or a weight is too large for it.
@@ -113,31 +79,25 @@ def save_package(
         raise BadInput(f"weights are saved as {' or '.join(DTYPES)}, not {dtype!r}")
     weights = {}
     with np.errstate(over="ignore"):  # told below, by name
-        for name, value in flatten(params).items():
+        for name, value in flatten(package.params).items():
             weights[name] = np.asarray(value).astype(dtype, copy=False)
             if not np.isfinite(weights[name]).all():
                 raise BadInput(f"parameter {name} is not finite in {dtype}")
-    write_package(folder, weights, config, statistics)
+    write_package(folder, dataclasses.replace(package, params=unflatten(weights)))
 
 
-def write_package(
-    folder: epath.PathLike,
-    tensors: Mapping[str, Tensor],
-    config: Mapping[str, Any],
-    statistics: Statistics,
-    *,
-    progress: bool = False,
-) -> None:
-    """Write a package of weights as they are, named by their path joined by ".", one at a time.
+def write_package(folder: epath.PathLike, package: Package, *, progress: bool = False) -> None:
+    """Write a package of weights as they are, one at a time.
 
-    Of `config` only `CONFIG_KEYS` are kept. Its file comes last: no folder without it is a package.
+    They may be any `tensors.Tensor`. config.json comes last: no folder without it is a package.
     """
     folder = epath.Path(folder)
-    kept = {"schema_version": SCHEMA_VERSION} | {key: config[key] for key in CONFIG_KEYS}
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / "model.safetensors", tensors, progress=progress)
-    statistics.save(folder / "statistics.safetensors")
-    write_json(kept, folder / "config.json")
+    write_tensors(folder / "model.safetensors", flatten(package.params), progress=progress)
+    package.statistics.save(folder / "statistics.safetensors")
+    about = Description(**{field.name: getattr(package, field.name) for field in _ABOUT})
+    config = dict(schema_version=SCHEMA_VERSION) | dataclasses.asdict(about)
+    write_json(config, folder / "config.json")
 
 
 def load_package(folder: epath.PathLike) -> Package:
@@ -160,15 +120,27 @@ def map_package(folder: epath.PathLike) -> Package:
         BadInput: as `load_package`.
     """
     folder = epath.Path(folder)
-    config = read_config(folder / "config.json", CONFIG_KEYS)
-    _, abstract = abstract_params(settings(ModelConfig, config["model"], "model"))
+    about = describe(folder)
+    _, abstract = abstract_params(about.model)
     statistics = Statistics.load(folder / "statistics.safetensors")
     weights = _map_weights(folder / "model.safetensors", flatten(abstract))
-    return Package(config, statistics, traverse_util.unflatten_dict(weights, sep="."))
+    return Package(**vars(about), statistics=statistics, params=unflatten(weights))
 
 
-def read_config(path: epath.PathLike, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Read the config.json of a package or run folder, which must hold the `keys`."""
+def describe(folder: epath.PathLike) -> Description:
+    """What the config.json of a package or a run says of its model.
+
+    Raises:
+        BadInput: the file is missing, damaged or of another schema version, or a value not valid.
+    """
+    path = epath.Path(folder) / "config.json"
+    config = read_config(path)
+    known = {field.name: config[field.name] for field in _ABOUT if field.name in config}
+    return parse(Description, known, f"{path}: config")
+
+
+def read_config(path: epath.PathLike) -> dict[str, Any]:
+    """Read the config.json of a package, a run or an adapter, whose values nobody has checked."""
     config = read_json(path)
     if not isinstance(config, dict) or "schema_version" not in config:
         raise BadInput(f"{path} has no schema_version: it is not the config of a checkpoint")
@@ -177,15 +149,7 @@ def read_config(path: epath.PathLike, keys: tuple[str, ...]) -> dict[str, Any]:
             f"{path} has schema version {config['schema_version']}, this program reads version "
             f"{SCHEMA_VERSION}"
         )
-    for key in keys:
-        if key not in config:
-            raise BadInput(f"{path} lacks {key!r}")
     return config
-
-
-def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries as one, whose names are the paths joined by "."."""
-    return traverse_util.flatten_dict(params, sep=".")
 
 
 def read_weights(

@@ -13,7 +13,7 @@ from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, write_json
 from vimogen_jax.generate import BATCH_SIZE, Generator
-from vimogen_jax.package import fingerprint
+from vimogen_jax.models.parameters import fingerprint
 
 NOTE = "generated.json"  # what the motions of a folder were made with
 

@@ -24,8 +24,8 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, write_json
 from vimogen_jax.metrics.nrdf import NRDF, pose_distance, pose_quality
 from vimogen_jax.metrics.penetration import penetration
+from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.package import fingerprint
 
 Measure = Callable[[Sequence[Motion]], Iterable[float]]
 

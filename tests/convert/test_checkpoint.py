@@ -36,7 +36,7 @@ def test_a_package_is_complete_in_itself(weights, statistics, tmp_path):
     assert package.sampler == PRESETS["published"]
     assert package.objective == Objective("velocity", "shifted")
     assert (package.text_encoder.name, package.text_encoder.width) == ("umt5", 12)
-    assert (package.config["fps"], package.config["skeleton"]) == (20, "smplx22")
+    assert (package.fps, package.skeleton) == (20, "smplx22")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_nothing_behind(weights, statistics, tmp_path, monkey
 
 def test_a_model_that_the_published_code_cannot_run_is_not_given_back(tmp_path):
     package = tiny_package()
-    save_package(tmp_path / "ours", package.params, package.config, package.statistics)
+    save_package(tmp_path / "ours", package)
     with pytest.raises(BadInput, match="predict the velocity"):
         to_reference(tmp_path / "ours", tmp_path / "back.safetensors")
     with pytest.raises(BadInput, match="back.bin is neither"):

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.published import published_package
+from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.motion.smoothing import gaussian_smooth
-from vimogen_jax.package import abstract_params
 from vimogen_jax.sampling import sample
 
 ATOL = 5e-5

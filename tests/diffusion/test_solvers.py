@@ -7,6 +7,7 @@ import pytest
 
 from configs import vimogen_1b
 from vimogen_jax.diffusion.solvers import PRESETS, Sampler, guided, integrate
+from vimogen_jax.errors import BadInput
 
 
 def decay(x, sigma):
@@ -44,15 +45,16 @@ def test_guidance_goes_beyond_the_conditional():
 
 
 def test_bad_samplers_are_refused():
-    for bad in (
-        dict(solver="rk4"),
-        dict(steps=0),
-        dict(start=0.0),
-        dict(smoothing=-1.0),
-        dict(trajectory="x"),
+    for name, bad in (
+        ("solver", "rk4"),
+        ("steps", 0),
+        ("start", 0.0),
+        ("shift", 0.0),
+        ("smoothing", -1.0),
+        ("trajectory", "x"),
     ):
-        with pytest.raises(ValueError, match="sampler"):
-            Sampler(**bad)
+        with pytest.raises(BadInput, match=f"^{name} "):
+            Sampler(**{name: bad})
 
 
 def test_the_published_preset_is_that_of_the_published_config():

@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from vimogen_jax.convert.checkpoint import to_package
-from vimogen_jax.package import Package, abstract_params, load_package
+from vimogen_jax.models.parameters import abstract_params
+from vimogen_jax.package import Package, load_package
 
 
 def published_package(shared: Path, name: str) -> Package:

@@ -1,12 +1,18 @@
 """A checkpoint package of a few thousand random weights, for tests of what comes after training."""
 
+import dataclasses
+
 import jax
 import numpy as np
 
+from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.representation import NUM_CHANNELS
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.package import Package, abstract_params
+from vimogen_jax.package import Description, Package
+from vimogen_jax.text.spec import EncoderSpec
 
 ENCODER = dict(name="letters", width=8, revision="1")
 MODEL = dict(
@@ -16,31 +22,29 @@ MODEL = dict(
 
 def tiny_package(text_encoder=None, **model) -> Package:
     """Random weights, statistics of small motions; keywords change the model's sizes."""
-    config = dict(
-        model=MODEL | model,
-        objective=dict(prediction="sample", times="logit_normal"),
-        sampler=dict(
-            steps=2,
-            solver="euler",
-            guidance_scale=2.0,
-            start=1.0,
-            shift=1.0,
-            smoothing=1.0,
-            trajectory="absolute",
-        ),
-        text_encoder=text_encoder or ENCODER,
-        fps=20.0,
-        skeleton="smplx22",
-        step=0,
-    )
-    _, shapes = abstract_params(ModelConfig(**config["model"]))
+    config = ModelConfig(**MODEL | model)
+    _, shapes = abstract_params(config)
     random = np.random.default_rng(0)
     params = jax.tree.map(
         lambda leaf: 0.3 * random.normal(size=leaf.shape).astype(np.float32), shapes
     )
     std = np.full(NUM_CHANNELS, 0.1, np.float32)
     statistics = Statistics(np.zeros(NUM_CHANNELS, np.float32), std)
-    return Package(config, statistics, params)
+    return Package(
+        model=config,
+        objective=Objective(prediction="sample", times="logit_normal"),
+        sampler=Sampler(steps=2, guidance_scale=2.0, shift=1.0),
+        text_encoder=EncoderSpec(**text_encoder or ENCODER),
+        fps=20.0,
+        statistics=statistics,
+        params=params,
+    )
+
+
+def described(package: Package) -> Description:
+    """All of a package but arrays."""
+    names = [field.name for field in dataclasses.fields(Description)]
+    return Description(**{name: getattr(package, name) for name in names})
 
 
 class Letters:

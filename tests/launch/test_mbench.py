@@ -12,7 +12,8 @@ from tests.helpers.made_up import made_up_motion
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.package import save_package
-from vimogen_jax.text.encoder import EncoderSpec, load_text_encoder
+from vimogen_jax.text.encoder import load_text_encoder
+from vimogen_jax.text.spec import EncoderSpec
 
 PROMPTS = [Prompt(id, "motion_quality", f"a person walks {id} steps.", 2.5) for id in range(3)]
 POSED = Prompt(3, "pose_quality", "a person stands.", 0.3)
@@ -85,7 +86,7 @@ def test_two_systems_and_votes_on_them(motions, tmp_path):
 def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(prompts, tmp_path):
     spec = EncoderSpec.of(load_text_encoder("minilm"))
     package = tiny_package(text_encoder=dataclasses.asdict(spec), text_dim=spec.width)
-    save_package(tmp_path / "model", package.params, package.config, package.statistics)
+    save_package(tmp_path / "model", package)
     arguments = (
         f"--checkpoint={tmp_path / 'model'}",
         f"--prompts={prompts}",

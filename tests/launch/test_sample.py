@@ -9,7 +9,8 @@ from tests.helpers.commands import run_command
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.package import save_package
-from vimogen_jax.text.encoder import EncoderSpec, load_text_encoder
+from vimogen_jax.text.encoder import load_text_encoder
+from vimogen_jax.text.spec import EncoderSpec
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +18,7 @@ def checkpoint(tmp_path_factory):
     spec = EncoderSpec.of(load_text_encoder("minilm"))
     package = tiny_package(text_encoder=dataclasses.asdict(spec), text_dim=spec.width)
     folder = tmp_path_factory.mktemp("checkpoint")
-    save_package(folder, package.params, package.config, package.statistics)
+    save_package(folder, package)
     return folder
 
 

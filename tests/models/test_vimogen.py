@@ -7,6 +7,7 @@ import pytest
 from flax import nnx
 
 from configs import small, vimogen_1b
+from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import time_sinusoid
 from vimogen_jax.models.vimogen import ModelConfig, Reference, Text, ViMoGen
 
@@ -124,9 +125,16 @@ def test_parts_must_add_up(batch):
 
 
 def test_bad_sizes_are_refused():
-    for bad in (dict(num_heads=3), dict(freq_dim=7), dict(remat="some")):
-        with pytest.raises(ValueError, match=r"num_heads|remat"):
-            ModelConfig(**SIZES | bad)
+    for name, bad, message in (
+        ("num_heads", 3, r"^dim \d+ must divide by num_heads 3"),
+        ("freq_dim", 7, "^freq_dim 7 must divide by 2"),
+        ("ffn_dim", 0, "^ffn_dim must be at least 1"),
+        ("reference_dim", -1, "^reference_dim must be at least 0"),
+        ("remat", "some", "^remat 'some' is not none"),
+        ("dtype", "int8", "^dtype 'int8' is not one of"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            ModelConfig(**SIZES | {name: bad})
 
 
 def test_time_sinusoid_is_accurate_at_a_thousand_radians():

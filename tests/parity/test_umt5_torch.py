@@ -17,8 +17,9 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.text import umt5
-from vimogen_jax.text.encoder import EncoderSpec
+from vimogen_jax.text.spec import EncoderSpec
 from vimogen_jax.text.umt5_files import Weights
+from vimogen_jax.text.umt5_spec import MAX_TOKENS, spec_of
 
 torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch")
 transformers = pytest.importorskip("transformers", reason="the reference is transformers' UMT5")
@@ -49,9 +50,9 @@ def wan(tmp_path):
 def test_the_network_agrees_with_transformers(folder):
     model = transformers.UMT5EncoderModel.from_pretrained(folder, dtype=torch.float32).eval()
     forward, rows = umt5.load_network(Weights(folder), "float32")
-    tokens = np.random.default_rng(0).integers(1, 29, (rows, umt5.MAX_TOKENS)).astype(np.int32)
-    lengths = np.linspace(1, umt5.MAX_TOKENS, rows).astype(int)
-    mask = np.arange(umt5.MAX_TOKENS) < lengths[:, None]
+    tokens = np.random.default_rng(0).integers(1, 29, (rows, MAX_TOKENS)).astype(np.int32)
+    lengths = np.linspace(1, MAX_TOKENS, rows).astype(int)
+    mask = np.arange(MAX_TOKENS) < lengths[:, None]
     with torch.no_grad():
         theirs = model(input_ids=torch.tensor(tokens), attention_mask=torch.tensor(mask))
     theirs = theirs.last_hidden_state.numpy()
@@ -110,7 +111,7 @@ def test_a_dataset_is_built_with_it(wan, tmp_path):
     encoder = StoredEncoder(load_umt5(wan), tmp_path / "store")
     build(takes, tmp_path / "dataset", encoder, holdout=0.0)
     dataset = Dataset.open(tmp_path / "dataset")
-    assert EncoderSpec(**dataset.text_encoder) == umt5.spec_of(CONFIG)
+    assert EncoderSpec(**dataset.text_encoder) == spec_of(CONFIG)
     for source in dataset.records.values():
         for i in range(len(source)):
             record = source[i]

@@ -14,8 +14,8 @@ from configs import tiny
 from tests.helpers.commands import run_command
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, Reference, Text
-from vimogen_jax.package import abstract_params
 from vimogen_jax.planning import hardware
 from vimogen_jax.planning.chart import draw
 from vimogen_jax.planning.flops import matmul_flops

@@ -5,11 +5,8 @@ import dataclasses
 import pytest
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.text.encoder import (
-    EncoderSpec,
-    load_text_encoder,
-    require_same_encoder,
-)
+from vimogen_jax.text.encoder import load_text_encoder
+from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
 
 
 def test_spec_survives_json_dict():

@@ -18,8 +18,10 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pt
 from vimogen_jax.generate import Generator
 from vimogen_jax.text import umt5, umt5_files
-from vimogen_jax.text.encoder import EncoderSpec, load_text_encoder
+from vimogen_jax.text.encoder import load_text_encoder
+from vimogen_jax.text.spec import EncoderSpec
 from vimogen_jax.text.umt5_network import UMT5Config, UMT5Network, relative_buckets
+from vimogen_jax.text.umt5_spec import MAX_TOKENS, PUBLISHED_SPEC, spec_of
 
 FIGURES = (  # first channels of the first letter of "a person waves" and of </s>, by transformers
     [0.162381, -0.487029, 0.892594, -1.428078],
@@ -82,21 +84,21 @@ def test_cleaning(text, cleaned):
 def test_long_texts_are_cut_and_counted(encoder, caplog):
     with caplog.at_level(logging.WARNING):
         fits, cut = encoder(["a" * 225, "a" * 226])
-    assert len(fits) == len(cut) == umt5.MAX_TOKENS
+    assert len(fits) == len(cut) == MAX_TOKENS
     np.testing.assert_array_equal(fits, cut)  # the closing token stays
     assert caplog.messages == ["1 of 2 texts are longer than 226 tokens; their ends were cut off"]
 
 
 def test_the_published_identity_stays_what_datasets_recorded():
-    assert EncoderSpec("umt5", 4096, "9818d40fb030") == umt5.PUBLISHED_SPEC
-    assert umt5.spec_of(UMT5Config(num_layers=23)).revision != umt5.PUBLISHED_SPEC.revision
+    assert EncoderSpec("umt5", 4096, "9818d40fb030") == PUBLISHED_SPEC
+    assert spec_of(UMT5Config(num_layers=23)).revision != PUBLISHED_SPEC.revision
     sizes = umt5_files.shapes(UMT5Config()).values()
     assert sum(map(int, map(np.prod, sizes))) == 5_680_910_336
 
 
 def test_loads_by_name_from_the_folder_that_the_environment_names(folder, monkeypatch, tmp_path):
     monkeypatch.setenv(umt5.FOLDER_VARIABLE, str(folder))
-    assert EncoderSpec.of(load_text_encoder("umt5")) == umt5.spec_of(CONFIG)
+    assert EncoderSpec.of(load_text_encoder("umt5")) == spec_of(CONFIG)
     monkeypatch.setenv(umt5.FOLDER_VARIABLE, str(tmp_path / "nowhere"))
     with pytest.raises(BadInput, match="VIMOGEN_UMT5 names .*nowhere, which is not a folder"):
         umt5.find_folder()
@@ -104,8 +106,8 @@ def test_loads_by_name_from_the_folder_that_the_environment_names(folder, monkey
 
 def test_a_sentence_becomes_a_motion(folder, monkeypatch):
     monkeypatch.setenv(umt5.FOLDER_VARIABLE, str(folder))
-    spec = dataclasses.asdict(umt5.spec_of(CONFIG))
-    package = tiny_package(spec, text_dim=CONFIG.dim, text_rows=umt5.MAX_TOKENS)
+    spec = dataclasses.asdict(spec_of(CONFIG))
+    package = tiny_package(spec, text_dim=CONFIG.dim, text_rows=MAX_TOKENS)
     walk, run = Generator(package)(["a person walks", "a person runs"], seconds=2)
     assert walk.num_frames == 40 and np.abs(walk.rotations - run.rotations).max() > 1e-3
 
@@ -117,7 +119,7 @@ def test_published_features_come_back(shared):
         encoder = umt5.load_umt5(umt5.find_folder())
     except BadInput as fault:
         pytest.skip(str(fault))
-    if EncoderSpec.of(encoder) != umt5.PUBLISHED_SPEC:
+    if EncoderSpec.of(encoder) != PUBLISHED_SPEC:
         pytest.skip("the weights at hand are not UMT5-XXL")
     (first, *_) = json.loads((shared / "reference" / "example_archive.json").read_text())
     theirs = read_pt(shared / "reference" / "text_embeddings" / "0.pt").astype(np.float32)

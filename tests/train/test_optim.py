@@ -14,8 +14,8 @@ from vimogen_jax.convert.published import to_published
 from vimogen_jax.diffusion.flow import Objective, shifted_grid
 from vimogen_jax.diffusion.loss import flow_matching_loss
 from vimogen_jax.errors import BadInput
+from vimogen_jax.models.parameters import flatten
 from vimogen_jax.models.vimogen import Reference, Text
-from vimogen_jax.package import flatten
 from vimogen_jax.train.optim import (
     OptimConfig,
     ema_decay,

@@ -89,7 +89,7 @@ def test_a_run_begins_and_reports(store, runs, capsys):
 def test_packages_are_written_and_loaded(store):
     package = tiny_package()
     url = "gs://bucket/package"
-    save_package(url, package.params, package.config, package.statistics)
+    save_package(url, package)
     got = load_checkpoint(url)
     assert got.model == package.model
     jax.tree.map(np.testing.assert_array_equal, got.params, package.params)
@@ -104,6 +104,6 @@ def test_a_whole_run(store, runs):
     for steps in (2, 3):
         config["train"] |= dict(workdir=url, steps=steps, preview_every=2)
         train(config)
-    assert load_checkpoint(url).config["step"] == 3
+    assert load_checkpoint(url).step == 3
     previews = store.with_name("whole") / "previews/2"
     assert len(list(previews.glob("*.npz"))) == 8

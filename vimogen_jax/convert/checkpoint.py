@@ -13,12 +13,13 @@ from vimogen_jax.convert.files import (
     import_torch,
     map_weights,
 )
-from vimogen_jax.convert.published import package_config, published_model, published_tensors
+from vimogen_jax.convert.published import published_model, published_package, published_tensors
 from vimogen_jax.convert.wan import MARK, start_from_wan
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_new, whole_file, whole_folder
+from vimogen_jax.models.parameters import flatten
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.package import flatten, map_package, write_package
+from vimogen_jax.package import map_package, write_package
 from vimogen_jax.tensors import Tensor, write_tensors
 
 
@@ -63,7 +64,7 @@ def to_package(
     else:
         config, tensors = published_model(arrays, num_heads)
     with whole_folder(out) as aside:
-        write_package(aside, tensors, package_config(config), found, progress=progress)
+        write_package(aside, published_package(config, tensors, found), progress=progress)
     return [*lines, f"{out}: {_size(tensors)}, from {taken}"]
 
 

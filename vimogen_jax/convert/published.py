@@ -8,7 +8,6 @@ leading axis here; and the released head predicts `noise - clean`, ours the pape
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +15,13 @@ from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import PRESETS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import position_sinusoid
+from vimogen_jax.models.parameters import abstract_params, flatten, unflatten
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.representation import FPS, NUM_CHANNELS
-from vimogen_jax.package import SKELETON, Package, abstract_params, flatten
+from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.package import Package
 from vimogen_jax.tensors import Rows, Tensor
-from vimogen_jax.text.umt5 import PUBLISHED_SPEC
+from vimogen_jax.text.umt5_spec import PUBLISHED_SPEC
 
 HEAD_WIDTH = 128  # of an attention head, as published
 TEXT_ROWS = 226
@@ -137,7 +138,7 @@ def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None)
             text_rows=TEXT_ROWS,
             dtype="bfloat16" if half_precision else "float32",
         )
-    except ValueError as fault:
+    except BadInput as fault:
         raise BadInput(f"the weights are of no model of ours: {fault}") from None
 
 
@@ -159,17 +160,18 @@ def published_model(
     return config, from_published(weights)
 
 
-def package_config(config: ModelConfig) -> dict[str, Any]:
-    """The config of a package of published weights, or of what is to be trained like them."""
-    encoder = dataclasses.replace(PUBLISHED_SPEC, width=config.text_dim)
-    return dict(
-        model=dataclasses.asdict(config),
-        objective=dataclasses.asdict(Objective()),
-        sampler=dataclasses.asdict(PRESETS["published"]),
-        text_encoder=dataclasses.asdict(encoder),
+def published_package(
+    config: ModelConfig, tensors: Mapping[str, Tensor], statistics: Statistics
+) -> Package:
+    """The package of published weights, or of what is to be trained like them."""
+    return Package(
+        model=config,
+        objective=Objective(),
+        sampler=PRESETS["published"],
+        text_encoder=dataclasses.replace(PUBLISHED_SPEC, width=config.text_dim),
         fps=FPS,
-        skeleton=SKELETON,
-        step=0,
+        statistics=statistics,
+        params=unflatten(tensors),
     )
 
 

@@ -18,9 +18,9 @@ from vimogen_jax.convert.published import (
     published_shapes,
     require_shapes,
 )
+from vimogen_jax.models.parameters import flatten
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
-from vimogen_jax.package import flatten
 from vimogen_jax.tensors import Tensor
 
 MARK = "patch_embedding.weight"  # which only weights of a model of video have

@@ -43,11 +43,6 @@ class Corruption:
     jitter_strength: float = 0.3
     dropout_rate: float = 0.02
 
-    def __post_init__(self):
-        for name in ("noise_rate", "noise_scale", "jitter_rate"):
-            low, high = getattr(self, name)
-            object.__setattr__(self, name, (low, high))  # JSON knows lists only
-
     def __call__(
         self, key: jax.Array, reference: jax.Array, mask: jax.Array
     ) -> tuple[jax.Array, jax.Array]:

@@ -5,14 +5,14 @@ with velocity `clean - noise` (ViMoGen, section 4; sigma is one minus the paper'
 """
 
 import dataclasses
-from collections.abc import Mapping
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vimogen_jax.diffusion.corruption import Corruption
+from vimogen_jax.errors import BadInput
 
 SHIFT = 5.0  # of the published grids; it gives noisy times more of the steps
 TRAINING_STEPS = 1000
@@ -58,23 +58,21 @@ class Objective:
         times: "shifted", the published grid with its bell weight, or "logit_normal".
         shift: how far either is moved to more noise. Only there does the network learn to decide
             by the text what to do: at lesser noise the motion itself shows it.
-        corruption: of the references, or a mapping of its attributes, as a config holds it.
+        corruption: of the references.
     """
 
-    prediction: str = "velocity"
-    times: str = "shifted"
+    prediction: Literal["velocity", "sample"] = "velocity"
+    times: Literal["shifted", "logit_normal"] = "shifted"
     shift: float = SHIFT
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
 
     def __post_init__(self):
-        if isinstance(self.corruption, Mapping):
-            object.__setattr__(self, "corruption", Corruption(**self.corruption))
-        for name, known in (
-            ("prediction", ("velocity", "sample")),
-            ("times", ("shifted", "logit_normal")),
-        ):
-            if getattr(self, name) not in known:
-                raise ValueError(f"objective.{name} must be one of {known}")
+        if self.prediction not in ("velocity", "sample"):
+            raise BadInput(f"prediction {self.prediction!r} is neither velocity nor sample")
+        if self.times not in ("shifted", "logit_normal"):
+            raise BadInput(f"times {self.times!r} is neither shifted nor logit_normal")
+        if self.shift <= 0:
+            raise BadInput(f"shift must be greater than 0, not {self.shift}")
 
     def velocity(self, prediction: jax.Array, x: jax.Array, sigma: jax.Array) -> jax.Array:
         """The velocity that a prediction at `x [... t c]`, `sigma [...] > 0` stands for."""

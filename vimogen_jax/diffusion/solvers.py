@@ -2,12 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from vimogen_jax.diffusion.flow import SHIFT, shifted_grid
+from vimogen_jax.errors import BadInput
 
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -28,22 +30,26 @@ class Sampler:
     """
 
     steps: int = 50
-    solver: str = "euler"
+    solver: Literal["euler", "heun"] = "euler"
     guidance_scale: float = 5.0
     start: float = 1.0
     shift: float = SHIFT
     smoothing: float = 1.0
-    trajectory: str = "absolute"
+    trajectory: Literal["absolute", "fused"] = "absolute"
 
     def __post_init__(self):
         if self.solver not in ("euler", "heun"):
-            raise ValueError(f"sampler.solver {self.solver!r} is neither euler nor heun")
+            raise BadInput(f"solver {self.solver!r} is neither euler nor heun")
         if self.trajectory not in ("absolute", "fused"):
-            raise ValueError(
-                f"sampler.trajectory {self.trajectory!r} is neither absolute nor fused"
-            )
-        if self.steps < 1 or not 0 < self.start <= 1 or self.shift <= 0 or self.smoothing < 0:
-            raise ValueError(f"sampler is out of range: {self}")
+            raise BadInput(f"trajectory {self.trajectory!r} is neither absolute nor fused")
+        if self.steps < 1:
+            raise BadInput(f"steps must be at least 1, not {self.steps}")
+        if not 0 < self.start <= 1:
+            raise BadInput(f"start must lie above 0 and up to 1, not {self.start}")
+        if self.shift <= 0:
+            raise BadInput(f"shift must be greater than 0, not {self.shift}")
+        if self.smoothing < 0:
+            raise BadInput(f"smoothing must be at least 0, not {self.smoothing}")
 
     @property
     def grid(self) -> np.ndarray:

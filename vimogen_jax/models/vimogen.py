@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from vimogen_jax.errors import BadInput
 from vimogen_jax.models.attention import Attention, KeysValues
 from vimogen_jax.models.layers import (
     MLP,
@@ -59,17 +60,25 @@ class ModelConfig:
     remat: str = "none"
 
     def __post_init__(self):
-        if self.num_heads < 1 or self.dim % self.num_heads or self.dim % 2 or self.freq_dim % 2:
-            raise ValueError(f"dim must divide by num_heads and 2, freq_dim by 2: {self}")
+        for name in ("dim", "ffn_dim", "num_heads", "text_dim", "freq_dim", "motion_dim"):
+            if getattr(self, name) < 1:
+                raise BadInput(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("reference_dim", "text_rows"):
+            if getattr(self, name) < 0:
+                raise BadInput(f"{name} must be at least 0, not {getattr(self, name)}")
+        if self.dim % self.num_heads or self.dim % 2:
+            raise BadInput(f"dim {self.dim} must divide by num_heads {self.num_heads}, and by 2")
+        if self.freq_dim % 2:
+            raise BadInput(f"freq_dim {self.freq_dim} must divide by 2")
         if self.num_layers < (2 if self.reference_dim else 1):
-            raise ValueError(
+            raise BadInput(
                 f"num_layers must be at least 1, and 2 with a reference branch, whose encoder has "
                 f"half of them, not {self.num_layers}"
             )
         if self.remat not in ("none", *REMAT_POLICIES):
-            raise ValueError(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
+            raise BadInput(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
         if self.dtype not in DTYPES:
-            raise ValueError(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
+            raise BadInput(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
 
 
 class Text(NamedTuple):

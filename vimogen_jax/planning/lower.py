@@ -11,11 +11,12 @@ import jax
 import jax.numpy as jnp
 
 from vimogen_jax import sharding
+from vimogen_jax.config import parse
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.input_pipeline.order import check_buckets, shard_size, split_shard
+from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, Text
-from vimogen_jax.package import abstract_params, settings
 from vimogen_jax.sampling import sample
 from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.loop import DataConfig, TrainConfig
@@ -66,11 +67,11 @@ def train_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Program
     Raises:
         BadInput: a section of the config is not valid, or does not fit the mesh.
     """
-    model = settings(ModelConfig, config["model"], "model")
-    objective = settings(Objective, config["objective"], "objective")
-    optim = settings(OptimConfig, config["optim"], "optim")
-    times = settings(TrainConfig, config["train"], "train")
-    finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
+    model = parse(ModelConfig, config["model"], "config.model")
+    objective = parse(Objective, config["objective"], "config.objective")
+    optim = parse(OptimConfig, config["optim"], "config.optim")
+    times = parse(TrainConfig, config["train"], "config.train")
+    finetune = parse(FinetuneConfig, config.get("finetune", {}), "config.finetune")
     optimizer = make_optimizer(optim, learning_rate(optim, times.steps))
     plan = plan_state(model, optimizer, mesh, finetune)
     graphdef, _ = abstract_params(model, finetune.lora)
@@ -87,11 +88,11 @@ def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Prog
     Raises:
         BadInput: as `train_program`.
     """
-    model = settings(ModelConfig, config["model"], "model")
-    objective = settings(Objective, config["objective"], "objective")
-    sampler = settings(Sampler, config["sampler"], "sampler")
+    model = parse(ModelConfig, config["model"], "config.model")
+    objective = parse(Objective, config["objective"], "config.objective")
+    sampler = parse(Sampler, config["sampler"], "config.sampler")
     data = _data_config(config)
-    optim = settings(OptimConfig, config["optim"], "optim")
+    optim = parse(OptimConfig, config["optim"], "config.optim")
     optimizer = make_optimizer(optim, learning_rate(optim, 1))
     params = plan_state(model, optimizer, mesh)["params"]
     graphdef, _ = abstract_params(model)
@@ -111,7 +112,7 @@ def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Prog
 def _data_config(config: Mapping[str, Any]) -> DataConfig:
     """How to batch; the data itself is not read and need not be there."""
     section = config["data"]
-    data = settings(DataConfig, section | dict(path=section["path"] or "unread"), "data")
+    data = parse(DataConfig, section | dict(path=section["path"] or "unread"), "config.data")
     check_buckets(data.buckets)
     return data
 

@@ -4,7 +4,6 @@ Datasets store features, not sentences, so a model only understands the encoder 
 them: an `EncoderSpec` travels with every dataset and checkpoint, and a mismatch is refused.
 """
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
 
 ENCODERS = ("minilm", "umt5")
 
@@ -34,33 +34,11 @@ class TextEncoder(Protocol):
 
 
 class StreamingEncoder(TextEncoder, Protocol):
-    """A text encoder that hands features over as they are ready, as all of this library do."""
+    """A text encoder that hands features over as they are ready, as those of this library do."""
 
     def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (place of a text, its features `[l k]`), in any order."""
         ...
-
-
-@dataclasses.dataclass(frozen=True)
-class EncoderSpec:
-    """The identity of a text encoder, as stored with datasets and checkpoints."""
-
-    name: str
-    width: int
-    revision: str
-
-    @classmethod
-    def of(cls, encoder: TextEncoder) -> "EncoderSpec":
-        return cls(encoder.name, encoder.width, encoder.revision)
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.width} wide, revision {self.revision})"
-
-
-def require_same_encoder(a: EncoderSpec, a_owner: str, b: EncoderSpec, b_owner: str) -> None:
-    """Raise BadInput naming both owners (such as "the dataset /x") unless the specs agree."""
-    if a != b:
-        raise BadInput(f"{a_owner} has text from {a}, but {b_owner} has text from {b}")
 
 
 def load_text_encoder(which: str | EncoderSpec) -> StreamingEncoder:

@@ -4,11 +4,8 @@ What determines its features, sizes, cleaning and limit, is here for every imple
 `data.adapters.umt5` puts PyTorch's network into the same `UMT5Encoder`.
 """
 
-import dataclasses
 import functools
-import hashlib
 import html
-import json
 import logging
 import math
 import os
@@ -29,31 +26,15 @@ from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.text import umt5_files
 from vimogen_jax.text.batches import Forward, in_batches
-from vimogen_jax.text.encoder import EncoderSpec
 from vimogen_jax.text.umt5_network import UMT5Config, UMT5Network
+from vimogen_jax.text.umt5_spec import MAX_TOKENS, spec_of
 
 FOLDER_VARIABLE = "VIMOGEN_UMT5"
 REPOSITORY = "Wan-AI/Wan2.1-T2V-1.3B-Diffusers"
-MAX_TOKENS = 226  # as the published models read, the closing </s> included
 BATCH_SIZE = 32
 
 # Texts are padded to a few lengths, so that few programs are compiled and little is padding.
 _LENGTHS = (16, 32, 64, 96, 128, MAX_TOKENS)
-
-
-def spec_of(config: UMT5Config) -> EncoderSpec:
-    """The identity of an encoder's features: sizes, cleaning and limit.
-
-    Weights count by their sizes alone: Hugging Face's files and Wan's hold the same ones under
-    other names and in other dtypes, and are the same encoder.
-    """
-    recipe = {"cleaning": "ftfy, html, whitespace", "max_tokens": MAX_TOKENS}
-    recipe |= dataclasses.asdict(config)
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
-    return EncoderSpec("umt5", config.dim, digest.hexdigest()[:12])
-
-
-PUBLISHED_SPEC = spec_of(UMT5Config())
 
 
 class UMT5Encoder:

@@ -30,21 +30,19 @@ from etils import epath
 from flax import traverse_util
 
 from vimogen_jax.adapter import Adapter, merge
+from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.stores import on_store
-from vimogen_jax.models.vimogen import ModelConfig
+from vimogen_jax.models.parameters import abstract_params, fingerprint
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import (
-    CONFIG_KEYS,
     SCHEMA_VERSION,
     SKELETON,
     Package,
-    abstract_params,
-    fingerprint,
+    describe,
     read_config,
-    settings,
 )
 from vimogen_jax.train.finetune import FinetuneConfig
 from vimogen_jax.train.load import absolute, load_checkpoint
@@ -98,7 +96,7 @@ def open_run(
     config |= dict(dataset=hashlib.sha256(manifest).hexdigest())
     config |= dict(base=None if base is None else fingerprint(base.params))
     if (folder / "config.json").exists():
-        _require_same(folder, read_config(folder / "config.json", ()), config)
+        _require_same(folder, read_config(folder / "config.json"), config)
     return folder, config
 
 
@@ -124,8 +122,8 @@ def load_run(folder: epath.PathLike) -> Package:
     folder = epath.Path(absolute(folder))
     config, finetune, step, ema = _read_average(folder)
     statistics = Statistics.load(folder / "statistics.safetensors")
-    kept = {key: config[key] for key in CONFIG_KEYS[:-1]} | dict(step=step)
-    package = Package(kept, statistics, ema)
+    about = dataclasses.replace(describe(folder), step=step)
+    package = Package(**vars(about), statistics=statistics, params=ema)
     if not finetune.needs_base:
         return package
     base = _load_base(folder, config)
@@ -364,9 +362,8 @@ def _checksum_of_json(value: Any) -> np.ndarray:
 
 def _read_average(folder: epath.Path) -> tuple[dict[str, Any], FinetuneConfig, int, dict[str, Any]]:
     """A run's config, what it trains, and the step and the average of its newest checkpoint."""
-    config = read_config(folder / "config.json", CONFIG_KEYS[:-1])
-    finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
-    model = settings(ModelConfig, config["model"], "model")
+    config, model = read_config(folder / "config.json"), describe(folder).model
+    finetune = parse(FinetuneConfig, config.get("finetune", {}), "config.finetune")
     _, shapes = abstract_params(model, finetune.lora)
     flat = traverse_util.flatten_dict(shapes)
     trained = {path: shape for path, shape in flat.items() if finetune.trains(path)}

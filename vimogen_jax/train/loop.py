@@ -15,14 +15,17 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from vimogen_jax import sharding
+from vimogen_jax.config import parse
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
+from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig
-from vimogen_jax.package import Package, abstract_params, settings
+from vimogen_jax.package import Package
+from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
 from vimogen_jax.train.checkpoint import Checkpoints, open_run, record_run
 from vimogen_jax.train.evaluate import Evaluator
 from vimogen_jax.train.finetune import FinetuneConfig
@@ -110,18 +113,18 @@ def train(config: Mapping[str, Any]) -> None:
         BadInput: the config, the dataset or the run in the workdir do not fit each other, or an
             update was not finite: then the last checkpoint before it is kept.
     """
-    optim = settings(OptimConfig, config["optim"], "optim")
-    times = settings(TrainConfig, config["train"], "train")
-    data = settings(DataConfig, config["data"], "data")
-    finetune = settings(FinetuneConfig, config.get("finetune", {}), "finetune")
+    optim = parse(OptimConfig, config["optim"], "config.optim")
+    times = parse(TrainConfig, config["train"], "config.train")
+    data = parse(DataConfig, config["data"], "config.data")
+    finetune = parse(FinetuneConfig, config.get("finetune", {}), "config.finetune")
     dataset = Dataset.open(data.path, data.corrupt)
     base = load_checkpoint(config["init_from"]) if config["init_from"] else None
     if base is None and finetune.needs_base:
         raise BadInput("config.finetune freezes weights, but config.init_from names none")
     config = _with_base(config, base)
-    model = settings(ModelConfig, config["model"], "model")
-    objective = settings(Objective, config["objective"], "objective")
-    sampler = settings(Sampler, config["sampler"], "sampler")
+    model = parse(ModelConfig, config["model"], "config.model")
+    objective = parse(Objective, config["objective"], "config.objective")
+    sampler = parse(Sampler, config["sampler"], "config.sampler")
     _check_text_width(model, dataset)
     if base is not None:
         _check_base(base, model, objective, dataset)
@@ -247,7 +250,9 @@ def _with_base(config: Mapping[str, Any], base: Package | None) -> dict[str, Any
     config = dict(config)
     for section in ("model", "objective", "sampler"):
         given = {key: value for key, value in config[section].items() if value is not None}
-        config[section] = ({} if base is None else base.config[section]) | given
+        config[section] = (
+            {} if base is None else dataclasses.asdict(getattr(base, section))
+        ) | given
     if base is not None and config["init_from"] not in SHIPPED:
         config["init_from"] = absolute(config["init_from"])  # the run may be read elsewhere
     return config
@@ -265,13 +270,10 @@ def _check_base(base: Package, model: ModelConfig, objective: Objective, dataset
             f"config.objective.prediction is {objective.prediction}, but the model of "
             f"config.init_from predicts the {base.objective.prediction}"
         )
-    if base.config["text_encoder"] != dataset.text_encoder:
+    found = EncoderSpec(**dataset.text_encoder)
+    require_same_encoder(base.text_encoder, "config.init_from", found, str(dataset.folder))
+    if base.fps != dataset.fps:
         raise BadInput(
-            f"config.init_from reads text of {base.config['text_encoder']}, but {dataset.folder} "
-            f"has that of {dataset.text_encoder}"
-        )
-    if base.config["fps"] != dataset.fps:
-        raise BadInput(
-            f"config.init_from moves at {base.config['fps']:g} fps, but {dataset.folder} at "
+            f"config.init_from moves at {base.fps:g} fps, but {dataset.folder} at "
             f"{dataset.fps:g} fps"
         )

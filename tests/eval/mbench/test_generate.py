@@ -47,9 +47,8 @@ def test_further_categories_and_damaged_motions_are_made_later(generator, tmp_pa
 
 def test_a_folder_that_was_begun_otherwise_is_refused(generator, tmp_path):
     generate(generator, PROMPTS, CATEGORIES, tmp_path)
-    config = generator.package.config
-    config = config | dict(sampler=config["sampler"] | dict(steps=3))
-    other = Generator(dataclasses.replace(generator.package, config=config))
+    sampler = dataclasses.replace(generator.package.sampler, steps=3)
+    other = Generator(dataclasses.replace(generator.package, sampler=sampler))
     longer = PROMPTS | {0: dataclasses.replace(PROMPTS[0], seconds=3.0)}
     for arguments in ((other, PROMPTS), (generator, longer)):
         with pytest.raises(BadInput, match="another checkpoint, sampler, seed or set of prompts"):

@@ -1,0 +1,40 @@
+"""The parameters of a model as a tree: shapes without arrays, names, and a hash of all weights."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from flax import nnx, traverse_util
+
+from vimogen_jax.models.lora import LoRAConfig, adapted
+from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+
+
+def abstract_params(
+    config: ModelConfig, lora: LoRAConfig | None = None
+) -> tuple[nnx.GraphDef, dict[str, Any]]:
+    """The model's structure, and its parameters as nested dictionaries of shapes."""
+    build = lambda rngs: adapted(ViMoGen(config, rngs=rngs), lora, rngs)
+    model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    graphdef, params = nnx.split(model, nnx.Param)
+    return graphdef, nnx.to_pure_dict(params)
+
+
+def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested dictionaries as one, whose names are the paths joined by "."."""
+    return traverse_util.flatten_dict(params, sep=".")
+
+
+def unflatten(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of `flatten`."""
+    return traverse_util.unflatten_dict(params, sep=".")
+
+
+def fingerprint(params: Mapping[str, Any]) -> str:
+    """A hash of all weights, by which a base is known again."""
+    digest = hashlib.sha256()
+    for name, value in sorted(flatten(params).items()):
+        digest.update(f"{name} {value.shape} ".encode())
+        digest.update(np.ascontiguousarray(value, np.float32).data)
+    return digest.hexdigest()
