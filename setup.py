@@ -28,6 +28,7 @@ REQUIRED = [
     "pygltflib>=1.16.5,<2",
     "safetensors>=0.8,<0.9",
     "scikit-learn>=1.9,<2",
+    "scipy>=1.17,<2",
     "tensorboardX>=2.6.5,<3",
     "tokenizers>=0.23.3,<0.24",
     "tqdm>=4.70,<5",

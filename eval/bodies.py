@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from eval.mbench.dimensions import pad
 from eval.mbench.inputs import Clip
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.metrics.body_fit import PosePrior, fit
+from vimogen_jax.metrics.motion_quality import stack
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS
@@ -69,4 +69,4 @@ def _fit_batch(clips: Sequence[Clip], prior: PosePrior | None) -> list[Motion]:
     """Fit at most `BATCH_SIZE` clips; what fills the batch up is the last of them again."""
     joints = [clip.joints for clip in clips]
     joints += joints[-1:] * (BATCH_SIZE - len(joints))
-    return fit(*pad(joints, FRAMES), FPS, prior)[: len(clips)]
+    return fit(*stack(joints, FRAMES), FPS, prior)[: len(clips)]

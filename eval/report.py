@@ -1,76 +1,42 @@
-"""A report of `eval.shipped_model` as Markdown, for the terminal and the model card."""
+"""What reports share: tables in Markdown and HTML, and how a page of scores looks."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+import html
+from collections.abc import Iterable, Sequence
 
-MOTIONS = {  # of the reference branch
-    "clean": "clean take",
-    "corrupted": "corrupted, as the model gets it",
-    "filled": "corrupted, missing frames interpolated",
-    "smoothed": "the same, smoothed",
-    "refined": "refined by the model",
-}
-
-
-def to_markdown(report: Mapping[str, Any]) -> str:
-    """Tables of the figures and their targets, of recognition by action, and of refinement."""
-    actions, quality, refinement, targets = (
-        report[part] for part in ("action_following", "motion_quality", "refinement", "targets")
-    )
-
-    def target(name: str) -> list[str]:
-        reached = "yes" if targets[name]["reached"] else "no"
-        return [f"{targets[name]['ratio']:.2f}", targets[name]["target"], reached]
-
-    def measured(name: str, label: str) -> list[str]:
-        real, generated = quality[name]["real"], quality[name]["generated"]
-        return [label, f"{real:.4f}", f"{generated:.4f}", *target(name)]
-
-    def share(part: str, action: str) -> str:
-        return f"{100 * actions[part][action]:.0f} %" if action in actions[part] else "none"
-
-    return "\n\n".join(
-        (
-            _table(
-                ["from sentences", "real", "generated", "ratio", "target", "reached"],
-                [
-                    [
-                        "actions recognised",
-                        share("real", "all"),
-                        share("generated", "all"),
-                        *target("recognised"),
-                    ],
-                    measured("jitter", "jitter, m/frame²"),
-                    measured("foot_sliding", "foot sliding, m/frame"),
-                ],
-            ),
-            _table(
-                ["action", "real", "generated"],
-                [
-                    [action, share("real", action), share("generated", action)]
-                    for action in actions["generated"]
-                    if action != "all"
-                ],
-            ),
-            _table(
-                ["from references", "jitter, m/frame²", "joint error, mm"],
-                [
-                    [label, f"{values['jitter']:.4f}", f"{1000 * values['joint_error']:.2f}"]
-                    for name, label in MOTIONS.items()
-                    for values in [refinement[name]]
-                ],
-            ),
-            _table(
-                ["refined to corrupted", "ratio", "target", "reached"],
-                [
-                    ["jitter", *target("refined_jitter")],
-                    ["joint error", *target("refined_joint_error")],
-                ],
-            ),
-        )
-    )
+STYLE = """
+  header { max-width: 100rem; margin: 0 auto 1.5rem; }
+  table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
+  th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #1e243026; }
+  td { font-variant-numeric: tabular-nums; }
+  tr.published { color: #5c6678; }
+  .scores { font-size: .8rem; border-collapse: separate; border-spacing: 0; }
+  .scores th, .scores td { padding: .3rem .5rem; }
+  .scores th { white-space: pre-line; }
+  .scores td { white-space: pre; }
+  .scores td:first-child { position: sticky; left: 0; background: #f4f6fa; }
+  .plots { display: grid; gap: 0 2.5rem; margin-bottom: 2rem;
+    grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
+  section h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
+  svg { display: block; width: 100%; font: 12px system-ui, sans-serif; }
+"""
 
 
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; a line break in a cell becomes a space."""
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | None = None) -> str:
+    """A table in HTML; with `ours` it is of scores, and rows from that one on are published."""
+    cells = lambda tag, line: "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in line)
+    mark = lambda i: ' class="published"' if ours is not None and i >= ours else ""
+    body = "".join(f"<tr{mark(i)}>{cells('td', row)}</tr>" for i, row in enumerate(rows))
+    kind = "" if ours is None else ' class="scores"'
+    return f"<table{kind}><tr>{cells('th', head)}</tr>{body}</table>"
+
+
+def escape(text: str) -> str:
+    """The text as it may stand in HTML."""
+    return html.escape(str(text))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from eval.report import to_markdown
 from eval.shipped_model import evaluate
+from eval.shipped_model_report import to_markdown
 from eval.takes import read_actions
 from launch import cli
 from vimogen_jax.files import write_json

@@ -4,6 +4,7 @@ python -m launch.mbench --motions=DIR
 python -m launch.mbench --checkpoint=small
 """
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -14,14 +15,15 @@ from data.adapters.vlm.judge import Judge
 from eval.bodies import Bodies
 from eval.mbench import report as writing
 from eval.mbench.benchmark import benchmark
-from eval.mbench.dimensions import motion_dimensions
+from eval.mbench.dimensions import Dimension, motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.inputs import World, read_system
 from eval.mbench.judged import judged_dimensions, workload
-from eval.mbench.pose import Kept, pose_dimensions
+from eval.mbench.pose import pose_dimensions
 from eval.mbench.prompts import load_prompts
-from eval.mbench.run import evaluate, is_whole
+from eval.mbench.scoring import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
+from eval.score_cache import ScoreCache
 from launch import cli
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
@@ -80,11 +82,12 @@ def main() -> None:
         raise BadInput("--judge_url says where a judge is; say with --judge who it is")
     model = open_model(JUDGE.value, JUDGE_URL.value) if JUDGE.value else None
     judge = Judge(model, out / "answers") if model else None
-    columns = (
+    columns = [
         *motion_dimensions(AS_RELEASED.value),
-        *pose_dimensions(bodies, Kept(out / "poses.json"), nrdf, body, AS_RELEASED.value),
+        *pose_dimensions(bodies, ScoreCache(out / "poses.json"), nrdf, body, AS_RELEASED.value),
         *judged_dimensions(judge, out, SEED.value),
-    )
+    ]
+    columns = [column if column.score else _advised(column) for column in columns]
     prompts = load_prompts(PROMPTS.value)
     folders = compared(MOTIONS.value or os.path.join(OUT.value, "motions"))
     names = [column.name for column in columns]
@@ -109,6 +112,12 @@ def main() -> None:
     print(f"{out}/report.json, report.md and index.html written")
     if not is_whole(report):
         raise SystemExit(SOMETHING_MISSING)
+
+
+def _advised(column: Dimension) -> Dimension:
+    """A dimension that is not scored, saying too with which flag it would be."""
+    flag = "nrdf" if column.category == "pose_quality" else "judge"
+    return dataclasses.replace(column, note=f"{column.note}; give it with --{flag}")
 
 
 def compared(motions: str) -> dict[str, str]:

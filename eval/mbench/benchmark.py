@@ -12,10 +12,11 @@ from flax import nnx
 from eval.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.inputs import Clip, read_system
-from eval.mbench.pose import Kept, pose_dimensions
+from eval.mbench.pose import pose_dimensions
 from eval.mbench.prompts import Prompt
 from eval.mbench.report import write_html
-from eval.mbench.run import evaluate
+from eval.mbench.scoring import evaluate
+from eval.score_cache import ScoreCache
 from eval.videos import render
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.mesh import builtin_body
@@ -155,7 +156,7 @@ def _run(prompts: Mapping[int, Prompt], motions: Path) -> np.ndarray:
     start = _clocks()
     with tempfile.TemporaryDirectory() as folder:
         nrdf = NRDF(rngs=nnx.Rngs(0))
-        pose = pose_dimensions(Bodies(), Kept(Path(folder) / "poses.json"), nrdf)
+        pose = pose_dimensions(Bodies(), ScoreCache(Path(folder) / "poses.json"), nrdf)
         system = read_system("made up", motions, prompts)
         report = evaluate([system], prompts, [*motion_dimensions(), *pose])
         write_html(report, [system], Path(folder) / "index.html")

@@ -11,6 +11,8 @@ from eval.mbench.inputs import Clip
 from eval.mbench.prompts import Prompt
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.metrics import motion_quality
+from vimogen_jax.metrics.metric import Metric
+from vimogen_jax.metrics.motion_quality import stack
 
 _Y_UP = Y_UP_TO_Z_UP.astype(np.float32)  # and back: it is its own inverse
 BATCH_SIZE = 75  # the published prompts are two; more motions at once no longer fit a cache
@@ -36,31 +38,19 @@ class Scored:
 Score = Callable[[Sequence[Clip], Sequence[Prompt]], Scored]
 
 
-@dataclasses.dataclass(frozen=True)
-class Dimension:
-    """One column of the table.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dimension(Metric):
+    """A metric of each motion that MBench scores on some of its prompts.
 
     Attributes:
-        name: as in JSON.
         category: of the prompts whose motions are scored.
         score: of motions and their prompts; None where something is missing for it.
-        unit: of the value.
-        higher_is_better: whether a system should have more of it.
         note: a sentence for the reader: what is missing, or what the values compare with.
-        binary: whether a motion's value is 0 or 1.
     """
 
-    name: str
     category: str
     score: Score | None
-    unit: str
-    higher_is_better: bool = False
     note: str = ""
-    binary: bool = False
-
-    @property
-    def label(self) -> str:
-        return self.name.replace("_", " ")
 
 
 def motion_dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
@@ -70,7 +60,13 @@ def motion_dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
     from z, so what should be the floor is a wall.
     """
     return tuple(
-        Dimension(name, "motion_quality", by_joints(metric, as_released), unit, higher_is_better)
+        Dimension(
+            name=name,
+            unit=unit,
+            higher_is_better=higher_is_better,
+            category="motion_quality",
+            score=by_joints(metric, as_released),
+        )
         for name, metric, unit, higher_is_better in (
             ("jitter_degree", motion_quality.jitter, "m/frame²", False),
             ("ground_penetration", motion_quality.ground_penetration, "m", False),
@@ -90,7 +86,7 @@ def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_release
 
         def fill(first: int) -> None:
             places = by_length[first : first + BATCH_SIZE]
-            joints, mask = pad([clips[i].joints for i in places])
+            joints, mask = stack([clips[i].joints for i in places])
             values[places] = metric(joints @ _Y_UP if as_released else joints, mask)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -98,16 +94,3 @@ def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_release
         return Scored(values)
 
     return score
-
-
-def pad(motions: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Stack joints `[t 22 3]` of several lengths to `[n t 22 3]`, with the mask `[n t]` of them.
-
-    There t is a multiple of what is given.
-    """
-    lengths = np.array([len(motion) for motion in motions])
-    frames = multiple * -(-lengths.max() // multiple)
-    joints = np.zeros((len(motions), frames, *motions[0].shape[1:]), np.float32)
-    for row, motion in zip(joints, motions, strict=True):
-        row[: len(motion)] = motion
-    return joints, np.arange(frames) < lengths[:, None]

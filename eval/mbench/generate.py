@@ -85,7 +85,7 @@ def _take(folder: Path, note: dict) -> None:
         if there != json.loads(json.dumps(note)):
             raise BadInput(
                 f"{folder} holds motions of another checkpoint, sampler, seed or set of prompts; "
-                "give another --out"
+                "choose another folder"
             )
         return
     folder.mkdir(parents=True, exist_ok=True)

@@ -35,16 +35,16 @@ def judged_dimensions(judge: Judge | None, folder: Path, seed: int = 0) -> tuple
     """
     return tuple(
         Dimension(
-            name,
-            name,
-            by_judge(judge, partial(question, seed=seed), folder) if judge else None,
-            "share of motions",
+            name=name,
+            unit="share of motions",
             higher_is_better=True,
             binary=True,
+            category=name,
+            score=by_judge(judge, partial(question, seed=seed), folder) if judge else None,
             note=f"judged by {judge.name}, which saw {FPS} frames a second and was asked in words "
             "of our own: beside the published scores, take it as rough"
             if judge
-            else f"needs a judge to look at the motions: --judge={FORMS}",
+            else f"needs a judge to look at the motions: {FORMS}",
         )
         for name, question in QUESTIONS.items()
     )

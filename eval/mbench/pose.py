@@ -1,11 +1,6 @@
-"""The two dimensions of bodies: pose quality by NRDF, and how far a body runs through itself.
-
-What takes long is kept beside the report as soon as it is known, by a hash of all that it was
-computed from: an interrupted run goes on there, and one that changed nothing computes nothing.
-"""
+"""The two dimensions of bodies: pose quality by NRDF, and how far a body runs through itself."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -17,11 +12,10 @@ from eval.bodies import Bodies
 from eval.mbench.dimensions import Dimension, Score, Scored
 from eval.mbench.inputs import Clip
 from eval.mbench.prompts import Prompt
+from eval.score_cache import ScoreCache
 from vimogen_jax import __version__
 from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.convert.nrdf import NEEDED
-from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, write_json
 from vimogen_jax.metrics.nrdf import NRDF, pose_distance, pose_quality
 from vimogen_jax.metrics.penetration import penetration
 from vimogen_jax.models.parameters import fingerprint
@@ -30,32 +24,9 @@ from vimogen_jax.motion.motion import Motion
 Measure = Callable[[Sequence[Motion]], Iterable[float]]
 
 
-class Kept:
-    """Values by what they were computed from, in a JSON file that has each as soon as it is known.
-
-    Raises:
-        BadInput: there is such a file, but it holds something else.
-    """
-
-    def __init__(self, path: Path):
-        self._path = path
-        self.values: dict[str, float] = {}
-        if not path.is_file():
-            return
-        try:
-            self.values = {key: float(x) for key, x in read_json(path).items()}
-        except (ValueError, TypeError, AttributeError):
-            raise BadInput(f"{path} holds no values; without it they are computed anew") from None
-
-    def keep(self, key: str, value: float) -> None:
-        self.values[key] = value
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(self.values, self._path)
-
-
 def pose_dimensions(
     bodies: Bodies,
-    kept: Kept,
+    cache: ScoreCache,
     nrdf: NRDF | None = None,
     mesh: Body | None = None,
     as_released: bool = False,
@@ -67,32 +38,37 @@ def pose_dimensions(
         mesh: a licensed body; without it the built-in one takes its place.
         as_released: hand NRDF the joints that the release hands it, shifted by one.
     """
-    return _pose_quality(bodies, kept, nrdf, as_released), _body_penetration(bodies, kept, mesh)
+    return _pose_quality(bodies, cache, nrdf, as_released), _body_penetration(bodies, cache, mesh)
 
 
-def _pose_quality(bodies: Bodies, kept: Kept, nrdf: NRDF | None, as_released: bool) -> Dimension:
+def _pose_quality(
+    bodies: Bodies, cache: ScoreCache, nrdf: NRDF | None, as_released: bool
+) -> Dimension:
     name, unit = "pose_quality", "NRDF × 10"
     if nrdf is None:
-        return Dimension(name, name, None, unit, note=f"{NEEDED}; give them as --nrdf")
+        return Dimension(name=name, unit=unit, category=name, score=None, note=NEEDED)
     weights = {str(i): leaf for i, leaf in enumerate(jax.tree.leaves(nnx.state(nrdf)))}
     how = " as released" if as_released else ""
     source = f"{name} {__version__} {fingerprint(weights)[:16]}{how}"
     measure = lambda motions: nrdf_values(nrdf, motions, as_released)
-    return Dimension(name, name, by_poses(measure, source, bodies, kept), unit, note=_poses(bodies))
+    score = by_poses(measure, source, bodies, cache)
+    return Dimension(name=name, unit=unit, category=name, score=score, note=_poses(bodies))
 
 
-def _body_penetration(bodies: Bodies, kept: Kept, mesh: Body | None) -> Dimension:
+def _body_penetration(bodies: Bodies, cache: ScoreCache, mesh: Body | None) -> Dimension:
     body = mesh or builtin_body()
     arrays = {"vertices": body.vertices, "faces": body.faces, "weights": body.weights}
-    source = f"body_penetration {__version__} {fingerprint(arrays)[:16]}"
+    name = "body_penetration"
+    source = f"{name} {__version__} {fingerprint(arrays)[:16]}"
     of = (
         f"of the given mesh of {len(body.faces):,} triangles (the release's, SMPL, has 13,776)"
         if mesh
         else "of the built-in body: compares only with other built-in figures"
     )
     measure = lambda motions: percentages(body, motions)
-    score = by_poses(measure, source, bodies, kept)
-    return Dimension("body_penetration", "pose_quality", score, "%", note=f"{of}; {_poses(bodies)}")
+    score = by_poses(measure, source, bodies, cache)
+    note = f"{of}; {_poses(bodies)}"
+    return Dimension(name=name, unit="%", category="pose_quality", score=score, note=note)
 
 
 def _poses(bodies: Bodies) -> str:
@@ -103,7 +79,7 @@ def _poses(bodies: Bodies) -> str:
     )
 
 
-def by_poses(measure: Measure, source: str, bodies: Bodies, kept: Kept) -> Score:
+def by_poses(measure: Measure, source: str, bodies: Bodies, cache: ScoreCache) -> Score:
     """A score from what is measured of poses.
 
     source: what it is measured with; it changes with whatever changes the values.
@@ -111,11 +87,11 @@ def by_poses(measure: Measure, source: str, bodies: Bodies, kept: Kept) -> Score
 
     def score(clips: Sequence[Clip], prompts: Sequence[Prompt] = ()) -> Scored:
         keys = [f"{source} {bodies.fingerprint(clip)}" for clip in clips]
-        new = {k: clip for k, clip in zip(keys, clips, strict=True) if k not in kept.values}
+        new = {k: clip for k, clip in zip(keys, clips, strict=True) if k not in cache.values}
         if new:
             for key, value in zip(new, measure(bodies(list(new.values()))), strict=True):
-                kept.keep(key, value)
-        return Scored(np.array([kept.values[key] for key in keys]))
+                cache.add(key, value)
+        return Scored(np.array([cache.values[key] for key in keys]))
 
     return score
 

@@ -1,32 +1,22 @@
-"""A report of `eval.mbench.run` for people: a Markdown table, and an HTML page with motions."""
+"""A report of `eval.mbench.scoring` for people: a Markdown table, and an HTML page with motions."""
 
-import html
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from eval import report as shared
 from eval.bodies import to_motion
 from eval.mbench.inputs import System
-from eval.mbench.plots import plot
-from eval.mbench.prompts import is_published
+from eval.plots import Strip, plot
+from eval.report import escape, html_table, markdown_table
+from vimogen_jax.metrics.metric import Metric
 from vimogen_jax.viewer.page import write_page
 
 VERDICTS = {1.0: "right", 0.0: "wrong"}  # by the value in a binary dimension
-STYLE = """
-  header { max-width: 100rem; margin: 0 auto 1.5rem; }
-  table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
-  th, td { padding: .3rem .7rem; text-align: left; border-bottom: 1px solid #1e243026; }
-  td { font-variant-numeric: tabular-nums; }
-  tr.published { color: #5c6678; }
-  .scores { font-size: .8rem; border-collapse: separate; border-spacing: 0; }
-  .scores th, .scores td { padding: .3rem .5rem; }
-  .scores th { white-space: pre-line; }
-  .scores td { white-space: pre; }
-  .scores td:first-child { position: sticky; left: 0; background: #f4f6fa; }
-  .plots { display: grid; gap: 0 2.5rem; margin-bottom: 2rem;
-    grid-template-columns: repeat(auto-fill, minmax(min(100%, 24rem), 1fr)); }
-  section h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
-  svg { display: block; width: 100%; font: 12px system-ui, sans-serif; }
+STYLE = (
+    shared.STYLE
+    + """
   summary { cursor: pointer; padding: .3rem 0; }
   .judged { display: grid; gap: 1rem; margin: .5rem 0 1.5rem;
     grid-template-columns: repeat(auto-fill, minmax(min(100%, 26rem), 1fr)); }
@@ -39,17 +29,18 @@ STYLE = """
   .wrong { background: #b3402f; }
   .unanswered { background: #5c6678; }
 """
+)
 
 
 def to_markdown(report: Mapping[str, Any]) -> str:
     """The table of all systems, what each was read from, what is missing, and the votes."""
-    parts = ["# MBench", _protocol(report), _markdown_table(*_table(report))]
+    parts = ["# MBench", _protocol(report), markdown_table(*_table(report))]
     parts += ["\n".join(f"- {line}" for line in [*_notes(report), _source(report)])]
     parts += ["## Inputs", "\n".join(f"- {line}" for line in _inputs(report))]
     if missing := list(_missing(report)):
-        parts += ["## Missing", _markdown_table(["system", "prompt", "file", "fault"], missing)]
+        parts += ["## Missing", markdown_table(["system", "prompt", "file", "fault"], missing)]
     if votes := _votes(report):
-        parts += ["## Agreement with people", _markdown_table(*votes)]
+        parts += ["## Agreement with people", markdown_table(*votes)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -60,25 +51,25 @@ def write_html(
     head, rows = _table(report)
     parts = [
         f"<style>{STYLE}</style><h1>MBench</h1>",
-        f"<p>{_escape(_protocol(report))}</p>",
-        _html_table(head, rows, len(report["systems"])),
-        *(f"<p>{_escape(line)}</p>" for line in [*_notes(report), _source(report)]),
+        f"<p>{escape(_protocol(report))}</p>",
+        html_table(head, rows, len(report["systems"])),
+        *(f"<p>{escape(line)}</p>" for line in [*_notes(report), _source(report)]),
     ]
     if votes := _votes(report):
-        parts += ["<h2>Agreement with people</h2>", _html_table(*votes)]
-    triangles = ", a triangle a published mean" if is_published(report["prompt_set"]) else ""
+        parts += ["<h2>Agreement with people</h2>", html_table(*votes)]
+    triangles = ", a triangle a published mean" if report["prompts_are_published"] else ""
     parts += ["<h2>Every motion's value</h2>", "<p>A dot a motion, or a bar for the share of "]
     parts += [f"motions; the line is the mean with its {100 * report['confidence']:.0f} % "]
     parts += [f"interval{triangles}.</p>"]
-    plots = (plot(report, each) for each in report["dimensions"] if _is_scored(report, each))
+    plots = (_plot(report, each) for each in report["dimensions"] if _is_scored(report, each))
     parts += ['<div class="plots">', *plots, "</div>"]
     if judged := list(_judged(report)):
         parts += ["<h2>What the judge said</h2>", "<p>In brackets: questions whose answer was "]
         parts += ["known, those asked, tries that failed, questions that got no answer or one "]
         parts += ["that cannot be read.</p>", *judged]
-    parts += ["<h2>Inputs</h2><ul>", *(f"<li>{_escape(x)}</li>" for x in _inputs(report)), "</ul>"]
+    parts += ["<h2>Inputs</h2><ul>", *(f"<li>{escape(x)}</li>" for x in _inputs(report)), "</ul>"]
     if missing := list(_missing(report)):
-        parts += ["<h2>Missing</h2>", _html_table(["system", "prompt", "file", "fault"], missing)]
+        parts += ["<h2>Missing</h2>", html_table(["system", "prompt", "file", "fault"], missing)]
     parts += ["<h2>Best and worst</h2>"]
     write_page(
         [
@@ -118,9 +109,10 @@ def _protocol(report: Mapping[str, Any]) -> str:
         "reads another axis)."
     )
     prompts = f"{len(report['prompts'])} prompts: {report['prompt_set']}."
-    if not is_published(report["prompt_set"]):
+    if not report["prompts_are_published"]:
         prompts += " The published rows are on the 450 of MBench, so they do not compare."
-    intervals = f"Intervals are {100 * report['confidence']:.0f} % of the mean, by bootstrap."
+    intervals = f"Intervals are {100 * report['confidence']:.0f} % of the mean, by bootstrap, or "
+    intervals += "Wilson's of a share; there is none where all values are the same."
     return f"{prompts} {how} {intervals}"
 
 
@@ -164,9 +156,13 @@ def _cell(score: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
         return "no prompts"
     if score["mean"] is None:
         return f"missing (0 of {asked})"
-    mean, low, high = (_number(x, dimension) for x in (score["mean"], *score["interval"]))
-    counted = f"\n{score['motions']} of {asked}" if score["motions"] < asked else ""
-    return f"{mean}\n[{low}, {high}]{counted}"
+    lines = [_number(score["mean"], dimension)]
+    if score["interval"] is not None:
+        low, high = (_number(end, dimension) for end in score["interval"])
+        lines.append(f"[{low}, {high}]")
+    if score["motions"] < asked:
+        lines.append(f"{score['motions']} of {asked}")
+    return "\n".join(lines)
 
 
 def _number(value: float, dimension: Mapping[str, Any]) -> str:
@@ -192,7 +188,7 @@ def _inputs(report: Mapping[str, Any]) -> Iterable[str]:
         if lowest is not None:
             line += f", the lowest joint is at {lowest:.3f} m (median over motions)"
             if abs(lowest) > 0.1:
-                line += ": is that the floor? --floor=lowest puts each motion on it"
+                line += ": is that the floor, or should each motion stand on its lowest joint?"
         yield line
 
 
@@ -205,15 +201,31 @@ def _notes(report: Mapping[str, Any]) -> list[str]:
 
 
 def _missing(report: Mapping[str, Any]) -> Iterable[list[str]]:
-    """Rows of motions that are missing, then of those that a dimension gave no value."""
+    """Rows of motions that are missing, then of those that a dimension gave no value.
+
+    Prompts that lack the same for the same reason share a row.
+    """
     for name, system in report["systems"].items():
+        ids: dict[tuple[str, str], list[int]] = {}
         for fault in system["missing"]:
-            id = "" if fault["id"] is None else str(fault["id"])
-            yield [name, id, os.path.basename(fault["file"]), fault["reason"]]
+            lacking = ids.setdefault((os.path.basename(fault["file"]), fault["reason"]), [])
+            lacking += [] if fault["id"] is None else [fault["id"]]
         for dimension in report["dimensions"]:
-            unscored = system["scores"][dimension["name"]]["unscored"]
-            for id, reason in unscored.items():
-                yield [name, id, "", f"{dimension['label']}: {reason}"]
+            for id, reason in system["scores"][dimension["name"]]["unscored"].items():
+                ids.setdefault(("", f"{dimension['label']}: {reason}"), []).append(int(id))
+        for (file, reason), lacking in ids.items():
+            yield [name, _ranges(lacking), file, reason]
+
+
+def _ranges(numbers: Iterable[int]) -> str:
+    """Numbers in words for people: "1, 3 to 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a} to {b}" for a, b in runs)
 
 
 def _votes(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]] | None:
@@ -237,6 +249,24 @@ def _is_scored(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> bool:
     return any(x["scores"][dimension["name"]]["values"] for x in report["systems"].values())
 
 
+def _plot(report: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
+    """The values of a dimension; on the published prompts beside the published means."""
+    name = dimension["name"]
+    texts = {id: prompt["text"] for id, prompt in report["prompts"].items()}
+    strips = []
+    for system, scored in report["systems"].items():
+        score = scored["scores"][name]
+        values = [(texts[id], value) for id, value in score["values"].items()]
+        strips.append(Strip(system, values, score["mean"], score["interval"]))
+    published = {
+        system: row[name]
+        for system, row in report["published"]["systems"].items()
+        if name in row and report["prompts_are_published"]
+    }
+    fields = [field.name for field in dataclasses.fields(Metric)]
+    return plot(Metric(**{field: dimension[field] for field in fields}), strips, published)
+
+
 def _judged(report: Mapping[str, Any]) -> Iterable[str]:
     """The motions of each judged dimension and system, with the judge's words beside them."""
     for dimension in report["dimensions"]:
@@ -251,8 +281,8 @@ def _judged(report: Mapping[str, Any]) -> Iterable[str]:
                 for id, video in score["videos"].items()
             )
             yield (
-                f"<details><summary>{_escape(dimension['label'])} of {_escape(name)}: {right:.0f} "
-                f"of {score['motions']} ({_escape(counts)})</summary>"
+                f"<details><summary>{escape(dimension['label'])} of {escape(name)}: {right:.0f} "
+                f"of {score['motions']} ({escape(counts)})</summary>"
                 f'<div class="judged">{"".join(cards)}</div></details>'
             )
 
@@ -261,26 +291,7 @@ def _card(text: str, score: Mapping[str, Any], id: str, video: str) -> str:
     verdict = VERDICTS.get(score["values"].get(id), "unanswered")
     words = score["words"].get(id) or score["unscored"].get(id, "")
     return (
-        f'<article><video src="{_escape(video)}" controls loop muted playsinline></video>'
-        f'<div><p><strong class="{verdict}">{verdict}</strong>{_escape(text)}</p>'
-        f"<p>{_escape(words)}</p></div></article>"
+        f'<article><video src="{escape(video)}" controls loop muted playsinline></video>'
+        f'<div><p><strong class="{verdict}">{verdict}</strong>{escape(text)}</p>'
+        f"<p>{escape(words)}</p></div></article>"
     )
-
-
-def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
-
-
-def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | None = None) -> str:
-    """Rows from `ours` on are marked as published."""
-    cells = lambda tag, line: "".join(f"<{tag}>{_escape(cell)}</{tag}>" for cell in line)
-    mark = lambda i: ' class="published"' if ours is not None and i >= ours else ""
-    body = "".join(f"<tr{mark(i)}>{cells('td', row)}</tr>" for i, row in enumerate(rows))
-    kind = "" if ours is None else ' class="scores"'
-    return f"<table{kind}><tr>{cells('th', head)}</tr>{body}</table>"
-
-
-def _escape(text: str) -> str:
-    return html.escape(str(text))

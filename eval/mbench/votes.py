@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from vimogen_jax.errors import BadInput
 
@@ -68,7 +69,7 @@ def agreement(report: Mapping[str, Any], votes: Sequence[Vote]) -> dict[str, dic
     correlation is None where there are fewer than three systems, or all win alike.
 
     Args:
-        report: of `eval.mbench.run.evaluate`, with the dimensions and systems of the votes.
+        report: of `eval.mbench.scoring.evaluate`, with the dimensions and systems of the votes.
     """
     directions = {
         each["name"]: 1 if each["higher_is_better"] else -1 for each in report["dimensions"]
@@ -110,14 +111,7 @@ def _agreement(
 
 def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
     """Correlation of the ranks of two series `[n]`; None where one is all alike."""
-    ranks = np.stack([_ranks(first), _ranks(second)])
-    if (np.ptp(ranks, axis=1) == 0).any():
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    return float(np.corrcoef(ranks)[0, 1])
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 0; equal values share the mean of theirs."""
-    below = (values[None] < values[:, None]).sum(axis=1)
-    alike = (values[None] == values[:, None]).sum(axis=1)
-    return below + (alike - 1) / 2
+    found: Any = stats.spearmanr(first, second)
+    return float(found.statistic)

@@ -2,7 +2,7 @@
 
 import json
 
-from eval.report import to_markdown
+from eval.shipped_model_report import to_markdown
 from tests.helpers.repository import ROOT
 from vimogen_jax.train.load import SHIPPED
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from eval.refinement import corrupt_all, fill_gaps, measure_refinement
-from eval.report import to_markdown
 from eval.shipped_model import TARGETS, compare, draw, evaluate
+from eval.shipped_model_report import to_markdown
 from eval.takes import read_actions, read_takes
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import ACTIONS, made_up_dataset

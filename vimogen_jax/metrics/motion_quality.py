@@ -6,7 +6,10 @@ told apart by `mask [... t]`, true where a frame is a motion's; without one all 
 Source: MBench's motion quality dimensions (ViMoGen, arXiv:2510.26794).
 """
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from vimogen_jax.body.skeleton import FEET
 
@@ -21,6 +24,19 @@ STIFF, WILD = 0.6, 1.75  # ratios of a standing foot below and above which it sh
 STIFF_IN_FLIGHT = 0.4
 SHORTEST_FLIGHT = 4  # frames
 TREMBLES = 2  # more turns than these of the left foot's direction are no flight
+
+
+def stack(motions: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Joints `[t 22 3]` of several lengths as `[n t 22 3]`, with the mask `[n t]` of them.
+
+    There t is a multiple of what is given.
+    """
+    lengths = np.array([len(motion) for motion in motions])
+    frames = multiple * -(-lengths.max() // multiple)
+    joints = np.zeros((len(motions), frames, *motions[0].shape[1:]), np.float32)
+    for row, motion in zip(joints, motions, strict=True):
+        row[: len(motion)] = motion
+    return joints, np.arange(frames) < lengths[:, None]
 
 
 def jitter(joints: Any, mask: Any = None) -> Any:

@@ -9,9 +9,10 @@ import pytest
 from eval.bodies import Bodies
 from eval.mbench.dimensions import BATCH_SIZE, motion_dimensions
 from eval.mbench.inputs import Clip, System, World, read_system
-from eval.mbench.pose import Kept, pose_dimensions
+from eval.mbench.pose import pose_dimensions
 from eval.mbench.prompts import Prompt
-from eval.mbench.run import score
+from eval.mbench.scoring import score
+from eval.score_cache import ScoreCache
 from vimogen_jax import formats
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import JOINT_NAMES
@@ -171,7 +172,7 @@ def test_broken_copies_of_real_motions(takes, tmp_path):
 
 def with_bodies(folder):
     """The dimensions that joints alone can break, bodies fitted to them."""
-    _, through = pose_dimensions(Bodies(), Kept(folder / "poses.json"))
+    _, through = pose_dimensions(Bodies(), ScoreCache(folder / "poses.json"))
     return *motion_dimensions(), through
 
 

@@ -12,7 +12,7 @@ from eval.mbench import judged
 from eval.mbench.inputs import Clip, System
 from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.prompts import Prompt
-from eval.mbench.run import evaluate, is_whole
+from eval.mbench.scoring import evaluate, is_whole
 from tests.helpers.commands import run_command
 from tests.helpers.judge_server import OPENAI_KEY
 from tests.helpers.made_up import made_up_motion
@@ -111,7 +111,7 @@ def test_a_wrong_key_shows_before_all_is_drawn(server, system, drawn, tmp_path):
 def test_without_a_judge_nothing_is_made_up(system, tmp_path):
     report = evaluate([system], PROMPTS, judged_dimensions(None, tmp_path))
     for dimension in report["dimensions"]:
-        assert "--judge=" in dimension["note"]
+        assert "openai:MODEL" in dimension["note"]
         assert report["systems"]["ours"]["scores"][dimension["name"]]["mean"] is None
     assert is_whole(report) and not any(tmp_path.iterdir())
 

@@ -1,4 +1,4 @@
-"""Poses that are known or fitted, what is measured of them, and what is kept of it."""
+"""Poses that are known or fitted, what is measured of them, and what is cached of it."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ import pytest
 from eval.bodies import Bodies, to_motion
 from eval.mbench import pose
 from eval.mbench.inputs import Clip
-from eval.mbench.pose import Kept, pose_dimensions
+from eval.mbench.pose import pose_dimensions
+from eval.score_cache import ScoreCache
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.smplx_files import SMPLX_PARENTS, save, synthetic_model
 from vimogen_jax.body.mesh import builtin_body
@@ -71,8 +72,8 @@ def test_fingerprints_tell_what_poses_come_from(clips):
 def test_values_are_those_of_the_metrics(clips, bodies, weights, tmp_path):
     chosen = [clips[1], clips[0]]
     rotations = [clip.motion.rotations.astype(np.float32) for clip in chosen]
-    network, body, kept = load_nrdf(weights), builtin_body(), Kept(tmp_path / "kept.json")
-    quality, through = pose_dimensions(bodies, kept, network, as_released=True)
+    network, body, cache = load_nrdf(weights), builtin_body(), ScoreCache(tmp_path / "poses.json")
+    quality, through = pose_dimensions(bodies, cache, network, as_released=True)
     distances = pose_distance(network, np.concatenate(rotations), as_released=True)
     expected = [10 * x.mean() for x in np.split(distances, [len(rotations[0])])]
     np.testing.assert_allclose(quality.score(chosen, ()).values, expected, rtol=1e-5)
@@ -86,7 +87,7 @@ def test_values_are_those_of_the_metrics(clips, bodies, weights, tmp_path):
 def test_an_interrupted_run_goes_on_and_a_finished_one_measures_nothing(
     clips, tmp_path, monkeypatch
 ):
-    path, measured = tmp_path / "kept.json", []
+    path, measured = tmp_path / "poses.json", []
 
     def third_time_interrupted(vertices, faces):
         if len(measured) == 2:
@@ -95,11 +96,11 @@ def test_an_interrupted_run_goes_on_and_a_finished_one_measures_nothing(
         return np.full(len(vertices), float(len(measured)))
 
     monkeypatch.setattr(pose, "penetration", third_time_interrupted)
-    score = lambda: pose_dimensions(Bodies(), Kept(path))[1].score(clips[:4], ())
+    score = lambda: pose_dimensions(Bodies(), ScoreCache(path))[1].score(clips[:4], ())
     # Of four clips two have known poses, and two their joints alone, fitted.
     with pytest.raises(KeyboardInterrupt):
         score()
-    assert len(Kept(path).values) == 2
+    assert len(ScoreCache(path).values) == 2
     monkeypatch.setattr(pose, "penetration", lambda vertices, faces: np.full(len(vertices), 7.0))
     np.testing.assert_allclose(score().values, [1, 2, 7, 7])
     monkeypatch.setattr(pose, "penetration", None)
@@ -113,19 +114,20 @@ def test_another_mesh_is_measured_anew(clips, bodies, tmp_path, monkeypatch):
     )
     given = load_smplx(save(tmp_path / "SMPLX_NEUTRAL.npz", synthetic_model(SMPLX_PARENTS)))
     for mesh, faces in ((None, len(builtin_body().faces)), (given, 160)):
-        (_, through) = pose_dimensions(bodies, Kept(tmp_path / "kept.json"), mesh=mesh)
+        (_, through) = pose_dimensions(bodies, ScoreCache(tmp_path / "poses.json"), mesh=mesh)
         assert through.score
         assert through.score(clips[:1], ()).values == [faces]
     assert "160 triangles" in through.note
 
 
 def test_without_weights_pose_quality_says_where_they_are_published(bodies, tmp_path):
-    quality, through = pose_dimensions(bodies, Kept(tmp_path / "kept.json"))
+    quality, through = pose_dimensions(bodies, ScoreCache(tmp_path / "poses.json"))
     assert quality.score is None and through.score
     assert "checkpoint_epoch_best.tar" in quality.note and "github.com/hynann" in quality.note
 
 
 def test_a_damaged_file_of_values_is_refused(tmp_path):
-    (damaged := tmp_path / "kept.json").write_text("[1, 2")
-    with pytest.raises(BadInput, match="holds no values"):
-        Kept(damaged)
+    for content in ("[1, 2", "[1]", '{"a": NaN}', '{"a": "x"}', '{"a": 1e999}'):
+        (damaged := tmp_path / "poses.json").write_text(content)
+        with pytest.raises(BadInput, match="holds no values"):
+            ScoreCache(damaged)

@@ -1,12 +1,13 @@
 """Prompts: the small set is whole, the published files are read with their slips mended."""
 
+import dataclasses
 import json
 from collections import Counter
 
 import pytest
 
 from eval.mbench import prompts as module
-from eval.mbench.prompts import CATEGORIES, Prompt, download, load_prompts
+from eval.mbench.prompts import CATEGORIES, Prompt, download, is_published, load_prompts
 from vimogen_jax.errors import BadInput
 
 WALK = {"id": 1, "category": "motion_quality", "text": "walking", "seconds": 3}
@@ -44,6 +45,23 @@ def test_the_published_sets(shared):
     assert listed[0].detailed.startswith("The person lowers into a squat")
 
 
+def test_the_published_prompts_are_known_by_what_they_ask(shared, tmp_path):
+    for name in ("MBench_final.json", "MBench_eval_info.json"):
+        prompts = load_prompts(shared / "mbench" / name)
+        assert is_published(prompts)
+        (tmp_path / "mine.jsonl").write_text(
+            "".join(f"{json.dumps(dataclasses.asdict(each))}\n" for each in prompts.values())
+        )
+        assert is_published(load_prompts(tmp_path / "mine.jsonl"))
+        another = dataclasses.replace(prompts[7], text="another")
+        assert not is_published(prompts | {7: another})
+        assert not is_published({id: each for id, each in prompts.items() if id != 7})
+        rows = json.loads((shared / "mbench" / name).read_text())
+        (tmp_path / name).write_text(json.dumps(rows[:10]))
+        assert not is_published(load_prompts(tmp_path / name))
+    assert not is_published(load_prompts("small"))
+
+
 def test_downloads_once_and_checks(shared, tmp_path, monkeypatch):
     source = shared / "mbench" / "MBench_final.json"
     monkeypatch.setattr(module, "PUBLISHED_URL", source.as_uri())
@@ -65,7 +83,7 @@ def test_downloads_once_and_checks(shared, tmp_path, monkeypatch):
         ("a.jsonl", "[1]", "line 1 is no prompt"),
         ("a.jsonl", '{"id": 1}', "line 1 is no prompt"),
         ("a.jsonl", '{"id": 1, "category": "x", "text": "a", "seconds": 1}', "no category 'x'"),
-        ("a.json", "{", "not a file of MBench's prompts"),
+        ("a.json", "{", "is not JSON"),
         ("a.json", '[{"id": 1}]', "not a file of MBench's prompts"),
         ("a.txt", None, "is missing"),
         *(

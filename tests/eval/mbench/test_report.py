@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from eval.bodies import to_motion
+from eval.mbench import scoring
 from eval.mbench.dimensions import Dimension, Scored, motion_dimensions
 from eval.mbench.inputs import Clip, Fault, System
 from eval.mbench.prompts import Prompt
 from eval.mbench.report import extremes, to_markdown, write_html
-from eval.mbench.run import PUBLISHED, bootstrap, evaluate, is_whole, score
+from eval.mbench.scoring import PUBLISHED, evaluate, is_whole, score
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.page import Reader
 
@@ -26,6 +27,10 @@ FACTS = {
 PROMPTS = {
     id: Prompt(id, "motion_quality", f"a <b>bold</b> | step {id}", 3.0) for id in range(3)
 } | {3: Prompt(3, "generalizability", "swimming", 3.0)}
+
+
+def dimension(name, score, category="motion_quality", **fields):
+    return Dimension(name=name, unit="units", category=category, score=score, **fields)
 
 
 @pytest.fixture(scope="module")
@@ -62,23 +67,9 @@ def test_the_published_scores_are_those_published(shared):
     }
 
 
-def test_the_bootstrap_covers_the_mean_as_often_as_it_says():
-    rng = np.random.default_rng(0)
-    covered = 0
-    for seed in range(200):
-        low, high = bootstrap(rng.normal(size=40), seed)
-        covered += low < 0 < high
-    assert 0.89 <= covered / 200 <= 0.99
-    assert bootstrap(np.array([2.0])) == (2.0, 2.0)
-    assert bootstrap(np.arange(9.0), 1) == bootstrap(np.arange(9.0), 1)
-
-
 def test_a_dimension_is_a_name_prompts_and_a_function(systems):
-    frames = Dimension(
-        "frames",
-        "motion_quality",
-        lambda clips, prompts: Scored(np.array([len(c.joints) for c in clips])),
-        "frames",
+    frames = dimension(
+        "frames", lambda clips, prompts: Scored(np.array([len(c.joints) for c in clips]))
     )
     scored = score(systems[0], PROMPTS, frames)
     lengths = {str(id): float(len(clip.joints)) for id, clip in systems[0].clips.items()}
@@ -90,7 +81,7 @@ def test_a_dimension_is_a_name_prompts_and_a_function(systems):
 
 def test_a_motion_without_a_value_is_named_and_counts_for_nothing(systems):
     found = Scored(np.array([1.0, np.nan, 3.0]), ["fine", "nobody answered", ""])
-    judged = Dimension("judged", "motion_quality", lambda clips, prompts: found, "share")
+    judged = dimension("judged", lambda clips, prompts: found)
     scored = score(systems[0], PROMPTS, judged)
     assert (scored["mean"], scored["motions"], scored["missing"]) == (2.0, 2, 0)
     assert scored["values"] == {"0": 1.0, "2": 3.0}
@@ -103,7 +94,7 @@ def test_a_motion_without_a_value_is_named_and_counts_for_nothing(systems):
 
 
 def test_a_dimension_that_cannot_be_computed_says_what_it_needs(systems):
-    absent = Dimension("pose", "generalizability", None, "m", note="it needs weights")
+    absent = dimension("pose", None, category="generalizability", note="it needs weights")
     report = evaluate(systems[:1], PROMPTS, [absent])
     assert report["systems"]["ours"]["scores"]["pose"]["motions"] == 0
     assert is_whole(report), "nobody asked for it"
@@ -130,8 +121,9 @@ def test_a_file_of_a_prompt_that_no_dimension_here_needs_is_still_named(systems)
     assert "| ours | 3 | 3.npy | is empty |" in to_markdown(report)
 
 
-def test_other_prompts_than_the_published_are_told_apart(systems, tmp_path):
-    for prompt_set, published in (("small", False), ("published", True), ("a/b.json", True)):
+def test_other_prompts_than_the_published_are_told_apart(systems, tmp_path, monkeypatch):
+    for prompt_set, published in (("published", False), ("a/b.json", False), ("c.jsonl", True)):
+        monkeypatch.setattr(scoring, "is_published", lambda prompts, so=published: so)
         report = evaluate(systems, PROMPTS, motion_dimensions(), prompt_set=prompt_set)
         text = to_markdown(report)
         assert f"4 prompts: {prompt_set}." in text
@@ -150,7 +142,9 @@ def test_markdown(report):
     assert none.count("missing (0 of 3)") == 5
     assert published == "| MDM (published) | 0.0136 ? |  |  | 0.0136 ? | 0.0376 |"
     assert "| MDM | 0 | 0.npy | holds NaN |" in rows
-    assert "ours: format npz: 3;" in text and "is that the floor?" in text
+    assert "| MDM | 2 |  | no motion |" in rows
+    assert "| none | 0 to 2 |  | no motion |" in rows
+    assert "ours: format npz: 3;" in text and "is that the floor, or" in text
     assert "z is up" in text
     assert "heights are read from z" in to_markdown(report | {"as_released": True})
 
@@ -171,7 +165,7 @@ def test_the_page_shows_best_and_worst_motions(report, systems, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"index.html"}
 
 
-def test_a_judges_words_stand_beside_what_it_saw(systems, tmp_path):
+def test_a_judges_words_stand_beside_what_it_saw(systems, tmp_path, monkeypatch):
     words = ["It <i>walks</i>.\nAnswer: yes", "unanswered: refused", "It bows. Answer: no"]
     found = Scored(
         np.array([1.0, np.nan, 0.0]),
@@ -179,14 +173,13 @@ def test_a_judges_words_stand_beside_what_it_saw(systems, tmp_path):
         {"asked": 3, "failed": 6, "unreadable": 0},
         [f"videos/{id}.mp4" for id in range(3)],
     )
-    judged = Dimension(
-        *["consistency", "motion_quality", lambda clips, prompts: found, "share of motions"],
-        higher_is_better=True,
-        note="judged",
-        binary=True,
+    judged = dimension(
+        "consistency", lambda clips, prompts: found, higher_is_better=True, binary=True
     )
+    monkeypatch.setattr(scoring, "is_published", lambda prompts: True)
     report = evaluate(systems[:1], PROMPTS, [judged])
-    assert "| ours | 0.50 [0.00, 1.00] 2 of 3 |" in to_markdown(report)
+    # Wilson's interval of one in two.
+    assert "| ours | 0.50 [0.09, 0.91] 2 of 3 |" in to_markdown(report)
     assert "| MDM (published) | 0.42 |" in to_markdown(report)
     assert extremes(report, "ours") == {
         0: "ours, consistency right (“It <i>walks</i>. Answer: yes”)",

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from eval import intervals
 from eval.mbench.dimensions import Dimension, Scored
 from eval.mbench.inputs import System
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import Prompt, is_published
 
 PUBLISHED = Path(__file__).parent / "published_scores.json"
-RESAMPLES, CONFIDENCE = 10_000, 0.95
 
 
 def evaluate(
@@ -30,7 +30,7 @@ def evaluate(
     Args:
         as_released: whether the systems were read as MBench's release reads them.
         seed: of the bootstrap.
-        prompt_set: which the prompts are, as `load_prompts` takes it.
+        prompt_set: what the report calls the prompts.
     """
     steps = [(system, dimension) for system in systems for dimension in dimensions]
     scores: dict[str, dict[str, Any]] = {system.name: {} for system in systems}
@@ -39,8 +39,9 @@ def evaluate(
     wanted = {dimension.category for dimension in dimensions if dimension.score}
     return {
         "as_released": as_released,
-        "confidence": CONFIDENCE,
+        "confidence": intervals.CONFIDENCE,
         "prompt_set": prompt_set,
+        "prompts_are_published": is_published(prompts),
         "dimensions": [_described(dimension) for dimension in dimensions],
         "prompts": {
             str(id): dataclasses.asdict(prompt) | {"distractors": [*prompt.distractors]}
@@ -67,27 +68,29 @@ def score(
 ) -> dict[str, Any]:
     """The values of one dimension by prompt id, their mean, spread and confidence interval.
 
-    The interval is that of the mean over other prompts like these, by bootstrap; mean, deviation
-    and interval are None where there is no value. A motion without a value counts for none of
-    them: it is `unscored`, with the reason. `missing` counts the prompts without a motion.
+    The interval is that of the mean over other prompts like these; mean, deviation and interval are
+    None where there is no value, the interval too where values do not differ. A motion without a
+    value counts for none of them: it is `unscored`, with the reason. `missing` counts the prompts
+    without a motion.
     """
     asked = [prompt for prompt in prompts.values() if prompt.category == dimension.category]
     found = [prompt for prompt in asked if prompt.id in system.clips]
     missing = len(asked) - len(found)
-    scored = Scored(np.empty(0))
-    if dimension.score and found:
+    if dimension.score is None or not found:
+        found, scored = [], Scored(np.empty(0))
+    else:
         scored = dimension.score([system.clips[prompt.id] for prompt in found], found)
+    ids = [str(prompt.id) for prompt in found]
     values: dict[str, float] = {}
     unscored: dict[str, str] = {}
     words: dict[str, str] = {}
-    said = scored.words or [""] * len(scored.values)
-    for prompt, value, word in zip(found, scored.values, said, strict=dimension.score is not None):
+    for id, value, word in zip(ids, scored.values, scored.words or [""] * len(ids), strict=True):
         if np.isfinite(value):
-            values[str(prompt.id)] = float(value)
-            words |= {str(prompt.id): word} if word else {}
+            values[id] = float(value)
+            words |= {id: word} if word else {}
         else:
-            unscored[str(prompt.id)] = word or "it has no value"
-    summary = _summary(np.array(list(values.values())), seed)
+            unscored[id] = word or "it has no value"
+    summary = _summary(np.array(list(values.values())), dimension.binary, seed)
     return summary | dict(
         motions=len(values),
         missing=missing,
@@ -95,27 +98,19 @@ def score(
         unscored=unscored,
         words=words,
         counts=dict(scored.counts),
-        videos=dict(zip((str(prompt.id) for prompt in found), scored.videos, strict=False)),
+        videos=dict(zip(ids, scored.videos, strict=True)) if scored.videos else {},
     )
 
 
-def _summary(values: np.ndarray, seed: int) -> dict[str, Any]:
+def _summary(values: np.ndarray, binary: bool, seed: int) -> dict[str, Any]:
     if len(values) == 0:
         return dict(mean=None, std=None, interval=None)
+    interval = intervals.of_share(values) if binary else intervals.of_mean(values, seed)
     return dict(
         mean=float(values.mean()),
         std=float(values.std()),
-        interval=[float(end) for end in bootstrap(values, seed)],
+        interval=None if interval is None else list(interval),
     )
-
-
-def bootstrap(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """The interval in which the mean of values `[n]` lies with `CONFIDENCE`, by resampling them."""
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(values), size=(RESAMPLES, len(values)))
-    outside = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values[drawn].mean(axis=1), [outside, 1 - outside])
-    return low, high
 
 
 def is_whole(report: Mapping[str, Any]) -> bool:
