@@ -11,7 +11,9 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+import av
 import numpy as np
+from av.error import FFmpegError
 from tqdm import tqdm
 
 from eval.bodies import to_motion
@@ -38,7 +40,7 @@ def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Pa
     folder.mkdir(parents=True, exist_ok=True)
     motions = {id: to_motion(clip) for id, clip in clips.items()}
     videos = {id: folder / f"{id}-{_fingerprint(motion)}.mp4" for id, motion in motions.items()}
-    wanted = [id for id, video in videos.items() if not video.is_file()]
+    wanted = [id for id, video in videos.items() if not _is_whole(video)]
     if not wanted:
         return videos
     workers = min(os.cpu_count() or 1, len(wanted))
@@ -61,6 +63,17 @@ def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Pa
         finally:
             pool.shutdown(cancel_futures=True)
     return videos
+
+
+def _is_whole(video: Path) -> bool:
+    """Whether a video is there, with all frames that its index tells of."""
+    try:
+        with av.open(str(video)) as container:
+            (stream,) = container.streams.video
+            packets = [packet for packet in container.demux(stream) if packet.size]
+            return len(packets) == stream.frames and not any(each.is_corrupt for each in packets)
+    except (OSError, ValueError, FFmpegError):
+        return False
 
 
 def _fingerprint(motion: Motion) -> str:

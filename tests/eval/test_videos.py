@@ -38,6 +38,10 @@ def test_a_video_for_each_prompt_drawn_once(clips, tmp_path):
         assert len(pictures) == 4 and pictures[0].shape == (SIZE, SIZE, 3)
 
     first = paths[7].stat().st_mtime_ns
+    paths[12].write_bytes(paths[12].read_bytes()[:-300])
+    assert render(clips, tmp_path / "videos") == paths
+    with av.open(paths[12]) as video:
+        assert len(list(video.decode(video=0))) == 4
     paths[12].unlink()
     moved = {7: clips[7], 12: Clip("", clips[12].joints[::-1])}
     again = render(moved, tmp_path / "videos")

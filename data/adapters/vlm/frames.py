@@ -6,14 +6,17 @@ import av
 from av.error import FFmpegError
 from PIL import Image
 
-from data.adapters.vlm.model import FPS
-from vimogen_jax.errors import BadInput
+from data.adapters.vlm.model import FPS, Unwatchable
 
 PREFACE = f"These pictures are the frames of a video in order, {FPS} a second.\n"
 
 
 def frames(video: Path) -> list[Image.Image]:
-    """The first picture of a video and those after it, `FPS` a second; BadInput where damaged."""
+    """The first picture of a video and those after it, `FPS` a second.
+
+    Raises:
+        Unwatchable: the file is damaged, or no video.
+    """
     chosen = []
     try:
         with av.open(str(video)) as container:
@@ -23,5 +26,5 @@ def frames(video: Path) -> list[Image.Image]:
     except (FFmpegError, IndexError):  # where it has no stream of pictures
         chosen = []
     if not chosen:
-        raise BadInput(f"{video} is damaged; once it is deleted, it is drawn anew")
+        raise Unwatchable(f"{video} is damaged, or no video")
     return chosen

@@ -1,8 +1,9 @@
 """Gemini as a judge: the video itself is sent, as published."""
 
+import mimetypes
 from pathlib import Path
 
-from data.adapters.vlm.model import FPS, Unanswered
+from data.adapters.vlm.model import FPS, Unanswered, Unwatchable
 from data.adapters.vlm.servers import TIMEOUT, hide, is_retryable, key_from, seconds
 from vimogen_jax.errors import BadInput
 
@@ -43,7 +44,10 @@ class Gemini:
         import httpx2
         from google.genai import errors, types
 
-        blob = types.Blob(data=video.read_bytes(), mime_type="video/mp4")
+        kind, _ = mimetypes.guess_type(video.name)
+        if kind is None or not kind.startswith("video/"):
+            raise Unwatchable(f"{video} is no video by its name, such as name.mp4")
+        blob = types.Blob(data=video.read_bytes(), mime_type=kind)
         seen = types.Part(inline_data=blob, video_metadata=types.VideoMetadata(fps=FPS))
         content = types.Content(role="user", parts=[types.Part(text=question), seen])
         try:

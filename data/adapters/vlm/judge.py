@@ -11,16 +11,16 @@ import json
 import random
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from tqdm import tqdm
 
-from data.adapters.vlm.model import FPS, Unanswered, VisionLanguageModel
+from data.adapters.vlm.model import FPS, Unanswered, Unwatchable, VisionLanguageModel
 from data.adapters.vlm.question import Question
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, write_json
+from vimogen_jax.files import read_json, reason, write_json
 
 LONGEST = 300  # characters of a server's words that a report repeats
 
@@ -92,19 +92,18 @@ class Judge:
         """
         self._cache.mkdir(parents=True, exist_ok=True)
         entries = [self._entry(item) for item in items]
-        paths = [self._cache / f"{_digest(json.dumps(entry).encode())}.json" for entry in entries]
-        replies = {path: _cached(path, entry) for path, entry in zip(paths, entries, strict=True)}
+        by_path = {entry.path: entry for entry in entries if isinstance(entry, _Entry)}
+        replies = {path: entry.cached() for path, entry in by_path.items()}
         open_ = [path for path, reply in replies.items() if reply is None]
-        numbers = {path: number for number, path in enumerate(paths)}
         session = _Session(self._model, self._retry)
 
         def answer(path: Path) -> Reply:
-            number = numbers[path]
+            entry = by_path[path]
             try:
-                text = session.ask(items[number])
+                text = session.ask(entry.item)
             except Unanswered as fault:
                 return Reply(None, _short(str(fault)))
-            write_json({**entries[number], "answer": text}, path)
+            write_json({**entry.key, "answer": text}, path)
             return Reply(text)
 
         tqdm.write(f"{self.name}: {len(open_)} of {len(replies)} questions are to be asked")
@@ -121,7 +120,8 @@ class Judge:
                 session.stopped.set()
                 pool.shutdown(wait=False, cancel_futures=True)  # what is under way is still cached
                 raise
-        done = [reply for path in paths if (reply := replies[path])]
+        found = [entry if isinstance(entry, Reply) else replies[entry.path] for entry in entries]
+        done = [reply for reply in found if reply]
         faults = [reply.fault for reply in done if reply.text is None]
         if faults:
             tqdm.write(f"{self.name}: {len(faults)} got no answer, the first: {faults[0]}")
@@ -133,14 +133,34 @@ class Judge:
         )
         return Replies(done, counts)
 
-    def _entry(self, item: Item) -> dict[str, str | int]:
-        """What makes an answer: asked again with just this, a model is not asked."""
-        return {
-            "judge": self.name,
-            "fps": FPS,
-            "question": item.question.text,
-            "video": _digest(item.video.read_bytes()),
-        }
+    def _entry(self, item: Item) -> "_Entry | Reply":
+        """An item as the cache knows it, or why its video cannot be read."""
+        try:
+            with item.video.open("rb") as file:
+                video = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as fault:
+            return Reply(None, f"{item.video} cannot be read: {reason(fault)}")
+        key = {"judge": self.name, "fps": FPS, "question": item.question.text, "video": video}
+        name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+        return _Entry(item, key, self._cache / f"{name}.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    """Where an answer lies, and what makes it: asked again with just this, a model is not asked."""
+
+    item: Item
+    key: dict[str, str | int]
+    path: Path
+
+    def cached(self) -> Reply | None:
+        """The answer in the file, if it is whole and that of the key."""
+        try:
+            found = read_json(self.path)
+            answer = found.pop("answer")
+        except (BadInput, KeyError, AttributeError):
+            return None
+        return Reply(answer) if found == self.key and isinstance(answer, str) else None
 
 
 class _Session:
@@ -161,6 +181,8 @@ class _Session:
             text = self._ask(item)
             if item.question.read(text) is None:
                 text = self._ask(item)
+        except Unwatchable:
+            raise
         except Unanswered:
             with self._lock:
                 self._in_a_row += 1
@@ -193,20 +215,6 @@ class _Session:
     def _rest(self, seconds: float) -> None:
         if self.stopped.wait(min(max(seconds, 0.0), self._retry.longest)):
             raise Unanswered("stopped", retryable=False)
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _cached(path: Path, entry: Mapping[str, str | int]) -> Reply | None:
-    """The answer in a file, if it is whole and that of the entry."""
-    try:
-        found = read_json(path)
-        answer = found.pop("answer")
-    except (BadInput, KeyError, AttributeError):
-        return None
-    return Reply(answer) if found == entry and isinstance(answer, str) else None
 
 
 def _short(text: str) -> str:

@@ -39,3 +39,10 @@ class Unanswered(Exception):
         super().__init__(why)
         self.retryable = retryable
         self.retry_after = retry_after
+
+
+class Unwatchable(Unanswered):
+    """The video is at fault, and no model's answer to expect; the message names it."""
+
+    def __init__(self, why: str):
+        super().__init__(why, retryable=False)

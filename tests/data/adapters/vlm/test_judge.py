@@ -133,6 +133,19 @@ def test_a_dead_server_is_given_up(server, ask):
     assert 1 <= len(not_asked) <= 9 and len(server.requests) <= 2 * 11
 
 
+def test_a_video_that_cannot_be_read_is_its_own_items_fault(server, model, video, tmp_path):
+    items = [Item(asking(f"text {id}."), tmp_path / f"none-{id}.mp4") for id in range(12)]
+    for item in items[1:]:
+        item.video.write_bytes(b"no video")
+    judge = Judge(model, tmp_path / "answers", RetryPolicy(tries=2, wait=0.001, give_up=3))
+    replies = judge([*items, Item(asking("whole"), video)])
+    assert replies.items[-1] == Reply("Answer: yes")
+    assert "none-0.mp4 cannot be read: No such file" in replies.items[0].fault
+    faults = [reply.fault for reply in replies.items[1:12]]
+    assert all(f"none-{n}.mp4 is damaged" in fault for n, fault in enumerate(faults, 1))
+    assert replies.counts["unanswered"] == 12 and len(server.requests) == 1
+
+
 def test_a_wrong_key_ends_at_once_and_keeps_what_was_answered(server, ask, tmp_path):
     server.turns = ["Answer: yes"] * 2
     server.answer = lambda request: 401

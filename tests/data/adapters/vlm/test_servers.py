@@ -11,7 +11,7 @@ from data.adapters.vlm import open_model
 from data.adapters.vlm.chat import Chat
 from data.adapters.vlm.frames import frames
 from data.adapters.vlm.gemini import Gemini
-from data.adapters.vlm.model import Unanswered
+from data.adapters.vlm.model import Unanswered, Unwatchable
 from tests.helpers.judge_server import GEMINI_KEY, OPENAI_KEY, closed_port
 from vimogen_jax.errors import BadInput
 
@@ -38,7 +38,7 @@ def test_a_damaged_video_is_named(video):
     content = video.read_bytes()
     for damaged in (b"", content[:100], b"no video"):
         video.write_bytes(damaged)
-        with pytest.raises(BadInput, match=r"motion\.mp4 is damaged.* drawn anew"):
+        with pytest.raises(Unwatchable, match=r"motion\.mp4 is damaged, or no video"):
             frames(video)
 
 
@@ -53,6 +53,21 @@ def test_gemini_gets_the_video(server, video):
     assert "video/mp4" in seen["inlineData"].values()
     assert seen["videoMetadata"] == {"fps": 5}
     assert headers["x-goog-api-key"] == GEMINI_KEY
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.webm", "video/webm"), ("a.MOV", "video/quicktime"), ("a.mpeg", "video/mpeg")],
+)
+def test_gemini_is_told_what_kind_of_video_it_gets(server, video, name, kind):
+    model = gemini(server.url)
+    model.ask("What is it?", video.rename(video.with_name(name)))
+    (content,) = server.requests[0]["contents"]
+    assert kind in content["parts"][1]["inlineData"].values()
+    for name in ("a.txt", "a"):
+        with pytest.raises(Unwatchable, match="no video by its name"):
+            model.ask("What is it?", video.with_name(name))
+    assert len(server.requests) == 1
 
 
 def test_chat_gets_pictures(server, video):
