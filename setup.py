@@ -33,6 +33,7 @@ REQUIRED = [
     "tokenizers>=0.23.3,<0.24",
     "tqdm>=4.70,<5",
 ]
+BLAZEPOSE = ["tflite>=2.18,<3"]
 JUDGE = ["google-genai>=3.4,<4", "httpx2>=2.16,<3", "openai>=3.54,<4"]
 TEST = ["fsspec>=2026.9", "hypothesis>=6.170,<7", "pytest>=9.2,<10"]
 EXTRAS = {
@@ -40,6 +41,7 @@ EXTRAS = {
     "tpu": ["jax[tpu]>=0.10.2,<0.11"],
     # The compilers for both, to plan on any machine: of CUDA no more than its plugin.
     "plan": ["jax[tpu]>=0.10.2,<0.11", "jax-cuda13-plugin>=0.10.2,<0.11"],
+    "blazepose": BLAZEPOSE,  # to read its published networks, which come along converted
     "judge": JUDGE,  # clients of the servers that judge motions
     "torch": ["smplx>=0.1.28,<0.2", "torch>=2.13,<2.14", "transformers>=5.23,<6"],
     "oracle": ["libigl>=2.6,<3"],  # GPL: for tests alone

@@ -28,6 +28,7 @@ ROOMS = {
     "formats": ("motion",),
     "viewer": ("formats",),
     "metrics": ("motion",),
+    "mocap": ("tensors",),
     "input_pipeline": ("caches", "motion"),
     "sharding": ("errors",),
     "models": ("sharding",),

@@ -14,6 +14,7 @@ BAD = [
     ("build_data", ["--vimogen=NO.json", "--out=OUT"], "NO.json"),
     ("build_data", ["--humanml3d=NO", "--out=OUT"], "NO"),
     ("convert_umt5", ["--weights=NOWHERE.pth", "--out=OUT"], "NOWHERE.pth"),
+    ("convert_blazepose", ["--wheel=NOWHERE.whl", "--out=OUT"], "NOWHERE.whl"),
     ("train", [TINY, "--config.data.pth=x"], "pth"),
     ("train", [TINY, "--config.data.path=NOWHERE"], "NOWHERE"),
     ("train", [TINY, "--config.data.path=x", "--config.data.corrupt=maybe"], "maybe"),

@@ -1,0 +1,62 @@
+"""Make the embedded visual motion capture's weights from the published BlazePose files.
+
+python -m launch.convert_blazepose --wheel mediapipe-0.10.21-….whl --out DIR
+"""
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+from absl import flags
+
+from launch import cli
+from vimogen_jax.convert.blazepose import NETWORKS, read_tflite
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import require_writable, write_text
+from vimogen_jax.tensors import write_tensors
+
+WHEEL = flags.DEFINE_string(
+    "wheel", None, "of mediapipe 0.10.21, from PyPI: the last that carries them", required=True
+)
+OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
+
+MEMBERS = {
+    "detector": "mediapipe/modules/pose_detection/pose_detection.tflite",
+    "landmarks": "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+}
+
+
+def main() -> None:
+    """Read both networks out of the wheel, check their hashes, write graphs and weights."""
+    graphs, weights = {}, {}
+    with tempfile.TemporaryDirectory() as unpacked:
+        for network in NETWORKS:
+            path = Path(unpacked) / os.path.basename(MEMBERS[network])
+            try:
+                with zipfile.ZipFile(WHEEL.value) as wheel:
+                    path.write_bytes(wheel.read(MEMBERS[network]))
+            except (OSError, KeyError, zipfile.BadZipFile) as fault:
+                raise BadInput(
+                    f"{WHEEL.value} is not the wheel of mediapipe 0.10.21: {fault}"
+                ) from None
+            graphs[network], weights[network] = read_tflite(path, network)
+    out = Path(OUT.value)
+    require_writable(out)
+    for network, tensors in weights.items():
+        write_tensors(out / f"{network}.safetensors", tensors)
+    write_text(_one_operation_a_line(graphs), out / "graphs.json")
+    print(f"{out}: graphs.json, {', '.join(f'{network}.safetensors' for network in NETWORKS)}")
+
+
+def _one_operation_a_line(graphs: dict[str, list[dict]]) -> str:
+    parts = [
+        f"{json.dumps(name)}: [\n" + ",\n".join(map(json.dumps, graph)) + "\n]"
+        for name, graph in graphs.items()
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+if __name__ == "__main__":
+    cli.run(main)

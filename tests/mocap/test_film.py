@@ -1,0 +1,145 @@
+"""Films of every kind come out upright, in colour, at a constant rate; the rest is refused."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.mocap.film import frames, open_film
+
+RED, BLUE = (200, 30, 30), (30, 30, 200)
+
+
+def split_picture(width: int, height: int) -> np.ndarray:
+    """Red above, blue below."""
+    picture = np.empty((height, width, 3), np.uint8)
+    picture[: height // 2], picture[height // 2 :] = RED, BLUE
+    return picture
+
+
+def write_film(
+    path: Path,
+    pictures: list[np.ndarray],
+    *,
+    fps: int = 20,
+    times: list[float] | None = None,
+    codec: str = "libx264",
+    pixels: str = "yuv420p",
+    rotation: int = 0,
+) -> Path:
+    """Write pictures at a rate, or at `times` in seconds."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = pixels
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for number, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            time = times[number] if times else number / fps
+            frame.pts, frame.time_base = round(1000 * time), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def colour(picture: np.ndarray, row: float, column: float) -> str:
+    red, _, blue = picture[int(row * len(picture)), int(column * picture.shape[1])].astype(int)
+    return "red" if red > blue else "blue"
+
+
+def test_a_film_is_read_whole_and_in_part(tmp_path):
+    path = write_film(tmp_path / "a.mp4", [split_picture(64, 48)] * 30)
+    film = open_film(path)
+    assert (film.fps, film.width, film.height) == (20, 64, 48)
+    whole = list(frames(film))
+    assert len(whole) == 30 and whole[0].shape == (48, 64, 3)
+    assert [colour(whole[3], row, 0.5) for row in (0.2, 0.8)] == ["red", "blue"]
+    assert len(list(frames(film, start=0.5, seconds=0.5))) == 10
+    assert len(list(frames(film, start=1.25))) == 5
+
+
+@pytest.mark.parametrize(
+    "fps, expected", [(24, 24), (25, 25), (30, 30), (50, 25), (60, 30), (120, 30)]
+)
+def test_a_fast_film_is_thinned_to_what_is_needed(tmp_path, fps, expected):
+    path = write_film(tmp_path / "fast.mp4", [split_picture(64, 48)] * fps, fps=fps)
+    film = open_film(path)
+    assert film.fps == pytest.approx(expected, rel=2e-3)  # the stamps are whole milliseconds
+    assert len(list(frames(film))) == pytest.approx(expected, abs=1)
+
+
+def test_a_varying_rate_becomes_constant(tmp_path):
+    times = [0.0, 0.05, 0.1, 0.6, 0.65, 1.0]  # half a second is one picture
+    pictures = [np.full((48, 64, 3), 40 * number, np.uint8) for number in range(6)]
+    film = open_film(write_film(tmp_path / "phone.mp4", pictures, times=times))
+    seen = [int(frame.mean()) for frame in frames(film)]
+    shown = [
+        max(i for i, time in enumerate(times) if time <= k / film.fps + 1e-3)
+        for k in range(len(seen))
+    ]
+    assert np.abs(np.array(seen) - 40 * np.array(shown)).max() < 12
+    assert len(seen) == pytest.approx(1.0 * film.fps, abs=1.5)
+
+
+@pytest.mark.parametrize("codec, pixels", [("libx264", "gray"), ("libx264", "yuv444p10le")])
+def test_grey_and_deep_colours_are_read(tmp_path, codec, pixels):
+    path = write_film(
+        tmp_path / "film.mp4", [split_picture(64, 48)] * 5, codec=codec, pixels=pixels
+    )
+    assert next(frames(open_film(path))).shape == (48, 64, 3)
+
+
+def test_a_gif_and_a_folder_of_pictures_are_films(tmp_path):
+    pictures = [Image.fromarray(split_picture(64, 48)), Image.new("RGB", (64, 48), BLUE)] * 5
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=100)
+    film = open_film(tmp_path / "a.gif")
+    assert film.fps == pytest.approx(10, rel=0.05)
+    assert [colour(frame, 0.2, 0.5) for frame in frames(film)][:4] == ["red", "blue"] * 2
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, picture in enumerate(pictures):
+        picture.save(folder / f"{number:03d}.png")
+    assert len(list(frames(open_film(folder, fps=10), start=0.5))) == 5
+    with pytest.raises(BadInput, match="how many frames a second"):
+        open_film(folder)
+
+
+def test_what_is_left_of_a_truncated_film_is_read(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 48, 64, 3), dtype=np.uint8)
+    path = write_film(tmp_path / "a.mkv", list(noise), codec="mpeg4")
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert 10 < len(list(frames(open_film(path)))) < 50
+
+
+@pytest.mark.parametrize(
+    "content, fault",
+    [
+        (b"", "not a film"),
+        (b"BVH or something else" * 50, "not a film"),
+        (None, "no such film"),
+    ],
+)
+def test_no_film_is_one_sentence(tmp_path, content, fault):
+    path = tmp_path / "clip.mp4"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match=rf"clip\.mp4.*{fault}"):
+        open_film(path)
+
+
+def test_a_film_without_pictures_is_refused(tmp_path):
+    path = tmp_path / "song.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(BadInput, match="no pictures"):
+        open_film(path)

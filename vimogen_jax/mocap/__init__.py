@@ -1,0 +1,1 @@
+"""From a film to a motion: the landmark networks, films in, and a person followed through one."""
