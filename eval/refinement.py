@@ -9,17 +9,17 @@ import numpy as np
 
 from eval.takes import Take
 from vimogen_jax.diffusion.corruption import Corruption
-from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.metrics.motion_quality import jitter
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
 from vimogen_jax.motion.smoothing import gaussian_smooth
 from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.sampling import EncodedRequest, MotionModel
 
 
 def measure_refinement(
-    generator: Generator, takes: Sequence[Take], seed: int = 0, progress: bool = False
+    model: MotionModel, takes: Sequence[Take], seed: int = 0, progress: bool = False
 ) -> dict[str, dict[str, float]]:
     """Mean jitter and root-relative joint error to the clean take, of four motions and the clean.
 
@@ -28,10 +28,14 @@ def measure_refinement(
     needs no model; `refined` is what the model makes of `corrupted`. References have no
     translation: the clean take's is put in, which flatters them.
     """
-    statistics = generator.package.statistics.reference()
+    statistics = model.statistics.reference()
     clean = [statistics.normalize(take.channels[:, REFERENCE_CHANNELS]) for take in takes]
-    references, masks = corrupt_all(clean, generator.package.objective.corruption, seed)
-    refined = generator.refine(references, masks, seed=seed, progress=progress)
+    references, masks = corrupt_all(clean, model.objective.corruption, seed)
+    requests = [
+        EncodedRequest(len(reference), seed, i, reference=reference, reference_mask=mask)
+        for i, (reference, mask) in enumerate(zip(references, masks, strict=True))
+    ]
+    refined = model.motions(requests, progress)
 
     joints: dict[str, list[np.ndarray]] = {"clean": [take.motion.joints() for take in takes]}
     filled = [fill_gaps(*pair) for pair in zip(references, masks, strict=True)]

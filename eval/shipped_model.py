@@ -69,7 +69,7 @@ def evaluate(
         "seed": seed,
         "action_following": measure_actions(train, held_out, twins, generated),
         "motion_quality": measure_quality([take.motion for take in twins], generated),
-        "refinement": measure_refinement(generator, splits["validation"], seed, progress=True)
+        "refinement": measure_refinement(generator.model, splits["validation"], seed, progress=True)
         | {"takes": len(splits["validation"])},
     }
     return report | {"targets": compare(report)}

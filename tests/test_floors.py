@@ -38,7 +38,7 @@ ROOMS = {
     "package": ("config", "diffusion", "models", "motion", "text"),
     "adapter": ("package",),
     "convert": ("formats", "metrics", "package"),
-    "sampling": ("package",),
+    "sampling": ("input_pipeline", "package"),
     "train": ("adapter", "convert", "formats", "input_pipeline", "metrics", "sampling"),
     "generate": ("train",),
     "planning": ("train",),

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -9,7 +10,7 @@ from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generate import Generator
+from vimogen_jax.generate import Generator, Request
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.package import save_package
@@ -46,7 +47,7 @@ def test_seed_prompt_and_place_make_the_motion(generator):
 
 def test_guidance_insists_on_the_prompt(generator, monkeypatch):
     """Guidance is linear for one step: the result moves along conditional minus null."""
-    monkeypatch.setattr("vimogen_jax.generate.canonicalize", lambda motion: motion)
+    monkeypatch.setattr("vimogen_jax.sampling.canonicalize", lambda motion: motion)
     unsmoothed = Sampler(steps=1, smoothing=0.0, shift=1.0)
     plain = Generator(dataclasses.replace(generator.package, sampler=unsmoothed))
     null, conditional, far = (
@@ -76,7 +77,7 @@ def test_motions_start_over_the_origin_and_stand_on_the_floor(generator):
 
 def test_more_than_a_batch(generator, monkeypatch):
     together = generator(WAVE, seconds=[2.0], samples=2)
-    monkeypatch.setattr("vimogen_jax.generate.BATCH_SIZE", 1)
+    monkeypatch.setattr("vimogen_jax.sampling.BATCH_SIZE", 1)
     one_by_one = generator(WAVE, seconds=[2.0], samples=2)
     assert max(map(difference, together, one_by_one)) < 1e-4
 
@@ -96,7 +97,8 @@ def test_reference_gives_its_length_and_changes_the_result(generator):
 def test_a_reference_is_encoded_in_the_canonical_frame(generator):
     motion = generator(WAVE, seconds=2)[0]
     decode = generator.package.statistics.reference().denormalize
-    channels = decode(generator.encode_reference(motion))
+    (encoded,) = generator.encode([Request(reference=motion)])
+    channels = decode(encoded.reference)
     canonical = canonicalize(motion).rotations
     # Channels 126 to 132 of the reference are the root's rot6d, its first two columns.
     np.testing.assert_allclose(
@@ -105,10 +107,42 @@ def test_a_reference_is_encoded_in_the_canonical_frame(generator):
 
 
 def test_the_model_is_told_of_missing_frames(generator):
-    reference = generator.encode_reference(generator(WAVE, seconds=2)[0])
-    missing = np.arange(40) % 5 == 0
-    whole, holes = (generator.refine([reference], [m])[0] for m in (missing | True, ~missing))
-    assert difference(whole, holes) > 1e-3
+    (whole,) = generator.encode([Request(reference=generator(WAVE, seconds=2)[0])])
+    holes = dataclasses.replace(whole, reference_mask=np.arange(40) % 5 > 0)
+    assert difference(*generator.model.motions([whole, holes])) > 1e-3
+
+
+def test_a_call_of_prompts_is_one_of_requests(generator):
+    reference = generator(WAVE, seconds=2)[0]
+    by_text, by_reference = (
+        generator([WALK, WAVE], seconds=2, seed=3),
+        generator(reference=[reference, reference], seed=3),
+    )
+    text, other = Request(WAVE, seconds=2, seed=3, draw=1), Request(seconds=2, seed=3, draw=1)
+    refined = Request(reference=reference, seed=3, draw=1)
+    mixed = generator([refined, other, text])
+    assert difference(mixed[0], by_reference[1]) < 1e-4
+    assert difference(mixed[2], by_text[1]) < 1e-4
+    assert difference(mixed[1], mixed[2]) > 0.01
+    assert difference(generator(text)[0], mixed[2]) < 1e-4
+
+
+def test_without_text_or_reference_guidance_changes_nothing(generator):
+    free = Request(seconds=2)
+    guided, plain = (generator(free, guidance_scale=scale)[0] for scale in (5.0, 1.0))
+    assert difference(guided, plain) < 1e-4
+
+
+def test_another_solver_gives_another_motion_of_the_same_noise(generator):
+    euler, heun = (generator(WAVE, seconds=2, solver=solver)[0] for solver in ("euler", "heun"))
+    assert difference(euler, heun) > 1e-4
+    assert difference(euler, generator(WAVE, seconds=2)[0]) == 0
+
+
+def test_another_sampler_has_the_same_weights(generator):
+    other = Generator(dataclasses.replace(generator.package, sampler=Sampler(steps=1)))
+    same = jax.tree.map(lambda a, b: a is b, other.model.params, generator.model.params)
+    assert all(jax.tree.leaves(same))
 
 
 @pytest.mark.parametrize(
@@ -128,11 +162,33 @@ def test_the_model_is_told_of_missing_frames(generator):
         (dict(prompts=WAVE, seed=-1), "seed"),
         (dict(prompts=WAVE, steps=0), "steps"),
         (dict(prompts=WAVE, guidance_scale=float("inf")), "guidance_scale"),
+        (dict(prompts=WAVE, solver="rk4"), "solver must be euler or heun, not 'rk4'"),
+        (dict(prompts=[Request(WAVE), WALK]), "requests alone"),
+        (dict(prompts=[Request(WAVE, seconds=11)]), "11 s .* 2 to 10 s"),
     ],
 )
 def test_bad_requests_are_refused(generator, arguments, fault):
     with pytest.raises(BadInput, match=fault):
         generator(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (dict(text=" "), "the text of a request is empty"),
+        (dict(text="walk " * 2000), "the text of a request has 10,000 characters"),
+        (dict(text=WAVE, seed=2**32), "the seed must lie in"),
+        (dict(text=WAVE, draw=-1), "the number of a draw must lie in"),
+    ],
+)
+def test_bad_requests_cannot_be_made(arguments, fault):
+    with pytest.raises(BadInput, match=fault):
+        Request(**arguments)
+
+
+def test_a_text_and_a_reference_do_not_go_together(generator):
+    with pytest.raises(BadInput, match="a text or a reference, not both"):
+        Request(WAVE, generator(WAVE, seconds=2)[0])
 
 
 def test_a_text_only_checkpoint_takes_no_reference(generator):

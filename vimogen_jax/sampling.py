@@ -1,19 +1,193 @@
-"""Model, objective and solver put together: from noise to normalised motion."""
+"""The one way from requests to motions: model, objective and solver put together.
 
+Requests are told apart by what they follow, sorted by length, and sampled in batches, padded and
+masked. What comes of each depends on the request alone: on one device it is bitwise the same in
+every batch of the same shape, and the same but for rounding in all others.
+"""
+
+import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.experimental import multihost_utils
+from tqdm import tqdm
 
+from vimogen_jax.body.skeleton import FEET, NUM_JOINTS
 from vimogen_jax.diffusion.flow import Objective
-from vimogen_jax.diffusion.solvers import Sampler, guided, integrate
+from vimogen_jax.diffusion.solvers import Sampler, guide, integrate
+from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
 from vimogen_jax.models.vimogen import Reference, Text
+from vimogen_jax.motion import representation
+from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import at_times, resample
 from vimogen_jax.motion.smoothing import gaussian_smooth
+from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.motion.trajectory import fuse
+from vimogen_jax.sharding import Rows
+
+BATCH_SIZE = 16  # of each device
+FRAME_BUCKET, TOKEN_BUCKET = 20, 32  # batches are padded to multiples, so few programs compile
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EncodedRequest:
+    """One motion that is asked for, as the network sees it: by text, by reference, or by neither.
+
+    Attributes:
+        frames: its length, at most `MAX_FRAMES`.
+        seed, draw: of the noise: the seed has a noise for each number of a draw.
+        text: tokens `[l k]` to follow.
+        null_text: tokens `[n k]` that stand for no text, needed where there is no reference:
+            guidance leads away from them, and they are followed where there is no text either.
+        reference: normalised channels `[t 138]` to follow, one for each frame.
+        reference_mask: `[t]`, false where a frame of the reference is missing; by default none is.
+    """
+
+    frames: int
+    seed: int = 0
+    draw: int = 0
+    text: np.ndarray | None = None
+    null_text: np.ndarray | None = None
+    reference: np.ndarray | None = None
+    reference_mask: np.ndarray | None = None
+
+    def __post_init__(self):
+        if not 1 <= self.frames <= MAX_FRAMES:
+            raise ValueError(f"a motion has 1 to {MAX_FRAMES} frames, not {self.frames}")
+        if self.reference is not None and self.text is not None:
+            raise ValueError("a motion follows a text or a reference, not both")
+        if self.reference is None and self.null_text is None:
+            raise ValueError("a motion that follows no reference needs a null_text")
+        if self.reference is not None and len(self.reference) != self.frames:
+            raise ValueError(f"{self.frames} frames do not follow {len(self.reference)}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MotionModel:
+    """A trained model, ready to sample. `dataclasses.replace` gives one of the same weights.
+
+    Attributes:
+        graphdef: structure of the network.
+        params: its weights, nested dictionaries of arrays on the devices.
+        objective: what it predicts.
+        sampler: how motions are sampled.
+        statistics: of the motions that it was trained on.
+        fps: frames a second.
+        rows: how batches lie over several devices, under a mesh in use; by default on one. Of
+            several processes, each makes the same calls.
+    """
+
+    graphdef: nnx.GraphDef
+    params: dict[str, Any]
+    objective: Objective
+    sampler: Sampler
+    statistics: Statistics
+    fps: float
+    rows: Rows | None = None
+
+    def encode_reference(self, motion: Motion) -> np.ndarray:
+        """The normalised channels `[t 138]` of a reference, at the model's frame rate.
+
+        Raises:
+            BadInput: the motion is too short or too long for the model.
+        """
+        motion = canonicalize(resample(motion, self.fps))
+        frames = motion.num_frames
+        if not MIN_FRAMES <= frames <= MAX_FRAMES:
+            raise BadInput(f"the reference lasts {motion.seconds:g} s; {self.limits}")
+        # A pose held after the last frame gives that one channels too.
+        channels = representation.encode(at_times(motion, np.arange(frames + 1) / self.fps))
+        reference = channels[:, representation.REFERENCE_CHANNELS].astype(np.float32)
+        return self.statistics.reference().normalize(reference)
+
+    @property
+    def limits(self) -> str:
+        """How long motions may be, in words."""
+        shortest, longest = MIN_FRAMES / self.fps, MAX_FRAMES / self.fps
+        return f"the model makes motions of {shortest:g} to {longest:g} s"
+
+    def channels(
+        self, requests: Sequence[EncodedRequest], progress: bool = False
+    ) -> list[np.ndarray]:
+        """Sample the normalised channels `[t 276]` of each request, in their order.
+
+        progress: show a bar.
+
+        Raises:
+            BadInput: there is a reference, and the model has no reference branch.
+        """
+        follows = [request.reference is not None for request in requests]
+        if any(follows) and "reference_encoder" not in self.params:
+            raise BadInput("the checkpoint has no reference branch: it follows prompts only")
+        sampled: dict[int, np.ndarray] = {}
+        with tqdm(total=len(requests), desc="sampling", unit="motion", disable=not progress) as bar:
+            for chosen in self._batches(requests):
+                batch = self._sample_batch([requests[i] for i in chosen])
+                for i, channels in zip(chosen, batch, strict=True):
+                    sampled[i] = channels[: requests[i].frames]
+                bar.update(len(chosen))
+        return [sampled[i] for i in range(len(requests))]
+
+    def motions(self, requests: Sequence[EncodedRequest], progress: bool = False) -> list[Motion]:
+        """Sample the motion of each request, in their order; as `channels`, then `decode`."""
+        return [self.decode(channels) for channels in self.channels(requests, progress)]
+
+    def decode(self, normalised: np.ndarray) -> Motion:
+        """The motion of normalised channels `[t 276]`, in the canonical frame.
+
+        Raises:
+            BadInput: the channels are not finite.
+        """
+        if not np.isfinite(normalised).all():
+            raise BadInput("sampling left the finite numbers; try a lower guidance_scale")
+        channels = self.statistics.denormalize(normalised)
+        motion = representation.decode(channels, fps=self.fps)
+        if self.sampler.trajectory == "fused":
+            motion = dataclasses.replace(motion, transl=_fused(motion, channels))
+        return canonicalize(motion)
+
+    def _batches(self, requests: Sequence[EncodedRequest]) -> Iterator[list[int]]:
+        """The indices of batches: of one branch each, and of similar length."""
+        size = BATCH_SIZE * (self.rows.count if self.rows else 1)
+        for by_reference in (False, True):
+            of_branch = [
+                i for i, each in enumerate(requests) if (each.reference is not None) == by_reference
+            ]
+            of_branch.sort(key=lambda i: requests[i].frames)
+            for start in range(0, len(of_branch), size):
+                yield of_branch[start : start + size]
+
+    def _sample_batch(self, requests: list[EncodedRequest]) -> np.ndarray:
+        """Normalised channels `[n t 276]` of requests of one branch, padded."""
+        rows = self.rows
+        shards = rows.count if rows else 1
+        fillers = requests[-1:] * (-len(requests) % shards)
+        filled = [*requests, *fillers]
+        frames = _round_up(max(request.frames for request in filled), FRAME_BUCKET)
+        mask = np.arange(frames) < np.array([[request.frames] for request in filled])
+        seeds = np.array([request.seed for request in filled], np.uint32)
+        noise = np.asarray(_noise(seeds, np.array([request.draw for request in filled]), frames))
+        text, null_text, reference = None, None, None
+        if filled[0].reference is not None:
+            reference = _references(filled, frames)
+        else:
+            text, null_text = _texts(filled)
+        batch = noise, mask, text, null_text if self.sampler.guided else None, reference
+        batch = jax.tree.map(lambda x: x.reshape(shards, -1, *x.shape[1:]), batch)
+        if rows:
+            batch = rows.place(jax.tree.map(lambda x: x[rows.local], batch))
+        channels = sample(self.graphdef, self.params, self.objective, self.sampler, *batch)
+        if rows:
+            channels = multihost_utils.process_allgather(channels, tiled=True)
+        return np.concatenate(np.asarray(channels))[: len(requests)]
 
 
 @functools.partial(jax.jit, static_argnames=("graphdef", "objective", "sampler"))
@@ -25,9 +199,10 @@ def sample(
     noise: jax.Array,
     mask: jax.Array,
     text: Text | None,
+    null_text: Text | None,
     reference: Reference | None,
 ) -> jax.Array:
-    """From noise to smoothed, normalised motion.
+    """From noise to smoothed, normalised motion, of one branch.
 
     Args:
         graphdef: structure of the model.
@@ -36,31 +211,82 @@ def sample(
         sampler: how to solve; its guidance is used where there is a text.
         noise: standard normal `[s b t 276]`.
         mask: `[s b t]`, true at the frames of each motion.
-        text: of every sample `[s b l k]`; with guidance `[s 2b l k]`, then null text follows.
+        text: of every sample `[s b l k]`, or None where they follow references.
+        null_text: `[s b l k]`, needed where there is guidance.
         reference: of every sample, where there is no text.
 
     Returns:
         `[s b t 276]`.
     """
     model = nnx.merge(graphdef, params)
-    cache = None if text is None else model.cache_text(text)
-    with_guidance = text is not None and sampler.guidance_scale != 1
-    seen = jnp.concatenate([mask, mask], axis=1) if with_guidance else mask
+    guided = text is not None and sampler.guided
+    twice = lambda x: jnp.concatenate([x, x], axis=1) if guided else x
+    if guided:  # every sample is computed with its text, then without
+        text = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), text, null_text)
+    seen, cache = twice(mask), None if text is None else model.cache_text(text)
 
     def velocity(x: jax.Array, sigma: jax.Array) -> jax.Array:
-        return objective.velocity(model(x, sigma, seen, cache, reference), x, sigma)
+        x, sigma = twice(x), twice(sigma)
+        v = objective.velocity(model(x, sigma, seen, cache, reference), x, sigma)
+        if not guided:
+            return v
+        conditional, null = jnp.split(v, 2, axis=1)
+        return guide(conditional, null, sampler.guidance_scale)
 
-    followed = guided(velocity, sampler.guidance_scale) if with_guidance else velocity
-    x = integrate(followed, noise, sampler)
+    x = integrate(velocity, noise, sampler)
     if not sampler.smoothing:
         return x
     reach = math.ceil(2 * sampler.smoothing)  # in frames; two, as published, at a deviation of one
     return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=sampler.smoothing)
 
 
-def pad(arrays: Sequence[np.ndarray], length: int) -> tuple[np.ndarray, np.ndarray]:
+@functools.partial(jax.jit, static_argnames="frames")
+def _noise(seeds: jax.Array, draws: jax.Array, frames: int) -> jax.Array:
+    """Standard normal `[n t 276]`, of seeds and numbers of a draw `[n]`."""
+
+    def draw(seed: jax.Array, number: jax.Array) -> jax.Array:
+        # For the longest motion, then cut: the padding of a batch must not change the noise.
+        key = jax.random.fold_in(jax.random.key(seed), number)
+        return jax.random.normal(key, (MAX_FRAMES, representation.NUM_CHANNELS))[:frames]
+
+    return jax.vmap(draw)(seeds, draws)
+
+
+def _texts(requests: Sequence[EncodedRequest]) -> tuple[Text, Text]:
+    """The texts `[n l k]`, and as many that stand for none."""
+    texts = [request.null_text if request.text is None else request.text for request in requests]
+    nulls = [request.null_text for request in requests]
+    longest = _round_up(max(len(text) for text in texts + nulls if text is not None), TOKEN_BUCKET)
+    return Text(*_pad(texts, longest)), Text(*_pad(nulls, longest))
+
+
+def _references(requests: Sequence[EncodedRequest], frames: int) -> Reference:
+    """The references `[n t 138]`, with masks of what is there."""
+    channels, mask = _pad([request.reference for request in requests], frames)
+    for row, request in zip(mask, requests, strict=True):
+        if request.reference_mask is not None:
+            row[: request.frames] = request.reference_mask
+    return Reference(channels, mask)
+
+
+def _pad(arrays: Sequence[Any], length: int) -> tuple[Any, Any]:
     """Stack arrays `[l ...]` to `[n length ...]`, zeros behind, and the mask `[n length]`."""
     padded = np.zeros((len(arrays), length, *arrays[0].shape[1:]), arrays[0].dtype)
     for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array
     return padded, np.arange(length) < np.array([[len(array)] for array in arrays])
+
+
+def _fused(motion: Motion, channels: np.ndarray) -> np.ndarray:
+    """The root's path `[t 3]` that agrees with all that the channels say of it."""
+    velocities = channels[:, representation.JOINT_VELOCITIES].reshape(-1, NUM_JOINTS, 3)
+    return fuse(
+        motion.transl,
+        channels[:, representation.TRANSL_VELOCITY],
+        feet=motion.joints()[:, FEET] - motion.transl[:, None],
+        foot_speeds=np.linalg.norm(velocities[:, FEET], axis=-1),
+    )
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple

@@ -12,8 +12,9 @@ from eval.mbench.prompts import CATEGORIES, Prompt
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, write_json
-from vimogen_jax.generate import BATCH_SIZE, Generator
+from vimogen_jax.generate import Generator
 from vimogen_jax.models.parameters import fingerprint
+from vimogen_jax.sampling import BATCH_SIZE
 
 NOTE = "generated.json"  # what the motions of a folder were made with
 
@@ -43,7 +44,7 @@ def generate(
         raise BadInput(f"prompt {without[0]} has no detailed text")
     note = {
         "weights": fingerprint(generator.package.params),
-        "sampler": dataclasses.asdict(generator.package.sampler),
+        "sampler": dataclasses.asdict(generator.model.sampler),
         "detailed": detailed,
         "seed": seed,
         "prompts": {str(id): [each.text, each.seconds] for id, each in prompts.items()},

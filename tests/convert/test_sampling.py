@@ -29,20 +29,20 @@ def arrays(golden):
     return golden("sampling")
 
 
-def sampled(package, arrays, text, reference):
+def sampled(package, arrays, text=None, null_text=None, reference=None):
     """Motions `[2 24 276]` before smoothing; the golden texts are padded to 16 rows, not 226."""
     graphdef, _ = abstract_params(dataclasses.replace(package.model, text_rows=16))
     sampler = dataclasses.replace(package.sampler, smoothing=0.0)
     noise, mask = jnp.asarray(arrays["noise"])[None], arrays["latents_mask"][None] > 0
     args = graphdef, package.params, package.objective, sampler, noise, mask
-    return sample(*args, text, reference)[0]
+    return sample(*args, text, null_text, reference)[0]
 
 
 def test_by_text_with_guidance(package, arrays):
     prompt, null = arrays["prompt_emb"], arrays["prompt_emb_null"]
     null = np.pad(null, ((0, 0), (0, prompt.shape[1] - null.shape[1]), (0, 0)))
-    tokens = np.concatenate([prompt, null])[None]
-    motion = sampled(package, arrays, Text(tokens, np.abs(tokens).sum(-1) > 0), None)
+    texts = (Text(tokens[None], np.abs(tokens[None]).sum(-1) > 0) for tokens in (prompt, null))
+    motion = sampled(package, arrays, *texts)
     np.testing.assert_allclose(motion, arrays["presmooth_text"], atol=ATOL)
     motion = gaussian_smooth(motion, sigma=package.sampler.smoothing)
     np.testing.assert_allclose(motion, arrays["final_text"], atol=ATOL)
@@ -50,6 +50,6 @@ def test_by_text_with_guidance(package, arrays):
 
 def test_by_reference(package, arrays):
     reference = Reference(arrays["ref_latents"][None], arrays["ref_latents_mask"][None] > 0)
-    motion = sampled(package, arrays, None, reference)
+    motion = sampled(package, arrays, reference=reference)
     motion = gaussian_smooth(motion, sigma=package.sampler.smoothing)
     np.testing.assert_allclose(motion, arrays["final_motion"], atol=ATOL)

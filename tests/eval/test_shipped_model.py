@@ -24,6 +24,17 @@ def made_up(tmp_path_factory):
     return made_up_dataset(tmp_path_factory.mktemp("made_up") / "dataset")
 
 
+def model_that_refines(motions):
+    """What refinement asks of a model; `motions(requests, progress)` samples."""
+    package = tiny_package()
+    return SimpleNamespace(
+        statistics=package.statistics,
+        objective=package.objective,
+        sampler=package.sampler,
+        motions=motions,
+    )
+
+
 class Remembers:
     """A model that knows all takes by heart: the best there can be."""
 
@@ -31,13 +42,11 @@ class Remembers:
         self._train = read_takes(dataset, "train", actions)
         self._held_out = read_takes(dataset, "validation", actions)
         self.package = tiny_package()
+        self.model = model_that_refines(lambda *_: [take.motion for take in self._held_out])
 
     def __call__(self, prompts, seconds, **_):
         by_length = {(take.caption, take.seconds): take.motion for take in self._train}
         return [by_length[key] for key in zip(prompts, seconds, strict=True)]
-
-    def refine(self, references, masks, **_):
-        return [take.motion for take in self._held_out]
 
 
 def test_a_perfect_model_gets_perfect_figures(made_up):
@@ -104,17 +113,17 @@ def test_corruption_leaves_padding_out_and_gaps_are_interpolated():
 
 def test_a_model_that_gives_back_its_input_refines_nothing(made_up):
     takes = read_takes(made_up[0], "validation", made_up[1])
-    package = tiny_package()
+    denormalize = tiny_package().statistics.reference().denormalize
 
-    def refine(references, masks, **_):
+    def give_back(requests, progress):
         motions = []
-        for take, reference in zip(takes, references, strict=True):
+        for take, request in zip(takes, requests, strict=True):
             channels = take.channels.copy()
-            channels[:, REFERENCE_CHANNELS] = package.statistics.reference().denormalize(reference)
+            channels[:, REFERENCE_CHANNELS] = denormalize(request.reference)
             motions.append(decode(channels))
         return motions
 
-    measured = measure_refinement(SimpleNamespace(package=package, refine=refine), takes)
+    measured = measure_refinement(model_that_refines(give_back), takes)
     assert measured["refined"] == measured["corrupted"]
     assert measured["clean"]["joint_error"] == 0
     assert measured["corrupted"]["joint_error"] > measured["filled"]["joint_error"] > 0

@@ -12,6 +12,7 @@ from tests.helpers.runs import STEPS
 from tests.helpers.tiny_package import described
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
+from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import load_package
 from vimogen_jax.train.checkpoint import load_run
@@ -33,18 +34,29 @@ def test_metrics_reach_terminal_file_and_tensorboard(undisturbed):
     assert list((workdir / "tensorboard").glob("events.out.tfevents.*"))
 
 
-def test_previews_are_motions_of_validation_captions(undisturbed, runs):
+def test_previews_are_what_a_generator_makes_of_validation_captions(undisturbed, runs, monkeypatch):
     workdir, _ = undisturbed
     folder = workdir / "previews" / str(STEPS)
-    captions = json.loads((folder / "captions.json").read_text())
-    validation = Dataset.open(runs.dataset).records["validation"]
-    known = {validation[i].caption: len(validation[i].motion) for i in range(len(validation))}
+    captions = list(json.loads((folder / "captions.json").read_text()).values())
+    dataset = Dataset.open(runs.dataset)
+    validation = dataset.records["validation"]
+    known = {validation[i].caption: validation[i] for i in range(len(validation))}
     assert len(captions) == 4
-    for name, caption in captions.items():
-        motion = formats.read(folder / f"{name}.npz")
-        assert motion.num_frames == known[caption]
-        joints = np.load(folder / f"{name}.npy")
-        np.testing.assert_allclose(joints, motion.joints(), atol=1e-4)
+
+    class Encoder:
+        null_text = dataset.null_text
+
+        def __call__(self, texts):
+            return [known[text].text for text in texts]
+
+    monkeypatch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Encoder())
+    seconds = [len(known[caption].motion) / dataset.fps for caption in captions]
+    expected = Generator(load_run(workdir))(captions, seconds)
+    for i, motion in enumerate(expected):
+        written = formats.read(folder / f"{i}.npz")
+        np.testing.assert_allclose(written.rotations, motion.rotations, atol=1e-3)
+        np.testing.assert_allclose(written.transl, motion.transl, atol=1e-3)
+        np.testing.assert_allclose(np.load(folder / f"{i}.npy"), written.joints(), atol=1e-4)
 
 
 def test_a_run_is_exported_as_the_average_of_its_newest_checkpoint(undisturbed, tmp_path):

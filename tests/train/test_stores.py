@@ -106,4 +106,4 @@ def test_a_whole_run(store, runs):
         train(config)
     assert load_checkpoint(url).step == 3
     previews = store.with_name("whole") / "previews/2"
-    assert len(list(previews.glob("*.npz"))) == 8
+    assert len(list(previews.glob("*.npz"))) == 4

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -11,18 +11,22 @@ import numpy as np
 from vimogen_jax.diffusion.flow import SHIFT, shifted_grid
 from vimogen_jax.errors import BadInput
 
+Solver = Literal["euler", "heun"]
+SOLVERS = get_args(Solver)
+
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
 class Sampler:
-    """How motions are sampled.
+    """How motions are sampled; by default as published.
 
     Attributes:
         steps: intervals of the time grid.
         solver: "euler", or "heun" (two evaluations a step, second order).
         guidance_scale: of the text branch; 1 is none, and then none is computed.
-        start: first time of the grid before the shift.
+        start: first time of the grid before the shift. The published one is less than 1: pure noise
+            is taken for a motion at sigma 0.921, as released.
         shift: of the grid, see `shifted_grid`.
         smoothing: standard deviation in frames of the Gaussian smoothing at the end; 0 is none.
         trajectory: of the root, "absolute", as its channels say, or "fused" with their velocities
@@ -30,16 +34,16 @@ class Sampler:
     """
 
     steps: int = 50
-    solver: Literal["euler", "heun"] = "euler"
+    solver: Solver = "euler"
     guidance_scale: float = 5.0
-    start: float = 1.0
+    start: float = 0.7
     shift: float = SHIFT
     smoothing: float = 1.0
     trajectory: Literal["absolute", "fused"] = "absolute"
 
     def __post_init__(self):
-        if self.solver not in ("euler", "heun"):
-            raise BadInput(f"solver {self.solver!r} is neither euler nor heun")
+        if self.solver not in SOLVERS:
+            raise BadInput(f"solver {self.solver!r} is neither {' nor '.join(SOLVERS)}")
         if self.trajectory not in ("absolute", "fused"):
             raise BadInput(f"trajectory {self.trajectory!r} is neither absolute nor fused")
         if self.steps < 1:
@@ -52,23 +56,17 @@ class Sampler:
             raise BadInput(f"smoothing must be at least 0, not {self.smoothing}")
 
     @property
+    def guided(self) -> bool:
+        """Whether the text branch computes each sample twice, with its text and without."""
+        return self.guidance_scale != 1
+
+    @property
     def grid(self) -> np.ndarray:
         """The times `[steps + 1]`, the last one 0."""
         return np.append(shifted_grid(self.steps, self.start, self.shift), 0.0)
 
 
-PRESETS = {
-    # Pure noise is taken for a motion at sigma 0.921, as released.
-    "published": Sampler(
-        steps=50,
-        solver="euler",
-        guidance_scale=5.0,
-        start=0.7,
-        shift=SHIFT,
-        smoothing=1.0,
-        trajectory="absolute",
-    ),
-}
+PRESETS = {"published": Sampler()}
 
 
 def integrate(velocity: Velocity, noise: jax.Array, sampler: Sampler) -> jax.Array:
@@ -92,16 +90,6 @@ def integrate(velocity: Velocity, noise: jax.Array, sampler: Sampler) -> jax.Arr
     return euler(x, grid[-2:])[0]
 
 
-def guided(velocity: Velocity, guidance_scale: float | jax.Array) -> Velocity:
-    """Classifier-free guidance (Ho and Salimans 2022).
-
-    `velocity` takes twice the samples `[s 2b ...]`, conditional ones first, then the same ones
-    with null text; the result takes `[s b ...]`.
-    """
-
-    def guided_velocity(x: jax.Array, sigma: jax.Array) -> jax.Array:
-        twice = lambda a: jnp.concatenate([a, a], axis=1)
-        conditional, null = jnp.split(velocity(twice(x), twice(sigma)), 2, axis=1)
-        return null + guidance_scale * (conditional - null)
-
-    return guided_velocity
+def guide(conditional: jax.Array, null: jax.Array, scale: float) -> jax.Array:
+    """Classifier-free guidance (Ho and Salimans 2022): the velocity away from that without text."""
+    return null + scale * (conditional - null)

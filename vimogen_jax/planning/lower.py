@@ -97,15 +97,14 @@ def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Prog
     params = plan_state(model, optimizer, mesh)["params"]
     graphdef, _ = abstract_params(model)
     shape = mesh.size, shard_size(data.batch_size, mesh.size), max(data.buckets)
-    texts = shape[1] * (2 if sampler.guidance_scale != 1 else 1)
     array = _arrays(mesh)
     noise, mask = array(*shape, model.motion_dim), array(*shape, dtype=bool)
     text = Text(
-        array(mesh.size, texts, data.text_length, model.text_dim, dtype=jnp.bfloat16),
-        array(mesh.size, texts, data.text_length, dtype=bool),
+        array(*shape[:2], data.text_length, model.text_dim, dtype=jnp.bfloat16),
+        array(*shape[:2], data.text_length, dtype=bool),
     )
-    traced = sample.trace(graphdef, params, objective, sampler, noise, mask, text, None)
-    batch = noise, mask, text
+    batch = noise, mask, text, text if sampler.guided else None
+    traced = sample.trace(graphdef, params, objective, sampler, *batch, None)
     return Program(traced, dict(params=params, batch=batch), (params, *batch, None))
 
 

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from etils import epath
 from flax import nnx
-from jax.experimental import multihost_utils
 
 from vimogen_jax import formats, sharding
 from vimogen_jax.diffusion.flow import Objective
@@ -17,9 +16,7 @@ from vimogen_jax.files import write_json
 from vimogen_jax.input_pipeline.dataset import Dataset, RecordSource
 from vimogen_jax.input_pipeline.pipeline import validation_batches
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, Record
-from vimogen_jax.models.vimogen import Text
-from vimogen_jax.motion import representation
-from vimogen_jax.sampling import pad, sample
+from vimogen_jax.sampling import EncodedRequest, MotionModel
 from vimogen_jax.train.processes import is_first
 from vimogen_jax.train.step import make_eval_step
 
@@ -57,42 +54,45 @@ class Evaluator:
         return {f"validation_{name}": float(e / count) for name, (e, count) in totals.items()}
 
     def write_previews(self, params: Any, folder: epath.Path) -> None:
-        """Sample a few validation captions: `N.npz` (AMASS), `N.npy` (joints), `captions.json`."""
+        """Sample a few validation captions: `N.npz` (AMASS), `N.npy` (joints), `captions.json`.
+
+        They are what a generator of these weights makes of the captions with seed 0.
+        """
         records = self._dataset.records["validation"]
-        shards = self._rows.count
-        size = -(-PREVIEWS // shards) * shards
-        chosen = np.linspace(0, len(records) - 1, size).astype(int)
+        chosen = np.linspace(0, len(records) - 1, min(PREVIEWS, len(records))).astype(int)
         chosen = [_readable(records, int(i)) for i in chosen]
-        lengths = [min(len(record.motion), MAX_FRAMES) for record in chosen]
-        by_shard = lambda x: x.reshape(shards, size // shards, *x.shape[1:])
-        mask = np.arange(MAX_FRAMES) < np.array(lengths)[:, None]
-        noise = jax.random.normal(jax.random.key(0), (*mask.shape, representation.NUM_CHANNELS))
-        longest = self._batches["text_length"]
-        texts = [by_shard(x) for x in pad([record.text for record in chosen], longest)]
-        if self._sampler.guidance_scale != 1:
-            null = [by_shard(x) for x in pad([self._dataset.null_text] * size, longest)]
-            texts = [np.concatenate(pair, axis=1) for pair in zip(texts, null, strict=True)]
-        put = lambda x: self._rows.place(np.asarray(x)[self._rows.local])
-        inputs = put(by_shard(noise)), put(by_shard(mask)), Text(*map(put, texts))
-        channels = sample(
-            self._graphdef, params, self._objective, self._sampler, *inputs, reference=None
+        null_text = self._dataset.null_text
+        requests = [
+            EncodedRequest(
+                min(len(record.motion), MAX_FRAMES), draw=i, text=record.text, null_text=null_text
+            )
+            for i, record in enumerate(chosen)
+        ]
+        model = MotionModel(
+            self._graphdef,
+            params,
+            self._objective,
+            self._sampler,
+            self._dataset.statistics,
+            self._dataset.fps,
+            self._rows,
         )
-        channels = np.asarray(multihost_utils.process_allgather(channels, tiled=True))
+        sampled = model.channels(requests)
         if not is_first():
             return
-        channels = self._dataset.statistics.denormalize(channels)
         folder.mkdir(parents=True, exist_ok=True)
+        captions = {}
         with tempfile.TemporaryDirectory() as local:
             aside = Path(local)  # motion files are not written to stores
-            for i, (motion, length) in enumerate(
-                zip(np.concatenate(channels), lengths, strict=True)
-            ):
-                motion = representation.decode(motion[:length], fps=self._dataset.fps)
+            for i, (record, channels) in enumerate(zip(chosen, sampled, strict=True)):
+                if not np.isfinite(channels).all():
+                    continue  # weights that have learnt little: no reason to end a run
+                motion = model.decode(channels)
+                captions[str(i)] = record.caption
                 formats.write(motion, aside / f"{i}.npz")
                 formats.write(motion, aside / f"{i}.npy")
             for path in aside.iterdir():
                 (folder / path.name).write_bytes(path.read_bytes())
-        captions = {str(i): record.caption for i, record in enumerate(chosen)}
         write_json(captions, folder / "captions.json")
 
 
