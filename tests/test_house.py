@@ -1,16 +1,16 @@
 """The state of the house: what the repository promises about itself as a whole."""
 
-import ast
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.repository import PACKAGES, ROOT, imports, sources
 
-# Import name -> name in setup.py, where they differ.
+# Import name -> name in pyproject.toml, where they differ.
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "absl": "absl-py",
@@ -33,19 +33,22 @@ def tracked() -> list[Path]:
     return [ROOT / name for name in listed.stdout.split("\0") if (ROOT / name).is_file()]
 
 
-def setup_list(name: str) -> set[str]:
-    """The distributions in a list of setup.py, without their versions."""
-    for node in ast.parse((ROOT / "setup.py").read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name:
-            return {re.split(r"[\[<>=]", line)[0] for line in ast.literal_eval(node.value)}
-    raise AssertionError(f"setup.py has no {name}")
+with (ROOT / "pyproject.toml").open("rb") as file:
+    PYPROJECT = tomllib.load(file)
 
 
-def package_data() -> list[str]:
-    for node in ast.walk(ast.parse((ROOT / "setup.py").read_text(encoding="utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg == "package_data":
-            return ast.literal_eval(node.value)["vimogen_jax"]
-    raise AssertionError("setup.py has no package_data")
+def required(extra: str | None = None) -> set[str]:
+    """The distributions that the library or an extra asks for, without their versions."""
+    project = PYPROJECT["project"]
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    names = {re.split(r"[<>=;]", line)[0] for line in lines}
+    return {
+        name
+        for each in names
+        for name in (
+            required(each[len("vimogen_jax[") : -1]) if each.startswith("vimogen_jax[") else {each}
+        )
+    }
 
 
 def third_party(folder: str) -> set[str]:
@@ -55,14 +58,14 @@ def third_party(folder: str) -> set[str]:
     return {DISTRIBUTIONS.get(name, name) for name in names}
 
 
-def test_setup_requires_just_what_is_imported():
+def test_the_package_requires_just_what_is_imported():
     imported = set().union(*map(third_party, PACKAGES)) - TORCH
-    imported -= setup_list("JUDGE") | setup_list("BLAZEPOSE")
-    assert setup_list("REQUIRED") == imported
+    imported -= required("judge") | required("blazepose")
+    assert required() == imported
 
 
 def test_tests_import_nothing_beyond_their_extras():
-    extras = setup_list("REQUIRED") | setup_list("TEST")
+    extras = required() | required("test")
     assert third_party("tests") <= extras | TORCH
 
 
@@ -78,7 +81,8 @@ def test_tests_share_through_their_helpers_alone():
 
 def test_what_is_not_code_is_installed_too():
     library = ROOT / "vimogen_jax"
-    installed = {path for pattern in package_data() for path in library.glob(pattern)}
+    patterns = PYPROJECT["tool"]["setuptools"]["package-data"]["vimogen_jax"]
+    installed = {path for pattern in patterns for path in library.glob(pattern)}
     needed = {path for path in tracked() if path.is_relative_to(library) and path.suffix != ".py"}
     assert needed - installed == set()
 
