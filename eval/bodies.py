@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from eval.mbench.inputs import Clip
+from eval.systems import Clip
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.metrics.body_fit import PosePrior, fit

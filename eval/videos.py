@@ -17,7 +17,7 @@ from av.error import FFmpegError
 from tqdm import tqdm
 
 from eval.bodies import to_motion
-from eval.mbench.inputs import Clip
+from eval.systems import Clip
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion

@@ -17,9 +17,8 @@ from data.sources.humanml3d import read_humanml3d
 from data.sources.take import Take
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
-from launch import cli
+from launch import cli, reading
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.retarget import load_skeleton
 from vimogen_jax.text.encoder import ENCODERS, TextEncoder, load_text_encoder
 
 MOTIONS = flags.DEFINE_multi_string(
@@ -48,8 +47,8 @@ TEXT_STORE = flags.DEFINE_string(
 HOLDOUT = flags.DEFINE_float(
     "holdout", 0.05, "share of the takes held out for validation", 0.0, 1.0
 )
-FPS = flags.DEFINE_float("fps", 20.0, "frames a second of the dataset", 1.0, 120.0)
-SKELETON = flags.DEFINE_multi_string("skeleton", [], "JSON table of a skeleton of your own")
+READING = reading.define_flags()
+DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frames a second of the dataset", 1.0, 120.0)
 WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "processes that read motions", 1)
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the dataset that is there")
 
@@ -61,7 +60,7 @@ def main() -> None:
         read_sources(),
         OUT.value,
         _load_encoder(),
-        fps=FPS.value,
+        fps=DATASET_FPS.value,
         holdout=HOLDOUT.value,
         workers=WORKERS.value,
         overwrite=OVERWRITE.value,
@@ -77,10 +76,10 @@ def read_sources() -> list[Take]:
     """The takes of all sources given; BadInput where there is none, or one is not as it should."""
     if len(MOTIONS.value) != len(CAPTIONS.value):
         raise BadInput("give as many --captions as --motions, a caption file for each folder")
-    skeletons = [load_skeleton(path) for path in SKELETON.value]
+    world = READING.world()
     takes = []
     for folder, captions in zip(MOTIONS.value, CAPTIONS.value, strict=True):
-        takes += read_captions(captions, folder, skeletons)
+        takes += read_captions(captions, folder, world)
     if HUMANML3D.value:
         takes += read_humanml3d(HUMANML3D.value)
     if VIMOGEN.value:

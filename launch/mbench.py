@@ -17,14 +17,14 @@ from eval.mbench import report as writing
 from eval.mbench.benchmark import benchmark
 from eval.mbench.dimensions import Dimension, motion_dimensions
 from eval.mbench.generate import generate
-from eval.mbench.inputs import World, read_system
 from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.pose import pose_dimensions
-from eval.mbench.prompts import load_prompts
+from eval.mbench.prompts import asked, load_prompts
 from eval.mbench.scoring import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
 from eval.score_cache import ScoreCache
-from launch import cli
+from eval.systems import read_system
+from launch import cli, reading
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
@@ -43,9 +43,7 @@ PROMPTS = flags.DEFINE_string(
     "prompts", "small", "small (45 of ours), published (450, downloaded once) or a file"
 )
 DETAILED = flags.DEFINE_bool("detailed", False, "generate from the prompts' detailed texts")
-FPS = flags.DEFINE_float("fps", None, "of files that do not say theirs; 20 if not given", 1)
-UP = flags.DEFINE_enum("up", "auto", ["auto", "y", "z", "-y"], "the files' up axis")
-UNITS = flags.DEFINE_enum("units", "auto", ["auto", "m", "cm", "mm"], "the files' units")
+READING = reading.define_flags()
 FLOOR = flags.DEFINE_enum(
     "floor", "file", ["file", "lowest"], "the files' height 0, or each motion's lowest joint"
 )
@@ -88,7 +86,9 @@ def main() -> None:
         *judged_dimensions(judge, out, SEED.value),
     ]
     columns = [column if column.score else _advised(column) for column in columns]
+    world = READING.world()
     prompts = load_prompts(PROMPTS.value)
+    wanted = asked(prompts)
     folders = compared(MOTIONS.value or os.path.join(OUT.value, "motions"))
     names = [column.name for column in columns]
     votes = read_votes(VOTES.value, names, folders) if VOTES.value else None
@@ -96,8 +96,10 @@ def main() -> None:
         scored = {column.category for column in columns if column.score}
         generator = Generator.from_checkpoint(CHECKPOINT.value)
         generate(generator, prompts, scored, folders[NAME.value], DETAILED.value, SEED.value)
-    world = World(FPS.value, UP.value, UNITS.value, FLOOR.value, velocities=AS_RELEASED.value)
-    systems = [read_system(name, folder, prompts, world) for name, folder in folders.items()]
+    systems = [
+        read_system(name, folder, wanted, world, floor=FLOOR.value, velocities=AS_RELEASED.value)
+        for name, folder in folders.items()
+    ]
     if judge:
         print(workload(systems, prompts))
     require_writable(out)

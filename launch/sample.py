@@ -13,7 +13,7 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
-from launch import cli
+from launch import cli, reading
 from vimogen_jax import formats
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
@@ -43,9 +43,8 @@ PROMPTS = flags.DEFINE_string("prompts", None, "text file with a sentence on eac
 REFERENCE = flags.DEFINE_string(
     "reference", None, "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), in place of prompts"
 )
-REFERENCE_FPS = flags.DEFINE_float(
-    "reference_fps", None, "frames a second of a reference that does not say", 1.0
-)
+READING = reading.define_flags()
+flags.DEFINE_alias("reference_fps", "fps")
 SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions, 2 to 10")
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or reference")
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
@@ -77,7 +76,7 @@ def main() -> None:
     if REFERENCE.value:
         if PROMPT.value or PROMPTS.value:
             raise BadInput("a motion follows either --reference or prompts, not both")
-        given = formats.read(REFERENCE.value, fps=REFERENCE_FPS.value)
+        given = READING.motion(REFERENCE.value)
         titles = [f"{Path(REFERENCE.value).stem} refined"]
         motions = load_generator()(reference=given, **sampling)
         shown = [(f"{Path(REFERENCE.value).name} as given", given)]

@@ -6,24 +6,24 @@
 """
 
 import os
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from data.sources.take import Take, inside, part
-from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_text
-from vimogen_jax.formats.retarget import Skeleton
+from vimogen_jax.formats import World, look, to_motion
 from vimogen_jax.motion.motion import Motion
+
+ANY = World()
 
 
 def read_captions(
-    captions: str | os.PathLike, folder: str | os.PathLike, skeletons: Sequence[Skeleton] = ()
+    captions: str | os.PathLike, folder: str | os.PathLike, world: World = ANY
 ) -> list[Take]:
     """Read a caption file; raises BadInput, naming the line, at the first one that is wrong.
 
-    The motion files are looked up but not read. `skeletons` are tables for the BVH among them.
+    The motion files are looked up but not read. `world` is what is known of them all.
     """
     captions, folder = Path(captions), Path(folder)
     if not folder.is_dir():
@@ -36,7 +36,7 @@ def read_captions(
         if not line.strip():
             continue
         try:
-            take = _parse(line, captions, folder, files, skeletons)
+            take = _parse(line, captions, folder, files, world)
         except BadInput as fault:
             raise BadInput(f"{captions}, line {number}: {fault}") from None
         if first_line.setdefault(take.id, number) != number:
@@ -54,14 +54,14 @@ def read_part(
     path: Path,
     start: float = 0.0,
     end: float | None = None,
-    skeletons: Sequence[Skeleton] = (),
+    world: World = ANY,
     fps: float | None = None,
 ) -> Motion:
     """The motion of a file, from `start` to `end` in seconds; BadInput where the file is unfit.
 
-    skeletons, fps: as `formats.read` takes them.
+    world: what is known of files like it. fps: frames a second of this one, whatever it says.
     """
-    return part(formats.read(path, skeletons, fps), start, end, path)
+    return part(to_motion(look(path, world.skeletons), world, fps), start, end, path)
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
@@ -87,7 +87,7 @@ def _parse(
     captions: Path,
     folder: Path,
     files: dict[str, list[Path]],
-    skeletons: Sequence[Skeleton],
+    world: World,
 ) -> Take:
     fields = parse_json(line)
     if not isinstance(fields, dict):
@@ -106,7 +106,7 @@ def _parse(
         source=_text(fields, "source", captions.stem),
         licence=_text(fields, "licence", "unknown"),
         path=path,
-        read=partial(read_part, path, start, end, skeletons, _positive(fields, "fps") or None),
+        read=partial(read_part, path, start, end, world, _positive(fields, "fps") or None),
         quality=quality,
     )
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from data.sources.take import Take, inside, part
+from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
-from vimogen_jax.formats import humanml3d
 from vimogen_jax.motion.motion import Motion
 
 SOURCE = "HumanML3D"
@@ -47,7 +47,7 @@ def read_humanml3d(folder: str | os.PathLike) -> list[Take]:
 
 def read_clip(path: Path, start: float, end: float | None) -> Motion:
     """The motion of a file from `start` to `end`, in seconds; BadInput where it is unfit."""
-    return part(humanml3d.read(path), start, end, path)
+    return part(formats.read(path), start, end, path)
 
 
 def _takes(

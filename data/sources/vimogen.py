@@ -11,10 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from data.sources.take import Take, inside
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json
-from vimogen_jax.formats import vimogen
+from vimogen_jax.formats import World, look, settle
 
 LICENCE = "Apache-2.0"
 SPLITS: dict[str, Literal["train", "validation", "test"]] = {
@@ -52,6 +54,14 @@ def read_vimogen(
     return takes
 
 
+def read_channels(path: Path) -> np.ndarray:
+    """The channels [t 276] of a file as they stand; BadInput where it is unfit."""
+    settled = settle(look(path), World())
+    if settled.found.channels is None:
+        raise BadInput(f"{path}: holds {settled.found.kind}, not ViMoGen's channels")
+    return settled.found.channels
+
+
 def _take(entry: Any, folder: Path, text_key: str) -> Take:
     if not isinstance(entry, dict):
         raise BadInput("not a JSON object")
@@ -67,7 +77,7 @@ def _take(entry: Any, folder: Path, text_key: str) -> Take:
         source=str(entry["subset"]),
         licence=LICENCE,
         path=path,
-        read=partial(vimogen.read, path),
+        read=partial(read_channels, path),
         quality=_quality(entry["subset"]),
         split=SPLITS.get(str(entry.get("split")).lower()),
     )

@@ -11,12 +11,12 @@ from flax import nnx
 
 from eval.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
-from eval.mbench.inputs import Clip, read_system
 from eval.mbench.pose import pose_dimensions
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import Prompt, asked
 from eval.mbench.report import write_html
 from eval.mbench.scoring import evaluate
 from eval.score_cache import ScoreCache
+from eval.systems import Clip, read_system
 from eval.videos import render
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.mesh import builtin_body
@@ -57,7 +57,7 @@ def benchmark(every: int) -> Iterator[str]:
             every,
             first + (every - 1) * again,
         )
-        system = read_system("made up", motions, prompts)
+        system = read_system("made up", motions, asked(prompts))
         clips = {id: system.clips[id] for id, each in prompts.items() if each.category in JUDGED}
         start = _clocks()
         render(clips, Path(folder) / "videos")
@@ -157,7 +157,7 @@ def _run(prompts: Mapping[int, Prompt], motions: Path) -> np.ndarray:
     with tempfile.TemporaryDirectory() as folder:
         nrdf = NRDF(rngs=nnx.Rngs(0))
         pose = pose_dimensions(Bodies(), ScoreCache(Path(folder) / "poses.json"), nrdf)
-        system = read_system("made up", motions, prompts)
+        system = read_system("made up", motions, asked(prompts))
         report = evaluate([system], prompts, [*motion_dimensions(), *pose])
         write_html(report, [system], Path(folder) / "index.html")
     return _clocks() - start

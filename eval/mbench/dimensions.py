@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from eval.mbench.inputs import Clip
 from eval.mbench.prompts import Prompt
+from eval.systems import Clip
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.metrics import motion_quality
 from vimogen_jax.metrics.metric import Metric

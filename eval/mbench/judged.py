@@ -12,9 +12,9 @@ from data.adapters.vlm.judge import Item, Judge, Reply
 from data.adapters.vlm.model import FPS
 from data.adapters.vlm.question import Question
 from eval.mbench.dimensions import Dimension, Score, Scored
-from eval.mbench.inputs import Clip, System
 from eval.mbench.prompts import Prompt
 from eval.mbench.questions import best_match, match
+from eval.systems import Clip, System
 from eval.videos import render
 from vimogen_jax.motion.representation import FPS as MOTION_FPS
 

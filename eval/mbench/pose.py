@@ -10,9 +10,9 @@ from tqdm import tqdm
 
 from eval.bodies import Bodies
 from eval.mbench.dimensions import Dimension, Score, Scored
-from eval.mbench.inputs import Clip
 from eval.mbench.prompts import Prompt
 from eval.score_cache import ScoreCache
+from eval.systems import Clip
 from vimogen_jax import __version__
 from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.convert.nrdf import NEEDED

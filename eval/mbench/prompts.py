@@ -4,11 +4,13 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+from eval.systems import Asked
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_json, read_text, whole_file
@@ -55,6 +57,16 @@ class Prompt:
     detailed: str = ""
     video: str = ""
     distractors: tuple[str, ...] = ()
+
+
+def asked(prompts: Mapping[int, Prompt]) -> Asked[int]:
+    """How a system's files name the motions of prompts: by the id, `7` or `007`, or by the text."""
+    by_text: dict[str, list[int]] = defaultdict(list)
+    for id, prompt in prompts.items():
+        for text in {prompt.text, prompt.detailed} - {""}:
+            by_text[text].append(id)
+    of_name = lambda name: int(name) if name.isdecimal() else name
+    return Asked(prompts.keys(), "prompt", of_name, by_text)
 
 
 def load_prompts(name: str | os.PathLike) -> dict[int, Prompt]:

@@ -7,9 +7,9 @@ from typing import Any
 
 from eval import report as shared
 from eval.bodies import to_motion
-from eval.mbench.inputs import System
 from eval.plots import Strip, plot
 from eval.report import escape, html_table, markdown_table
+from eval.systems import System
 from vimogen_jax.metrics.metric import Metric
 from vimogen_jax.viewer.page import write_page
 
@@ -183,6 +183,7 @@ def _inputs(report: Mapping[str, Any]) -> Iterable[str]:
                 ("units", "units"),
             )
         ]
+        parts += [f"{note}: {count}" for note, count in facts["notes"].items()]
         line = f"{name}: {'; '.join(parts)}; floor: {facts['floor']}"
         lowest = facts["lowest_joint"]
         if lowest is not None:

@@ -11,8 +11,8 @@ from tqdm import tqdm
 
 from eval import intervals
 from eval.mbench.dimensions import Dimension, Scored
-from eval.mbench.inputs import System
 from eval.mbench.prompts import Prompt, is_published
+from eval.systems import System
 
 PUBLISHED = Path(__file__).parent / "published_scores.json"
 

@@ -234,7 +234,7 @@ def test_the_command(tmp_path, lines):
     (tmp_path / "amass").mkdir()
     amass.write(_motion(0, 75, 30.0), tmp_path / "amass" / "a.npz")
     more = _write_captions(tmp_path / "more.jsonl", [{"path": "a.npz", "caption": "bows."}])
-    torch_files.save(tmp_path / "7.pt", np.ones((50, 276), np.float32))
+    torch_files.save(tmp_path / "7.pt", encode(_motion(1, 51, 20.0)).astype(np.float32))
     entry = {"id": 7, "subset": "Synthetic Video", "motion_path": "7.pt"}
     entry |= {"motion_text_annot": "bows.", "video_text_annot": "A man bows."}
     (tmp_path / "archive.json").write_text(json.dumps([entry]))

@@ -8,11 +8,13 @@ import pytest
 
 from data.build import build
 from data.sources.vimogen import read_vimogen
+from tests.helpers.made_up import made_up_motion
 from tests.helpers.tiny_package import Letters
 from tests.helpers.torch_files import save, save_program
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.motion.representation import encode
 
 SUBSETS = {"optical": "Optical MoCap", "wild": "In-the-Wild Video", "synthetic": "Synthetic Video"}
 
@@ -37,7 +39,8 @@ def write(folder, entries) -> str:
 
 
 def channels(seed: int, frames: int = 45, width: int = 276) -> np.ndarray:
-    return np.random.default_rng(seed).normal(size=(frames, width)).astype(np.float32)
+    motion = made_up_motion("walk", np.random.default_rng(seed), frames + 1)
+    return np.pad(encode(motion).astype(np.float32), ((0, 0), (0, 150)))[:, :width]
 
 
 def test_entries_become_takes(tmp_path):
@@ -103,7 +106,7 @@ def test_channels_reach_the_dataset_bit_for_bit_and_bad_ones_are_reported(tmp_pa
         save(place / "optical" / f"{i}.pt", channels(i))
     camera = {"extrinsic": np.zeros((45, 9), np.float32), "intrinsic": np.eye(3, dtype=np.float32)}
     save(place / "wild" / "4.pt", {"motion": channels(4, width=426), **camera})
-    save(place / "wild" / "5.pt", np.where(channels(5) > 3, np.float32(np.nan), channels(5)))
+    save(place / "wild" / "5.pt", np.where(channels(5) > 0.5, np.float32(np.nan), channels(5)))
     save(place / "wild" / "6.pt", channels(6, width=270))
     save(place / "optical" / "12.pt", np.full((45, 276), 1e39))  # beyond float32
     save_program(place / "wild" / "7.pt", b"cos\nsystem\n(X\x04\x00\x00\x00truetR")

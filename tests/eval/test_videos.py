@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from eval import videos
-from eval.mbench.inputs import Clip
+from eval.systems import Clip
 from eval.videos import SIZE, render
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax.errors import BadInput

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vimogen_jax import formats
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass
@@ -42,7 +43,7 @@ def save(path, **changed):
 def test_round_trip(motion, tmp_path):
     path = tmp_path / "a.npz"
     amass.write(motion, path)
-    back = amass.read(path)
+    back = formats.read(path)
     assert back.fps == motion.fps
     np.testing.assert_array_equal(back.transl, motion.transl)
     np.testing.assert_allclose(back.rotations, motion.rotations, atol=1e-12)
@@ -52,7 +53,7 @@ def test_round_trip(motion, tmp_path):
 def test_float32_motion_round_trip(motion, tmp_path):
     single = Motion(motion.rotations.astype("f"), motion.transl.astype("f"), 20.0)
     amass.write(single, tmp_path / "a.npz")
-    back = amass.read(tmp_path / "a.npz")
+    back = formats.read(tmp_path / "a.npz")
     np.testing.assert_allclose(back.rotations, single.rotations, atol=1e-6)
 
 
@@ -73,7 +74,7 @@ def test_file_has_what_other_tools_read(motion, tmp_path):
 
 @pytest.mark.parametrize("width", [66, 72, 156, 165])
 def test_first_22_joints_are_ours(tmp_path, width):
-    motion = amass.read(save(tmp_path / "a.npz", width=width))
+    motion = formats.read(save(tmp_path / "a.npz", width=width))
     poses = arrays(width)["poses"][:, :66].reshape(FRAMES, 22, 3)
     np.testing.assert_allclose(motion.rotations, axis_angle_to_matrix(poses))
     np.testing.assert_array_equal(motion.transl, arrays(width)["trans"])
@@ -84,8 +85,8 @@ def test_split_keys_are_the_same_pose(tmp_path):
     poses = arrays()["poses"]
     split = {"poses": None, "root_orient": poses[:, :3], "pose_body": poses[:, 3:66]}
     rate = {"mocap_framerate": None, "mocap_frame_rate": np.array([120])}
-    ours = amass.read(save(tmp_path / "split.npz", **split, **rate))
-    whole = amass.read(save(tmp_path / "whole.npz"))
+    ours = formats.read(save(tmp_path / "split.npz", **split, **rate))
+    whole = formats.read(save(tmp_path / "whole.npz"))
     np.testing.assert_array_equal(ours.rotations, whole.rotations)
     assert ours.fps == whole.fps
 
@@ -94,9 +95,9 @@ NAN = np.full((FRAMES, 3), np.nan)
 FAULTS = [
     ({"poses": None}, "neither poses nor root_orient and pose_body"),
     ({"trans": None}, "trans, the root's path, is missing"),
-    ({"mocap_framerate": None}, "mocap_frame_rate is missing"),
-    ({"mocap_framerate": 0.0}, "mocap_frame_rate is not one positive number"),
-    ({"mocap_framerate": np.ones(2)}, "mocap_frame_rate is not one positive number"),
+    ({"mocap_framerate": None}, "does not say how many frames a second it has"),
+    ({"mocap_framerate": 0.0}, "mocap_framerate is not one positive number"),
+    ({"mocap_framerate": np.ones(2)}, "mocap_framerate is not one positive number"),
     ({"mocap_framerate": np.nan}, "mocap_framerate holds NaN"),
     ({"poses": np.zeros((FRAMES, 159))}, r"poses has shape \[7, 159\]"),
     ({"poses": np.zeros((FRAMES, 55, 3))}, r"poses has shape \[7, 55, 3\]"),
@@ -125,7 +126,7 @@ FAULTS = [
 @pytest.mark.parametrize(("changed", "fault"), FAULTS)
 def test_faults_are_named(tmp_path, changed, fault):
     with pytest.raises(BadInput, match=rf"bad\.npz: .*{fault}"):
-        amass.read(save(tmp_path / "bad.npz", **changed))
+        formats.read(save(tmp_path / "bad.npz", **changed))
 
 
 def test_failed_write_keeps_the_good_file(motion, tmp_path, monkeypatch):

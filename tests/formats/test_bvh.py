@@ -5,11 +5,12 @@ import re
 import numpy as np
 import pytest
 
+from vimogen_jax import formats
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import bvh, retarget
+from vimogen_jax.formats import bvh
 from vimogen_jax.motion.motion import Motion
 
 # Not the usual order of anything: rotations before positions, a child with positions of its own,
@@ -146,7 +147,7 @@ def _random_motion(frames=12, fps=20.0) -> Motion:
 def test_what_we_write_reads_back(tmp_path, fps):
     motion = _random_motion(fps=fps)
     bvh.write(motion, tmp_path / "take.bvh")
-    read = retarget.read(tmp_path / "take.bvh")
+    read = formats.read(tmp_path / "take.bvh")
     assert read.fps == pytest.approx(fps, rel=1e-6)
     assert np.abs(read.rotations - motion.rotations).max() < 1e-7
     assert np.abs(read.joints() - motion.joints()).max() < 1e-6

@@ -8,11 +8,12 @@ import tarfile
 import numpy as np
 import pytest
 
+from vimogen_jax import formats
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import bvh, retarget
+from vimogen_jax.formats import World, bvh, retarget, settle
 from vimogen_jax.formats.bvh import Bvh
 from vimogen_jax.formats.retarget import find_skeleton, known_skeletons, load_skeleton
 from vimogen_jax.motion.motion import Motion
@@ -25,6 +26,11 @@ def _random_motion(frames=6) -> Motion:
     rng = np.random.default_rng(1)
     rotations = axis_angle_to_matrix(rng.normal(0, 0.8, (frames, 22, 3)))
     return Motion(rotations, rng.normal(0, 2, (frames, 3)), 20.0)
+
+
+def retargeted(source, table):
+    """The motion in our world, as `formats.read` gives it."""
+    return settle(retarget.retarget(source, table), World()).motion()
 
 
 def _own_bvh(motion: Motion, tmp_path) -> Bvh:
@@ -73,7 +79,7 @@ def _mapped_parent(name: str, table) -> str:
 
 def test_a_figure_in_bandais_t_pose_stands_upright_and_straight():
     source = _bandai_figure({})
-    motion = retarget.retarget(source, TABLES["bandai_namco"])
+    motion = retargeted(source, TABLES["bandai_namco"])
     joints = motion.joints()[0]
     for side, right in (("left", -1.0), ("right", 1.0)):
         arm = joints[J[f"{side}_wrist"]] - joints[J[f"{side}_shoulder"]]
@@ -94,7 +100,7 @@ def test_a_figure_in_bandais_t_pose_stands_upright_and_straight():
 def test_hinges_bend_the_right_way(side):
     other = "left" if side == "right" else "right"
     bends = {f"{side}_knee": 1.0, f"{side}_elbow": -1.0}
-    joints = retarget.retarget(_bandai_figure(bends), TABLES["bandai_namco"]).joints()[0]
+    joints = retargeted(_bandai_figure(bends), TABLES["bandai_namco"]).joints()[0]
     knee, ankle = joints[J[f"{side}_knee"]], joints[J[f"{side}_ankle"]]
     assert ankle[1] < knee[1] - 0.2  # the shin folds back, behind the knee
     elbow, wrist = joints[J[f"{side}_elbow"]], joints[J[f"{side}_wrist"]]
@@ -111,7 +117,7 @@ def test_hips_follow_the_source_scaled_by_the_legs():
         rotations=np.tile(source.rotations, (2, 1, 1, 1)),
         positions=np.concatenate([source.positions, lifted]),
     )
-    motion = retarget.retarget(moved, TABLES["bandai_namco"])
+    motion = retargeted(moved, TABLES["bandai_namco"])
     # 80 cm of leg to the template's 0.783 m: the scale that was measured on the published files.
     assert np.allclose(np.diff(motion.transl, axis=0), [[0, 0.979, 0.0979]], atol=1e-3)
 
@@ -119,7 +125,7 @@ def test_hips_follow_the_source_scaled_by_the_legs():
 def test_the_unit_of_length_does_not_matter(tmp_path):
     source = _own_bvh(_random_motion(), tmp_path)
     inches = dataclasses.replace(source, positions=source.positions / 2.54)
-    ours = [retarget.retarget(each, find_skeleton(each)) for each in (source, inches)]
+    ours = [retargeted(each, find_skeleton(each)) for each in (source, inches)]
     assert np.allclose(ours[0].joints(), ours[1].joints(), atol=1e-9)
 
 
@@ -145,7 +151,7 @@ def test_a_table_of_ones_own(tmp_path):
     path.write_text(json.dumps(table))
     skeleton = find_skeleton(theirs, [load_skeleton(path)])
     assert skeleton.name == "rig"
-    result = retarget.retarget(theirs, skeleton)
+    result = retargeted(theirs, skeleton)
     assert result.num_frames == motion.num_frames
     assert np.allclose(result.joints(), motion.joints(), atol=1e-6)
 
@@ -167,14 +173,14 @@ def test_a_source_that_is_not_in_the_t_pose_is_refused(tmp_path):
         np.array([0, 0, -1.4])
     )
     with pytest.raises(BadInput, match=r"own\.bvh: the T-pose does not fit.*left_shoulder"):
-        retarget.retarget(source, table)
+        retargeted(source, table)
 
 
 def test_a_file_with_the_t_pose_alone_is_refused(tmp_path):
     source = _own_bvh(_random_motion(frames=1), tmp_path)
     table = dataclasses.replace(TABLES["smplx"], t_pose="first frame")
     with pytest.raises(BadInput, match=r"own\.bvh: holds no frame beside the T-pose"):
-        retarget.retarget(source, table)
+        retargeted(source, table)
 
 
 def _table(**changes) -> dict:
@@ -250,7 +256,7 @@ def _speeds(motion: Motion) -> np.ndarray:
     ],
 )
 def test_real_walkers_travel_at_a_plausible_speed(captures, name, metres, metres_per_second):
-    motion = retarget.read(captures / f"{name}.bvh")
+    motion = formats.read(captures / f"{name}.bvh")
     joints = motion.joints()
     travelled = joints[-1, 0, :2] - joints[0, 0, :2]
     assert np.linalg.norm(travelled) > metres
@@ -270,7 +276,7 @@ def test_real_walkers_travel_at_a_plausible_speed(captures, name, metres, metres
 
 
 def test_knees_and_elbows_of_real_walkers_bend_one_way(captures):
-    joints = retarget.read(captures / "07_01.bvh").joints()
+    joints = formats.read(captures / "07_01.bvh").joints()
     across = joints[:, J["right_hip"]] - joints[:, J["left_hip"]]
     for side in ("left", "right"):
         hip, knee, ankle = (joints[:, J[f"{side}_{part}"]] for part in ("hip", "knee", "ankle"))

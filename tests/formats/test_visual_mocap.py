@@ -10,7 +10,8 @@ from vimogen_jax import formats
 from vimogen_jax.body.axes import CAMERA_TO_Z_UP
 from vimogen_jax.body.rotations import matrix_to_axis_angle, rot6d_to_matrix
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.visual_mocap import to_motion
+from vimogen_jax.formats import World, settle
+from vimogen_jax.formats.visual_mocap import find
 from vimogen_jax.motion.canonical import canonicalize_channels, transform_channels
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import (
@@ -22,6 +23,11 @@ from vimogen_jax.motion.representation import (
 )
 
 FRAMES = 7
+
+
+def to_motion(path, content, fps=None):
+    """Out of the camera's world, at the frame rate that the file states, or else at `fps`."""
+    return settle(find(path, content), World(fps)).motion()
 
 
 def parameters(**changed) -> dict:

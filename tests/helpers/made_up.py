@@ -14,9 +14,9 @@ from vimogen_jax.motion.representation import encode
 ACTIONS = ["raise-left-hand", "raise-right-hand", "walk"]
 
 
-def made_up_motion(action: str, rng: np.random.Generator) -> Motion:
+def made_up_motion(action: str, rng: np.random.Generator, frames: int | None = None) -> Motion:
     """Two to three seconds of an action at 20 fps, its extent and speed drawn at random."""
-    frames = int(rng.integers(41, 61))
+    frames = frames or int(rng.integers(41, 61))
     phase = np.linspace(0, np.pi, frames)
     angles = np.zeros((frames, 22, 3))
     angles[:, 0] = [np.pi / 2, 0, 0]  # the y-up template stands in the z-up world

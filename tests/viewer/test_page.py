@@ -9,7 +9,7 @@ import pytest
 
 from tests.helpers.page import Reader
 from tests.helpers.stride import stride
-from vimogen_jax.formats import glb
+from vimogen_jax import formats
 from vimogen_jax.viewer.page import write_page
 
 SENTENCES = ["a person walks", "</script><script>alert('x')</script> & \"more\" $items é"]
@@ -46,7 +46,7 @@ def test_the_motions_are_inside(page, tmp_path):
     for item, motion in zip(items, motions, strict=True):
         path = tmp_path / "inside.glb"
         path.write_bytes(base64.b64decode(item["glb"]))
-        again = glb.read(path)
+        again = formats.read(path)
         np.testing.assert_allclose(again.rotations, motion.rotations, atol=1e-6)
         assert item["fps"] == motion.fps
         assert len(item["path"]) == motion.num_frames

@@ -7,35 +7,43 @@ played by our template, whose pelvis stands at `trans` plus its own rest positio
 """
 
 import os
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from vimogen_jax.body.axes import UPS
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
-from vimogen_jax.formats import pickles
-from vimogen_jax.formats.arrays import finite, frame_rate, table
+from vimogen_jax.formats.arrays import FRAME_RATES, finite, frame_rate, table
+from vimogen_jax.formats.found import Found, filled, padding
 from vimogen_jax.motion.motion import Motion
 
 POSE_WIDTHS = {66: "body", 72: "SMPL", 156: "SMPL-H", 165: "SMPL-X"}
-FRAME_RATES = ("mocap_frame_rate", "mocap_framerate")
 KEYS = ("poses", "root_orient", "pose_body", "trans", *FRAME_RATES)
 
 
-def read(path: str | os.PathLike, fps: float | None = None) -> Motion:
-    """Read `poses` (or `root_orient` and `pose_body`), `trans` and the frame rate, as float64.
-
-    fps: where the file has none.
+def find(path: str | os.PathLike, content: Mapping[str, Any]) -> Found:
+    """What a dictionary of `poses` (or `root_orient` and `pose_body`) and `trans` holds.
 
     Raises BadInput, naming the file and the key, where one is missing or not as it should be.
     """
-    arrays = {name: finite(path, name, x) for name, x in pickles.read_npz(path, KEYS).items()}
+    arrays = {name: finite(path, name, content[name]) for name in KEYS[:4] if name in content}
     poses, trans = _poses(path, arrays), _trans(path, arrays)
     if len(poses) != len(trans) or len(poses) == 0:
         raise BadInput(f"{path}: {len(poses)} frames of poses and {len(trans)} of trans")
-    rotations = axis_angle_to_matrix(poses.reshape(-1, NUM_JOINTS, 3))
-    return Motion(rotations, trans, _fps(path, arrays, fps))
+    kept = filled(poses, trans)
+    return Found(
+        path=str(path),
+        kind="AMASS",
+        rotations=axis_angle_to_matrix(poses[:kept].reshape(-1, NUM_JOINTS, 3)),
+        transl=trans[:kept],
+        fps=frame_rate(path, content),
+        turn=UPS["z"],
+        notes=padding(len(poses), kept),
+    )
 
 
 def write(motion: Motion, path: str | os.PathLike) -> None:
@@ -88,12 +96,3 @@ def _trans(path: str | os.PathLike, arrays: dict[str, np.ndarray]) -> np.ndarray
     if "trans" not in arrays:
         raise BadInput(f"{path}: trans, the root's path, is missing")
     return table(path, "trans", arrays["trans"], 3)
-
-
-def _fps(path: str | os.PathLike, arrays: dict[str, np.ndarray], fps: float | None) -> float:
-    found = [arrays[name] for name in FRAME_RATES if name in arrays]
-    if not found and fps is not None:
-        return fps
-    if not found:
-        raise BadInput(f"{path}: mocap_frame_rate is missing")
-    return frame_rate(path, "mocap_frame_rate", found[0])

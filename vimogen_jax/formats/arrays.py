@@ -1,6 +1,7 @@
 """What the arrays of a motion file must pass: sane numbers, in the shape they should have."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from vimogen_jax.errors import BadInput
 
 LARGEST = 1e9
+FRAME_RATES = ("mocap_frame_rate", "mocap_framerate", "fps", "frame_rate", "framerate")
 
 
 def finite(path: str | os.PathLike, name: str, values: Any) -> np.ndarray:
@@ -32,9 +34,19 @@ def table(path: str | os.PathLike, name: str, values: Any, width: int) -> np.nda
     return array
 
 
-def frame_rate(path: str | os.PathLike, name: str, values: Any) -> float:
-    """One positive number of frames a second; BadInput where it is anything else."""
-    array = finite(path, name, values)
-    if array.size != 1 or not array.item() > 0:
-        raise BadInput(f"{path}: {name} is not one positive number")
-    return array.item()
+def frame_rate(path: str | os.PathLike, content: Mapping[str, Any]) -> float | None:
+    """Frames a second as a dictionary states them, under any of `FRAME_RATES`; None if it does not.
+
+    Raises BadInput where it is not one positive number, or where two keys contradict each other.
+    """
+    rates: dict[str, float] = {}
+    for name in FRAME_RATES:
+        if name in content:
+            array = finite(path, name, content[name])
+            if array.size != 1 or not array.item() > 0:
+                raise BadInput(f"{path}: {name} is not one positive number")
+            rates[name] = array.item()
+    if rates and max(rates.values()) > 1.01 * min(rates.values()):
+        said = ", ".join(f"{name} is {rate:g}" for name, rate in rates.items())
+        raise BadInput(f"{path}: its frame rates contradict each other: {said}")
+    return next(iter(rates.values()), None)

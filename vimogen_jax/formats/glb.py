@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pygltflib as gltf
 
+from vimogen_jax.body.axes import UPS
 from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
+from vimogen_jax.formats.found import Found
 from vimogen_jax.motion.motion import Motion
 
 _TO_Y_UP = [0.0, 0.5**0.5, 0.5**0.5, 0.0]  # xyzw: (x, y, z) to (-x, z, y), its own inverse
@@ -60,20 +62,29 @@ def to_bytes(motion: Motion, body: Body | None = None) -> bytes:
     return b"".join(model.save_to_bytes())
 
 
-def read(path: str | os.PathLike) -> Motion:
-    """Read back the motion of a GLB that `write` made; to 1e-6 (its numbers are float32).
+def find(path: str | os.PathLike) -> Found:
+    """What a GLB that `write` made holds; to 1e-6 (its numbers are float32).
 
     Raises BadInput, naming the file, where it is damaged or was not written here.
     """
     try:
         model, blob = _open(path)
-        return _motion(model, blob)
+        motion = _motion(model, blob)
     except _Fault as fault:
         raise BadInput(f"{path}: {fault}") from None
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
         raise BadInput(f"{path}: not a GLB of one body's motion: {fault}") from None
+    return Found(
+        path=str(path),
+        kind="GLB",
+        rotations=np.asarray(motion.rotations),
+        transl=np.asarray(motion.transl),
+        fps=motion.fps,
+        turn=UPS["z"],
+        fixed=True,
+    )
 
 
 class _Fault(Exception):

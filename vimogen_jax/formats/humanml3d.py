@@ -8,42 +8,97 @@ import os
 
 import numpy as np
 
-from vimogen_jax.body.axes import Y_UP_TO_Z_UP
+from vimogen_jax.body.axes import UPS, Y_UP_TO_Z_UP
+from vimogen_jax.body.evidence import leg_length
 from vimogen_jax.body.inverse_kinematics import fit_rotations
-from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, REST_JOINTS
+from vimogen_jax.body.skeleton import HIPS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import table
-from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES, encode, joints_from_places
+from vimogen_jax.formats.found import Found, filled, padding
+from vimogen_jax.motion.humanml3d import (
+    CONTACTS,
+    FPS,
+    HEIGHT,
+    NUM_FEATURES,
+    STEP,
+    VELOCITIES,
+    encode,
+    joints_from_places,
+)
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample
 
-_LEG = [JOINT_NAMES.index(f"left_{name}") for name in ("hip", "knee", "ankle")]
+# Contacts are 0 or 1, and near that where a network drew them.
+_CONTACT = (-0.5, 1.5)
+_FRAMES = 10  # over which columns are compared, so that a network's noise evens out
 
 
-def read(path: str | os.PathLike) -> Motion:
-    """Read a .npy of features as a motion of our body; BadInput where it holds anything else.
+def find(path: str | os.PathLike, content: np.ndarray) -> Found:
+    """What an array of features holds: joints, y up.
+
+    Raises BadInput, naming the file and what was seen, where the numbers are not those features:
+    normalised ones, say, or with a root's place where its step belongs.
+    """
+    features = table(path, "the motion", content, NUM_FEATURES)
+    if not len(features):
+        raise BadInput(f"{path}: holds no frames")
+    kept = filled(features)
+    _require_features(path, features[:kept])
+    return Found(
+        path=str(path),
+        kind="HumanML3D features",
+        positions=joints_from_places(features[:kept]),
+        usual_fps=FPS,
+        turn=UPS["y"],
+        fixed=True,
+        fitted=True,
+        notes=padding(len(features), kept),
+    )
+
+
+def fit(joints: np.ndarray, fps: float) -> Motion:
+    """A motion of our body whose bones point as those of joints [t 22 3] do, z up.
 
     The hips' path is scaled by the ratio of leg lengths, as that of a BVH is.
     """
-    features = table(path, "the motion", pickles.read_npy(path), NUM_FEATURES)
-    if not len(features):
-        raise BadInput(f"{path}: holds no frames")
-    places = joints_from_places(features) @ Y_UP_TO_Z_UP.T
-    if not (leg := _leg_length(places[0])) > 0:
-        raise BadInput(f"{path}: the left leg has no length")
-    rotations = fit_rotations(places)
+    rotations = fit_rotations(joints)
     hips = REST_JOINTS[HIPS].mean(0) - REST_JOINTS[0]
-    middle = places[:, HIPS].mean(1) * _leg_length(REST_JOINTS) / leg
-    return Motion(rotations, middle - rotations[:, 0] @ hips - REST_JOINTS[0], FPS)
+    scale = leg_length(REST_JOINTS[None]) / leg_length(joints)
+    middle = joints[:, HIPS].mean(1) * scale
+    return Motion(rotations, middle - rotations[:, 0] @ hips - REST_JOINTS[0], fps)
+
+
+def _require_features(path: str | os.PathLike, features: np.ndarray) -> None:
+    """Refuse numbers that contradict each other as features never do."""
+    contacts = features[:, CONTACTS]
+    low, high = _CONTACT
+    if not (low < contacts.min() and contacts.max() < high):
+        raise BadInput(
+            f"{path}: the motion is not HumanML3D's features as they stand: its contacts run from "
+            f"{contacts.min():.2f} to {contacts.max():.2f}, where 0 and 1 are expected; "
+            "is it normalised?"
+        )
+    whole = (len(features) - 1) // _FRAMES * _FRAMES
+    if not whole:
+        return
+    steps, velocity = features[:whole, STEP], features[:whole, VELOCITIES][:, :3]
+    climbs = np.diff(features[: whole + 1, HEIGHT], axis=0)
+    ways = [
+        block.reshape(-1, _FRAMES, 3).mean(1)
+        for block in (np.concatenate([steps[:, :1], climbs, steps[:, 1:]], axis=1), velocity)
+    ]
+    apart, longest = (
+        np.sqrt(np.mean(np.sum(np.square(x), axis=-1))) for x in (ways[0] - ways[1], np.stack(ways))
+    )
+    if apart > max(0.5 * longest, 0.01):
+        raise BadInput(
+            f"{path}: the motion is not HumanML3D's features as they stand: the root's steps and "
+            f"its velocity lie {apart:.2f} m a frame apart; is it normalised, or has it the root's "
+            "place for its steps?"
+        )
 
 
 def to_features(motion: Motion) -> np.ndarray:
     """Features [t - 1, 263] of our motion, at 20 fps; BadInput where it has a frame or none."""
     joints = np.asarray(resample(motion, FPS).joints(), np.float64)
     return encode(joints @ Y_UP_TO_Z_UP)
-
-
-def _leg_length(places: np.ndarray) -> float:
-    hip, knee, ankle = places[_LEG]
-    return float(np.linalg.norm(knee - hip) + np.linalg.norm(ankle - knee))

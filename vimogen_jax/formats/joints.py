@@ -5,6 +5,7 @@ frame rate. So `read` gives an array, and no Motion can be read from such a file
 """
 
 import os
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
 from vimogen_jax.formats import pickles
+from vimogen_jax.formats.arrays import finite
+from vimogen_jax.formats.found import Found, filled, padding
 from vimogen_jax.motion.motion import Motion
 
 
@@ -31,3 +34,20 @@ def read(path: str | os.PathLike) -> np.ndarray:
     if not np.isfinite(joints).all():
         raise BadInput(f"{path}: the joints hold NaN or infinity")
     return joints
+
+
+def find(path: str | os.PathLike, content: Any) -> Found:
+    """What an array of joints [t 22 3] holds, in whatever world and unit; BadInput if none."""
+    joints = finite(path, "the motion", content)
+    if joints.ndim != 3 or joints.shape[1:] != (NUM_JOINTS, 3):
+        raise BadInput(
+            f"{path}: the motion has shape {list(joints.shape)}, neither joints [t, 22, 3] nor "
+            f"features [t, 263]"
+        )
+    kept = filled(joints)
+    return Found(
+        path=str(path),
+        kind="joints",
+        positions=joints[:kept],
+        notes=padding(len(joints), kept),
+    )

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
-from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
+from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json
 from vimogen_jax.formats import bvh
 from vimogen_jax.formats.bvh import Bvh
-from vimogen_jax.motion.motion import Motion
+from vimogen_jax.formats.found import Found
 
 SIDES = ("left", "right")
 ARMS = tuple(tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist")) for side in SIDES)
@@ -44,8 +44,11 @@ class Skeleton:
         return [name for name in self.joints.values() if name and name not in names]
 
 
-def read(path: str | os.PathLike, skeletons: Sequence[Skeleton] = ()) -> Motion:
-    """Read a BVH file as a Motion of our body; `skeletons` are tried before the known ones."""
+def find(path: str | os.PathLike, skeletons: Sequence[Skeleton] = ()) -> Found:
+    """What a BVH file holds, as our body does it; `skeletons` are tried before the known ones.
+
+    Raises BadInput where the file is malformed, of an unknown skeleton, or not as its table says.
+    """
     source = bvh.read(path)
     return retarget(source, find_skeleton(source, skeletons))
 
@@ -86,8 +89,8 @@ def load_skeleton(path: str | os.PathLike) -> Skeleton:
     return Skeleton(path.stem, joints, axes, _t_pose(path, table["t_pose"], joints))
 
 
-def retarget(source: Bvh, skeleton: Skeleton) -> Motion:
-    """Turn a source's motion into ours, in the z-up world, at the source's frame rate.
+def retarget(source: Bvh, skeleton: Skeleton) -> Found:
+    """Turn a source's motion into ours, in the file's world, at the source's frame rate.
 
     The midpoint of the hip joints follows the source, scaled by the ratio of leg lengths, so the
     file's unit of length does not matter. A T-pose in the first frame is left out of the result.
@@ -99,22 +102,29 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Motion:
     t_pose = _turn_limbs(source, t_pose, bones)
     if isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame":
         now, positions = now[1:], positions[1:]
-    world = Y_UP_TO_Z_UP @ now @ t_pose.swapaxes(-1, -2)
+    world = now @ t_pose.swapaxes(-1, -2)
     rotations = world.copy()
     for joint, parent in enumerate(PARENTS):
         if skeleton.joints[JOINT_NAMES[joint]] is None:
             world[:, joint] = world[:, parent]
         if parent >= 0:
             rotations[:, joint] = world[:, parent].swapaxes(-1, -2) @ world[:, joint]
-    hips = [JOINT_NAMES.index(f"{side}_hip") for side in SIDES]
-    middle = positions[:, hips].mean(1) @ Y_UP_TO_Z_UP.T * _leg_ratio(source, bones)
-    rest_middle = REST_JOINTS[hips].mean(0) - REST_JOINTS[0]
-    transl = middle - world[:, 0] @ rest_middle - REST_JOINTS[0]
-    return Motion(rotations, transl, source.fps)
+    middle = positions[:, HIPS].mean(1) * _leg_ratio(source, bones)
+    rest_middle = REST_JOINTS[HIPS].mean(0) - REST_JOINTS[0]
+    return Found(
+        path=source.path,
+        kind="BVH",
+        rotations=rotations,
+        transl=middle - world[:, 0] @ rest_middle - REST_JOINTS[0],
+        fps=source.fps,
+        turn=Y_UP_TO_Z_UP @ skeleton.axes,
+        scaled=True,
+        skeleton=skeleton.name,
+    )
 
 
 def _mapped_pose(source: Bvh, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    """Orientations [t 22 3 3] and positions [t 22 3] of the source's joints, y up, in our order.
+    """Orientations [t 22 3 3] and positions [t 22 3] of the source's joints in our order.
 
     A joint without a counterpart stands in with its parent's pose.
     """
@@ -123,18 +133,18 @@ def _mapped_pose(source: Bvh, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarra
         theirs = skeleton.joints[name]
         counterpart.append(source.names.index(theirs) if theirs else counterpart[PARENTS[joint]])
     rotations, positions = source.global_pose()
-    return skeleton.axes @ rotations[:, counterpart], positions[:, counterpart] @ skeleton.axes.T
+    return rotations[:, counterpart], positions[:, counterpart]
 
 
 def _t_pose_of(source: Bvh, skeleton: Skeleton, first: np.ndarray) -> np.ndarray:
-    """Orientations [22 3 3] of the source's joints in the T-pose."""
+    """Orientations [22 3 3] of the source's joints in the T-pose, y up, facing +z."""
     if isinstance(skeleton.t_pose, np.ndarray):
         return skeleton.t_pose
     if skeleton.t_pose == "zero rotations":
         return np.broadcast_to(skeleton.axes, first.shape)
     if len(source.rotations) < 2:
         raise BadInput(f"{source.path}: holds no frame beside the T-pose that {skeleton.name} has")
-    return first
+    return skeleton.axes @ first
 
 
 def _bones(rotations: np.ndarray, positions: np.ndarray) -> dict[tuple[str, str], np.ndarray]:

@@ -10,19 +10,38 @@ from typing import Any
 
 import numpy as np
 
+from vimogen_jax.body.axes import UPS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import finite
-from vimogen_jax.motion.representation import NUM_CHANNELS
+from vimogen_jax.formats.found import Found, filled, padding
+from vimogen_jax.motion.representation import FPS, NUM_CHANNELS, channel_joints, decode
 
 
-def read(path: str | os.PathLike) -> np.ndarray:
-    """Read the channels [t 276] float32 of a .pt; raises BadInput, naming file and fault."""
-    return to_channels(path, pickles.read_pt(path))
+def find(path: str | os.PathLike, content: Any) -> Found:
+    """What a tensor or dictionary of channels holds, and they themselves, bit for bit.
+
+    Raises BadInput, naming the file and the fault, where there are none.
+    """
+    channels = to_channels(path, content)
+    kept = filled(channels)
+    frames, channels = len(channels), channels[:kept]
+    motion = decode(channels)
+    return Found(
+        path=str(path),
+        kind="ViMoGen",
+        rotations=np.asarray(motion.rotations),
+        transl=np.asarray(motion.transl),
+        positions=channel_joints(channels),
+        channels=channels,
+        usual_fps=FPS,
+        turn=UPS["z"],
+        fixed=True,
+        notes=padding(frames, kept),
+    )
 
 
 def to_channels(path: str | os.PathLike, content: Any) -> np.ndarray:
-    """The channels [t 276] float32 in what a .pt holds; raises BadInput where there are none."""
+    """The channels [t 276] float32 in what a file holds; raises BadInput where there are none."""
     if isinstance(content, dict):
         if "motion" not in content:
             raise BadInput(f"{path}: holds {', '.join(map(str, content))}, but no motion")

@@ -12,22 +12,19 @@ from typing import Any
 
 import numpy as np
 
-from vimogen_jax.body.axes import CAMERA_TO_Z_UP
+from vimogen_jax.body.axes import UPS
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.arrays import finite, frame_rate, table
-from vimogen_jax.motion.canonical import transform
-from vimogen_jax.motion.motion import Motion
+from vimogen_jax.formats.arrays import FRAME_RATES, finite, frame_rate, table
+from vimogen_jax.formats.found import Found, filled, padding
 
 PARAMETERS = ("global_orient", "body_pose", "transl")
-KEYS = (*PARAMETERS, "fps")
+KEYS = (*PARAMETERS, *FRAME_RATES)
 
 
-def to_motion(
-    path: str | os.PathLike, parameters: Mapping[str, Any], fps: float | None = None
-) -> Motion:
-    """The motion of a dictionary, in the z-up world; where it has no `fps`, at the fps given.
+def find(path: str | os.PathLike, parameters: Mapping[str, Any]) -> Found:
+    """What such a dictionary holds, in the world of the camera.
 
     Raises BadInput, naming the file and the key, where one is missing or not as it should be.
     """
@@ -46,16 +43,18 @@ def to_motion(
             f"{path}: {len(orient)} frames of global_orient, {len(pose)} of body_pose and "
             f"{len(transl)} of transl"
         )
-    if "fps" in parameters:
-        fps = frame_rate(path, "fps", parameters["fps"])
-    if fps is None:
-        raise BadInput(
-            f"{path}: does not say how many frames a second it has: give --reference_fps, or "
-            '"fps" in a caption file'
-        )
     poses = np.concatenate([orient, pose[:, : 3 * (NUM_JOINTS - 1)]], axis=1)
-    rotations = axis_angle_to_matrix(poses.reshape(-1, NUM_JOINTS, 3))
-    return transform(Motion(rotations, transl, fps), CAMERA_TO_Z_UP, np.zeros(3))
+    kept = filled(poses, transl)
+    return Found(
+        path=str(path),
+        kind="visual motion capture",
+        rotations=axis_angle_to_matrix(poses[:kept].reshape(-1, NUM_JOINTS, 3)),
+        transl=transl[:kept],
+        fps=frame_rate(path, parameters),
+        turn=UPS["-y"],
+        floor=False,
+        notes=padding(len(poses), kept),
+    )
 
 
 def _by_frame(values: Any) -> np.ndarray:

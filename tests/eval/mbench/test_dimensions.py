@@ -8,14 +8,15 @@ import pytest
 
 from eval.bodies import Bodies
 from eval.mbench.dimensions import BATCH_SIZE, motion_dimensions
-from eval.mbench.inputs import Clip, System, World, read_system
 from eval.mbench.pose import pose_dimensions
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import Prompt, asked
 from eval.mbench.scoring import score
 from eval.score_cache import ScoreCache
+from eval.systems import Clip, System, read_system
 from vimogen_jax import formats
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.formats import World
 from vimogen_jax.generate import Generator
 from vimogen_jax.metrics.motion_quality import FEET
 from vimogen_jax.motion.canonical import canonicalize
@@ -30,9 +31,9 @@ PUBLISHED_NAMES = {
 }
 
 
-def read_all(folder, count, **world):
+def read_all(folder, count, velocities=False, **world):
     prompts = {id: Prompt(id, "motion_quality", f"prompt {id}", 5.0) for id in range(count)}
-    return read_system("ours", folder, prompts, World(**world))
+    return read_system("ours", folder, asked(prompts), World(**world), velocities=velocities)
 
 
 def write_all(folder, motions):

@@ -9,10 +9,10 @@ import pytest
 from data.adapters.vlm.chat import Chat
 from data.adapters.vlm.judge import Judge
 from eval.mbench import judged
-from eval.mbench.inputs import Clip, System
 from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.prompts import Prompt
 from eval.mbench.scoring import evaluate, is_whole
+from eval.systems import Clip, System
 from tests.helpers.commands import run_command
 from tests.helpers.judge_server import OPENAI_KEY
 from tests.helpers.made_up import made_up_motion

@@ -5,9 +5,9 @@ import pytest
 
 from eval.bodies import Bodies, to_motion
 from eval.mbench import pose
-from eval.mbench.inputs import Clip
 from eval.mbench.pose import pose_dimensions
 from eval.score_cache import ScoreCache
+from eval.systems import Clip
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.smplx_files import SMPLX_PARENTS, save, synthetic_model
 from vimogen_jax.body.mesh import builtin_body

@@ -9,10 +9,10 @@ import pytest
 from eval.bodies import to_motion
 from eval.mbench import scoring
 from eval.mbench.dimensions import Dimension, Scored, motion_dimensions
-from eval.mbench.inputs import Clip, Fault, System
 from eval.mbench.prompts import Prompt
 from eval.mbench.report import extremes, to_markdown, write_html
 from eval.mbench.scoring import PUBLISHED, evaluate, is_whole, score
+from eval.systems import Clip, Fault, System
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.page import Reader
 
@@ -23,6 +23,7 @@ FACTS = {
     "units": {"m (detected)": 3},
     "floor": "z = 0 of the files",
     "lowest_joint": 0.5,
+    "notes": {},
 }
 PROMPTS = {
     id: Prompt(id, "motion_quality", f"a <b>bold</b> | step {id}", 3.0) for id in range(3)

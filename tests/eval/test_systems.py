@@ -5,15 +5,16 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eval.mbench.inputs import UPS, World, read_system
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import Prompt, asked
+from eval.systems import read_system
 from tests.helpers import torch_files
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
-from vimogen_jax.body.axes import Y_UP_TO_Z_UP
+from vimogen_jax.body.axes import UPS, Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES
 from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import World
 from vimogen_jax.motion import humanml3d
 from vimogen_jax.motion.canonical import transform
 from vimogen_jax.motion.representation import encode
@@ -34,8 +35,9 @@ def y_up(joints):
     return joints @ Y_UP_TO_Z_UP
 
 
-def read(folder, **world):
-    return read_system("ours", folder, PROMPTS, World(**world))
+def read(folder, prompts=PROMPTS, floor="file", velocities=False, **world):
+    asking = asked(prompts)
+    return read_system("ours", folder, asking, World(**world), floor=floor, velocities=velocities)
 
 
 def check(system, motions, atol=1e-5):
@@ -110,7 +112,7 @@ def test_prompts_of_one_text_get_mdms_motions_in_turn(motions, tmp_path):
     texts[3] = texts[1]
     prompts = PROMPTS | {3: dataclasses.replace(PROMPTS[3], text=texts[1])}
     np.save(tmp_path / "results.npy", mdm_results(motions, texts, repetitions=2))
-    check(read_system("ours", tmp_path, prompts), motions)
+    check(read(tmp_path, prompts), motions)
 
 
 @pytest.mark.parametrize(
