@@ -1,6 +1,7 @@
 """Sampling through the public interface, with random weights."""
 
 import dataclasses
+import json
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator, Request
+from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.package import save_package
@@ -143,6 +145,18 @@ def test_another_sampler_has_the_same_weights(generator):
     other = Generator(dataclasses.replace(generator.package, sampler=Sampler(steps=1)))
     same = jax.tree.map(lambda a, b: a is b, other.model.params, generator.model.params)
     assert all(jax.tree.leaves(same))
+
+
+def test_provenance_is_enough_to_make_the_motion_again(generator):
+    request = Request(WAVE, seconds=2, seed=3, draw=1)
+    about = json.loads(json.dumps(generator.provenance(request)))
+    asked = {name: about[name] for name in ("seconds", "seed", "draw")}
+    again = Request(about["prompt"], **asked)
+    sampler = Sampler(**about["sampler"])
+    other = Generator(dataclasses.replace(generator.package, sampler=sampler))
+    assert difference(other(again)[0], generator(request)[0]) == 0
+    assert about["model"]["weights"] == fingerprint(generator.package.params)
+    assert other.provenance(request) == about
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Sentences in, motions out; or a noisy motion in, a clean one of the same content out."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ from typing import Any
 import jax
 import numpy as np
 
+from vimogen_jax import __version__
 from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.diffusion.solvers import SOLVERS, Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
-from vimogen_jax.models.parameters import abstract_params
+from vimogen_jax.models.parameters import abstract_params, fingerprint
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.package import Package
 from vimogen_jax.sampling import EncodedRequest, MotionModel
@@ -159,6 +161,23 @@ class Generator:
             tokens = dict(zip(texts, encoder(texts), strict=True)) if texts else {}
             tokens[None] = encoder.null_text
         return [self._encode(request, tokens) for request in requests]
+
+    def provenance(self, request: Request) -> dict[str, Any]:
+        """How the motion of a request comes about, as JSON can hold it, for those who find it."""
+        return dict(
+            prompt=request.text,
+            seconds=request.seconds if request.reference is None else request.reference.seconds,
+            seed=request.seed,
+            draw=request.draw,
+            model=self._identity,
+            sampler=dataclasses.asdict(self.model.sampler),
+            versions={"vimogen_jax": __version__, "jax": jax.__version__, "numpy": np.__version__},
+        )
+
+    @functools.cached_property
+    def _identity(self) -> dict[str, Any]:
+        package = self.package
+        return dict(weights=fingerprint(package.params), step=package.step, licence=package.licence)
 
     def _encode(self, request: Request, tokens: dict[str | None, np.ndarray]) -> EncodedRequest:
         noise: dict[str, Any] = dict(seed=request.seed, draw=request.draw)

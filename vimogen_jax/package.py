@@ -1,7 +1,7 @@
 """A trained model as it is passed on: a folder with weights, config and statistics.
 
 model.safetensors       weights, named by their path in the model joined by "."
-config.json             model, objective, sampler, text_encoder, fps, skeleton, step
+config.json             model, objective, sampler, text_encoder, fps, skeleton, step, licence
 statistics.safetensors  mean and standard deviation of the motion channels
 """
 
@@ -41,6 +41,7 @@ class Description:
         fps: frames a second of its motions.
         skeleton: of its motions.
         step: of its training.
+        licence: of its weights, where that is known.
     """
 
     model: ModelConfig
@@ -50,6 +51,7 @@ class Description:
     fps: float
     skeleton: Literal["smplx22"] = SKELETON
     step: int = 0
+    licence: str = ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,12 @@ Read: .bvh, .npz (AMASS or visual motion capture), .glb, .npy, .pt and .pkl. Wri
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import write_json
 from vimogen_jax.formats import amass, bvh, glb, joints
 from vimogen_jax.formats.look import look, look_all
 from vimogen_jax.formats.retarget import Skeleton
@@ -17,7 +19,13 @@ from vimogen_jax.motion.motion import Motion
 
 __all__ = ["World", "look", "look_all", "read", "settle", "to_motion", "write"]
 
-_WRITERS = {".bvh": bvh.write, ".npz": amass.write, ".glb": glb.write, ".npy": joints.write}
+_WRITERS: dict[str, Callable[..., None]] = {
+    ".bvh": bvh.write,
+    ".npz": amass.write,
+    ".glb": glb.write,
+    ".npy": joints.write,
+}
+HOLD_PROVENANCE = (".npz", ".glb")  # inside
 
 
 def read(
@@ -38,9 +46,21 @@ def read(
     return to_motion(look(path, skeletons), world, fps)
 
 
-def write(motion: Motion, path: str | os.PathLike) -> None:
-    """Write a motion in the format of the extension; BadInput where that is none of ours."""
-    writer = _WRITERS.get(Path(path).suffix.lower())
+def write(
+    motion: Motion, path: str | os.PathLike, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write a motion in the format of the extension; BadInput where that is none of ours.
+
+    provenance: how the motion came about, as JSON can hold it. It is written into .npz and .glb,
+        and into `path`.json beside .bvh and .npy, which have no place that all programs leave out.
+    """
+    suffix = Path(path).suffix.lower()
+    writer = _WRITERS.get(suffix)
     if writer is None:
         raise BadInput(f"{path}: a motion is written as {', '.join(_WRITERS)}")
+    if suffix in HOLD_PROVENANCE:
+        writer(motion, path, provenance=provenance)
+        return
     writer(motion, path)
+    if provenance is not None:
+        write_json(provenance, f"{os.fspath(path)}.json")

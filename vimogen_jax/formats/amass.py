@@ -6,6 +6,7 @@ out on reading and zero on writing. Shape (`betas`, `gender`) is left out as wel
 played by our template, whose pelvis stands at `trans` plus its own rest position.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -46,8 +47,13 @@ def find(path: str | os.PathLike, content: Mapping[str, Any]) -> Found:
     )
 
 
-def write(motion: Motion, path: str | os.PathLike) -> None:
-    """Write a Motion as the SMPL-X release of AMASS does, neutral and of zero shape, float64."""
+def write(
+    motion: Motion, path: str | os.PathLike, provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write a Motion as the SMPL-X release of AMASS does, neutral and of zero shape, float64.
+
+    provenance: how the motion came about, written as JSON under a key of that name.
+    """
     frames = motion.num_frames
     poses = np.zeros((frames, 165))
     axis_angle = matrix_to_axis_angle(np.asarray(motion.rotations, np.float64))
@@ -67,6 +73,8 @@ def write(motion: Motion, path: str | os.PathLike) -> None:
         "pose_eye": poses[:, 69:75],
         "pose_hand": poses[:, 75:],
     }
+    if provenance is not None:
+        arrays["provenance"] = json.dumps(provenance)
     with whole_file(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, **arrays)
 

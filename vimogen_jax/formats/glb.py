@@ -7,6 +7,7 @@ of a licensed body do not fit glTF; such a body moves by linear blend skinning a
 
 import os
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +28,33 @@ _COLOUR = [0.80, 0.33, 0.16, 1.0]  # linear
 _COMPONENTS = {"<f4": gltf.FLOAT, "|u1": gltf.UNSIGNED_BYTE, "<u4": gltf.UNSIGNED_INT}
 
 
-def write(motion: Motion, path: str | os.PathLike, body: Body | None = None) -> None:
-    """Write the body (by default the built-in one) moved by the motion; float32."""
-    content = to_bytes(motion, body)
+def write(
+    motion: Motion,
+    path: str | os.PathLike,
+    body: Body | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> None:
+    """Write the body (by default the built-in one) moved by the motion; float32.
+
+    provenance: how the motion came about, written as `asset.extras.provenance`.
+    """
+    content = to_bytes(motion, body, provenance)
     with whole_file(path) as aside:
         aside.write_bytes(content)
 
 
-def to_bytes(motion: Motion, body: Body | None = None) -> bytes:
+def to_bytes(
+    motion: Motion, body: Body | None = None, provenance: Mapping[str, Any] | None = None
+) -> bytes:
     """The content of such a file."""
     body = body or builtin_body()
     joints = len(body.rest_joints)
     model = gltf.GLTF2(
-        asset=gltf.Asset(version="2.0", generator="vimogen_jax"),
+        asset=gltf.Asset(
+            version="2.0",
+            generator="vimogen_jax",
+            extras={} if provenance is None else {"provenance": dict(provenance)},
+        ),
         scene=0,
         scenes=[gltf.Scene(nodes=[0, joints + 1])],
         nodes=_nodes(body),

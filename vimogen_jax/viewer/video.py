@@ -1,8 +1,10 @@
 """A motion as an MP4 that plays everywhere: H.264 through PyAV."""
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
@@ -20,20 +22,35 @@ def write_mp4(
     body: Body | None = None,
     size: int = 512,
     still: bool = False,
+    provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the motion at its own frame rate, `size` (even) pixels square, its sentence below.
 
     still: let the camera stand still where that does not make the body small.
+    provenance: how the motion came about, written as JSON into the file's comment.
     """
-    encode(render_frames(motion, body, size, caption, still), path, motion.fps, size)
+    tags = {"title": caption or ""}
+    if provenance is not None:
+        tags["comment"] = json.dumps(provenance, ensure_ascii=False)
+    encode(render_frames(motion, body, size, caption, still), path, motion.fps, size, tags)
 
 
-def encode(pictures: Iterable[np.ndarray], path: str | os.PathLike, fps: float, size: int) -> None:
-    """Write pictures [size size 3] uint8, `size` even; the same pictures make the same bytes."""
+def encode(
+    pictures: Iterable[np.ndarray],
+    path: str | os.PathLike,
+    fps: float,
+    size: int,
+    tags: Mapping[str, str] | None = None,
+) -> None:
+    """Write pictures [size size 3] uint8, `size` even; the same pictures make the same bytes.
+
+    tags: what the file says of itself, such as its "title" and a "comment".
+    """
     with (
         whole_file(path) as aside,
         av.open(str(aside), "w", format="mp4", options={"movflags": "faststart"}) as container,
     ):
+        container.metadata.update(tags or {})
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.width = stream.height = size
         stream.pix_fmt = "yuv420p"
