@@ -5,12 +5,10 @@ python -m launch.bench --config=configs/vimogen_1b.py --measure=sampling \\
     --config.data.batch_size=64 --config.data.buckets=(100,)
 """
 
-from pathlib import Path
-
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli
+from launch import cli, outputs
 from vimogen_jax.bench import report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
@@ -36,9 +34,10 @@ OUT = flags.DEFINE_string("out", "out/bench", "folder for training.json and the 
 
 def main() -> None:
     """Measure, print, write."""
-    config, repeats, out = _CONFIG.value.to_dict(), REPEATS.value, Path(OUT.value)
-    for folder in filter(None, (OUT.value, TRACE.value)):
-        require_writable(Path(folder))
+    config, repeats = _CONFIG.value.to_dict(), REPEATS.value
+    out = outputs.files(OUT.value, [f"{MEASURE.value}.json"])
+    if TRACE.value:
+        require_writable(TRACE.value)
     if MEASURE.value == "feeding":
         feeding = bench_feeding(config, chip=CHIP.value, batches=repeats)
         text, record = report.feeding_text(feeding), report.feeding_record(feeding)
@@ -52,6 +51,7 @@ def main() -> None:
         call = "step" if MEASURE.value == "training" else "batch"
         text, record = report.program_text(speed, call), report.program_record(speed)
     print(text)
+    out.mkdir(parents=True, exist_ok=True)
     path = out / f"{MEASURE.value}.json"
     about = dict(measure=MEASURE.value, versions=report.versions(), config=config)
     write_json(about | record, path)

@@ -17,8 +17,9 @@ from data.sources.humanml3d import read_humanml3d
 from data.sources.take import Take
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
-from launch import cli, reading
+from launch import cli, outputs, reading
 from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline import dataset
 from vimogen_jax.text.encoder import ENCODERS, TextEncoder, load_text_encoder
 
 MOTIONS = flags.DEFINE_multi_string(
@@ -50,12 +51,12 @@ HOLDOUT = flags.DEFINE_float(
 READING = reading.define_flags()
 DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frames a second of the dataset", 1.0, 120.0)
 WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "processes that read motions", 1)
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace the dataset that is there")
 
 
 def main() -> None:
     """Build, and report by source what was taken and what was left."""
     started = time.monotonic()
+    overwrite = bool(outputs.whole(OUT.value, dataset.FILES))
     report = build(
         read_sources(),
         OUT.value,
@@ -63,7 +64,7 @@ def main() -> None:
         fps=DATASET_FPS.value,
         holdout=HOLDOUT.value,
         workers=WORKERS.value,
-        overwrite=OVERWRITE.value,
+        overwrite=overwrite,
     )
     for _, prepared in report.dropped:
         if prepared.dropped == "unreadable":

@@ -65,6 +65,7 @@ def _keep_compiled() -> None:
     folder = cache_folder("compiled")
     try:
         require_writable(folder)
+        folder.mkdir(parents=True, exist_ok=True)
     except BadInput as fault:
         print(f"warning: compiled programs cannot be kept: {fault}", file=sys.stderr)
     else:

@@ -6,9 +6,13 @@ python -m launch.convert --to=reference --weights models/vimogen --out back/mode
 Weights of Wan2.1-T2V-1.3B become a package to start training from.
 """
 
+import os
+from pathlib import Path
+
 from absl import flags
 
-from launch import cli
+from launch import cli, outputs
+from vimogen_jax import package
 from vimogen_jax.convert.checkpoint import to_package, to_reference
 from vimogen_jax.errors import BadInput
 
@@ -28,7 +32,11 @@ SEED = flags.DEFINE_integer("seed", 0, "of what Wan's weights lack")
 
 def main() -> None:
     """Convert as the command line says."""
+    if not os.path.exists(WEIGHTS.value):
+        raise BadInput(f"{WEIGHTS.value} is missing")
     if TO.value == "reference":
+        out = Path(OUT.value)
+        outputs.files(out.parent, [out.name, "mean.npy", "std.npy"])
         lines = to_reference(WEIGHTS.value, OUT.value, progress=True)
     elif STATISTICS.value is None:
         raise BadInput("give --statistics, a folder with mean.npy and std.npy: a package has them")
@@ -39,6 +47,7 @@ def main() -> None:
             OUT.value,
             NUM_HEADS.value,
             SEED.value,
+            replaces=outputs.whole(OUT.value, package.FILES),
             progress=True,
         )
     print(*lines, sep="\n")

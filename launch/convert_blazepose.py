@@ -11,10 +11,10 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli
+from launch import cli, outputs
 from vimogen_jax.convert.blazepose import NETWORKS, read_tflite
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import require_writable, write_text
+from vimogen_jax.files import write_text
 from vimogen_jax.tensors import write_tensors
 
 WHEEL = flags.DEFINE_string(
@@ -30,6 +30,8 @@ MEMBERS = {
 
 def main() -> None:
     """Read both networks out of the wheel, check their hashes, write graphs and weights."""
+    names = [f"{network}.safetensors" for network in NETWORKS]
+    out = outputs.files(OUT.value, ["graphs.json", *names])
     graphs, weights = {}, {}
     with tempfile.TemporaryDirectory() as unpacked:
         for network in NETWORKS:
@@ -42,12 +44,11 @@ def main() -> None:
                     f"{WHEEL.value} is not the wheel of mediapipe 0.10.21: {fault}"
                 ) from None
             graphs[network], weights[network] = read_tflite(path, network)
-    out = Path(OUT.value)
-    require_writable(out)
+    out.mkdir(parents=True, exist_ok=True)
     for network, tensors in weights.items():
         write_tensors(out / f"{network}.safetensors", tensors)
     write_text(_one_operation_a_line(graphs), out / "graphs.json")
-    print(f"{out}: graphs.json, {', '.join(f'{network}.safetensors' for network in NETWORKS)}")
+    print(f"{out}: {', '.join(['graphs.json', *names])}")
 
 
 def _one_operation_a_line(graphs: dict[str, list[dict]]) -> str:

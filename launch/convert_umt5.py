@@ -7,8 +7,8 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli
-from vimogen_jax.convert.umt5 import convert_umt5
+from launch import cli, outputs
+from vimogen_jax.convert.umt5 import FILES, convert_umt5
 from vimogen_jax.text.umt5 import FOLDER_VARIABLE
 from vimogen_jax.text.umt5_spec import PUBLISHED_SPEC, spec_of
 
@@ -20,7 +20,8 @@ OUT = flags.DEFINE_string("out", None, "folder to write", required=True)
 
 def main() -> None:
     """Convert, and tell which encoder it is."""
-    spec = spec_of(convert_umt5(WEIGHTS.value, OUT.value))
+    replaces = outputs.whole(OUT.value, FILES)
+    spec = spec_of(convert_umt5(WEIGHTS.value, OUT.value, replaces))
     sizes = "has the sizes of UMT5-XXL" if spec == PUBLISHED_SPEC else "is not UMT5-XXL"
     print(f"{OUT.value} {sizes}; datasets will record {spec}")
     print(f"export {FOLDER_VARIABLE}={Path(OUT.value).resolve()}")

@@ -10,7 +10,7 @@ from absl import flags
 from eval.shipped_model import evaluate
 from eval.shipped_model_report import to_markdown
 from eval.takes import read_actions
-from launch import cli
+from launch import cli, outputs
 from vimogen_jax.files import write_json
 from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -27,12 +27,13 @@ SEED = flags.DEFINE_integer("seed", 0, "of what is drawn: takes, noise, corrupti
 
 def main() -> None:
     """Evaluate, print the tables and write the report."""
+    out = Path(OUT.value)
+    outputs.files(out.parent, [out.name])
     actions = read_actions(CAPTIONS.value)
     dataset = Dataset.open(DATASET.value)
     generator = Generator.from_checkpoint(CHECKPOINT.value)
     report = evaluate(generator, dataset, actions, PER_ACTION.value, SEED.value)
     print(to_markdown(report))
-    out = Path(OUT.value)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(report, out)
     print(f"\n{out} written")

@@ -18,6 +18,7 @@ from ml_collections import config_flags
 from eval.faults import KINDS, Run, differences, strike
 from launch import cli
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import require_new, require_writable
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
 _OUT = flags.DEFINE_string(
@@ -42,10 +43,12 @@ def main() -> None:
     # An exit kills the training that runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     out = Path(_OUT.value).absolute()
-    if out.exists():
-        raise BadInput(f"{out} exists already; delete it or name another folder")
+    require_new(out)
+    require_writable(out)
     if _CONFIG.value.train.keep < 2:
         raise BadInput("config.train.keep must be at least 2: damage leaves the checkpoint before")
+    if not _CONFIG.value.data.path:
+        raise BadInput("config.data.path is empty; it names the dataset")
     command = [
         *(sys.executable, "-m", "launch.train", *_not_ours(sys.argv)),
         *(f"--config.train.steps={_STEPS.value}", "--config.train.log_every=1"),

@@ -72,6 +72,9 @@ def main() -> None:
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
     out = Path(OUT.value)
+    require_writable(out, ["report.json", "report.md", "index.html"])
+    if (out / "report.json").exists():
+        print(f"{out} holds a report: it is replaced, and what was scored is not scored again")
     nrdf = load_nrdf(NRDF.value) if NRDF.value else None
     body = load_smplx(BODY.value) if BODY.value else None
     prior = load_pose_prior(POSE_PRIOR.value) if POSE_PRIOR.value else None
@@ -102,7 +105,7 @@ def main() -> None:
     ]
     if judge:
         print(workload(systems, prompts))
-    require_writable(out)
+    out.mkdir(parents=True, exist_ok=True)
     report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value, PROMPTS.value)
     if votes:
         report["votes"] = agreement(report, votes)

@@ -3,15 +3,13 @@
 python -m launch.plan --config=configs/vimogen_1b.py --topology=v5e:16x16 --strategies=all
 """
 
-from pathlib import Path
-
 import jax
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli
+from launch import cli, outputs
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import require_writable, whole_file, write_json
+from vimogen_jax.files import whole_file, write_json
 from vimogen_jax.planning.chart import draw
 from vimogen_jax.planning.hardware import KNOWN, describe
 from vimogen_jax.planning.lower import sampling_program, train_program
@@ -33,10 +31,9 @@ def main() -> None:
     """Compile for each strategy, print, write; end with status 1 where none fits."""
     jax.config.update("jax_platforms", "cpu")  # to plan takes no accelerator, even where one is
     config = _CONFIG.value.to_dict()
+    out = outputs.files(OUT.value, ["plan.json", "plan.png"])
     machine = describe(TOPOLOGY.value)
     strategies = {name: config["sharding"] if name == "config" else name for name in _names()}
-    out = Path(OUT.value)
-    require_writable(out)
     make_program = sampling_program if SAMPLING.value else train_program
     rows = plan(make_program, config, machine, strategies, tuned=TUNED.value)
     title = (
@@ -44,6 +41,7 @@ def main() -> None:
         f"{config['data']['batch_size']} motions of {max(config['data']['buckets'])} frames"
     )
     print(as_text(title, machine, rows))
+    out.mkdir(parents=True, exist_ok=True)
     write_json(as_json(title, machine, rows), out / "plan.json")
     with whole_file(out / "plan.png") as aside:
         draw(title, machine, rows).save(aside)

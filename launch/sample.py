@@ -4,7 +4,6 @@ python -m launch.sample --prompt "a person waves with the right hand." --out DIR
 """
 
 import dataclasses
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 from absl import flags
 from tqdm import tqdm
 
-from launch import cli, reading
+from launch import cli, outputs, reading
 from vimogen_jax import formats
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
@@ -64,7 +63,7 @@ GUIDANCE_SCALE = flags.DEFINE_float(
 
 def main() -> None:
     """Check everything that was given, sample, write."""
-    out, chosen = check_out(OUT.value), check_formats(FORMAT.value)
+    chosen = check_formats(FORMAT.value)
     body = load_smplx(BODY.value) if BODY.value else None
     sampling: dict[str, Any] = dict(
         samples=SAMPLES.value,
@@ -78,14 +77,16 @@ def main() -> None:
             raise BadInput("a motion follows either --reference or prompts, not both")
         given = READING.motion(REFERENCE.value)
         titles = [f"{Path(REFERENCE.value).stem} refined"]
+        out, names = check_out(titles, chosen)
         motions = load_generator()(reference=given, **sampling)
         shown = [(f"{Path(REFERENCE.value).name} as given", given)]
     else:
         titles = read_prompts(PROMPT.value, PROMPTS.value)
+        out, names = check_out(titles, chosen)
         motions = load_generator()(titles, SECONDS.value, **sampling)
         shown = []
     titles = [title for title in titles for _ in range(SAMPLES.value)]
-    named = dict(zip(file_names(titles), zip(titles, motions, strict=True), strict=True))
+    named = dict(zip(names, zip(titles, motions, strict=True), strict=True))
     for path in write(named, shown, out, chosen, body):
         print(path)
 
@@ -98,11 +99,11 @@ def load_generator() -> Generator:
     return Generator(dataclasses.replace(generator.package, sampler=PRESETS[SAMPLER.value]))
 
 
-def check_out(folder: str) -> Path:
-    """The folder as a path; BadInput where something else stands there."""
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise BadInput(f"--out {folder} is a file, not a folder")
-    return Path(folder)
+def check_out(titles: list[str], chosen: list[str]) -> tuple[Path, list[str]]:
+    """The folder, and the names of the motions; BadInput where their files cannot be written."""
+    names = file_names([title for title in titles for _ in range(SAMPLES.value)])
+    files = [f"{name}{FORMATS[form][0]}" for name in names for form in chosen if form in FORMATS]
+    return outputs.files(OUT.value, files + ["index.html"] * (PAGE in chosen)), names
 
 
 def check_formats(names: list[str]) -> list[str]:

@@ -98,14 +98,17 @@ def test_a_folder_is_replaced_only_where_it_is_known_and_all_went_well(tmp_path)
         (aside / "mark").write_text("1")
     with pytest.raises(BadInput, match="out exists already"), files.whole_folder(out):
         pass
-    with pytest.raises(BadInput, match="out has no other, so it is not replaced"):
-        files.require_new(out, "other")
+    with pytest.raises(BadInput, match="out holds no other, so it is not replaced"):
+        files.require_new(out, ["other"])
     with pytest.raises(KeyboardInterrupt):
-        write_half(files.whole_folder(out, "mark"), KeyboardInterrupt())
+        write_half(files.whole_folder(out, ["mark", "*.npz"]), KeyboardInterrupt())
     assert (out / "mark").read_text() == "1"
-    with files.whole_folder(out, "mark") as aside:
+    with files.whole_folder(out, ["mark", "*.npz"]) as aside:
         (aside / "mark").write_text("3")
     assert (out / "mark").read_text() == "3"
+    (out / "mine").write_text("mine")
+    with pytest.raises(BadInput, match="out holds mine too, so it is not replaced"):
+        files.require_new(out, ["mark", "*.npz"])
     assert names(tmp_path) == ["out"]
 
 
@@ -222,7 +225,7 @@ def test_what_is_within_the_bounds_is_read_as_by_json(value):
 
 def test_folders_that_cannot_be_written_are_known_before(tmp_path):
     files.require_writable(tmp_path / "new" / "folder")
-    assert names(tmp_path / "new" / "folder") == []
+    assert names(tmp_path) == []
     (tmp_path / "file").write_text("")
     with pytest.raises(BadInput, match="file/folder cannot be written: Not a directory"):
         files.require_writable(tmp_path / "file" / "folder")

@@ -17,7 +17,7 @@ from vimogen_jax.models.parameters import abstract_params, fingerprint, flatten,
 from vimogen_jax.package import SCHEMA_VERSION, Package, read_config, read_weights
 from vimogen_jax.tensors import write_tensors
 
-CONFIG, WEIGHTS = "config.json", "adapter.safetensors"
+FILES = WEIGHTS, CONFIG = "adapter.safetensors", "config.json"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,13 +8,14 @@ wrong is a `BadInput` that names the place that was asked for, never the hidden 
 import codecs
 import contextlib
 import errno
+import fnmatch
 import json
 import math
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,7 @@ def whole_file(path: epath.PathLike) -> Iterator[epath.Path]:
     aside = path.with_name(f".{secrets.token_hex(8)}{path.suffix}")
     try:
         with _telling(path, aside):
-            if not _on_store(path) and os.path.exists(path) and not os.path.isfile(path):
-                raise BadInput(f"{path} cannot be written: something else than a file is there")
+            _require_no_other(path)
             yield aside
             aside.replace(path)
     finally:
@@ -56,14 +56,15 @@ def whole_file(path: epath.PathLike) -> Iterator[epath.Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(folder: str | os.PathLike[str], replaces: str | None = None) -> Iterator[Path]:
+def whole_folder(folder: str | os.PathLike[str], replaces: Sequence[str] = ()) -> Iterator[Path]:
     """A new folder to write to, which becomes `folder` when all went well, else vanishes.
 
     What a process that was killed left of the same folder is removed.
 
     Args:
         folder: there may be none yet, or an empty one.
-        replaces: the name of a file. A folder that holds it is replaced, and stays until then.
+        replaces: names of files, or patterns of them. A folder that holds the first and nothing
+            else than these is replaced, and stays until then.
 
     Raises:
         BadInput: the folder is there, another process is writing it, or it cannot be written.
@@ -87,17 +88,20 @@ def whole_folder(folder: str | os.PathLike[str], replaces: str | None = None) ->
     shutil.rmtree(old, ignore_errors=True)
 
 
-def require_new(folder: str | os.PathLike[str], replaces: str | None = None) -> None:
-    """Raise BadInput unless there is no such folder yet, an empty one, or one with that file."""
+def require_new(folder: str | os.PathLike[str], replaces: Sequence[str] = ()) -> None:
+    """Raise BadInput unless a folder is one that `whole_folder` would write."""
     folder = Path(folder)
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not folder.is_dir():
         raise BadInput(f"{folder} is there and is no folder")
-    if replaces is None:
-        raise BadInput(f"{folder} exists already; name another folder")
-    if not (folder / replaces).is_file():
-        raise BadInput(f"{folder} has no {replaces}, so it is not replaced; name another folder")
+    if not replaces:
+        raise BadInput(f"{folder} exists already", remedy="overwrite")
+    if not (folder / replaces[0]).is_file():
+        raise BadInput(f"{folder} holds no {replaces[0]}, so it is not replaced")
+    for name in sorted(os.listdir(folder)):
+        if not any(fnmatch.fnmatchcase(name, part) for part in replaces):
+            raise BadInput(f"{folder} holds {name} too, so it is not replaced")
 
 
 @contextlib.contextmanager
@@ -196,18 +200,21 @@ def parse_json(text: str) -> Any:
     return value
 
 
-def require_writable(folder: epath.PathLike) -> None:
-    """Make a folder, before all that takes long. Raises BadInput if it cannot be written."""
-    folder = epath.Path(folder)
-    probe = folder / f".{secrets.token_hex(8)}"
+def require_writable(folder: epath.PathLike, names: Iterable[str] = ()) -> None:
+    """Raise BadInput if files of some names cannot be written to a folder, be it there or not."""
+    folder = there = epath.Path(folder)
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    probe = there / f".{secrets.token_hex(8)}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"\0")  # on a full disk the file could be made, but not filled
+        probe.write_bytes(b"\0")  # on a full disk a file can be made, but not filled
     except OSError as fault:
         raise BadInput(_cannot_be_written(folder, fault)) from None
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)
+    for name in names:
+        _require_no_other(folder / name)
 
 
 def require_room(folder: str | os.PathLike[str], size: float, what: str) -> None:
@@ -232,6 +239,12 @@ def reason(fault: OSError) -> str:
     if fault.errno == errno.ENOSPC:
         return "the disk is full"
     return fault.strerror or first_line(fault)
+
+
+def _require_no_other(path: epath.PathLike) -> None:
+    """Raise BadInput where a folder, a device or the like is in the place of a file."""
+    if not _on_store(path) and os.path.exists(path) and not os.path.isfile(path):
+        raise BadInput(f"{path} cannot be written: something else than a file is there")
 
 
 def _cannot_be_written(path: epath.PathLike, fault: OSError) -> str:

@@ -26,6 +26,7 @@ from vimogen_jax.text.spec import EncoderSpec
 
 SCHEMA_VERSION = 1
 SKELETON = "smplx22"  # the one there is, see body.skeleton
+FILES = ("model.safetensors", "config.json", "statistics.safetensors")
 DTYPES = ("float32", "float16", "bfloat16")
 
 

@@ -168,7 +168,7 @@ def test_what_is_there_is_overwritten_only_when_asked_and_only_by_success(tmp_pa
     takes = _takes(tmp_path, lines)
     build(takes, out, FakeEncoder())
     before = _files(out)
-    with pytest.raises(BadInput, match="exists already; name another folder"):
+    with pytest.raises(BadInput, match="exists already"):
         build(takes, out, FakeEncoder())
     absent = _takes(tmp_path, [line | {"path": f"no{line['path']}"} for line in lines])
     with pytest.raises(BadInput, match="none of the 6 takes"):
@@ -177,7 +177,7 @@ def test_what_is_there_is_overwritten_only_when_asked_and_only_by_success(tmp_pa
     build(takes[:4], out, FakeEncoder(), overwrite=True)
     assert sum(map(len, Dataset.open(out).index.values())) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl", "out"]
-    with pytest.raises(BadInput, match="bvh has no manifest.json, so it is not replaced"):
+    with pytest.raises(BadInput, match="bvh holds no manifest.json, so it is not replaced"):
         build(takes, tmp_path / "bvh", FakeEncoder(), overwrite=True)
 
 

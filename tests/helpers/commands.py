@@ -35,6 +35,7 @@ def run_command(name: str, *arguments: object) -> subprocess.CompletedProcess[st
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     status = None
     with (
+        _modules_of_its_own(),
         _flags_of_its_own(),
         _settings_put_back(),
         contextlib.redirect_stdout(out),
@@ -52,6 +53,22 @@ def run_command(name: str, *arguments: object) -> subprocess.CompletedProcess[st
     for stream in (out, err):
         stream.seek(0)
     return subprocess.CompletedProcess(argv, status or 0, out.read(), err.read())
+
+
+@contextlib.contextmanager
+def _modules_of_its_own() -> Iterator[None]:
+    """Import what commands share anew, since it defines flags too."""
+    kept = {name: sys.modules.pop(name) for name in _of_launch()}
+    try:
+        yield
+    finally:
+        for name in _of_launch():
+            del sys.modules[name]
+        sys.modules.update(kept)
+
+
+def _of_launch() -> list[str]:
+    return [name for name in sys.modules if name.split(".")[0] == "launch"]
 
 
 @contextlib.contextmanager

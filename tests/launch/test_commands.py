@@ -25,7 +25,9 @@ BAD = [
     ("sample", ["--promt=a person walks."], "promt"),
     ("evaluate", ["--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
-    ("convert", ["--weights=NOWHERE.pt", "--out=OUT"], "--statistics"),
+    ("faults", [TINY, "--out=OUT"], "config.data.path"),
+    ("convert", ["--weights=NOWHERE.pt", "--out=OUT"], "NOWHERE.pt is missing"),
+    ("convert", [f"--weights={__file__}", "--out=OUT"], "--statistics"),
     ("convert", ["--weights=NOWHERE.pt", "--statistics=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("convert", ["--to=reference", "--weights=NOWHERE", "--out=OUT/back.safetensors"], "NOWHERE"),
 ]

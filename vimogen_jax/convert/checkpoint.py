@@ -4,7 +4,7 @@ Tensors are read, laid out anew and written one at a time.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vimogen_jax.convert.files import (
@@ -30,6 +30,7 @@ def to_package(
     num_heads: int | None = None,
     seed: int = 0,
     *,
+    replaces: Sequence[str] = (),
     progress: bool = False,
 ) -> list[str]:
     """Write a package from weights of ViMoGen or of Wan, which their keys tell apart.
@@ -40,6 +41,7 @@ def to_package(
         out: folder to write to.
         num_heads: by default heads are 128 wide, as published.
         seed: of what Wan's weights lack.
+        replaces: what may be there already, as `whole_folder` takes it.
         progress: show a bar.
 
     Returns:
@@ -48,7 +50,7 @@ def to_package(
     Raises:
         BadInput: a file is missing or damaged, the weights are of no model, or `out` is in use.
     """
-    require_new(out)
+    require_new(out, replaces)
     found = Statistics.load_npy(statistics)
     arrays, taken = map_weights(weights)
     lines = []
@@ -63,7 +65,7 @@ def to_package(
             lines += [f"{len(keys)} keys {what}:", *(f"  {key}" for key in sorted(keys))]
     else:
         config, tensors = published_model(arrays, num_heads)
-    with whole_folder(out) as aside:
+    with whole_folder(out, replaces) as aside:
         write_package(aside, published_package(config, tensors, found), progress=progress)
     return [*lines, f"{out}: {_size(tensors)}, from {taken}"]
 

@@ -5,7 +5,7 @@ Taken are Hugging Face's safetensors in any dtype, with or without the decoder, 
 """
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ml_dtypes
@@ -18,6 +18,7 @@ from vimogen_jax.tensors import write_tensors
 from vimogen_jax.text import umt5_files
 from vimogen_jax.text.umt5_network import UMT5Config
 
+FILES = ("tokenizer.json", "model.safetensors", "config.json")
 _WAN = {"token_embedding.weight": "embedding", "norm.weight": "norm.scale"}
 _WAN_BLOCK = {
     "norm1.weight": "attention_norm.scale",
@@ -53,15 +54,15 @@ def open_umt5(path: str | Path) -> tuple[UMT5Config, dict[str, np.ndarray], Path
     return config, arrays, umt5_files.find_tokenizer(folder)
 
 
-def convert_umt5(path: str | Path, out: str | Path) -> UMT5Config:
-    """Write the encoder to the new folder `out` as config.json, model.safetensors, tokenizer.json.
+def convert_umt5(path: str | Path, out: str | Path, replaces: Sequence[str] = ()) -> UMT5Config:
+    """Write the encoder's `FILES` to a new folder, or one that `whole_folder` would replace.
 
     Raises:
         BadInput: `out` exists, or the weights are not as `open_umt5` takes them.
     """
-    require_new(out)
+    require_new(out, replaces)
     config, arrays, tokenizer = open_umt5(path)
-    with whole_folder(out) as aside:
+    with whole_folder(out, replaces) as aside:
         write_tensors(aside / "model.safetensors", arrays, ml_dtypes.bfloat16, progress=True)
         umt5_files.write_config(config, aside)
         shutil.copyfile(tokenizer, aside / "tokenizer.json")

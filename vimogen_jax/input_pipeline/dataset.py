@@ -52,6 +52,7 @@ MOST_SKIPPED = 0.01  # of a split's records
 
 MANIFEST, _STATISTICS = "manifest.json", "statistics.safetensors"
 _NULL_TEXT = "null_text.safetensors"
+FILES = (MANIFEST, _STATISTICS, _NULL_TEXT, "*.index.npz", "*.array_record")  # as patterns
 _MANIFEST_KEYS = {"schema_version", "fps", "text_encoder", "max_text_length", "splits", "crc32"}
 
 
@@ -89,7 +90,7 @@ class DatasetWriter:
         overwrite: bool = False,
     ):
         self._folder = Path(folder)
-        self._replaces = MANIFEST if overwrite else None
+        self._replaces = FILES if overwrite else ()
         require_new(self._folder, self._replaces)
         self._text_encoder = dict(text_encoder)
         self._null_text = np.ascontiguousarray(null_text, ml_dtypes.bfloat16)

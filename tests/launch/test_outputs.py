@@ -1,0 +1,130 @@
+"""Every command looks at its outputs before the work, and what lies there stays unless asked."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.commands import run_command
+from tests.helpers.repository import ROOT
+
+TINY = "--config=configs/tiny.py"
+
+# Command, arguments whose inputs are not there, and what it would write below OUT.
+COMMANDS = {
+    "build_data": (["--humanml3d=NOWHERE", "--out=OUT"], None),
+    "convert": (["--weights=INPUT", "--statistics=NOWHERE", "--out=OUT"], None),
+    "convert_umt5": (["--weights=NOWHERE.pth", "--out=OUT"], None),
+    "convert_blazepose": (
+        ["--wheel=NOWHERE", "--out=OUT"],
+        ["graphs.json", "detector.safetensors", "landmarks.safetensors"],
+    ),
+    "export": (["--run=NOWHERE", "--out=OUT"], None),
+    "export --adapter": (["--run=NOWHERE", "--out=OUT", "--adapter"], None),
+    "convert --to": (
+        ["--to=reference", "--weights=INPUT", "--out=OUT/a.safetensors"],
+        ["a.safetensors", "mean.npy", "std.npy"],
+    ),
+    "sample": (
+        ["--prompt=a person walks", "--checkpoint=NOWHERE", "--out=OUT", "--samples=2"],
+        ["a-person-walks-1.npz", "a-person-walks-0.glb", "index.html"],
+    ),
+    "evaluate": (["--dataset=NOWHERE", "--out=OUT/report.json"], ["report.json"]),
+    "mbench": (
+        ["--motions=NOWHERE", "--nrdf=NOWHERE", "--out=OUT"],
+        ["report.json", "report.md", "index.html"],
+    ),
+    "plan": ([TINY, "--topology=NOWHERE", "--out=OUT"], ["plan.json", "plan.png"]),
+    "bench": (
+        [TINY, "--config.data.path=NOWHERE", "--measure=feeding", "--out=OUT"],
+        ["feeding.json"],
+    ),
+    "faults": ([TINY, "--config.data.path=NOWHERE", "--out=OUT"], None),
+}
+FILES = [(name, file) for name, (_, files) in COMMANDS.items() for file in files or []]
+KEPT = [(name, file) for name, file in FILES if name != "mbench"]
+FOLDERS = [name for name, (_, files) in COMMANDS.items() if files is None]
+
+
+def refused(name: str, out: Path, *more: str) -> str:
+    """The sentence that a command ends with."""
+    arguments = [argument.replace("OUT", str(out)) for argument in COMMANDS[name][0]]
+    arguments = [argument.replace("INPUT", __file__) for argument in arguments]
+    ended = run_command(name.split()[0], *arguments, *more)
+    assert ended.returncode == 1, ended.stdout
+    (sentence,) = ended.stderr.strip().splitlines()
+    assert sentence.startswith("error: ")
+    return sentence
+
+
+def test_all_commands_are_here():
+    modules = {path.stem for path in (ROOT / "launch").glob("*.py")}
+    shared = {"__init__", "cli", "outputs", "reading"}
+    resumes = {"train"}  # its folder is where a run goes on
+    assert modules - shared - resumes == {name.split()[0] for name in COMMANDS}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_place_below_a_file_is_refused_before_the_work(name, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    sentence = refused(name, tmp_path / "file" / "below")
+    assert str(tmp_path / "file") in sentence
+    assert sentence.endswith("cannot be written: Not a directory")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_is_known_before_the_work(name, full_disk):
+    sentence = refused(name, full_disk / "out")
+    assert "cannot be written: the disk is full" in sentence
+    assert str(full_disk) in sentence
+    assert [path.name for path in full_disk.iterdir()] == ["filler"]
+
+
+@pytest.mark.parametrize(("name", "file"), KEPT)
+def test_a_file_that_is_there_is_told_before_the_work(name, file, tmp_path):
+    (tmp_path / file).write_text("mine")
+    assert refused(name, tmp_path).endswith(f"{file} exists already: give --overwrite")
+    assert file not in refused(name, tmp_path, "--overwrite")  # but what is missing
+    assert [path.name for path in tmp_path.iterdir()] == [file]
+    assert (tmp_path / file).read_text() == "mine"
+
+
+@pytest.mark.parametrize(("name", "file"), FILES)
+def test_a_folder_in_the_place_of_a_file_is_told_before_the_work(name, file, tmp_path):
+    (tmp_path / file).mkdir()
+    sentence = refused(name, tmp_path)
+    assert f"{file} cannot be written: something else than a file is there" in sentence
+
+
+def test_where_scoring_goes_on_the_report_is_said_to_be_replaced(tmp_path):
+    (tmp_path / "report.json").write_text("{}")
+    ended = run_command("mbench", "--motions=NOWHERE", "--nrdf=NOWHERE", f"--out={tmp_path}")
+    assert f"{tmp_path} holds a report: it is replaced" in ended.stdout
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_folder_that_is_there_is_told_before_the_work(name, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    flags = [] if name == "faults" else ["--overwrite"]
+    said = "is not replaced" if flags else "exists already"
+    advice = " exists already" + ": give --overwrite" * len(flags)
+    assert refused(name, tmp_path).endswith(advice)
+    assert said in refused(name, tmp_path, *flags)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.fixture(scope="module")
+def full_disk(tmp_path_factory):
+    """A small disk without any room left."""
+    folder = tmp_path_factory.mktemp("disk")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root can make a disk to fill")
+    try:
+        with pytest.raises(OSError, match="No space left"), (folder / "filler").open("wb") as file:
+            file.write(bytes(2**17))
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
