@@ -1,5 +1,9 @@
 """Pictures show the body, its shadow and the floor where the camera should see them."""
 
+import importlib
+import os
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +13,9 @@ from PIL import Image
 from tests.helpers.stride import body_pixels, stride
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.body.rotations import axis_angle_to_matrix
-from vimogen_jax.viewer.raycast import Camera, draw
-from vimogen_jax.viewer.render import film, render_frames, write_png
+from vimogen_jax.viewer.camera import Camera, film
+from vimogen_jax.viewer.raster import draw
+from vimogen_jax.viewer.render import render_frames, write_png
 
 
 def test_every_frame_shows_the_whole_body():
@@ -117,3 +122,27 @@ def test_a_still_shows_poses_side_by_side(tmp_path):
         columns = inked[: 120 * 3 // 4].any(0).astype(int)
         starts = [right > left for left, right in pairwise(columns)]
         assert sum(starts) >= 3  # apart from each other, but where one steps before the next
+
+
+def test_without_numba_a_sentence_says_what_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "vimogen_jax.viewer.raster")
+    with pytest.raises(
+        ImportError, match="films and pictures are drawn with Numba.* pip install"
+    ) as fault:
+        importlib.import_module("vimogen_jax.viewer.raster")
+    assert fault.value.name is None
+
+
+def test_what_is_compiled_is_kept(tmp_path):
+    code = """if True:
+        import numpy as np
+        from vimogen_jax.viewer import raster
+        assert (raster._to_bytes(np.float32([[[0, 0.5, 1]]])) == [0, 186, 255]).all()
+        print(sum(raster._to_bytes.stats.cache_hits.values()))
+    """
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    run = lambda: subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert [run().stdout for _ in range(2)] == ["0\n", "1\n"]

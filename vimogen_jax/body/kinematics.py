@@ -47,4 +47,10 @@ def skin(
     weighted = weights[:, :, None] * homogeneous[..., None, :]
     size = weights.shape[1] * 4
     affine = xp.matrix_transpose(affine).reshape(*affine.shape[:-3], size, 3)
-    return weighted.reshape(*weighted.shape[:-2], size) @ affine
+    weighted = weighted.reshape(*weighted.shape[:-2], size)
+    if weighted.ndim > 2 or affine.ndim == 2:
+        return weighted @ affine
+    # One wide product in place of many narrow ones.
+    columns = xp.moveaxis(affine, -2, 0).reshape(size, -1)
+    posed = (weighted @ columns).reshape(len(weighted), *affine.shape[:-2], 3)
+    return xp.moveaxis(posed, 0, -2)

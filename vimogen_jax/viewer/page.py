@@ -15,7 +15,7 @@ from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.files import write_text
 from vimogen_jax.formats import glb
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.viewer.render import film
+from vimogen_jax.viewer.camera import film
 
 
 def write_page(

@@ -1,0 +1,112 @@
+"""Where a camera stands and what it sees. World frame: metres, z up."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from vimogen_jax.body.mesh import Body
+from vimogen_jax.body.skeleton import REST_JOINTS
+from vimogen_jax.motion.motion import Motion
+
+FIELD_OF_VIEW = math.radians(28)  # from the upper to the lower edge
+_PITCH = math.radians(8)  # how far the camera looks down
+YAW = math.radians(38)  # how far it stands to the side of where the person faces at first
+# How near bodies may come to the edges, as shares of the way from the picture's middle.
+_SIDE, _TOP, _BOTTOM = 0.9, 0.88, 0.74  # captions stand below
+_FURTHER = 1.75  # how many times as far away a camera that does not follow may stand
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole at `eye` [3]; rows of `axes` [3 3] are right, down and forward, right level."""
+
+    eye: np.ndarray
+    axes: np.ndarray
+    height: int
+    width: int
+
+    @property
+    def focal(self) -> float:
+        """Distance of the picture from the pinhole, in pixels."""
+        return self.height / 2 / math.tan(FIELD_OF_VIEW / 2)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Row and column in the picture, in pixels, and 1/depth [v 3] of world points [v 3]."""
+        right, down, forward = ((points - self.eye) @ self.axes.T).T
+        row = self.focal * down / forward + self.height / 2
+        column = self.focal * right / forward + self.width / 2
+        return np.stack([row, column, 1 / forward], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A motion before the camera: the body's vertices [t v 3], the smooth path [t 3] that the
+    camera follows, its place `eye` [3] relative to that path and its axes [3 3] (right, down,
+    forward), and the height of the floor; metres."""
+
+    vertices: np.ndarray
+    path: np.ndarray
+    eye: np.ndarray
+    axes: np.ndarray
+    floor: float
+
+
+def film(motion: Motion, body: Body, still: bool = False) -> Shot:
+    """Place a camera that looks at where the person faces at first, from the side and a little
+    above, and keeps the whole body in a square picture. It follows the person; with `still`, only
+    if they would get small otherwise."""
+    vertices = pose(body, motion)
+    middle = vertices.mean(1)
+    path = _smooth(middle, motion.fps)
+    axes = camera_axes(facing(motion) + YAW)
+    eye = eye_before(vertices - path[:, None], axes, (1, 1))
+    if still:
+        spot = np.broadcast_to((middle.min(0) + middle.max(0)) / 2, path.shape)
+        further = eye_before(vertices - spot[:, None], axes, (1, 1))
+        if np.linalg.norm(further) < _FURTHER * np.linalg.norm(eye):
+            path, eye = spot, further
+    return Shot(vertices, path, eye, axes, float(vertices[..., 2].min()))
+
+
+def pose(body: Body, motion: Motion) -> np.ndarray:
+    """Vertices [t v 3] float32 with the pelvis where the motion has it, whatever the body."""
+    pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
+    rotations = np.asarray(motion.rotations, np.float32)
+    return body.pose(rotations, pelvis.astype(np.float32)).astype(np.float32)
+
+
+def facing(motion: Motion) -> float:
+    """Heading of the first frame, radians from +x towards +y."""
+    forward = np.asarray(motion.rotations)[0, 0] @ (0, 0, 1)
+    return math.atan2(forward[1], forward[0])
+
+
+def _smooth(path: np.ndarray, fps: float) -> np.ndarray:
+    """A path [t 3] without its sway: a Gaussian of half a second."""
+    reach = round(1.5 * fps)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (0.5 * fps)) ** 2)
+    longer = np.pad(path, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
+    smooth = [np.convolve(x, kernel / kernel.sum(), mode="valid") for x in longer.T]
+    return np.stack(smooth, -1).astype(np.float32)
+
+
+def camera_axes(azimuth: float) -> np.ndarray:
+    """Right, down and forward [3 3] of a camera that stands in the direction `azimuth`."""
+    x, y = math.cos(azimuth), math.sin(azimuth)
+    forward = np.array([-x * math.cos(_PITCH), -y * math.cos(_PITCH), -math.sin(_PITCH)])
+    right = np.array([-y, x, 0])
+    return np.stack([right, np.cross(forward, right), forward]).astype(np.float32)
+
+
+def eye_before(points: np.ndarray, axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The nearest place [3] from which a camera with `axes` sees all `points` [... 3]."""
+    x, y, z = np.moveaxis(points @ axes.T, -1, 0)
+    half = math.tan(FIELD_OF_VIEW / 2)
+    side = _SIDE * half * size[1] / size[0]
+    # Each edge of the picture is a plane through the eye that the points must not cross.
+    left, right = (-x - side * z).max(), (x - side * z).max()
+    above, below = (-y - _TOP * half * z).max(), (y - _BOTTOM * half * z).max()
+    depth = -max((left + right) / (2 * side), (above + below) / ((_TOP + _BOTTOM) * half))
+    slack = (_TOP - _BOTTOM) * half * depth
+    return np.array([(right - left) / 2, (below - above - slack) / 2, depth], np.float32) @ axes

@@ -1,0 +1,304 @@
+"""One picture of a mesh on a checker floor, drawn triangle by triangle: no screen, no OpenGL.
+
+Numba compiles what follows when it is first called and keeps that for the next process. World
+frame: metres, z up. Colours are linear until the last line.
+"""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+try:
+    from numba import njit
+except ImportError:
+    raise ImportError(
+        'films and pictures are drawn with Numba, which is not installed: pip install "numba>=0.68"'
+    ) from None
+
+from vimogen_jax.body.mesh import vertex_normals
+from vimogen_jax.viewer.camera import Camera
+
+_SKY = np.array([0.80, 0.85, 0.92])
+_TILES = np.array([[0.50, 0.55, 0.61], [0.66, 0.71, 0.77]])
+_TILE = 0.5  # metres
+_HAZE = 14.0  # metres over which the floor fades into the sky
+_SUN = (-0.45, -0.5, 1.0)  # where the light stands: along the camera's right, ahead of it, up
+_SUN_SIZE = 0.06  # the light's radius over its distance: how soft shadows are
+_SUN_RAYS = 12
+_SHADOW = 0.5  # share of the floor's light that full shadow takes away
+_TEXEL = 0.012  # metres of a cell of the shadow's map
+_CLEAR = 0.012  # metres by which a hidden place must lie under what hides it
+# Samples of a pixel off its centre, so placed that steep and flat edges meet each on its own.
+_SAMPLES = np.array([[-0.375, 0.125], [-0.125, -0.375], [0.125, 0.375], [0.375, -0.125]])
+_LEVELS = 1 << 14  # of linear light, in the table that makes bytes of it
+_GAMMA = (255 * (np.arange(_LEVELS) / (_LEVELS - 1)) ** (1 / 2.2) + 0.5).astype(np.uint8)
+
+_compiled = njit(error_model="numpy")
+
+
+def _kept(function: Callable) -> Callable:
+    """The function compiled, and kept on disk where there is a place for it."""
+    try:
+        return njit(error_model="numpy", cache=True)(function)
+    except RuntimeError:
+        return _compiled(function)
+
+
+class _Light(NamedTuple):
+    """The sun's unit direction [3], the floor's height, and maps of the floor, whose cells start
+    at `corner` [2]: how high [n m] the mesh is where it hides the sun's middle from a cell, and
+    the share [n m] of the sun that it hides."""
+
+    sun: np.ndarray
+    floor: float
+    corner: np.ndarray
+    heights: np.ndarray
+    shade: np.ndarray
+
+
+def draw(
+    camera: Camera, mesh: np.ndarray, faces: np.ndarray, colours: np.ndarray, floor: float
+) -> np.ndarray:
+    """One picture [h w 3] uint8 of a closed mesh [v 3] with `colours` [v 3] over the floor's
+    height; all of the mesh lies before the camera."""
+    mesh, colours = np.array(mesh, np.float64), np.array(colours, np.float64)
+    light = _cast(camera, mesh, faces, floor)
+    eye, axes = np.array(camera.eye, np.float64), np.array(camera.axes, np.float64)
+    image = np.empty((camera.height, camera.width, 3), np.float32)
+    _paint_floor(image, eye, axes, camera.focal, light)
+    points = camera.project(mesh)
+    low = np.clip(np.floor(points[:, :2].min(axis=0)), 0, image.shape[:2])
+    high = np.clip(np.ceil(points[:, :2].max(axis=0)), low, image.shape[:2])
+    points[:, :2] -= low
+    top, left, bottom, right = (int(x) for x in (*low, *high))
+    seen = np.full((len(_SAMPLES), bottom - top, right - left), -1)
+    for sample, shift in zip(seen, _SAMPLES, strict=True):
+        _cover(points - (*shift, 0), faces, np.zeros(sample.shape), sample)
+    normals = vertex_normals(mesh, faces)
+    window = image[top:bottom, left:right]
+    _paint_mesh(window, seen, points, faces, mesh, normals, colours, eye, light)
+    return _to_bytes(image)
+
+
+def _cast(camera: Camera, mesh: np.ndarray, faces: np.ndarray, floor: float) -> _Light:
+    """The light, which stands fixed beside the camera, and what the mesh hides of it."""
+    right, _, forward = camera.axes
+    ahead = np.array([forward[0], forward[1], 0]) / math.hypot(forward[0], forward[1])
+    towards = _SUN[0] * right + _SUN[1] * ahead + (0, 0, _SUN[2])
+    height = mesh[:, 2:] - floor
+    middle = mesh[:, :2] - height * towards[:2] / towards[2]
+    soft = 1.5 * _SUN_SIZE * np.abs(height)
+    corner = (middle - soft).min(axis=0) - 2 * _TEXEL
+    size = np.ceil(((middle + soft).max(axis=0) - corner) / _TEXEL).astype(int) + 3
+
+    def over(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        keys, seen = np.full(size, -np.inf), np.full(size, -1)
+        _cover(np.concatenate([(places - corner) / _TEXEL, mesh[:, 2:]], axis=1), faces, keys, seen)
+        return keys, seen
+
+    # Spread over the sun's disc like the seeds of a sunflower, so that the penumbra is even.
+    seeds = np.arange(_SUN_RAYS) + 0.5
+    radius, turn = _SUN_SIZE * np.sqrt(seeds / _SUN_RAYS), seeds * math.pi * (3 - math.sqrt(5))
+    disc = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=1)
+    hidden = sum((over(middle - height * spot)[1] >= 0).astype(float) for spot in disc)
+    towards /= np.linalg.norm(towards)
+    return _Light(towards, floor, corner, over(middle)[0], hidden / _SUN_RAYS)
+
+
+@_kept
+def _cover(points, faces, keys, seen):
+    """Of the faces [f 3] that look up at cells [h w], the one with the greatest key: `points`
+    [v 3] have places along both axes, in cells, and the key. Changes `keys` and `seen` [h w]."""
+    height, width = seen.shape
+    for face in range(len(faces)):
+        a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
+        ay, ax, by, bx = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
+        cy, cx = points[c, 0], points[c, 1]
+        area = (by - ay) * (cx - ax) - (bx - ax) * (cy - ay)
+        if area <= 0:
+            continue
+        per_area = 1 / area
+        top, bottom = math.ceil(min(ay, by, cy) - 0.5), math.floor(max(ay, by, cy) - 0.5)
+        left, right = math.ceil(min(ax, bx, cx) - 0.5), math.floor(max(ax, bx, cx) - 0.5)
+        for row in range(max(top, 0), min(bottom + 1, height)):
+            for column in range(max(left, 0), min(right + 1, width)):
+                y, x = row + 0.5, column + 0.5
+                u = ((by - y) * (cx - x) - (bx - x) * (cy - y)) * per_area
+                v = ((cy - y) * (ax - x) - (cx - x) * (ay - y)) * per_area
+                if u < 0 or v < 0 or u + v > 1:
+                    continue
+                key = u * points[a, 2] + v * points[b, 2] + (1 - u - v) * points[c, 2]
+                if key > keys[row, column]:
+                    keys[row, column] = key
+                    seen[row, column] = face
+
+
+@_kept
+def _paint_floor(image, eye, axes, focal, light):
+    """The sky, and the checker floor with the shadow on it: fills image [h w 3]."""
+    height, width = image.shape[:2]
+    for row in range(height):
+        down = (row + 0.5 - height / 2) / focal
+        z = down * axes[1, 2] + axes[2, 2]  # of the ray; its right is level
+        if z > -1e-3:
+            image[row] = _SKY
+            continue
+        reach = (light.floor - eye[2]) / z
+        for column in range(width):
+            right = (column + 0.5 - width / 2) / focal
+            x = right * axes[0, 0] + down * axes[1, 0] + axes[2, 0]
+            y = right * axes[0, 1] + down * axes[1, 1] + axes[2, 1]
+            share = 0.5
+            for k, ray in ((0, x), (1, y)):
+                # How far the floor's place moves over a pixel, to the right and down.
+                wide = abs(axes[0, k]) + abs(axes[1, k] - ray * axes[1, 2] / z)
+                share *= _stripes((eye[k] + reach * ray) / _TILE, wide * reach / focal / _TILE)
+            share += 0.5
+            i, j, u, v = _near(light, eye[0] + reach * x, eye[1] + reach * y)
+            cells = (
+                light.shade[i, j],
+                light.shade[i, j + 1],
+                light.shade[i + 1, j],
+                light.shade[i + 1, j + 1],
+            )
+            lit = 1 - _SHADOW * _between(cells, u, v)
+            haze = 1 - math.exp(-(x * x + y * y + z * z) * (reach / _HAZE) ** 2)
+            for k in range(3):
+                colour = lit * (_TILES[0, k] + share * (_TILES[1, k] - _TILES[0, k]))
+                image[row, column, k] = colour + haze * (_SKY[k] - colour)
+
+
+@_compiled
+def _stripes(x, width):
+    """The wave that is 1 on even tiles and -1 on odd ones, its mean over a width."""
+    low, high = x - width / 2, x + width / 2
+    low -= 2 * math.floor(low / 2)
+    high -= 2 * math.floor(high / 2)
+    return (abs(low - 1) - abs(high - 1)) / width
+
+
+@_kept
+def _paint_mesh(image, seen, points, faces, mesh, normals, colours, eye, light):
+    """Lay the faces seen [s h w] at a pixel's samples over image [h w 3], each shaded once."""
+    samples, height, width = seen.shape
+    for row in range(height):
+        for column in range(width):
+            red = green = blue = 0.0
+            covered = 0
+            for sample in range(samples):
+                face = seen[sample, row, column]
+                count = 0
+                for other in range(samples):
+                    if seen[other, row, column] == face:
+                        if other < sample:  # shaded with that
+                            break
+                        count += 1
+                else:
+                    if face < 0:
+                        continue
+                    corners = faces[face, 0], faces[face, 1], faces[face, 2]
+                    y, x = row + 0.5 + _SAMPLES[sample, 0], column + 0.5 + _SAMPLES[sample, 1]
+                    shares = _shares(points, corners, y, x)
+                    place = _mix(mesh, corners, shares)
+                    normal = _unit(_mix(normals, corners, shares))
+                    body, shine = _shade(place, normal, eye, light)
+                    r, g, b = _mix(colours, corners, shares)
+                    red += count * (r * body + shine * _SKY[0])
+                    green += count * (g * body + shine * _SKY[1])
+                    blue += count * (b * body + shine * _SKY[2])
+                    covered += count
+            for k, colour in ((0, red), (1, green), (2, blue)):
+                image[row, column, k] += (colour - covered * image[row, column, k]) / samples
+
+
+@_kept
+def _to_bytes(image):
+    """The picture [h w 3] uint8 of linear light."""
+    light, picture = image.ravel(), np.empty(image.size, np.uint8)
+    for i in range(len(light)):
+        picture[i] = _GAMMA[int(min(max(light[i], 0), 1) * (_LEVELS - 1))]
+    return picture.reshape(image.shape)
+
+
+@_compiled
+def _shares(points, corners, y, x):
+    """How much each corner of a face has of what is seen at a place, in perspective."""
+    a, b, c = corners
+    ay, ax, by, bx = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
+    cy, cx = points[c, 0], points[c, 1]
+    u = ((by - y) * (cx - x) - (bx - x) * (cy - y)) * points[a, 2]
+    v = ((cy - y) * (ax - x) - (cx - x) * (ay - y)) * points[b, 2]
+    w = ((ay - y) * (bx - x) - (ax - x) * (by - y)) * points[c, 2]
+    return u / (u + v + w), v / (u + v + w), w / (u + v + w)
+
+
+@_compiled
+def _shade(place, normal, eye, light):
+    """How much of its colour a place of the mesh sends to the eye, and how much of the sky's."""
+    sun = (light.sun[0], light.sun[1], light.sun[2])
+    view = _unit((eye[0] - place[0], eye[1] - place[1], eye[2] - place[2]))
+    half = _unit((view[0] + sun[0], view[1] + sun[1], view[2] + sun[2]))
+    lit = max(_dot(normal, sun), 0.0)
+    shine = 0.18 * (1 - max(_dot(view, normal), 0.0)) ** 3
+    if lit > 0:
+        shine += 0.12 * max(_dot(half, normal), 0.0) ** 24
+        lit *= 1 - 0.6 * _hidden(light, place, normal)
+    return 0.34 + 0.2 * normal[2] + 0.75 * lit, shine
+
+
+@_compiled
+def _hidden(light, place, normal):
+    """Whether the mesh hides the sun from a place of it: between 0 and 1 at a shadow's edge."""
+    z = place[2] + _CLEAR * normal[2]
+    along = (z - light.floor) / light.sun[2]
+    x = place[0] + _CLEAR * normal[0] - along * light.sun[0]
+    y = place[1] + _CLEAR * normal[1] - along * light.sun[1]
+    i, j, u, v = _near(light, x, y)
+    cells = (
+        light.heights[i, j],
+        light.heights[i, j + 1],
+        light.heights[i + 1, j],
+        light.heights[i + 1, j + 1],
+    )
+    a, b, c, d = cells
+    return _between((a > z + _CLEAR, b > z + _CLEAR, c > z + _CLEAR, d > z + _CLEAR), u, v)
+
+
+@_compiled
+def _mix(values, corners, shares):
+    """A vector [3] between those of a face's corners."""
+    (a, b, c), (u, v, w) = corners, shares
+    return (
+        u * values[a, 0] + v * values[b, 0] + w * values[c, 0],
+        u * values[a, 1] + v * values[b, 1] + w * values[c, 1],
+        u * values[a, 2] + v * values[b, 2] + w * values[c, 2],
+    )
+
+
+@_compiled
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@_compiled
+def _unit(a):
+    length = math.sqrt(_dot(a, a))
+    return a[0] / length, a[1] / length, a[2] / length
+
+
+@_compiled
+def _near(light, x, y):
+    """The first of the four cells that lie round a place of the floor, and its place in them."""
+    row, column = (x - light.corner[0]) / _TEXEL - 0.5, (y - light.corner[1]) / _TEXEL - 0.5
+    i = min(max(math.floor(row), 0), light.shade.shape[0] - 2)
+    j = min(max(math.floor(column), 0), light.shade.shape[1] - 2)
+    return i, j, min(max(row - i, 0.0), 1.0), min(max(column - j, 0.0), 1.0)
+
+
+@_compiled
+def _between(cells, u, v):
+    """The value between four: those of the upper cells, then of the lower ones."""
+    a, b, c, d = cells
+    return (1 - u) * ((1 - v) * a + v * b) + u * ((1 - v) * c + v * d)
