@@ -20,7 +20,7 @@ help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 18
 
 demo: $(STAMPS)/library ## install, then turn three sentences into motions under out/demo
-	@$(BIN)/python -m launch.sample --overwrite --out $(OUT) --seconds 5 --formats mp4,glb,npz,html \
+	@$(BIN)/python -m launch.sample --overwrite --out $(OUT) --seconds 5 --formats glb,npz,html \
 	  --prompt "A person walks forward." \
 	  --prompt "A person waves with both hands." \
 	  --prompt "A person raises both hands."

@@ -24,7 +24,7 @@ from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.video import write_mp4
 
 SIZE = 448  # pixels of each side: the judges' image encoders cut pictures into squares of 28
-STYLE = 1  # of the pictures: raise it when they change, so that videos are drawn anew
+STYLE = 2  # of the pictures: raise it when they change, so that videos are drawn anew
 
 
 def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Path]:

@@ -7,6 +7,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from absl import flags
@@ -22,14 +23,20 @@ from vimogen_jax.files import read_text
 from vimogen_jax.formats import glb
 from vimogen_jax.generate import Generator, check_prompts
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.viewer.page import write_page
-from vimogen_jax.viewer.video import write_mp4
+from vimogen_jax.viewer.page import Card, write_page
+
+
+def _video() -> ModuleType:
+    from vimogen_jax.viewer import video  # with Numba, which not everybody has
+
+    return video
+
 
 Writer = Callable[[Motion, Path, str, Body | None], None]
 
 # Format: the extension of its files, and what writes a motion with its title, on a body.
 FORMATS: dict[str, tuple[str, Writer]] = {
-    "mp4": (".mp4", lambda motion, path, title, body: write_mp4(motion, path, title, body)),
+    "mp4": (".mp4", lambda *args: _video().write_mp4(*args)),
     "glb": (".glb", lambda motion, path, title, body: glb.write(motion, path, body)),
     "npz": (".npz", lambda motion, path, *_: formats.write(motion, path)),
     "bvh": (".bvh", lambda motion, path, *_: formats.write(motion, path)),
@@ -49,7 +56,7 @@ SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or referenc
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 ADAPTER = flags.DEFINE_string("adapter", None, "folder of a LoRA adapter to the checkpoint")
-FORMAT = flags.DEFINE_list("formats", "mp4,glb,npz,html", f"any of {', '.join([*FORMATS, PAGE])}")
+FORMAT = flags.DEFINE_list("formats", "glb,npz,html", f"any of {', '.join([*FORMATS, PAGE])}")
 BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, in place of our body")
 SEED = flags.DEFINE_integer("seed", 0, "of the noise")
 SAMPLER = flags.DEFINE_enum(
@@ -79,7 +86,7 @@ def main() -> None:
         titles = [f"{Path(REFERENCE.value).stem} refined"]
         out, names = check_out(titles, chosen)
         motions = load_generator()(reference=given, **sampling)
-        shown = [(f"{Path(REFERENCE.value).name} as given", given)]
+        shown = [(Path(REFERENCE.value).name, given)]
     else:
         titles = read_prompts(PROMPT.value, PROMPTS.value)
         out, names = check_out(titles, chosen)
@@ -111,6 +118,8 @@ def check_formats(names: list[str]) -> list[str]:
     for name in names:
         if name not in (*FORMATS, PAGE):
             raise BadInput(f"--formats {name!r} is not one of {', '.join([*FORMATS, PAGE])}")
+    if "mp4" in names:
+        _video()
     if not names:
         raise BadInput(f"--formats is empty; choose from {', '.join([*FORMATS, PAGE])}")
     return list(dict.fromkeys(names))
@@ -159,8 +168,13 @@ def write(
         written.append(out / f"{name}{extension}")
         writer(motion, written[-1], title, body)
     if PAGE in chosen:
+        cards = [Card(title, motion, "as given") for title, motion in shown]
+        for place, (name, (title, motion)) in enumerate(named.items()):
+            facts = f"sample {place % SAMPLES.value}, seed {SEED.value}"
+            links = [f"{name}{FORMATS[form][0]}" for form in chosen if form in FORMATS]
+            cards.append(Card(title, motion, facts, links))
         written.append(out / "index.html")
-        write_page([*shown, *named.values()], written[-1], body)
+        write_page(cards, written[-1], body)
     return written
 
 

@@ -11,7 +11,7 @@ from eval.plots import Strip, plot
 from eval.report import escape, html_table, markdown_table
 from eval.systems import System
 from vimogen_jax.metrics.metric import Metric
-from vimogen_jax.viewer.page import write_page
+from vimogen_jax.viewer.page import Card, write_page
 
 VERDICTS = {1.0: "right", 0.0: "wrong"}  # by the value in a binary dimension
 STYLE = (
@@ -73,7 +73,7 @@ def write_html(
     parts += ["<h2>Best and worst</h2>"]
     write_page(
         [
-            (f"{caption}: {report['prompts'][str(id)]['text']}", to_motion(system.clips[id]))
+            Card(f"{caption}: {report['prompts'][str(id)]['text']}", to_motion(system.clips[id]))
             for system in systems
             for id, caption in extremes(report, system.name).items()
         ],

@@ -1,60 +1,105 @@
-"""Motions side by side on one HTML page that needs no network: skinned meshes, one clock."""
+"""Motions side by side on one HTML page that needs no network: one skinned mesh, one clock."""
 
 import base64
 import html
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import resources
+from pathlib import PurePosixPath
 from string import Template
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 
-from vimogen_jax.body.mesh import Body, builtin_body
+from vimogen_jax.body.mesh import Body, builtin_body, pack
+from vimogen_jax.body.rotations import matrix_to_quaternion
+from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.files import write_text
-from vimogen_jax.formats import glb
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.camera import film
 
 
+@dataclass(frozen=True)
+class Card:
+    """A motion on the page: its sentence, what there is to say of it ("sample 2 of 4, seed 0"),
+    and the files that hold it, named as seen from the page."""
+
+    title: str
+    motion: Motion
+    facts: str = ""
+    files: Sequence[str] = ()
+
+
 def write_page(
-    items: Sequence[tuple[str, Motion]],
+    cards: Sequence[Card],
     path: str | os.PathLike,
     body: Body | None = None,
     header: str = "",
 ) -> None:
-    """Write one page of (sentence, motion) cards: play, scrub and turn the view of all of them.
+    """Write one page of the cards: play, scrub, step and turn the view of all of them.
 
-    Everything is inside the file, the viewer (three.js) too: it opens from disk, offline. `header`
-    is HTML that stands above the cards.
+    Everything is inside the file, the viewer (three.js) too: it opens from disk, offline. The
+    mesh is in it once, at most 65,536 vertices. `header` is HTML that stands above the cards.
     """
     body = body or builtin_body()
     assets = resources.files("vimogen_jax.viewer") / "assets"
-    cards = [
-        f"<figure><canvas></canvas><figcaption>{html.escape(sentence)}</figcaption></figure>"
-        for sentence, _ in items
-    ]
+    held = np.roll(matrix_to_quaternion(body.held), -1, axis=-1)
+    packed = pack(body)
+    box = packed.pop("box")
+    scene = {
+        "body": {
+            **{name: _base64(array) for name, array in packed.items()},
+            "box": box.tolist(),
+            "rest": body.rest_joints.round(5).tolist(),
+            "parents": list(body.parents),
+            "held": held.round(5).tolist(),
+        },
+        "motions": [_motion(card.motion, body) for card in cards],
+    }
     page = Template((assets / "page.html").read_text(encoding="utf-8")).substitute(
         header=header,
-        cards="\n".join(cards),
-        items=json.dumps([_item(motion, body) for _, motion in items]),
+        cards="\n".join(map(_figure, cards)),
+        motions=json.dumps(scene),
         viewer=(assets / "viewer.js").read_text(encoding="utf-8"),
     )
     write_text(page, path)
 
 
-def _item(motion: Motion, body: Body) -> dict[str, Any]:
-    """What the viewer takes; positions in glTF's world, y up."""
+def _figure(card: Card) -> str:
+    """The card's place on the page, which the viewer fills."""
+    title, motion = html.escape(card.title), card.motion
+    length = f"{motion.seconds:.1f} s, {motion.num_frames} frames"
+    facts = ", ".join(filter(None, [card.facts, f"{length} at {motion.fps:g} a second"]))
+    kind = lambda name: html.escape(PurePosixPath(name).suffix[1:].upper())
+    links = "".join(f'<a href="{quote(name)}" download>{kind(name)}</a>' for name in card.files)
+    files = f"<p>{links}</p>" if links else ""
+    return (
+        f'<figure><canvas role="img" tabindex="0" aria-label="{title}"></canvas>'
+        f"<figcaption>{title}<p>{html.escape(facts)}</p>{files}</figcaption></figure>"
+    )
+
+
+def _motion(motion: Motion, body: Body) -> dict[str, Any]:
+    """What the viewer takes: `rotations` [t 22 4] as quaternions xyzw, 16-bit integers of 32767;
+    `pelvis` and the `path` [t 3] float32, metres, that the camera looks at from `eye` beside it."""
     shot = film(motion, body)
+    ahead = shot.axes[2]
+    aside = shot.eye - (shot.eye @ ahead) * ahead  # the film's camera looks past its path
+    turns = np.roll(matrix_to_quaternion(np.asarray(motion.rotations, np.float64)), -1, axis=-1)
+    pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
     return {
-        "glb": base64.b64encode(glb.to_bytes(motion, body)).decode(),
         "fps": float(motion.fps),
         "floor": round(float(shot.floor), 4),
-        "path": _y_up(shot.path),
-        "eye": _y_up(shot.eye),
+        "eye": (shot.eye - aside).round(4).tolist(),
+        "rotations": _base64(np.rint(32767 * turns).astype("<i2")),
+        "pelvis": _base64(pelvis.astype("<f4")),
+        "path": _base64((shot.path + aside).astype("<f4")),
     }
 
 
-def _y_up(points: np.ndarray) -> list:
-    return (points[..., [0, 2, 1]] * (-1.0, 1.0, 1.0)).round(4).tolist()
+def _base64(array: np.ndarray) -> str:
+    little = array.astype(array.dtype.newbyteorder("<"))
+    return base64.b64encode(little.tobytes()).decode()

@@ -102,9 +102,9 @@ def _cast(camera: Camera, mesh: np.ndarray, faces: np.ndarray, floor: float) -> 
     seeds = np.arange(_SUN_RAYS) + 0.5
     radius, turn = _SUN_SIZE * np.sqrt(seeds / _SUN_RAYS), seeds * math.pi * (3 - math.sqrt(5))
     disc = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=1)
-    hidden = sum((over(middle - height * spot)[1] >= 0).astype(float) for spot in disc)
+    hidden = np.mean([over(middle - height * spot)[1] >= 0 for spot in disc], axis=0)
     towards /= np.linalg.norm(towards)
-    return _Light(towards, floor, corner, over(middle)[0], hidden / _SUN_RAYS)
+    return _Light(towards, floor, corner, over(middle)[0], hidden)
 
 
 @_kept

@@ -158,7 +158,7 @@ def test_the_page_shows_best_and_worst_motions(report, systems, tmp_path):
     assert list(extremes(report, "none")) == []
     write_html(report, systems, tmp_path / "index.html")
     page = Reader((tmp_path / "index.html").read_text(encoding="utf-8"))
-    assert len(page.captions) == len(shown) + 1 == len(json.loads(page.scripts[0]))
+    assert len(page.captions) == len(shown) + 1 == len(json.loads(page.scripts[0])["motions"])
     assert any(caption.endswith("a <b>bold</b> | step 1") for caption in page.captions)
     tags = [tag for tag, _ in page.tags]
     assert tags.count("svg") == 5 and tags.count("b") == 0

@@ -1,5 +1,5 @@
 /*!
- * The page's viewer: plays skinned GLB motions side by side on one clock.
+ * The page's viewer: plays motions of one skinned mesh side by side on one clock.
  *
  * viewer.js is made of this file and of three.js, which is
  * Copyright © 2010-2026 three.js authors, under the MIT License:
@@ -24,37 +24,78 @@
 //   NODE_PATH=node_modules npx esbuild PATH/viewer.src.js --bundle --minify --format=iife \
 //     --target=es2020 --legal-comments=inline --outfile=PATH/viewer.js
 
+
 import {
-  AnimationMixer,
+  Bone,
+  BufferAttribute,
+  BufferGeometry,
   Color,
   DataTexture,
   DirectionalLight,
   Fog,
   HemisphereLight,
   LinearMipmapLinearFilter,
-  LoopOnce,
+  Matrix4,
   Mesh,
   MeshLambertMaterial,
+  MeshStandardMaterial,
   PerspectiveCamera,
   PlaneGeometry,
+  Quaternion,
   RepeatWrapping,
   SRGBColorSpace,
   Scene,
+  Skeleton,
+  SkinnedMesh,
   VSMShadowMap,
   Vector3,
   WebGLRenderer,
 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
-import { GLTFLoader } from "three/addons/loaders/GLTFLoader.js";
 
 const BACKGROUND = new Color(0xe8eef7);
-const SUN = new Vector3(-1.6, 4, 1.8); // where the light stands as the camera first looks along -z
-const UP = new Vector3(0, 1, 0);
+const SUN = new Vector3(-1.6, -1.8, 4); // where the light stands as the camera first looks along +y
+const UP = new Vector3(0, 0, 1);
+const [FROM, TO] = [new Quaternion(), new Quaternion()];
 
-// One WebGL context draws every card in turn: browsers allow only a few.
-const renderer = new WebGLRenderer({ antialias: true, preserveDrawingBuffer: true });
-renderer.shadowMap.enabled = true;
-renderer.shadowMap.type = VSMShadowMap;
+/** Numbers of a typed array that the page holds in base64. */
+function decode(type, text) {
+  return new type(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+}
+
+/** Quaternions from 16-bit integers. */
+function unpack(text) {
+  return Float32Array.from(decode(Int16Array, text), (x) => x / 32767);
+}
+
+/** The one mesh of all cards, at rest: see `pack` in body/mesh.py. */
+function makeGeometry({ box: [low, high], vertices, faces, joints, shares }) {
+  const steps = decode(Uint16Array, vertices);
+  const position = Float32Array.from(steps, (x, i) => {
+    return low[i % 3] + (x / 65535) * (high[i % 3] - low[i % 3]);
+  });
+  const geometry = new BufferGeometry();
+  geometry.setAttribute("position", new BufferAttribute(position, 3));
+  geometry.setAttribute("skinIndex", new BufferAttribute(decode(Uint8Array, joints), 4));
+  geometry.setAttribute("skinWeight", new BufferAttribute(decode(Uint16Array, shares), 4, true));
+  geometry.setIndex(new BufferAttribute(decode(Uint16Array, faces), 1));
+  geometry.computeVertexNormals();
+  return geometry;
+}
+
+/** The body's joints at rest, the root first. */
+function makeSkeleton({ rest, parents, held }) {
+  const bones = rest.map(() => new Bone());
+  bones.forEach((bone, j) => {
+    bone.position.set(...rest[j]);
+    if (j === 0) return;
+    bone.position.sub(new Vector3(...rest[parents[j]]));
+    bones[parents[j]].add(bone);
+  });
+  const first = bones.length - held.length;
+  held.forEach((turn, j) => bones[first + j].quaternion.set(...turn));
+  return new Skeleton(bones, rest.map(([x, y, z]) => new Matrix4().makeTranslation(-x, -y, -z)));
+}
 
 /** Tiles of half a metre over the 60 metres of the ground. */
 function checker() {
@@ -71,91 +112,113 @@ function checker() {
 }
 
 class Card {
-  /** A canvas that shows one motion: `item` holds its glb (base64), fps, path and floor. */
-  constructor(canvas, item) {
+  /** A canvas that shows one motion of the body; `motion` is what page.py's `_motion` makes. */
+  constructor(canvas, motion, body, shared) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
-    this.item = item;
-    this.seconds = (item.path.length - 1) / item.fps;
-    this.target = new Vector3();
+    this.fps = motion.fps;
+    this.rotations = unpack(motion.rotations); // [t 22 4]
+    this.pelvis = decode(Float32Array, motion.pelvis); // [t 3]
+    this.path = decode(Float32Array, motion.path); // [t 3]: what the camera follows
+    this.frames = this.pelvis.length / 3;
+    this.seconds = (this.frames - 1) / this.fps;
+    this.moved = new Vector3();
 
     this.scene = new Scene();
     this.scene.background = BACKGROUND;
     this.scene.fog = new Fog(BACKGROUND, 9, 22);
-    this.scene.add(new HemisphereLight(0xffffff, 0xb9c0cc, 1.9));
+    const sky = new HemisphereLight(0xffffff, 0xb9c0cc, 1.9);
+    sky.position.copy(UP);
     this.sun = new DirectionalLight(0xffffff, 2.2);
     this.sun.castShadow = true;
     this.sun.shadow.mapSize.set(1024, 1024);
     this.sun.shadow.radius = 5;
     this.sun.shadow.bias = -0.002;
     Object.assign(this.sun.shadow.camera, { left: -2, right: 2, top: 2, bottom: -2, far: 12 });
-    this.towardsSun = SUN.clone().applyAxisAngle(UP, Math.atan2(item.eye[0], item.eye[2]));
-    this.scene.add(this.sun, this.sun.target);
+    const [x, y] = motion.eye;
+    this.towardsSun = SUN.clone().applyAxisAngle(UP, Math.atan2(x, -y));
+    this.scene.add(sky, this.sun, this.sun.target);
 
-    const ground = new Mesh(new PlaneGeometry(60, 60), new MeshLambertMaterial({ map: checker() }));
-    ground.rotation.x = -Math.PI / 2;
-    ground.position.y = item.floor;
+    const ground = new Mesh(shared.ground, shared.tiles);
+    ground.position.z = motion.floor;
     ground.receiveShadow = true;
     this.scene.add(ground);
 
+    this.skeleton = makeSkeleton(body);
+    const person = new SkinnedMesh(shared.person, shared.flesh);
+    person.castShadow = true;
+    person.frustumCulled = false; // its bounds are those of the rest pose
+    person.add(this.skeleton.bones[0]);
+    person.bind(this.skeleton, new Matrix4());
+    this.scene.add(person);
+
     this.camera = new PerspectiveCamera(28, 1, 0.1, 60);
-    this.controls = new OrbitControls(this.camera, canvas);
-    this.controls.enablePan = false;
-    this.controls.minDistance = 1.5;
-    this.controls.maxDistance = 12;
-    this.controls.maxPolarAngle = 0.52 * Math.PI;
-    this.controls.target.set(...item.path[0]);
-    this.camera.position.set(...item.eye).add(this.controls.target);
+    this.camera.up.copy(UP);
+    this.controls = this.makeControls();
+    this.controls.target.fromArray(this.path);
+    this.camera.position.set(...motion.eye).add(this.controls.target);
   }
 
-  async load() {
-    const bytes = Uint8Array.from(atob(this.item.glb), (c) => c.charCodeAt(0));
-    const model = await new GLTFLoader().parseAsync(bytes.buffer, "");
-    model.scene.traverse((node) => {
-      node.castShadow = Boolean(node.isMesh);
-      node.frustumCulled = false; // its bounds are those of the rest pose
+  /** Drag, pinch, arrow keys and ctrl + wheel turn the view; all else scrolls the page. */
+  makeControls() {
+    const { canvas, camera } = this;
+    const scroll = (event) => event.ctrlKey || event.stopImmediatePropagation();
+    canvas.addEventListener("wheel", scroll); // before the controls' own listener
+    const controls = new OrbitControls(camera, canvas);
+    canvas.style.touchAction = "pan-y"; // the controls set "none"
+    controls.enablePan = false;
+    controls.minDistance = 1.5;
+    controls.maxDistance = 12;
+    controls.maxPolarAngle = 0.52 * Math.PI;
+    canvas.addEventListener("keydown", (event) => {
+      const turn = { ArrowLeft: -0.1, ArrowRight: 0.1 }[event.code];
+      if (!turn) return;
+      event.preventDefault();
+      camera.position.sub(controls.target).applyAxisAngle(UP, turn).add(controls.target);
+      controls.update();
     });
-    this.scene.add(model.scene);
-    this.mixer = new AnimationMixer(model.scene);
-    const action = this.mixer.clipAction(model.animations[0]);
-    action.setLoop(LoopOnce);
-    action.clampWhenFinished = true;
-    action.play();
-    this.action = action;
+    return controls;
   }
 
   /** Show the motion at `seconds`; the camera keeps its place beside the body's path. */
   show(seconds) {
-    const time = Math.min(seconds, this.seconds);
-    this.action.paused = false;
-    this.action.enabled = true;
-    this.action.time = time;
-    this.mixer.update(0);
+    const time = Math.min(Math.max(seconds, 0), this.seconds) * this.fps;
+    const frame = Math.min(Math.floor(time + 1e-6), this.frames - 1);
+    const next = Math.min(frame + 1, this.frames - 1);
+    const share = Math.max(time - frame, 0);
 
-    const { path, fps } = this.item;
-    const frame = Math.min(Math.floor(time * fps), path.length - 1);
-    const next = Math.min(frame + 1, path.length - 1);
-    this.target
-      .set(...path[frame])
-      .lerp(new Vector3(...path[next]), Math.min(time * fps - frame, 1))
-      .sub(this.controls.target);
-    this.controls.target.add(this.target);
-    this.camera.position.add(this.target);
+    const { bones } = this.skeleton;
+    const joints = this.rotations.length / this.frames / 4;
+    for (let j = 0; j < joints; j++) {
+      FROM.fromArray(this.rotations, 4 * (joints * frame + j));
+      TO.fromArray(this.rotations, 4 * (joints * next + j));
+      bones[j].quaternion.slerpQuaternions(FROM, TO, share);
+    }
+    this.between(bones[0].position, this.pelvis, frame, next, share);
+
+    this.between(this.moved, this.path, frame, next, share).sub(this.controls.target);
+    this.controls.target.add(this.moved);
+    this.camera.position.add(this.moved);
     this.controls.update();
     this.sun.target.position.copy(this.controls.target);
     this.sun.position.copy(this.controls.target).add(this.towardsSun);
   }
 
-  draw() {
-    const box = this.canvas.getBoundingClientRect();
-    if (box.bottom < 0 || box.top > innerHeight) return;
+  /** Set `point` between two rows of `points`. */
+  between(point, points, frame, next, share) {
+    const at = (row, k) => points[3 * row + k];
+    const mix = (k) => at(frame, k) + share * (at(next, k) - at(frame, k));
+    return point.set(mix(0), mix(1), mix(2));
+  }
+
+  draw(renderer, box) {
     const ratio = Math.min(devicePixelRatio, 2);
     const [width, height] = [box.width, box.height].map((x) => Math.max(1, Math.round(x * ratio)));
-    if (this.canvas.width !== width || this.canvas.height !== height) {
-      this.canvas.width = width;
-      this.canvas.height = height;
+    for (const canvas of [this.canvas, renderer.domElement]) {
+      if (canvas.width === width && canvas.height === height) continue;
+      if (canvas === renderer.domElement) renderer.setSize(width, height, false);
+      else Object.assign(canvas, { width, height });
     }
-    renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
     renderer.render(this.scene, this.camera);
@@ -163,60 +226,120 @@ class Card {
   }
 }
 
-async function main() {
-  const items = JSON.parse(document.getElementById("items").textContent);
-  const canvases = [...document.querySelectorAll("figure canvas")];
-  const cards = items.map((item, i) => new Card(canvases[i], item));
-  await Promise.all(cards.map((card) => card.load()));
+/** In place of each canvas the motion's video, where the page has one beside it. */
+function showVideos(fault) {
+  document.getElementById("no-webgl").hidden = false;
+  document.body.dataset.fault = fault.message;
+  for (const canvas of document.querySelectorAll("figure canvas")) {
+    const link = canvas.parentElement.querySelector('a[href$=".mp4"]');
+    if (!link) {
+      canvas.remove();
+      continue;
+    }
+    const video = document.createElement("video");
+    Object.assign(video, { src: link.href, controls: true, loop: true, muted: true });
+    video.playsInline = true;
+    video.setAttribute("aria-label", canvas.getAttribute("aria-label"));
+    canvas.replaceWith(video);
+  }
+  document.querySelector("footer").remove();
+}
 
-  const button = document.getElementById("play");
-  const scrubber = document.getElementById("scrubber");
-  const clock = document.getElementById("clock");
+function main() {
+  const { body, motions } = JSON.parse(document.getElementById("motions").textContent);
+  // One WebGL context draws every card in turn: browsers allow only a few.
+  let renderer;
+  try {
+    renderer = new WebGLRenderer({ antialias: true, preserveDrawingBuffer: true });
+  } catch (fault) {
+    return showVideos(fault);
+  }
+  renderer.shadowMap.enabled = true;
+  renderer.shadowMap.type = VSMShadowMap;
+  const shared = {
+    person: makeGeometry(body),
+    flesh: new MeshStandardMaterial({ color: new Color(0.8, 0.33, 0.16), roughness: 0.65 }),
+    ground: new PlaneGeometry(60, 60),
+    tiles: new MeshLambertMaterial({ map: checker() }),
+  };
+  const canvases = [...document.querySelectorAll("figure canvas")];
+  const cards = motions.map((motion, i) => new Card(canvases[i], motion, body, shared));
+  control(cards, renderer);
+}
+
+/** Let the buttons, the scrubber and the keys play all cards on one clock. */
+function control(cards, renderer) {
+  const [play, back, forth, loop, speed, scrubber, clock] = [
+    "play", "back", "forth", "loop", "speed", "scrubber", "clock",
+  ].map((id) => document.getElementById(id));
   const end = Math.max(...cards.map((card) => card.seconds), 1e-3);
+  const fps = Math.max(...cards.map((card) => card.fps), 1);
   const wanted = new URLSearchParams(location.hash.slice(1));
   let now = Math.min(Number(wanted.get("t")) || 0, end);
-  let playing = !wanted.has("t");
+  let playing = !wanted.has("t") && !matchMedia("(prefers-reduced-motion: reduce)").matches;
   let last = performance.now();
+  let stale = true; // a page at rest draws nothing
 
+  const refresh = () => (stale = true);
   const setPlaying = (value) => {
     playing = value;
-    button.dataset.playing = playing;
-    button.setAttribute("aria-label", playing ? "Pause" : "Play");
+    play.dataset.playing = playing;
+    play.setAttribute("aria-label", playing ? "Pause" : "Play");
+    if (playing && now >= end) now = 0;
   };
-  button.addEventListener("click", () => setPlaying(!playing));
-  scrubber.addEventListener("input", () => {
+  const stop = (seconds) => {
     setPlaying(false);
-    now = scrubber.valueAsNumber * end;
+    now = Math.min(Math.max(seconds, 0), end);
     refresh();
-  });
-  addEventListener("keydown", (event) => {
-    if (event.code !== "Space" || event.target === button) return;
-    event.preventDefault();
-    setPlaying(!playing);
-  });
+  };
+  const step = (frames) => stop((Math.round(Math.min(now, end) * fps) + frames) / fps);
+  const setLoop = (value) => loop.setAttribute("aria-pressed", value);
 
-  let stale = true; // a page at rest draws nothing
-  const refresh = () => (stale = true);
+  scrubber.max = end;
+  scrubber.step = 1 / fps;
+  play.addEventListener("click", () => setPlaying(!playing));
+  back.addEventListener("click", () => step(-1));
+  forth.addEventListener("click", () => step(1));
+  loop.addEventListener("click", () => setLoop(loop.getAttribute("aria-pressed") !== "true"));
+  scrubber.addEventListener("input", () => stop(scrubber.valueAsNumber));
+  addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = { " ": () => setPlaying(!playing), ",": () => step(-1), ".": () => step(1) };
+    if (!act[event.key] || event.target.closest("button, select, a, summary, video")) return;
+    event.preventDefault();
+    act[event.key]();
+  });
   for (const kind of ["resize", "scroll"]) addEventListener(kind, refresh);
   for (const card of cards) card.controls.addEventListener("change", refresh);
 
+  const drawAll = (everywhere) => {
+    const shown = Math.min(now, end);
+    scrubber.value = shown;
+    clock.textContent = `${shown.toFixed(2)} / ${end.toFixed(2)} s`;
+    for (const card of cards) {
+      const box = card.canvas.getBoundingClientRect();
+      if (!everywhere && (box.bottom < 0 || box.top > innerHeight)) continue;
+      card.show(shown);
+      card.draw(renderer, box);
+    }
+  };
+  addEventListener("beforeprint", () => drawAll(true));
+
   setPlaying(playing);
   renderer.setAnimationLoop((time) => {
-    if (playing) now = (now + Math.min(Math.max(time - last, 0), 100) / 1000) % (end + 0.5);
+    const passed = (Math.min(Math.max(time - last, 0), 100) / 1000) * Number(speed.value);
     last = time;
+    if (playing) {
+      now += passed;
+      const looping = loop.getAttribute("aria-pressed") === "true";
+      if (looping && now > end + 0.5) now = 0;
+      if (!looping && now >= end) stop(end);
+    }
     if (!playing && !stale) return;
     stale = false;
-    const shown = Math.min(now, end);
-    scrubber.value = shown / end;
-    clock.textContent = `${shown.toFixed(1)} / ${end.toFixed(1)} s`;
-    for (const card of cards) {
-      card.show(shown);
-      card.draw();
-    }
+    drawAll(false);
     document.body.dataset.ready = "true";
   });
 }
 
-main().catch((fault) => {
-  document.getElementById("clock").textContent = `This page needs WebGL: ${fault.message}`;
-});
+main();
