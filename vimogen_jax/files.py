@@ -32,6 +32,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_FILLING = "\0\x1a\x04\ufffd \t\r\n"  # after a text: zeros, the end as DOS and terminals mark it
 
 
 @contextlib.contextmanager
@@ -141,15 +142,20 @@ def write_json(value: Any, path: epath.PathLike) -> None:
     write_text(json.dumps(value, indent=2) + "\n", path)
 
 
-def read_text(path: epath.PathLike) -> str:
+def read_text(path: epath.PathLike, *, lenient: bool = False) -> str:
     """Read UTF-8, with or without a byte order mark, or UTF-16 with one.
+
+    Args:
+        lenient: what is no such text becomes U+FFFD, and bytes that fill up its end are left out.
 
     Raises:
         BadInput: the file is missing, unreadable, larger than `LARGEST_TEXT`, or no such text.
     """
     try:
         with epath.Path(path).open("rb") as file:
-            content = file.read(LARGEST_TEXT + 1)
+            content = bytearray()  # no more memory than there is to read
+            while len(content) <= LARGEST_TEXT and (more := file.read(2**22)):
+                content += more
     except FileNotFoundError:
         raise BadInput(f"{path} is missing") from None
     except OSError as fault:
@@ -158,10 +164,13 @@ def read_text(path: epath.PathLike) -> str:
         raise BadInput(f"{path} is larger than a text may be, {LARGEST_TEXT:,} bytes")
     mark = next((mark for mark in _MARKS if content.startswith(mark)), b"")
     try:
-        text = content[len(mark) :].decode(_MARKS.get(mark, "utf-8"))
+        errors = "replace" if lenient else "strict"
+        text = content[len(mark) :].decode(_MARKS.get(mark, "utf-8"), errors)
     except UnicodeDecodeError:
         raise BadInput(f"{path} is not a text in UTF-8") from None
-    if "\0" in text:
+    if lenient:
+        text = text.rstrip(_FILLING)
+    if "\0" in text and not lenient:
         raise BadInput(f"{path} is not a text: it holds zero bytes")
     return text
 

@@ -1,6 +1,8 @@
 """BVH: what a file may look like, what is wrong with one, and that ours reads back."""
 
+import functools
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -128,12 +130,92 @@ def test_faults_are_named(write_text, change, fault):
     assert str(raised.value).startswith(f"{path}: ")
 
 
+def _reworded(**words: str):
+    return lambda text: functools.reduce(
+        lambda text, pair: text.replace(pair[0].replace("_", " "), pair[1]), words.items(), text
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: text.replace("\n", "\r"),
+        lambda text: text.replace("\n", "\n\n \t\n"),
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace("{", " {\n").replace("\nMOTION", "MOTION"),
+        lambda text: (
+            text.split("MOTION")[0].lower().replace("left arm", "left arm")
+            + "motion"
+            + text.split("MOTION")[1]
+        ),
+        lambda text: text.upper().replace("LEFT ARM", "left arm").replace("BASE", "base"),
+        _reworded(Frames="FRAMES", Frame_Time="frame time"),
+        lambda text: text.replace("Frames:   2", "Frames : 2").replace("Frame Time:", "FrameTime="),
+        lambda text: text.replace("Frames:   2", "Frames 2.0"),
+        lambda text: text.replace("Frames:   2", "Frames:1"),
+        lambda text: text.replace("Frames:   2", "Frames: 0"),
+        lambda text: text.replace("End Site", "END  SITE"),
+        lambda text: text.replace("End Site", "EndSite"),
+        lambda text: text.replace("OFFSET 0 1 0", "OFFSET 0 1 0\nCHANNELS 0"),
+        lambda text: text.replace(" 0 0 0 0 0\n", " 0 0 0 0\n0\n"),
+        lambda text: re.sub(r"(\S)\n(90 0 0)", r"\1 \2", text),
+        lambda text: text + "}\nEND",
+    ],
+)
+def test_what_others_read_without_doubt_is_read_alike(write_text, change):
+    """Case, spaces, line ends, counts that are wrong and rows that are broken elsewhere."""
+    right, read = bvh.read(write_text(UNUSUAL)), bvh.read(write_text(change(UNUSUAL)))
+    assert [name.lower() for name in read.names] == list(right.names)
+    assert (read.parents, read.fps) == (right.parents, right.fps)
+    np.testing.assert_array_equal(read.rotations, right.rotations)
+    np.testing.assert_array_equal(read.positions, right.positions)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+@pytest.mark.parametrize("after", ["", "\x1a", "\0" * 50, "\r\n\x1a\0"])
+def test_marks_and_what_fills_up_the_end_do_not_matter(tmp_path, encoding, after):
+    path = tmp_path / "take.bvh"
+    path.write_bytes((UNUSUAL.replace("left arm", "läft arm") + after).encode(encoding))
+    source = bvh.read(path)
+    assert source.names[1] in ("läft arm", "l\ufffdft arm") and len(source.rotations) == 2
+    assert (source.names[1] == "läft arm") == (encoding != "latin-1")
+
+
+def test_a_count_that_is_wrong_is_noted(write_text):
+    assert bvh.read(write_text(UNUSUAL)).notes == ()
+    source = bvh.read(write_text(UNUSUAL.replace("Frames:   2", "Frames: 1")))
+    assert source.notes == ("2 frames, though it announces 1",)
+
+
+def test_a_small_file_takes_little_memory_and_no_minutes(write_text):
+    """Of blank lines, of joints that stand still, of names and channels without end."""
+    still = "".join(f"JOINT j{i}\n{{\nOFFSET 0 1 0\nCHANNELS 0\n}}\n" for i in range(20_000))
+    rows = "0\n" * 20_000
+    head = "HIERARCHY\nROOT r\n{\nOFFSET 0 0 0\nCHANNELS 1 Xposition\n"
+    wide = f"{head}{still}}}\nMOTION\nFrames: 20000\nFrame Time: 0.05\n{rows}"
+    channels = head.replace("1 Xposition", "200000" + " Xposition" * 200_000)
+    for text, fault in (
+        ("HIERARCHY\n" + "\n" * 250_000, "ends before its MOTION"),
+        ("HIERARCHY\n" + " \t" * 250_000 + "x", "ends before its MOTION"),
+        (wide, "20,000 frames of 20,001 joints are more than its 20,000 numbers can tell"),
+        (channels + "}\nMOTION\n", "unknown or repeated channel"),
+        (head + "{" * 200_000 + "\nMOTION\n", "cannot make sense of '{'"),
+    ):
+        path = write_text(text)
+        tracemalloc.start()
+        with pytest.raises(BadInput, match=fault):
+            bvh.read(path)
+        assert tracemalloc.get_traced_memory()[1] < 200e6
+        tracemalloc.stop()
+
+
 def test_binary_and_missing_files_are_refused(tmp_path):
     path = tmp_path / "take.bvh"
     path.write_bytes(bytes(range(256)))
     with pytest.raises(BadInput, match="does not begin with HIERARCHY"):
         bvh.read(path)
-    with pytest.raises(BadInput, match=r"nowhere\.bvh: cannot be read"):
+    with pytest.raises(BadInput, match=r"nowhere\.bvh is missing"):
         bvh.read(tmp_path / "nowhere.bvh")
 
 

@@ -9,7 +9,6 @@ import itertools
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -17,10 +16,12 @@ from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import euler_to_matrix, matrix_to_euler
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import write_text
+from vimogen_jax.files import read_text, write_text
 from vimogen_jax.motion.motion import Motion
 
 CHANNELS = tuple(axis + kind for kind in ("position", "rotation") for axis in "XYZ")
+# Of a file's numbers: how many more all joints' positions may be, most of which stand still then.
+_MOST_STILL = 10
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Bvh:
     positions: np.ndarray  # [t j 3], in the parent's frame
     fps: float
     path: str  # named in what is raised about it
+    notes: tuple[str, ...] = ()  # what was found wrong, and does not matter
 
     def global_pose(self) -> tuple[np.ndarray, np.ndarray]:
         """Orientations [t j 3 3] and positions [t j 3] of all joints in the file's world."""
@@ -48,18 +50,22 @@ class Bvh:
 
 def read(path: str | os.PathLike) -> Bvh:
     """Parse a BVH file; raises BadInput, naming the file and the fault, where it is malformed."""
+    text = read_text(path, lenient=True)
     try:
-        text = Path(path).read_bytes().decode("utf-8", errors="replace")
         header, table = _split(text)
         names, parents, offsets, channels = _parse_hierarchy(header)
-        values, fps = _parse_motion(table, sum(map(len, channels)))
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror}") from None
+        values, fps, note = _parse_motion(table, sum(map(len, channels)))
+        if len(values) * len(names) * 3 > _MOST_STILL * values.size + 2**22:
+            raise _Malformed(
+                f"{len(values):,} frames of {len(names):,} joints are more than its "
+                f"{values.size:,} numbers can tell"
+            )
     except _Malformed as fault:
         raise BadInput(f"{path}: {fault}") from None
     positions, angles = _spread(values, offsets, channels)
     rotations = _rotate(angles, channels)
-    return Bvh(tuple(names), tuple(parents), rotations, positions, fps, str(path))
+    notes = (note,) if note else ()
+    return Bvh(tuple(names), tuple(parents), rotations, positions, fps, str(path), notes)
 
 
 def write(motion: Motion, path: str | os.PathLike) -> None:
@@ -86,36 +92,45 @@ class _Malformed(Exception):
 
 def _split(text: str) -> tuple[list[str], list[str]]:
     """Lines of the hierarchy and lines of the motion, without comments and blank lines."""
-    if not text.strip():
-        raise _Malformed("the file is empty")
     if "#" in text or "//" in text:
-        text = re.sub(r"(^|\s)(#|//)[^\n]*", "", text)
-    parts = re.split(r"^\s*MOTION\s*$", text, maxsplit=1, flags=re.MULTILINE)
-    header = parts[0].replace("{", "\n{\n").replace("}", "\n}\n")
-    lines = [line.strip() for line in header.splitlines() if line.strip()]
-    if not lines or lines[0] != "HIERARCHY":
+        text = re.sub(r"(^|\s)(#|//)[^\r\n]*", r"\1", text)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        raise _Malformed("the file is empty")
+    motion = next((i for i, line in enumerate(lines) if _motion_begins(line)), len(lines))
+    header = "\n".join([*lines[:motion], *(x[:-6] for x in lines[motion : motion + 1])])
+    header = header.replace("{", "\n{\n").replace("}", "\n}\n")
+    header = [line.strip() for line in header.splitlines() if line.strip()]
+    if not header or header[0].upper() != "HIERARCHY":
         raise _Malformed("not a BVH file: it does not begin with HIERARCHY")
-    if len(parts) < 2:
+    if motion == len(lines):
         raise _Malformed("the file ends before its MOTION section")
-    return lines[1:], [line for line in parts[1].splitlines() if line.strip()]
+    return header[1:], lines[motion + 1 :]
+
+
+def _motion_begins(line: str) -> bool:
+    return line[-6:].upper() == "MOTION" and not line[:-6].strip("} \t")
 
 
 def _parse_hierarchy(lines: list[str]) -> tuple[list, list, list, list]:
     """Names, parents, offsets and channel names of the joints; End Sites are left out."""
     names, parents, offsets, channels = [], [], [], []
+    known: set[str] = set()
     open_nodes: list[int] = []  # indices of the joints we are inside; END for an End Site
     END, opening = -1, None
     for line in lines:
         keyword, rest = (*line.split(maxsplit=1), "")[:2]
+        keyword = keyword.upper()
         if keyword in ("ROOT", "JOINT"):
-            if not rest or rest in names:
+            if not rest or rest in known:
                 raise _Malformed(f"joint {rest!r} has no name of its own")
             opening = len(names)
+            known.add(rest)
             names.append(rest)
             parents.append(open_nodes[-1] if open_nodes else -1)
             offsets.append(np.zeros(3))
             channels.append([])
-        elif line.split() == ["End", "Site"]:
+        elif "".join(line.split()[:2]).upper() in ("ENDSITE", "END"):
             opening = END
         elif keyword == "{" and opening is not None:
             open_nodes.append(opening)
@@ -127,8 +142,10 @@ def _parse_hierarchy(lines: list[str]) -> tuple[list, list, list, list]:
                 offsets[open_nodes[-1]] = _offset(rest, names[open_nodes[-1]])
         elif keyword == "CHANNELS" and open_nodes and open_nodes[-1] != END:
             channels[open_nodes[-1]] = _channels(rest, names[open_nodes[-1]])
+        elif keyword == "CHANNELS" and open_nodes and rest.split() == ["0"]:
+            pass  # of an End Site, which does not turn
         else:
-            raise _Malformed(f"cannot make sense of {line!r} in the hierarchy")
+            raise _Malformed(f"cannot make sense of {line[:60]!r} in the hierarchy")
     if not names or open_nodes or opening is not None:
         raise _Malformed("the hierarchy is cut short")
     return names, parents, offsets, channels
@@ -147,57 +164,91 @@ def _offset(text: str, joint: str) -> np.ndarray:
 def _channels(text: str, joint: str) -> list[str]:
     count, *channels = text.split() or [""]
     if count != str(len(channels)):
-        raise _Malformed(f"{joint} announces {count} channels and names {len(channels)}")
-    for channel in channels:
-        if channel not in CHANNELS or channels.count(channel) > 1:
-            raise _Malformed(f"{joint} has an unknown or repeated channel {channel!r}")
+        raise _Malformed(f"{joint} announces {count[:20]} channels and names {len(channels)}")
+    channels = [channel.capitalize() for channel in channels]
+    for place, channel in enumerate(channels):
+        if channel not in CHANNELS or channel in channels[:place]:
+            raise _Malformed(f"{joint} has an unknown or repeated channel {channel[:20]!r}")
     return channels
 
 
-def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float]:
-    """The table of numbers [t width] and the frame rate."""
-    frames, seconds = _field(lines[:1], "Frames:"), _field(lines[1:2], "Frame Time:")
+def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float, str]:
+    """The table of numbers [t width], the frame rate, and what was found wrong with the count."""
+    announced, seconds = _field(lines[:1], "Frames"), _field(lines[1:2], "Frame Time")
     if not 0 < seconds <= 1:
         raise _Malformed(f"the frame time is {seconds:g} seconds")
-    if len(lines) == 2:
-        raise _Malformed("the file holds no frames")
-    try:
-        values = np.loadtxt(lines[2:], ndmin=2, comments=None)
-    except ValueError as fault:
-        raise _Malformed(_first_fault(lines[2:], width) or str(fault)) from None
-    if values.shape[1] != width:
-        raise _Malformed(f"frame 0 has {values.shape[1]} numbers instead of {width}")
-    if len(values) != frames:
-        raise _Malformed(f"the file announces {frames:g} frames and holds {len(values)}")
+    values = _numbers(lines[2:], width, announced)
+    if len(values) < announced:
+        raise _Malformed(f"the file announces {announced:g} frames and holds {len(values)}")
     sane = np.abs(values) < 1e9  # false for NaN too
     if not sane.all():
         frame = np.argwhere(~sane)[0, 0]
         raise _Malformed(f"frame {frame} has a number that is not finite, or beyond 1e9")
     fps = 1 / seconds
+    note = f"{len(values)} frames, though it announces {announced:g}"
     # Frame times are written with few digits: 0.0333333 means 30 frames a second.
-    return values, float(round(fps)) if abs(fps - round(fps)) < 0.01 else fps
+    rounded = float(round(fps)) if abs(fps - round(fps)) < 0.01 else fps
+    return values, rounded, note if len(values) > announced else ""
 
 
 def _field(lines: list[str], name: str) -> float:
-    text = " ".join(lines[0].split()) if lines else ""
+    """The number of a line such as "Frames: 90"; case, spaces and the colon do not matter."""
+    found = lines[0] if lines else ""
+    pattern = r"\s*".join([*name.split(), r"[:=]?", r"(\S+)"])
     try:
-        return float(text.removeprefix(name) if text.startswith(name) else "")
+        match = re.fullmatch(pattern, found[:80], re.IGNORECASE)
+        return float(match[1] if match else "")
     except ValueError:
-        raise _Malformed(f"expected '{name} <number>' after MOTION, found {text!r}") from None
+        raise _Malformed(
+            f"expected '{name}: <number>' after MOTION, found {found[:60]!r}"
+        ) from None
 
 
-def _first_fault(lines: list[str], width: int) -> str | None:
+def _numbers(lines: list[str], width: int, announced: float) -> np.ndarray:
+    """The table [t width]: a line a frame, or the announced number of frames on any lines.
+
+    What is no number after the frames that were announced is not the table's.
+    """
+    if announced < len(lines):
+        for place in range(int(max(announced, 1)), len(lines)):
+            if not _is_number(lines[place].split()[0]):
+                lines = lines[:place]
+                break
+    if not lines:
+        raise _Malformed("the file holds no frames")
+    try:
+        values = np.loadtxt(lines, ndmin=2, comments=None)
+        if values.shape[1] == width:
+            return values
+    except ValueError:
+        pass
+    words = " ".join(lines).split()
+    if width and len(words) == announced * width:
+        try:
+            return np.array(words, float).reshape(-1, width)
+        except ValueError:
+            pass
+    raise _Malformed(_first_fault(lines, width))
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _first_fault(lines: list[str], width: int) -> str:
     """Say which frame has the wrong count of numbers or a word that is none."""
     for frame, line in enumerate(lines):
         words = line.split()
         if len(words) != width:
             return f"frame {frame} has {len(words)} numbers instead of {width}"
         for word in words:
-            try:
-                float(word)
-            except ValueError:
-                return f"frame {frame} has {word!r} where a number belongs"
-    return None
+            if not _is_number(word):
+                return f"frame {frame} has {word[:20]!r} where a number belongs"
+    return "the frames hold no numbers"
 
 
 def _spread(values: np.ndarray, offsets: list, channels: list) -> tuple[np.ndarray, np.ndarray]:

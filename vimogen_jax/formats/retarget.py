@@ -120,6 +120,7 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
         turn=Y_UP_TO_Z_UP @ skeleton.axes,
         scaled=True,
         skeleton=skeleton.name,
+        notes=source.notes,
     )
 
 
