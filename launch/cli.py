@@ -18,10 +18,11 @@ from absl.flags import Error as FlagsError
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import reason, require_writable
+from vimogen_jax.files import first_line, reason, require_writable
 
 # Programs that compile faster than this, in seconds, are not worth a file.
 _WORTH_KEEPING = 0.1
+_OURS = ("vimogen_jax", "configs", "data", "eval", "launch")
 
 
 def advise(fault: Exception) -> str:
@@ -102,12 +103,22 @@ def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
             _keep_nothing()
         try:
             main()
+        except BrokenPipeError:  # as with `| head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(1) from None
         except (BadInput, FlagsError, OSError) as fault:
             raise _refuse(fault) from None
         except ImportError as fault:
+            if fault.name is not None and fault.name.split(".")[0] in _OURS:
+                raise
+            if isinstance(fault, ModuleNotFoundError):
+                package = str(fault.name).split(".")[0]
+                raise SystemExit(f"error: the package {package} is not installed") from None
             if fault.name is not None:  # an import failed; else a library asks for another
                 raise
             raise _refuse(fault) from None
+        except MemoryError as fault:
+            raise SystemExit(f"error: there is no memory for it: {first_line(fault)}") from None
         except RuntimeError as fault:  # JAX's own is one
             if not str(fault).startswith("RESOURCE_EXHAUSTED"):
                 raise
@@ -116,5 +127,6 @@ def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
         except KeyboardInterrupt:
             raise SystemExit(130) from None  # as shells count a program ended by Ctrl-C
 
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # Names of files need not be text.
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     app.run(guarded, flags_parser=_parse)

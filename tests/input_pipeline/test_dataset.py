@@ -159,6 +159,47 @@ def test_another_schema_version_is_refused(copy):
         Dataset.open(copy)
 
 
+@pytest.mark.parametrize("outside", ["../train.index.npz", "/etc/passwd", "a/b", "", ".."])
+def test_files_outside_the_folder_are_refused(copy, outside):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    for files in (manifest["crc32"], manifest["splits"]["train"]["shards"][0]):
+        changed = json.loads(json.dumps(manifest))
+        if files is manifest["crc32"]:
+            changed["crc32"][outside] = 0
+        else:
+            changed["splits"]["train"]["shards"][0]["file"] = outside
+        (copy / "manifest.json").write_text(json.dumps(changed))
+        with pytest.raises(BadInput, match="manifest.json lists .* no file of its folder"):
+            Dataset.open(copy)
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (["fps"], "20"),
+        (["fps"], 0),
+        (["crc32"], []),
+        (["crc32", "null_text.safetensors"], None),
+        (["text_encoder"], "minilm"),
+        (["text_encoder", "width"], 1.5),
+        (["max_text_length"], -1),
+        (["splits"], [1]),
+        (["splits", "train", "shards"], None),
+        (["splits", "train", "shards", 0, "file"], 7),
+        (["splits", "train", "shards", 0, "records"], True),
+    ],
+)
+def test_what_a_manifest_says_is_of_its_type(copy, keys, value):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    place = manifest
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BadInput, match="manifest.json is not the manifest of a dataset"):
+        Dataset.open(copy)
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

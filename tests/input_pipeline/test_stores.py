@@ -4,6 +4,7 @@ The store is fsspec's memory, in the place of the library for gs://.
 """
 
 import errno
+import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -74,6 +75,30 @@ def test_a_file_that_is_missing_on_the_store_is_named(store, name):
     (store / name).unlink()
     with pytest.raises(BadInput, match=f"{name}.* is missing on the store"):
         Dataset.open(URL)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"{", "is not JSON"),
+        (b"\xff\xfe", "is not JSON"),
+        (b"[]", "is not the manifest of a dataset"),
+        (b'{"schema_version": 0}', "has schema version 0"),
+    ],
+)
+def test_a_broken_manifest_on_the_store_is_named(store, content, fault):
+    (store / "manifest.json").write_bytes(content)
+    with pytest.raises(BadInput, match=f"{URL}/manifest.json {fault}"):
+        Dataset.open(URL)
+
+
+def test_what_a_manifest_lists_stays_inside_the_copy(store, tmp_path):
+    manifest = json.loads((store / "manifest.json").read_text())
+    manifest["crc32"]["../../../stolen"] = 0
+    (store / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BadInput, match="lists '../../../stolen', which is no file of its folder"):
+        Dataset.open(URL)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_store_that_fails_is_named(store, monkeypatch):

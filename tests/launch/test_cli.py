@@ -80,6 +80,11 @@ cli.run(main)
 OUT_OF_MEMORY = "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."
 
 
+TOO_LARGE = (
+    "Unable to allocate 8.00 PiB for an array with shape (1125899906842624,) and data type float64"
+)
+
+
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
@@ -87,6 +92,18 @@ OUT_OF_MEMORY = "RESOURCE_EXHAUSTED: Out of memory allocating 9 bytes."
             "import fsspec; fsspec.filesystem('gs')",
             "error: Please install gcsfs to access Google Storage",
         ),
+        (
+            "import none_such.inside",
+            "error: the package none_such is not installed",
+        ),
+        ("import numpy; numpy.empty(2**50)", f"error: there is no memory for it: {TOO_LARGE}"),
+        ("raise TimeoutError()", "error: TimeoutError"),
+        ("open('nowhere/at/all')", "error: nowhere/at/all: No such file or directory"),
+        (
+            "from vimogen_jax.errors import BadInput; raise BadInput('one\\n two')",
+            "error: one two",
+        ),
+        ("print('\\udcff'); raise SystemExit('error: end')", "error: end"),
         (
             f"raise jax.errors.JaxRuntimeError({OUT_OF_MEMORY + chr(10) + 'more'!r})",
             "error: a device has no memory left: Out of memory allocating 9 bytes.",
@@ -98,7 +115,8 @@ def test_what_can_be_foreseen_is_a_sentence(fault, sentence):
 
 
 @pytest.mark.parametrize(
-    "fault", ["import none_such", "from os import none_such", "jax.devices('none_such')"]
+    "fault",
+    ["import launch.none_such", "from os import none_such", "jax.devices('none_such')"],
 )
 def test_bugs_keep_their_traceback(fault):
     status, lines = end(fault)

@@ -32,7 +32,8 @@ from array_record.python.array_record_data_source import ArrayRecordDataSource
 from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, require_new, whole_folder, write_json
+from vimogen_jax.files import read_text, require_new, whole_folder, write_json
+from vimogen_jax.input_pipeline.manifest import MANIFEST, parse_manifest
 from vimogen_jax.input_pipeline.records import (
     MAX_FRAMES,
     MIN_FRAMES,
@@ -50,10 +51,9 @@ SPLITS = ("train", "validation")
 RECORDS_PER_SHARD = 4096
 MOST_SKIPPED = 0.01  # of a split's records
 
-MANIFEST, _STATISTICS = "manifest.json", "statistics.safetensors"
+_STATISTICS = "statistics.safetensors"
 _NULL_TEXT = "null_text.safetensors"
 FILES = (MANIFEST, _STATISTICS, _NULL_TEXT, "*.index.npz", "*.array_record")  # as patterns
-_MANIFEST_KEYS = {"schema_version", "fps", "text_encoder", "max_text_length", "splits", "crc32"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,8 +237,8 @@ class Dataset:
         schema version. A shard's size and count are checked here, each record when it is read:
         what becomes of one that is corrupt then, `corrupt` says.
         """
-        folder = local_copy(os.fspath(folder), MANIFEST) if on_store(folder) else Path(folder)
-        manifest = _read_manifest(folder)
+        folder = local_copy(os.fspath(folder)) if on_store(folder) else Path(folder)
+        manifest = parse_manifest(read_text(folder / MANIFEST), folder / MANIFEST)
         for name, crc32 in manifest["crc32"].items():
             _require_file(folder / name)
             if zlib.crc32((folder / name).read_bytes()) != crc32:
@@ -316,20 +316,6 @@ def _windows(records: RecordSource) -> Iterator[np.ndarray]:
         motion = records[i].motion
         for start in range(0, len(motion) - MIN_FRAMES + 1, MAX_FRAMES):
             yield canonicalize_channels(motion[start : start + MAX_FRAMES])
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    manifest = read_json(path)
-    if not isinstance(manifest, dict) or not manifest.keys() >= _MANIFEST_KEYS:
-        raise BadInput(f"{path} is not the manifest of a dataset")
-    version = manifest["schema_version"]
-    if version != SCHEMA_VERSION:
-        raise BadInput(
-            f"{path} has schema version {version}, but this version of vimogen_jax reads "
-            f"{SCHEMA_VERSION}; build the dataset again"
-        )
-    return manifest
 
 
 def _read_index(path: Path) -> Index:

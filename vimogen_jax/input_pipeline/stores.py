@@ -6,7 +6,6 @@ store does not. The copy lies among the user's caches, under the hash of the dat
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import locked, reason, whole_file
+from vimogen_jax.input_pipeline.manifest import MANIFEST, file_names, parse_manifest
 
 _STREAMS = 8  # one alone does not fill a network
 _PIECE = 2**24  # bytes
@@ -29,31 +29,30 @@ def on_store(folder: str | os.PathLike[str]) -> bool:
     return "://" in os.fspath(folder)
 
 
-def local_copy(url: str, manifest_name: str) -> Path:
+def local_copy(url: str) -> Path:
     """The folder on this host that a dataset was copied to, now or before.
 
     Of several processes one copies and the others wait. A file appears under its name once it is
     whole, so a copy that was cut off goes on with the files that are missing.
 
     Raises:
-        BadInput: the store cannot be read, or the disk does not hold the copy.
+        BadInput: the store cannot be read, has no sound manifest, or the disk does not hold it all.
     """
     source = epath.Path(url)
     with _read_faults(url):
-        content = (source / manifest_name).read_bytes()
+        content = (source / MANIFEST).read_bytes()
+    manifest = parse_manifest(content.decode("utf-8", "replace"), source / MANIFEST)
     folder = cache_folder("datasets") / hashlib.sha256(content).hexdigest()[:16]
     with _disk_faults(folder, url):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            _copy_files(source, folder, json.loads(content))
-            with whole_file(folder / manifest_name) as aside:
+            _copy_files(source, folder, file_names(manifest))
+            with whole_file(folder / MANIFEST) as aside:
                 aside.write_bytes(content)
     return folder
 
 
-def _copy_files(source: epath.Path, folder: Path, manifest: dict) -> None:
-    shards = [shard for split in manifest["splits"].values() for shard in split["shards"]]
-    names = [*manifest["crc32"], *(shard["file"] for shard in shards)]
+def _copy_files(source: epath.Path, folder: Path, names: list[str]) -> None:
     missing = [name for name in names if not (folder / name).exists()]
     with _read_faults(source):
         sizes = {name: (source / name).stat().length for name in missing}
