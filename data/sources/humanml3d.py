@@ -7,7 +7,6 @@ train.txt  val.txt  test.txt
 ```
 """
 
-import math
 import os
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +17,7 @@ from data.sources.take import Take, inside, part
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
+from vimogen_jax.formats.humanml3d_captions import parse_captions
 from vimogen_jax.motion.motion import Motion
 
 SOURCE = "HumanML3D"
@@ -55,27 +55,14 @@ def _takes(
 ) -> Iterator[Take]:
     path = inside(folder / "new_joint_vecs", f"{clip}.npy")
     texts = folder / "texts" / f"{clip}.txt"
-    lines = [line for line in read_text(texts).splitlines() if line.strip()]
-    for number, line in enumerate(lines):
-        try:
-            caption, start, end = _parse(line)
-        except ValueError:
-            raise BadInput(
-                f"{texts}, line {number + 1}: not of the form caption#tokens#start#end"
-            ) from None
+    captions = parse_captions(read_text(texts), texts)
+    for number, caption in enumerate(captions):
         yield Take(
             id=f"{clip}#{number}",
-            caption=caption,
+            caption=caption.text,
             source=SOURCE,
             licence=LICENCE,
             path=path,
-            read=partial(read_clip, path, start, end),
+            read=partial(read_clip, path, caption.start, caption.end or None),
             split=split,
         )
-
-
-def _parse(line: str) -> tuple[str, float, float | None]:
-    """Caption, start and end; some lines say nan where they mean 0, and all where the end is 0."""
-    caption, _, *times = line.split("#")
-    start, end = (0.0 if math.isnan(float(time)) else float(time) for time in times)
-    return caption.strip(), start, end or None
