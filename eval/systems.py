@@ -23,7 +23,7 @@ from vimogen_jax.formats.world import Frame, Settled, World, agree, settle, usua
 from vimogen_jax.motion.canonical import transform
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS, channel_joints
-from vimogen_jax.motion.resample import resample, resampled_length
+from vimogen_jax.motion.resample import resample, resample_positions
 
 VIMOGEN_FILES = ("motion_gen_condition_on_motion.pt", "motion_gen_condition_on_text.pt")
 MIN_FRAMES = 3  # an acceleration
@@ -206,7 +206,7 @@ def _clip(settled: Settled, floor: str, velocities: bool) -> Clip:
     joints = found.joints
     if velocities and found.channels is not None:
         joints = channel_joints(found.channels, from_velocity=True)
-    joints = _resampled(joints, fps)
+    joints = resample_positions(joints, fps, FPS)
     _require_frames(found.path, len(joints), f" at {FPS:g} fps")
     motion = settled.motion() if found.rotations is not None else None
     motion = resample(motion, FPS) if motion and motion.fps != FPS else motion
@@ -215,16 +215,6 @@ def _clip(settled: Settled, floor: str, velocities: bool) -> Clip:
         joints = joints - [0, 0, lowest]
         motion = transform(motion, np.eye(3), np.array([0, 0, -lowest])) if motion else None
     return Clip(found.path, joints.astype(np.float32), motion)
-
-
-def _resampled(joints: np.ndarray, fps: float) -> np.ndarray:
-    """Joints [t 22 3] at 20 fps, straight lines in between."""
-    if fps == FPS:
-        return joints
-    moment = np.arange(resampled_length(len(joints), fps, FPS)) * fps / FPS
-    before = np.minimum(moment.astype(int), len(joints) - 2)
-    weight = (moment - before)[:, None, None]
-    return joints[before] * (1 - weight) + joints[before + 1] * weight
 
 
 def _facts(

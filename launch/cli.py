@@ -9,7 +9,7 @@ status 1.
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from absl import app, logging
@@ -29,6 +29,22 @@ def advise(fault: Exception) -> str:
     """The message of a fault, and the flag that mends it where this command has one."""
     remedy = getattr(fault, "remedy", "")
     return f"{fault}: give --{remedy}" if remedy and remedy in FLAGS else str(fault)
+
+
+def compared(name: str, motions: str, others: Sequence[str]) -> dict[str, str]:
+    """Folders of systems by name, the first and then others, each `NAME=folder` or a folder.
+
+    Raises BadInput where two have the same name.
+    """
+    folders = {name: motions}
+    for given in others:
+        name, separator, folder = given.partition("=")
+        folder = folder if separator else given
+        name = name if separator else os.path.basename(os.path.normpath(given))
+        if name in folders:
+            raise BadInput(f"two systems are called {name!r}; give --compare=NAME={folder}")
+        folders[name] = folder
+    return folders
 
 
 def _refuse(fault: Exception) -> SystemExit:

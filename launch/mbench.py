@@ -92,7 +92,8 @@ def main() -> None:
     world = READING.world()
     prompts = load_prompts(PROMPTS.value)
     wanted = asked(prompts)
-    folders = compared(MOTIONS.value or os.path.join(OUT.value, "motions"))
+    motions = MOTIONS.value or os.path.join(OUT.value, "motions")
+    folders = cli.compared(NAME.value, motions, COMPARE.value)
     names = [column.name for column in columns]
     votes = read_votes(VOTES.value, names, folders) if VOTES.value else None
     if CHECKPOINT.value:
@@ -123,19 +124,6 @@ def _advised(column: Dimension) -> Dimension:
     """A dimension that is not scored, saying too with which flag it would be."""
     flag = "nrdf" if column.category == "pose_quality" else "judge"
     return dataclasses.replace(column, note=f"{column.note}; give it with --{flag}")
-
-
-def compared(motions: str) -> dict[str, str]:
-    """Folders by the name of their system, ours first; BadInput where two have the same."""
-    folders = {NAME.value: motions}
-    for given in COMPARE.value:
-        name, separator, folder = given.partition("=")
-        folder = folder if separator else given
-        name = name if separator else os.path.basename(os.path.normpath(given))
-        if name in folders:
-            raise BadInput(f"two systems are called {name!r}; give --compare=NAME={folder}")
-        folders[name] = folder
-    return folders
 
 
 if __name__ == "__main__":

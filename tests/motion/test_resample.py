@@ -14,7 +14,12 @@ from vimogen_jax.motion.representation import (
     decode,
     encode,
 )
-from vimogen_jax.motion.resample import at_times, resample
+from vimogen_jax.motion.resample import (
+    at_times,
+    resample,
+    resample_positions,
+    resampled_length,
+)
 
 
 def steady(fps: float, frames: int) -> Motion:
@@ -87,3 +92,14 @@ def test_the_path_agrees_with_the_published_and_its_speed_is_mended(golden):
     )
     assert ours == pytest.approx(1, abs=1e-5)
     assert theirs > 1.2
+
+
+def test_positions_lie_on_the_lines_between(motion):
+    joints = motion.joints()
+    expected = np.stack(
+        [joints[0], joints[1] / 3 + joints[2] * 2 / 3, joints[3] * 2 / 3 + joints[4] / 3]
+    )
+    out = resample_positions(joints, 30, 18)
+    np.testing.assert_allclose(out[:3], expected, atol=1e-12)
+    assert len(out) == resampled_length(len(joints), 30, 18)
+    assert resample_positions(joints, 30, 30) is joints

@@ -28,6 +28,7 @@ from vimogen_jax.motion.humanml3d import (
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample
 
+KIND = "HumanML3D features"
 # Contacts are 0 or 1, and near that where a network drew them.
 _CONTACT = (-0.5, 1.5)
 _FRAMES = 10  # over which columns are compared, so that a network's noise evens out
@@ -46,7 +47,7 @@ def find(path: str | os.PathLike, content: np.ndarray) -> Found:
     _require_features(path, features[:kept])
     return Found(
         path=str(path),
-        kind="HumanML3D features",
+        kind=KIND,
         positions=joints_from_places(features[:kept]),
         usual_fps=FPS,
         turn=UPS["y"],

@@ -21,6 +21,16 @@ def resample(motion: Motion, fps: float) -> Motion:
     return replace(at_times(motion, np.arange(frames) / fps), fps=fps)
 
 
+def resample_positions(positions: np.ndarray, fps: float, new_fps: float) -> np.ndarray:
+    """Positions [t ...] at another frame rate, on straight lines in between, as `resample`."""
+    if fps == new_fps:
+        return positions
+    moment = np.arange(resampled_length(len(positions), fps, new_fps)) * fps / new_fps
+    before = np.minimum(moment.astype(int), len(positions) - 2)
+    weight = (moment - before).reshape(-1, *(1,) * (positions.ndim - 1))
+    return positions[before] * (1 - weight) + positions[before + 1] * weight
+
+
 def resampled_length(frames: int, fps: float, new_fps: float) -> int:
     """How many frames a motion has at another rate."""
     return int((frames - 1) / fps * new_fps + 1e-6) + 1

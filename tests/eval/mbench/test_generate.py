@@ -6,7 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from eval.mbench.generate import NOTE, generate
+from eval.generated import NOTE
+from eval.mbench.generate import generate
 from eval.mbench.prompts import Prompt
 from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax import formats

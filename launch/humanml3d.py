@@ -1,0 +1,79 @@
+"""Score motions by HumanML3D's protocol, and write a report beside the published rows.
+
+python -m launch.humanml3d --data=HumanML3D --evaluator=DIR --motions=DIR
+python -m launch.humanml3d --data=HumanML3D --evaluator=DIR --checkpoint=small
+python -m launch.humanml3d --data=HumanML3D --prompts=DIR
+"""
+
+import os
+from pathlib import Path
+
+from absl import flags
+
+from eval.humanml3d import report as writing
+from eval.humanml3d.embedder import PublishedEmbedder
+from eval.humanml3d.generate import generate
+from eval.humanml3d.prompts import write_prompts
+from eval.humanml3d.protocol import MODES_TEXTS, evaluate, is_whole
+from eval.humanml3d.split import read_split
+from eval.humanml3d.systems import read_system
+from launch import cli, reading
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import require_writable, write_json, write_text
+from vimogen_jax.generate import Generator
+
+SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
+
+DATA = flags.DEFINE_string("data", None, "folder of HumanML3D")
+EVALUATOR = flags.DEFINE_string("evaluator", None, "folder of the evaluator's published files")
+MOTIONS = flags.DEFINE_string("motions", None, "folder of a system's motions")
+CHECKPOINT = flags.DEFINE_string("checkpoint", None, "generate OUT/motions with this model first")
+NAME = flags.DEFINE_string("name", "ours", "what the report calls them")
+COMPARE = flags.DEFINE_multi_string("compare", [], "another system's folder, or NAME=folder")
+PROMPTS = flags.DEFINE_string("prompts", None, "only write the prompts to this folder")
+OUT = flags.DEFINE_string("out", "out/humanml3d", "folder to write the report to")
+REPETITIONS = flags.DEFINE_integer("repetitions", 20, "how often all is scored", 1)
+READING = reading.define_flags()
+SAMPLES = flags.DEFINE_integer("samples", 1, "motions of a prompt to generate", 1)
+MODES_OF = flags.DEFINE_integer(
+    "modes_of", MODES_TEXTS, "prompts of which 30 motions are generated, for multimodality", 0
+)
+SEED = flags.DEFINE_integer("seed", 0, "of generation, captions, crops and pairs", 0)
+
+
+def main() -> None:
+    """Read, generate, score, report; or write the prompts."""
+    if not DATA.value:
+        raise BadInput("give --data, the folder of HumanML3D")
+    split = read_split(DATA.value)
+    if PROMPTS.value:
+        names = write_prompts(split.prompts, Path(PROMPTS.value))
+        print(f"{len(split.prompts)} prompts written to {PROMPTS.value}: {', '.join(names)}")
+        return
+    if (MOTIONS.value is None) == (CHECKPOINT.value is None):
+        raise BadInput("give either --motions or --checkpoint")
+    if not EVALUATOR.value:
+        raise BadInput("give --evaluator, the folder of the published files: docs/humanml3d.md")
+    embedder = PublishedEmbedder.open(EVALUATOR.value)
+    out = Path(OUT.value)
+    motions = MOTIONS.value or os.path.join(OUT.value, "motions")
+    folders = cli.compared(NAME.value, motions, COMPARE.value)
+    if CHECKPOINT.value:
+        generator = Generator.from_checkpoint(CHECKPOINT.value)
+        generate(generator, split, Path(motions), SAMPLES.value, MODES_OF.value, SEED.value)
+    world = READING.world()
+    systems = [read_system(name, folder, split, world) for name, folder in folders.items()]
+    require_writable(out)
+    report = evaluate(split, embedder, systems, REPETITIONS.value, SEED.value)
+    write_json(report, out / "report.json")
+    markdown = writing.to_markdown(report)
+    write_text(markdown, out / "report.md")
+    writing.write_html(report, out / "index.html")
+    print(markdown)
+    print(f"{out}/report.json, report.md and index.html written")
+    if not is_whole(report):
+        raise SystemExit(SOMETHING_MISSING)
+
+
+if __name__ == "__main__":
+    cli.run(main)
