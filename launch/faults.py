@@ -17,6 +17,7 @@ from ml_collections import config_flags
 
 from eval.faults import KINDS, Run, differences, strike
 from launch import cli
+from vimogen_jax.command import HOME
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_new, require_writable
 
@@ -50,16 +51,16 @@ def main() -> None:
     if not _CONFIG.value.data.path:
         raise BadInput("config.data.path is empty; it names the dataset")
     command = [
-        *(sys.executable, "-m", "launch.train", *_not_ours(sys.argv)),
+        # Without the folder it is called from, which may hold a `launch` or `data` of its own.
+        *(sys.executable, "-P", "-m", "launch.train", *_not_ours(sys.argv)),
         *(f"--config.train.steps={_STEPS.value}", "--config.train.log_every=1"),
     ]
     choose = random.Random(_SEED.value)
     kinds = [list(KINDS)[i % len(KINDS)] for i in range(_FAULTS.value)]
     choose.shuffle(kinds)
-    here = Path(__file__).parents[1]
     with (
-        Run(command, out / "undisturbed", here) as undisturbed,
-        Run(command, out / "struck", here) as struck,
+        Run(command, out / "undisturbed", HOME) as undisturbed,
+        Run(command, out / "struck", HOME) as struck,
     ):
         undisturbed.start()
         print(f"training {_STEPS.value} steps undisturbed, see {undisturbed.log}")

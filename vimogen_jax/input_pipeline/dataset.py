@@ -28,8 +28,6 @@ from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
-from array_record.python.array_record_data_source import ArrayRecordDataSource
-from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text, require_new, whole_folder, write_json
@@ -157,7 +155,7 @@ class _SplitWriter:
 
     def __init__(self, folder: Path, split: str):
         self._folder, self._split = folder, split
-        self._shard: ArrayRecordWriter | None = None
+        self._shard: Any = None  # an ArrayRecordWriter
         self.records: list[tuple[str, int, str, str]] = []  # the index, row by row
         self._licences: set[str] = set()
 
@@ -166,8 +164,8 @@ class _SplitWriter:
             self.close()
             name = self._part(len(self.records) // RECORDS_PER_SHARD)
             # Compression would save a tenth of the space and triple the time to read.
-            self._shard = ArrayRecordWriter(str(name), "group_size:1,uncompressed")
-        assert self._shard is not None
+            _, _, writer = _array_record()
+            self._shard = writer(str(name), "group_size:1,uncompressed")
         self._shard.write(data)
         self.records.append((record.id, len(record.motion), record.source, record.quality))
         self._licences.add(record.licence)
@@ -269,7 +267,8 @@ class RecordSource:
             _check_shard(path, shard)
         counts = [shard["records"] for shard in shards]
         self._starts = [sum(counts[:i]) for i in range(len(counts))]
-        self._source = ArrayRecordDataSource(
+        data_source, _, _ = _array_record()
+        self._source = data_source(
             [f"{path}[0:{count}]" for path, count in zip(self._paths, counts, strict=True)]
         )
 
@@ -334,13 +333,27 @@ def _check_shard(path: Path, shard: dict[str, Any]) -> None:
             f"{path} is truncated or was changed: it has {path.stat().st_size} bytes, "
             f"the manifest says {shard['bytes']}"
         )
-    reader = ArrayRecordReader(str(path))
+    _, reader, _ = _array_record()
+    reader = reader(str(path))
     records = reader.num_records()
     if records != shard["records"]:
         raise BadInput(
             f"{path} is corrupt: it has {records} records, the manifest says {shard['records']}"
         )
     reader.close()
+
+
+def _array_record() -> tuple[Any, Any, Any]:
+    """What reads several shards, reads one and writes one. Imported here: sampling goes without."""
+    try:
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
+        from array_record.python.array_record_module import ArrayRecordReader, ArrayRecordWriter
+    except ImportError:
+        raise BadInput(
+            "datasets need the package array_record, which is not installed; it has no wheels for "
+            "Windows, but for Linux under WSL 2"
+        ) from None
+    return ArrayRecordDataSource, ArrayRecordReader, ArrayRecordWriter
 
 
 def _require_file(path: Path) -> None:

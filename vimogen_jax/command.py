@@ -1,0 +1,50 @@
+"""The command `vimogen`: a verb for each command of `launch`, from a checkout or installed.
+
+What the verbs are made of (launch, configs, data, eval) lies in an installation inside the library,
+where no other package can own their names, and in a checkout beside it. Only this command puts
+that folder on the path, before all others.
+"""
+
+import ast
+import difflib
+import runpy
+import sys
+from pathlib import Path
+
+from vimogen_jax import __version__
+
+_LIBRARY = Path(__file__).parent
+INSTALLED = _LIBRARY / "_commands"  # where setup.py puts them
+HOME = INSTALLED if INSTALLED.is_dir() else _LIBRARY.parent
+
+
+def main() -> None:
+    """Run the verb that the command line begins with, or list the verbs."""
+    verbs = find_verbs()
+    match sys.argv[1:]:
+        case [] | ["-h" | "--help", *_]:
+            print("usage: vimogen VERB [options]; vimogen VERB --help tells a verb's options\n")
+            width = max(map(len, verbs))
+            for verb, purpose in verbs.items():
+                print(f"  {verb:{width}}  {purpose}")
+        case ["--version", *_]:
+            print(f"vimogen {__version__}")
+        case [verb, *options]:
+            name = verb.replace("-", "_")
+            if name not in verbs:
+                near = difflib.get_close_matches(name, verbs, 1)
+                advice = f"; did you mean {near[0]}?" if near else "; vimogen lists them"
+                raise SystemExit(f"error: there is no verb {verb!r}{advice}")
+            sys.path.insert(0, str(HOME))
+            sys.argv[1:] = options
+            runpy.run_module(f"launch.{name}", run_name="__main__", alter_sys=True)
+
+
+def find_verbs() -> dict[str, str]:
+    """What each verb is for, by name: the first line of its module, which is not imported."""
+    verbs = {}
+    for path in sorted((HOME / "launch").glob("*.py")):
+        if path.stem not in ("__init__", "cli"):
+            words = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            verbs[path.stem] = words.partition("\n")[0]
+    return verbs
