@@ -1,6 +1,7 @@
 """Where a camera stands and what it sees. World frame: metres, z up."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ YAW = math.radians(38)  # how far it stands to the side of where the person face
 # How near bodies may come to the edges, as shares of the way from the picture's middle.
 _SIDE, _TOP, _BOTTOM = 0.9, 0.88, 0.74  # captions stand below
 _FURTHER = 1.75  # how many times as far away a camera that does not follow may stand
+_AT_ONCE = 50  # frames that are posed together
 
 
 @dataclass(frozen=True)
@@ -41,11 +43,9 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A motion before the camera: the body's vertices [t v 3], the smooth path [t 3] that the
-    camera follows, its place `eye` [3] relative to that path and its axes [3 3] (right, down,
-    forward), and the height of the floor; metres."""
+    """Where a motion's camera stands: at `eye` [3] beside the smooth path [t 3] that it follows,
+    with its axes [3 3] (right, down, forward); and the height of the floor; metres."""
 
-    vertices: np.ndarray
     path: np.ndarray
     eye: np.ndarray
     axes: np.ndarray
@@ -56,24 +56,31 @@ def film(motion: Motion, body: Body, still: bool = False) -> Shot:
     """Place a camera that looks at where the person faces at first, from the side and a little
     above, and keeps the whole body in a square picture. It follows the person; with `still`, only
     if they would get small otherwise."""
-    vertices = pose(body, motion)
-    middle = vertices.mean(1)
-    path = _smooth(middle, motion.fps)
     axes = camera_axes(facing(motion) + YAW)
-    eye = eye_before(vertices - path[:, None], axes, (1, 1))
+    edges = _edges(axes, (1, 1))
+    middle, reach = np.empty((motion.num_frames, 3)), np.empty((motion.num_frames, 4))
+    floor = math.inf
+    for frame, vertices in enumerate(poses(body, motion)):
+        middle[frame], reach[frame] = vertices.mean(0), (vertices @ edges.T).max(0)
+        floor = min(floor, float(vertices[:, 2].min()))
+    path = _smooth(middle, motion.fps)
+    eye = _eye((reach - path @ edges.T).max(0), axes, (1, 1))
     if still:
         spot = np.broadcast_to((middle.min(0) + middle.max(0)) / 2, path.shape)
-        further = eye_before(vertices - spot[:, None], axes, (1, 1))
+        further = _eye((reach - spot @ edges.T).max(0), axes, (1, 1))
         if np.linalg.norm(further) < _FURTHER * np.linalg.norm(eye):
             path, eye = spot, further
-    return Shot(vertices, path, eye, axes, float(vertices[..., 2].min()))
+    return Shot(path, eye, axes, floor)
 
 
-def pose(body: Body, motion: Motion) -> np.ndarray:
-    """Vertices [t v 3] float32 with the pelvis where the motion has it, whatever the body."""
+def poses(body: Body, motion: Motion) -> Iterator[np.ndarray]:
+    """Vertices [v 3] float32 of each frame, with the pelvis where the motion has it, whatever the
+    body. Some frames at once are held in memory, however many there are."""
     pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
-    rotations = np.asarray(motion.rotations, np.float32)
-    return body.pose(rotations, pelvis.astype(np.float32)).astype(np.float32)
+    for first in range(0, motion.num_frames, _AT_ONCE):
+        some = slice(first, first + _AT_ONCE)
+        rotations = np.asarray(motion.rotations[some], np.float32)
+        yield from body.pose(rotations, pelvis[some].astype(np.float32)).astype(np.float32)
 
 
 def facing(motion: Motion) -> float:
@@ -100,13 +107,24 @@ def camera_axes(azimuth: float) -> np.ndarray:
 
 
 def eye_before(points: np.ndarray, axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The nearest place [3] from which a camera with `axes` sees all `points` [... 3]."""
-    x, y, z = np.moveaxis(points @ axes.T, -1, 0)
+    """The nearest place [3] from which a camera with `axes` sees all points [n 3]."""
+    return _eye((points @ _edges(axes, size).T).max(0), axes, size)
+
+
+def _edges(axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """How far [4 3] points lie beyond the picture's left, right, upper and lower edge: planes
+    through the eye that they must not cross."""
     half = math.tan(FIELD_OF_VIEW / 2)
     side = _SIDE * half * size[1] / size[0]
-    # Each edge of the picture is a plane through the eye that the points must not cross.
-    left, right = (-x - side * z).max(), (x - side * z).max()
-    above, below = (-y - _TOP * half * z).max(), (y - _BOTTOM * half * z).max()
+    edges = [(-1, 0, -side), (1, 0, -side), (0, -1, -_TOP * half), (0, 1, -_BOTTOM * half)]
+    return np.array(edges) @ axes
+
+
+def _eye(reach: np.ndarray, axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The nearest place [3] from which nothing that reaches so far [4] crosses an edge."""
+    left, right, above, below = reach
+    half = math.tan(FIELD_OF_VIEW / 2)
+    side = _SIDE * half * size[1] / size[0]
     depth = -max((left + right) / (2 * side), (above + below) / ((_TOP + _BOTTOM) * half))
     slack = (_TOP - _BOTTOM) * half * depth
     return np.array([(right - left) / 2, (below - above - slack) / 2, depth], np.float32) @ axes

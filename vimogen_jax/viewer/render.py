@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.files import whole_file
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.viewer.camera import YAW, Camera, camera_axes, eye_before, facing, film, pose
+from vimogen_jax.viewer.camera import YAW, Camera, camera_axes, eye_before, facing, film, poses
 from vimogen_jax.viewer.raster import draw
 
 _COLOUR = np.array([0.80, 0.33, 0.16], np.float32)  # linear
@@ -36,7 +36,7 @@ def render_frames(
     shot = film(motion, body, still)
     colours = np.broadcast_to(_COLOUR, body.vertices.shape)
     overlay = _overlay(caption, size) if caption else None
-    for target, mesh in zip(shot.path, shot.vertices, strict=True):
+    for target, mesh in zip(shot.path, poses(body, motion), strict=True):
         camera = Camera(target + shot.eye, shot.axes, size, size)
         frame = draw(camera, mesh, body.faces, colours, shot.floor)
         yield _composite(frame, overlay) if overlay else frame
@@ -47,16 +47,17 @@ def write_png(
     path: str | os.PathLike,
     body: Body | None = None,
     size: tuple[int, int] = (480, 1280),
-    poses: int = 7,
+    moments: int = 7,
 ) -> None:
     """Write one still picture, `size` = (height, width) pixels: several poses of a motion, from
     violet to orange in time, along its path, or side by side where it stays in place."""
     body = body or builtin_body()
-    vertices = pose(body, motion)[np.linspace(0, motion.num_frames - 1, poses).astype(int)]
-    axes, vertices = _line_up(vertices, facing(motion))
-    mix = np.linspace(0, 1, poses, dtype=np.float32)[:, None]
+    chosen = np.linspace(0, motion.num_frames - 1, moments).astype(int)
+    picked = Motion(motion.rotations[chosen], motion.transl[chosen], motion.fps)
+    axes, vertices = _line_up(np.stack([*poses(body, picked)]), facing(motion))
+    mix = np.linspace(0, 1, moments, dtype=np.float32)[:, None]
     colours = np.repeat(_FIRST_COLOUR + mix * (_COLOUR - _FIRST_COLOUR), len(body.vertices), 0)
-    faces = np.concatenate([body.faces + k * len(body.vertices) for k in range(poses)])
+    faces = np.concatenate([body.faces + k * len(body.vertices) for k in range(moments)])
     mesh = vertices.reshape(-1, 3)
     frame = draw(
         Camera(eye_before(mesh, axes, size), axes, *size), mesh, faces, colours, mesh[:, 2].min()
