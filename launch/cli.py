@@ -61,6 +61,7 @@ def _parse(argv: list[str]) -> list[str]:
     # The project's own configs are found from any folder.
     argv = [re.sub(r"^(--config=)?(configs/\w+\.py)$", _found, a) for a in argv]
     _help(argv)
+    FLAGS.set_gnu_getopt()  # flags may stand before and after what is no flag
     try:
         return FLAGS(argv)
     except FlagsError as fault:
@@ -122,14 +123,15 @@ def _tell_unraisable(fault: Any) -> None:
         sys.__unraisablehook__(fault)
 
 
-def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
+def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bool = False) -> None:
     """Parse flags, call `main()`, and turn what its user can mend into one sentence.
 
-    A command that measures or compares compilation keeps nothing of it.
+    A command that measures or compares compilation keeps nothing of it. One that takes words
+    beside its flags gets them: `main(words)`.
     """
 
     def guarded(argv: list[str]) -> None:
-        if len(argv) > 1:
+        if len(argv) > 1 and not takes_words:
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
         # JAX and Orbax tell of every device and file, and Orbax of every error that it raises.
         logging.set_verbosity(logging.FATAL)
@@ -139,7 +141,7 @@ def run(main: Callable[[], Any], *, keep_compiled: bool = True) -> None:
         else:
             _keep_nothing()
         try:
-            main()
+            main(*([argv[1:]] if takes_words else []))
         except BrokenPipeError:  # as with `| head`: nobody reads on
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise SystemExit(1) from None

@@ -1,0 +1,130 @@
+"""Show motion files on a web page, say what each was taken for, and write them in other formats.
+
+python -m launch.view walk.bvh take.npz
+python -m launch.view walk.bvh --to glb,mp4 --out out/walk
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from absl import flags
+from tqdm import tqdm
+
+from launch import cli, outputs, reading
+from vimogen_jax import formats
+from vimogen_jax.body.inverse_kinematics import fit_rotations
+from vimogen_jax.body.skeleton import REST_JOINTS
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats.world import Settled
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.viewer.page import Card, write_page
+
+PAGE = "index.html"
+FORMATS = ("html", "bvh", "npz", "glb", "npy", "mp4")
+
+READING = reading.define_flags()
+TO = flags.DEFINE_list("to", "html", f"what to write, any of {', '.join(FORMATS)}")
+OUT = flags.DEFINE_string("out", "out/view", "folder to write to")
+
+
+@dataclass(frozen=True)
+class View:
+    """A motion of a file: its name among those that are written, and what it was taken for."""
+
+    name: str
+    settled: Settled
+    motion: Motion
+
+
+def main(files: list[str]) -> None:
+    """Read all files, say what they are, then write."""
+    kinds = check_formats(TO.value)
+    if not files:
+        raise BadInput("nothing to do: name a motion file, or several")
+    views = list(read(files))
+    names = [f"{view.name}.{kind}" for view in views for kind in kinds]
+    out = outputs.files(OUT.value, [*names, PAGE] if "html" in TO.value else names)
+    for view in views:
+        print(describe(view))
+    out.mkdir(parents=True, exist_ok=True)
+    tasks = [(view, kind) for view in views for kind in kinds]
+    for view, kind in tqdm(tasks, desc="writing", unit="file", disable=not tasks or None):
+        path = out / f"{view.name}.{kind}"
+        if kind == "mp4":
+            import_module("vimogen_jax.viewer.video").write_mp4(view.motion, path, view.name)
+        else:
+            formats.write(view.motion, path)
+    if "html" in TO.value:
+        links = {view.name: [f"{view.name}.{kind}" for kind in kinds] for view in views}
+        cards = [Card(v.name, v.motion, facts(v.settled), links[v.name]) for v in views]
+        write_page(cards, out / PAGE)
+        names.append(PAGE)
+    for name in names:
+        print(out / name)
+
+
+def check_formats(names: list[str]) -> list[str]:
+    """The names, each once and without the page's; BadInput where one is unknown."""
+    for name in names:
+        if name not in FORMATS:
+            raise BadInput(f"--to {name!r} is not one of {', '.join(FORMATS)}")
+    if "mp4" in names:
+        import_module("vimogen_jax.viewer.video")  # with Numba, which not everybody has
+    return [name for name in dict.fromkeys(names) if name != "html"]
+
+
+def read(files: list[str]) -> Iterator[View]:
+    """The motions in the files, each with a name of its own. Raises BadInput as reading does."""
+    world, names = READING.world(), set()
+    fps = READING.fps.value if len(files) == 1 else None  # whatever the one file says
+    for file in files:
+        for found in formats.look_all(file, world.skeletons):
+            settled = formats.settle(found, world, fps=fps)
+            first = "-".join(filter(None, [Path(file).stem, found.name.replace("/", "-")]))
+            name, number = first, 1
+            while name in names:
+                name, number = f"{first}-{number}", number + 1
+            names.add(name)
+            yield View(name, settled, to_motion(settled))
+
+
+def to_motion(settled: Settled) -> Motion:
+    """The motion, its bones pointed as the joints have them where the file has no rotations."""
+    found = settled.found
+    if found.positions is None or found.rotations is not None or found.fitted:
+        return settled.motion()
+    return Motion(fit_rotations(found.positions), found.joints[:, 0] - REST_JOINTS[0], settled.fps)
+
+
+def facts(settled: Settled) -> str:
+    """What the file was taken for, in a line."""
+    frame = settled.frame
+    up, units = f"{frame.up} up ({frame.up_from})", f"{frame.units} ({frame.units_from})"
+    return f"{settled.found.kind}, {up}, {units}"
+
+
+def describe(view: View) -> str:
+    """What was found, a line each, and where every bit of it is from."""
+    settled, motion = view.settled, view.motion
+    found, frame = settled.found, settled.frame
+    joints = motion.joints()
+    way = joints[-1, 0, :2] - joints[0, 0, :2]
+    lines = [
+        f"{found.path}{f' ({found.name})' if found.name else ''}: {found.kind}",
+        f"skeleton: {found.skeleton}",
+        f"frames: {motion.num_frames}, {motion.seconds:.2f} s",
+        f"rate: {settled.fps:g} frames a second ({settled.fps_from})",
+        f"up: {frame.up} ({frame.up_from})",
+        f"unit: {frame.units} ({frame.units_from})",
+        f"rotations: {'of the file' if found.rotations is not None else 'fitted to its joints'}",
+        f"lowest joint: {joints[..., 2].min():.3f} m above the floor",
+        f"goes: {(way @ way) ** 0.5:.2f} m from where it begins",
+        *(f"note: {note}" for note in found.notes),
+    ]
+    return "\n  ".join(lines)
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_words=True)
