@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -14,10 +14,11 @@ import pytest
 GEMINI_KEY, OPENAI_KEY = "secret-of-gemini", "secret-of-openai"
 
 # A turn: the words of an answer, or how to fail: an HTTP status, or one of
-# "half" (the connection ends amid the body), "torn" (JSON that ends early), "hang", "empty", or
+# "half" (the connection ends amid the body), "torn" (JSON that ends early), "hang", "drip" (a byte
+# at a time, without an end in sight), "empty", or
 # "withheld" (empty for a reason); or a status and a body that need not be of the protocol.
 Turn = str | int | tuple[int, Any]
-FAILURES = ("half", "torn", "hang", "empty", "withheld")
+FAILURES = ("half", "torn", "hang", "drip", "empty", "withheld")
 
 
 class Server:
@@ -96,8 +97,20 @@ def _handler(server: Server) -> type[BaseHTTPRequestHandler]:
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
+            if cut == "drip":
+                content = self._drip(content)
             self.wfile.write(content)
             self.close_connection = cut == "half"
+
+        def _drip(self, content: bytes) -> bytes:
+            with suppress(OSError):  # who asked has gone
+                for place in range(len(content)):
+                    if server.ended.wait(0.1):
+                        break
+                    self.wfile.write(content[place : place + 1])
+                    self.wfile.flush()
+            self.close_connection = True
+            return b""
 
         def log_message(self, format, *args):
             pass

@@ -40,6 +40,7 @@ class Chat:
         self._client = openai.OpenAI(
             api_key=self._key or "none", base_url=url, timeout=timeout, max_retries=0
         )
+        self.timeout: float | None = timeout
         self._model = model
         self.name = f"openai:{model}"
 

@@ -36,6 +36,7 @@ class Gemini:
         options = genai.types.HttpOptions(base_url=url, timeout=round(1000 * timeout))
         # It would go to Vertex AI where the environment says so.
         self._client = genai.Client(vertexai=False, api_key=self._key, http_options=options)
+        self.timeout: float | None = timeout
         self._model = model
         self.name = f"gemini:{model}"
 

@@ -12,8 +12,9 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -34,12 +35,14 @@ class RetryPolicy:
         wait: seconds before the second try; they double from try to try.
         longest: seconds between two tries, whatever a server asks for.
         give_up: questions in a row without an answer after which no more are asked.
+        grace: seconds that answers under way are waited for when the run is ended.
     """
 
     tries: int = 6
     wait: float = 1.0
     longest: float = 120.0
     give_up: int = 10
+    grace: float = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Judge:
                     replies[futures[future]] = future.result()
                     bar.set_postfix(failed=session.failed)
             except BaseException:
-                session.stopped.set()
+                session.stop()
                 pool.shutdown(wait=False, cancel_futures=True)  # what is under way is still cached
                 raise
         found = [entry if isinstance(entry, Reply) else replies[entry.path] for entry in entries]
@@ -167,7 +170,7 @@ class _Session:
     """One model being asked by several threads, which slow down and give up together."""
 
     def __init__(self, model: VisionLanguageModel, retry: RetryPolicy):
-        self.stopped = threading.Event()
+        self._stopped: Future[Any] = Future()  # which can be waited for together with an answer
         self.failed = 0
         self._model, self._retry = model, retry
         self._lock = threading.Lock()
@@ -188,17 +191,23 @@ class _Session:
                 self._in_a_row += 1
             raise
         except BadInput:
-            self.stopped.set()
+            self.stop()
             raise
         with self._lock:
             self._in_a_row = 0
         return text
 
+    def stop(self) -> None:
+        """Ask nothing any more, and wait for what is under way no longer than `grace`."""
+        with self._lock:
+            if not self._stopped.done():
+                self._stopped.set_result(None)
+
     def _ask(self, item: Item) -> str:
         for attempt in range(self._retry.tries):
             self._rest(self._not_before - time.monotonic())
             try:
-                return self._model.ask(item.question.text, item.video)
+                return self._answer(item)
             except Unanswered as fault:
                 with self._lock:
                     self.failed += 1
@@ -212,8 +221,30 @@ class _Session:
                     self._rest(self._retry.wait * 2**attempt * random.uniform(0.5, 1))
         raise AssertionError("every try returns or raises")
 
+    def _answer(self, item: Item) -> str:
+        """What the model says within its time, however slowly a server lets it drip."""
+        answer: Future[Any] = Future()
+
+        def work() -> None:
+            try:
+                answer.set_result(self._model.ask(item.question.text, item.video))
+            except BaseException as fault:
+                answer.set_exception(fault)
+
+        # A daemon, so that one without an end does not keep the process from ending.
+        threading.Thread(target=work, daemon=True).start()
+        wait([answer, self._stopped], self._model.timeout, FIRST_COMPLETED)
+        if self._stopped.done():
+            wait([answer], self._retry.grace)
+        if answer.done():
+            return answer.result()
+        if self._stopped.done():
+            raise Unanswered("stopped", retryable=False)
+        raise Unanswered(f"no whole answer in {self._model.timeout:g} s", retryable=True)
+
     def _rest(self, seconds: float) -> None:
-        if self.stopped.wait(min(max(seconds, 0.0), self._retry.longest)):
+        seconds = min(max(seconds, 0.0), self._retry.longest)
+        if wait([self._stopped], seconds).done:
             raise Unanswered("stopped", retryable=False)
 
 

@@ -12,10 +12,12 @@ class VisionLanguageModel(Protocol):
     Attributes:
         name: under which its answers are cached: the kind of model and which one.
         at_once: how many questions it may be asked at the same time.
+        timeout: seconds that an answer may take in all; None where it takes what it takes.
     """
 
     name: str
     at_once: int
+    timeout: float | None
 
     def ask(self, question: str, video: Path) -> str:
         """Answer a question about a video, of which it sees `FPS` frames a second.

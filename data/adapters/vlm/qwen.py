@@ -20,6 +20,7 @@ class Qwen:
     """
 
     at_once = 1
+    timeout: float | None = None
 
     def __init__(self, model: str, longest_answer: int = 1024):
         """Load the folder or Hugging Face name `model`; the latter is downloaded once.

@@ -4,7 +4,7 @@ import os
 
 from vimogen_jax.errors import BadInput
 
-TIMEOUT = 180.0  # seconds that a server may say nothing
+TIMEOUT = 180.0  # seconds that an answer may take, to its last byte
 
 
 def key_from(*names: str) -> str:

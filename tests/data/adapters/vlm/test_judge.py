@@ -2,6 +2,9 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,6 +14,7 @@ from data.adapters.vlm.chat import Chat
 from data.adapters.vlm.judge import Item, Judge, Reply, RetryPolicy
 from data.adapters.vlm.question import Question
 from tests.helpers.judge_server import OPENAI_KEY
+from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
 
@@ -154,6 +158,50 @@ def test_a_wrong_key_ends_at_once_and_keeps_what_was_answered(server, ask, tmp_p
     assert len(server.requests) <= 2 + 8
     server.answer = lambda request: "Answer: yes"
     assert ask()[1]["known"] == 2
+
+
+def test_a_server_that_drips_has_a_time_limit_on_the_whole_answer(server, ask, model):
+    model.timeout = 0.5
+    server.answer = lambda request: "drip"
+    start = time.monotonic()
+    replies, counts = ask(2, RetryPolicy(tries=2, wait=0.001))
+    assert time.monotonic() - start < 5
+    assert [reply.fault for reply in replies] == ["no whole answer in 0.5 s"] * 2
+    assert counts == dict(known=0, asked=2, failed=4, unanswered=2)
+
+
+DRIPPED = """
+import signal, sys
+from pathlib import Path
+from data.adapters.vlm.chat import Chat
+from data.adapters.vlm.judge import Item, Judge, RetryPolicy
+from data.adapters.vlm.question import Question
+from launch import cli
+def main():
+    url, video, cache = sys.argv[1:]
+    model = Chat("tiny", url)
+    questions = [Question(f"Is it {id}?", {"yes": "yes"}, "yes") for id in range(12)]
+    items = [Item(question, Path(video)) for question in questions]
+    Judge(model, Path(cache), RetryPolicy(grace=0.5))(items)
+argv, sys.argv[1:] = sys.argv[1:], []
+def start():
+    sys.argv[1:] = argv
+    main()
+cli.run(start)
+"""
+
+
+def test_the_first_ctrl_c_ends_it_and_what_was_answered_is_kept(server, video, tmp_path):
+    server.answer = lambda request: "drip" if " 7?" in text_of(request) else "Answer: yes"
+    arguments = [f"{server.url}/v1", str(video), str(tmp_path / "answers")]
+    with subprocess.Popen([sys.executable, "-c", DRIPPED, *arguments], cwd=ROOT) as process:
+        answers = tmp_path / "answers"
+        until = time.monotonic() + 120
+        while len(list(answers.glob("*.json"))) < 11 and time.monotonic() < until:
+            time.sleep(0.1)
+        assert len(list(answers.glob("*.json"))) == 11
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
 
 
 def test_several_at_once(server, ask):
