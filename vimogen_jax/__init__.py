@@ -1,5 +1,7 @@
 """vimogen_jax: text to 3D human motion with a gated flow-matching transformer, in JAX."""
 
+import importlib
+import pkgutil
 from typing import Any
 
 __version__ = "0.1.0"
@@ -12,4 +14,14 @@ def __getattr__(name: str) -> Any:
         from vimogen_jax.generate import Generator
 
         return Generator
+    if name in _rooms():
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_rooms()})
+
+
+def _rooms() -> list[str]:
+    return [found.name for found in pkgutil.iter_modules(__path__)]

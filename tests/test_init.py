@@ -1,0 +1,23 @@
+"""The library's own name: what it has can be seen, and is loaded when it is asked for."""
+
+import subprocess
+import sys
+
+import pytest
+
+import vimogen_jax
+
+
+def test_what_there_is_can_be_seen():
+    assert {"Generator", "formats", "motion", "generate"} <= {*dir(vimogen_jax)}
+    assert vimogen_jax.Generator is vimogen_jax.generate.Generator
+    with pytest.raises(AttributeError, match="no attribute 'nowhere'"):
+        vimogen_jax.nowhere  # noqa: B018
+
+
+def test_nothing_is_loaded_before_it_is_asked_for():
+    code = (
+        "import sys, vimogen_jax; dir(vimogen_jax); vimogen_jax.errors.BadInput;"
+        "assert not {'jax', 'numpy'} & {*sys.modules}; vimogen_jax.motion"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
