@@ -115,6 +115,11 @@ def test_a_bone_the_other_way_round_or_without_length_comes_back(walk):
     np.testing.assert_allclose(back, expected, atol=1e-7)
 
 
+def test_a_mirror_as_published(published):
+    ours = humanml3d.mirror(published["clip0_joints"])
+    np.testing.assert_allclose(ours, published["clip0_joints_mirrored"], atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("joints", "fault"),
     [

@@ -64,6 +64,12 @@ _SHOULDERS = [JOINT_NAMES.index(f"{side}_shoulder") for side in ("left", "right"
 _CONTACTS = [
     JOINT_NAMES.index(f"{side}_{part}") for side in ("left", "right") for part in ("ankle", "foot")
 ]
+_MIRRORED = [
+    JOINT_NAMES.index({"left": "right", "right": "left"}.get(side, side) + rest)
+    for side, rest in (
+        (name.partition("_")[0], "".join(name.partition("_")[1:])) for name in JOINT_NAMES
+    )
+]
 _STANDS = 0.002  # square metres that a joint in contact moves in a frame, at most
 _SIGMA, _REACH = 20.0, 80  # frames: of the Gaussian that smooths the heading, and how far it goes
 
@@ -127,6 +133,11 @@ def canonicalize(joints: np.ndarray) -> np.ndarray:
     moved[..., 1] -= floor
     moved -= moved[..., :1, :1, :] * [1.0, 0, 1.0]
     return _turn(_about_y(2 * _half_angles(_forward(moved[..., :1, :, :], reverse=False))), moved)
+
+
+def mirror(joints: np.ndarray) -> np.ndarray:
+    """Joints [... t 22 3] as in a mirror: HumanML3D has each motion so too, as M and its id."""
+    return joints[..., _MIRRORED, :] * [-1.0, 1.0, 1.0]
 
 
 def joints_from_places(features: np.ndarray) -> np.ndarray:
