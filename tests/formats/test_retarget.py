@@ -1,5 +1,6 @@
 """Retargeting: other skeletons, units and worlds, tables of one's own, and real captures."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -160,9 +161,75 @@ def test_an_unknown_skeleton_names_the_missing_joints(tmp_path):
     source = _own_bvh(_random_motion(), tmp_path)
     names = tuple("Hand" if name == "left_wrist" else name for name in source.names)
     with pytest.raises(
-        BadInput, match=r"own\.bvh: unknown skeleton.*smplx.*left_wrist.*--skeleton"
-    ):
+        BadInput, match=r"own\.bvh: unknown skeleton.*smplx, misses the joints left_wrist; "
+    ) as raised:
         find_skeleton(dataclasses.replace(source, names=names))
+    assert raised.value.remedy == "skeleton"
+
+
+def test_the_nearest_table_is_found_without_namespaces(tmp_path):
+    """Names of another namespace are near, but whether its T-pose is the same is not known."""
+    source = _own_bvh(_random_motion(), tmp_path)
+    names = [f"mixamorig:{name}" for name in TABLES["cmu_cgspeed"].joints.values() if name]
+    names += ["more"] * (len(source.names) - len(names))
+    with pytest.raises(BadInput, match="those of the table cmu_cgspeed but for mixamorig:;"):
+        find_skeleton(dataclasses.replace(source, names=tuple(names)))
+
+
+# Knees bend and the back leans about the line from right to left; a twist is about the spine.
+AXES = {"left_knee": 0, "spine1": 0, "spine3": 1}
+
+
+def _posed_first(source, **degrees):
+    """The source with a first frame of its rest pose, in which some joints are turned."""
+    first = np.tile(np.eye(3), (1, len(source.names), 1, 1))
+    for name, angle in degrees.items():
+        axis = np.eye(3)[AXES.get(name, 2)]
+        turn = axis_angle_to_matrix(np.radians(angle) * axis)
+        first[0, source.names.index(name)] = turn
+    return dataclasses.replace(
+        source,
+        rotations=np.concatenate([first, source.rotations]),
+        positions=np.concatenate([source.positions[:1], source.positions]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("bends", "fault"),
+    [
+        ({"left_knee": 35.0}, "the left knee bends by"),
+        ({"right_elbow": 40.0}, "the right elbow bends by"),
+        ({"pelvis": 20.0}, "the line of the hips turns by"),
+        ({"spine1": 35.0}, "the spine leans by"),
+        ({"spine3": 30.0}, "the line of the shoulders turns by"),
+        ({"left_shoulder": -70.0}, "left_shoulder to left_wrist points along -y, "),
+        ({"left_hip": 90.0}, r"left_hip to left_ankle points along \+x, .* degrees from -y"),
+    ],
+)
+def test_a_first_frame_is_taken_for_the_t_pose_only_if_it_is_one(bends, fault, tmp_path):
+    source = _own_bvh(_random_motion(), tmp_path)
+    table = dataclasses.replace(TABLES["smplx"], t_pose="first frame")
+    with pytest.raises(BadInput, match=rf"own\.bvh: .*{fault}") as raised:
+        retargeted(_posed_first(source, **bends), table)
+    assert raised.value.remedy == "skeleton"
+    whole = retargeted(_posed_first(source), table).joints()
+    arms = {"left_shoulder": -40.0, "right_shoulder": 40.0}  # an A-pose: the limbs are turned
+    near = retargeted(_posed_first(source, left_knee=2.0, **arms), table).joints()
+    assert np.abs(whole - retargeted(source, TABLES["smplx"]).joints()).max() < 1e-9
+    assert np.abs(near - whole).max() < 0.03
+
+
+def test_real_clips_that_lost_their_t_pose_are_refused_or_read_right(captures):
+    for name in ("07_01", "07_12"):
+        source = bvh.read(captures / f"{name}.bvh")
+        whole, table = retargeted(source, TABLES["cmu_cgspeed"]).joints(), TABLES["cmu_cgspeed"]
+        for start in range(20, len(source.rotations) - 2, 40):
+            frames = slice(start, start + 2)
+            cut = dataclasses.replace(
+                source, rotations=source.rotations[frames], positions=source.positions[frames]
+            )
+            with contextlib.suppress(BadInput):
+                assert np.abs(retargeted(cut, table).joints() - whole[start]).max() < 0.01
 
 
 def test_a_source_that_is_not_in_the_t_pose_is_refused(tmp_path):

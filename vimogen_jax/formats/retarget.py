@@ -9,7 +9,7 @@ With `A` the orientation of a source joint in the T-pose and `G` its orientation
 import functools
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,8 @@ ARMS = tuple(tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist")) 
 LEGS = tuple(tuple(f"{side}_{part}" for part in ("hip", "knee", "ankle")) for side in SIDES)
 NEEDED = {"pelvis", *sum(ARMS + LEGS, ())}  # the others may be null: they follow their parent
 FIELDS = {"about", "up", "forward", "joints", "t_pose"}
+# Degrees by which a T-pose in a file may bend its limbs, or turn its hips, shoulders and spine.
+STRAIGHT, LEVEL, UPRIGHT = 24.0, 10.0, 20.0
 LARGEST_CORRECTION = 60.0  # degrees between a limb of the source's T-pose and of ours
 
 
@@ -40,7 +42,7 @@ class Skeleton:
     axes: np.ndarray  # [3 3], the file's world to y up, facing +z
     t_pose: str | np.ndarray  # "first frame", "zero rotations", or orientations [22 3 3]
 
-    def missing(self, names: Sequence[str]) -> list[str]:
+    def missing(self, names: Collection[str]) -> list[str]:
         return [name for name in self.joints.values() if name and name not in names]
 
 
@@ -56,15 +58,24 @@ def find(path: str | os.PathLike, skeletons: Sequence[Skeleton] = ()) -> Found:
 def find_skeleton(source: Bvh, skeletons: Sequence[Skeleton] = ()) -> Skeleton:
     """The first table whose joints are all in the file; raises BadInput where there is none."""
     tables = [*skeletons, *known_skeletons()]
-    missing = [table.missing(source.names) for table in tables]
-    nearest = min(range(len(tables)), key=lambda index: len(missing[index]))
-    if missing[nearest]:
-        raise BadInput(
-            f"{source.path}: unknown skeleton; the nearest table, {tables[nearest].name}, "
-            f"misses the joints {', '.join(missing[nearest])}: describe yours in a JSON table "
-            "as docs/data.md shows and give it with --skeleton"
-        )
-    return tables[nearest]
+    names = set(source.names)
+    for table in tables:
+        if not table.missing(names):
+            return table
+    plain = {name.rsplit(":")[-1] for name in names}  # without the namespaces of some programs
+    nearest = min(tables, key=lambda table: len(table.missing(plain)))
+    lacks = nearest.missing(plain)
+    if lacks:
+        more = ", ..." if len(lacks) > 6 else ""
+        how = f"the nearest table, {nearest.name}, misses the joints {', '.join(lacks[:6])}{more}"
+    else:
+        spaces = sorted({name.rsplit(":")[0] + ":" for name in names if ":" in name})
+        how = f"its joints are those of the table {nearest.name} but for {', '.join(spaces[:3])}"
+    raise BadInput(
+        f"{source.path}: unknown skeleton; {how}; describe yours in a JSON table as docs/data.md "
+        "shows",
+        remedy="skeleton",
+    )
 
 
 @functools.cache
@@ -98,8 +109,10 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
     """
     now, positions = _mapped_pose(source, skeleton)
     t_pose = _t_pose_of(source, skeleton, now[0])
+    if isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame":
+        _require_t_pose(source, skeleton, positions[0] @ skeleton.axes.T)
     bones = _bones(now[0], positions[0])
-    t_pose = _turn_limbs(source, t_pose, bones)
+    t_pose = _turn_limbs(source, skeleton, t_pose, bones)
     if isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame":
         now, positions = now[1:], positions[1:]
     world = now @ t_pose.swapaxes(-1, -2)
@@ -148,6 +161,35 @@ def _t_pose_of(source: Bvh, skeleton: Skeleton, first: np.ndarray) -> np.ndarray
     return skeleton.axes @ first
 
 
+def _require_t_pose(source: Bvh, skeleton: Skeleton, joints: np.ndarray) -> None:
+    """Refuse a first frame, joints [22 3] y up and facing +z, that is no T-pose."""
+    at = dict(zip(JOINT_NAMES, joints, strict=True))
+    left, up = np.eye(3)[0], np.eye(3)[1]
+    hips, shoulders = ((at[f"left_{joint}"], at[f"right_{joint}"]) for joint in ("hip", "shoulder"))
+    lines = [
+        (f"the {middle.replace('_', ' ')} bends", at[middle] - at[upper], at[lower] - at[middle])
+        for upper, middle, lower in ARMS + LEGS
+    ]
+    lines += [("the line of the hips turns", hips[0] - hips[1], left)]
+    lines += [("the line of the shoulders turns", shoulders[0] - shoulders[1], left)]
+    lines += [("the spine leans", sum(shoulders) - sum(hips), up)]
+    allowed = (STRAIGHT, STRAIGHT, STRAIGHT, STRAIGHT, LEVEL, LEVEL, UPRIGHT)
+    for (what, one, other), most in zip(lines, allowed, strict=True):
+        if (angle := _angle(one, other)) > most:
+            raise BadInput(
+                f"{source.path}: its first frame is no T-pose, as the table {skeleton.name} has "
+                f"it: {what} by {angle:.0f} degrees, and up to {most:g} may be; put a T-pose "
+                'first, or write in a table of your own what "t_pose" is',
+                remedy="skeleton",
+            )
+
+
+def _angle(one: np.ndarray, other: np.ndarray) -> float:
+    """Degrees between two directions; 180 where one is none."""
+    lengths = np.linalg.norm(one) * np.linalg.norm(other)
+    return float(np.degrees(np.arccos(np.clip(one @ other / lengths, -1, 1)))) if lengths else 180.0
+
+
 def _bones(rotations: np.ndarray, positions: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
     """The bones of the limbs, each in the frame of the joint it hangs from."""
     bones = {}
@@ -158,35 +200,45 @@ def _bones(rotations: np.ndarray, positions: np.ndarray) -> dict[tuple[str, str]
     return bones
 
 
-def _turn_limbs(source: Bvh, t_pose: np.ndarray, bones: dict) -> np.ndarray:
+def _turn_limbs(source: Bvh, skeleton: Skeleton, t_pose: np.ndarray, bones: dict) -> np.ndarray:
     """Turn each limb of the T-pose, as a whole, so that it points as the template's does.
 
     One least rotation a limb; one a bone would bend knees and elbows sideways. Feet keep the
-    source's level sole.
+    source's level sole. Raises BadInput where a limb points elsewhere.
     """
     t_pose = t_pose.copy()
     for limb in ARMS + LEGS:
         upper, middle, lower = limb
         i, j, k = (JOINT_NAMES.index(name) for name in limb)
         theirs = t_pose[i] @ bones[upper, middle] + t_pose[j] @ bones[middle, lower]
-        turn = _least_rotation(source, limb, theirs, REST_JOINTS[k] - REST_JOINTS[i])
+        ours = REST_JOINTS[k] - REST_JOINTS[i]
+        if (angle := _angle(theirs, ours)) > LARGEST_CORRECTION:
+            said = skeleton.t_pose if isinstance(skeleton.t_pose, str) else "axes of its own"
+            raise BadInput(
+                f"{source.path}: the T-pose does not fit: by the table {skeleton.name} ({said}) "
+                f"its limb from {upper} to {lower} points along {_direction(theirs)}, {angle:.0f} "
+                f"degrees from {_direction(ours)} (y up, facing +z); write how the file stands as "
+                '"up" and "forward", and what shows the T-pose as "t_pose"',
+                remedy="skeleton",
+            )
+        turn = _least_rotation(theirs, ours)
         turned = [i, j, k] if limb in ARMS else [i, j]
         t_pose[turned] = turn @ t_pose[turned]
     return t_pose
 
 
-def _least_rotation(source: Bvh, limb: tuple, theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
-    """The rotation by the smallest angle that takes one direction to another."""
-    lengths = np.linalg.norm(theirs), np.linalg.norm(ours)
-    cosine = theirs @ ours / np.prod(lengths) if lengths[0] > 0 else -1.0
-    if cosine < np.cos(np.radians(LARGEST_CORRECTION)):
-        raise BadInput(
-            f"{source.path}: the T-pose does not fit: its limb from {limb[0]} to {limb[2]} points "
-            f"more than {LARGEST_CORRECTION:g} degrees away from where it should"
-        )
-    x, y, z = np.cross(theirs, ours) / np.prod(lengths)
+def _direction(vector: np.ndarray) -> str:
+    """The axis that a vector is nearest to, such as "-y"."""
+    axis = int(np.abs(vector).argmax())
+    return ("-" if vector[axis] < 0 else "+") + "xyz"[axis]
+
+
+def _least_rotation(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
+    """The rotation by the smallest angle, less than 180 degrees, from one direction to another."""
+    lengths = np.linalg.norm(theirs) * np.linalg.norm(ours)
+    x, y, z = np.cross(theirs, ours) / lengths
     cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + cosine)
+    return np.eye(3) + cross + cross @ cross / (1 + theirs @ ours / lengths)
 
 
 def _leg_ratio(source: Bvh, bones: dict) -> float:
