@@ -25,10 +25,8 @@ help: ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /make \1\t/' | expand -t 18
 
 demo: $(STAMPS)/library ## install, then turn three sentences into motions under out/demo
-	@$(BIN)/python -m launch.sample --overwrite --out $(OUT) --seconds 5 --formats glb,npz,html \
-	  --prompt "A person walks forward." \
-	  --prompt "A person waves with both hands." \
-	  --prompt "A person raises both hands."
+	@$(BIN)/python -m launch.sample --overwrite --out $(OUT) --seconds 5 \
+	  "A person walks forward." "A person waves with both hands." "A person raises both hands."
 	@echo "Open $(OUT)/index.html in a browser to see them side by side."
 
 test: $(STAMPS)/library $(STAMPS)/test ## install what tests need, then run the tests (no torch)

@@ -1,51 +1,51 @@
 """Turn sentences, or a noisy motion, into motion files and a web page that shows them.
 
-python -m launch.sample --prompt "a person waves with the right hand." --out DIR
+python -m launch.sample "a person waves with the right hand." --out DIR
 """
 
 import dataclasses
-import re
-from collections.abc import Callable
+import html
+import importlib
+import os
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from absl import flags
-from tqdm import tqdm
 
 from launch import cli, outputs, reading
-from vimogen_jax import formats
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
-from vimogen_jax.diffusion.solvers import PRESETS
+from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
-from vimogen_jax.formats import glb
-from vimogen_jax.generate import Generator, check_prompts
+from vimogen_jax.generate import (
+    Generator,
+    Request,
+    changed,
+    check_prompt,
+    check_prompts,
+    make_requests,
+)
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.viewer.page import Card, write_page
 
-
-def _video() -> ModuleType:
-    from vimogen_jax.viewer import video  # with Numba, which not everybody has
-
-    return video
-
-
-Writer = Callable[[Motion, Path, str, Body | None], None]
-
-# Format: the extension of its files, and what writes a motion with its title, on a body.
-FORMATS: dict[str, tuple[str, Writer]] = {
-    "mp4": (".mp4", lambda *args: _video().write_mp4(*args)),
-    "glb": (".glb", lambda motion, path, title, body: glb.write(motion, path, body)),
-    "npz": (".npz", lambda motion, path, *_: formats.write(motion, path)),
-    "bvh": (".bvh", lambda motion, path, *_: formats.write(motion, path)),
-    "joints": (".npy", lambda motion, path, *_: formats.write(motion, path)),
+# Format: the endings of its files, in the order in which they are written: what takes long is last.
+FORMATS = {
+    "npz": (".npz",),
+    "glb": (".glb",),
+    "bvh": (".bvh", ".bvh.json"),
+    "joints": (".npy", ".npy.json"),
+    "html": (),
+    "mp4": (".mp4",),
 }
-PAGE = "html"  # one page of all motions
+PAGE = "index.html"  # one page of all motions
+LONGEST = 200  # bytes of a file's name without its number and ending
 
 PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; give it again for more motions")
-PROMPTS = flags.DEFINE_string("prompts", None, "text file with a sentence on each line")
+PROMPTS = flags.DEFINE_string(
+    "prompts", None, "text file with a sentence on each line; lines that begin with # are left out"
+)
 REFERENCE = flags.DEFINE_string(
     "reference", None, "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), in place of prompts"
 )
@@ -53,130 +53,200 @@ READING = reading.define_flags()
 flags.DEFINE_alias("reference_fps", "fps")
 SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions, 2 to 10")
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or reference")
-OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
+OUT = flags.DEFINE_string(
+    "out", None, "folder to write to; by default out/ and the words of the first sentence"
+)
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 ADAPTER = flags.DEFINE_string("adapter", None, "folder of a LoRA adapter to the checkpoint")
-FORMAT = flags.DEFINE_list("formats", "glb,npz,html", f"any of {', '.join([*FORMATS, PAGE])}")
+FORMAT = flags.DEFINE_list("formats", "glb,npz,html", f"any of {', '.join(FORMATS)}")
 BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, in place of our body")
 SEED = flags.DEFINE_integer("seed", 0, "of the noise")
 SAMPLER = flags.DEFINE_enum(
     "sampler", None, list(PRESETS), "solver and its settings; by default the checkpoint's"
 )
 STEPS = flags.DEFINE_integer("steps", None, "of the solver; by default the sampler's")
+SOLVER = flags.DEFINE_enum("solver", None, SOLVERS, "by default the sampler's")
 GUIDANCE_SCALE = flags.DEFINE_float(
     "guidance_scale", None, "how much to insist on the prompt; by default the sampler's"
 )
 
 
-def main() -> None:
+@dataclasses.dataclass(frozen=True)
+class Sampled:
+    """A motion, what its files are called, what it shows in words, and how it came about."""
+
+    name: str
+    title: str
+    motion: Motion
+    provenance: Mapping[str, Any]
+
+
+def main(words: list[str]) -> None:
     """Check everything that was given, sample, write."""
     chosen = check_formats(FORMAT.value)
     body = load_smplx(BODY.value) if BODY.value else None
-    sampling: dict[str, Any] = dict(
-        samples=SAMPLES.value,
-        seed=SEED.value,
-        steps=STEPS.value,
-        guidance_scale=GUIDANCE_SCALE.value,
-        progress=True,
-    )
+    given, shown = None, []
     if REFERENCE.value:
-        if PROMPT.value or PROMPTS.value:
+        if words or PROMPT.value or PROMPTS.value:
             raise BadInput("a motion follows either --reference or prompts, not both")
         given = READING.motion(REFERENCE.value)
         titles = [f"{Path(REFERENCE.value).stem} refined"]
-        out, names = check_out(titles, chosen)
-        motions = load_generator()(reference=given, **sampling)
         shown = [(Path(REFERENCE.value).name, given)]
     else:
-        titles = read_prompts(PROMPT.value, PROMPTS.value)
-        out, names = check_out(titles, chosen)
-        motions = load_generator()(titles, SECONDS.value, **sampling)
-        shown = []
-    titles = [title for title in titles for _ in range(SAMPLES.value)]
-    named = dict(zip(names, zip(titles, motions, strict=True), strict=True))
-    for path in write(named, shown, out, chosen, body):
+        titles = read_prompts([*sentences(words), *PROMPT.value], PROMPTS.value)
+    prompts = None if given else titles
+    requests = make_requests(prompts, SECONDS.value, given, SAMPLES.value, SEED.value)
+    names = file_names(titles, SAMPLES.value)
+    folder = OUT.value or os.path.join("out", names[0].rpartition("-")[0])
+    out = outputs.files(folder, all_files(names, chosen))
+    generator = load_generator()
+    motions = generator(requests, progress=True)
+    repeated = [title for title in titles for _ in range(SAMPLES.value)]
+    about = [provenance(generator, request) for request in requests]
+    sampled = list(map(Sampled, names, repeated, motions, about))
+    for path in write(sampled, shown, out, chosen, body):
         print(path)
 
 
 def load_generator() -> Generator:
     """The checkpoint's generator, with another sampler where one is asked for."""
     generator = Generator.from_checkpoint(CHECKPOINT.value, ADAPTER.value)
-    if SAMPLER.value is None:
-        return generator
-    return Generator(dataclasses.replace(generator.package, sampler=PRESETS[SAMPLER.value]))
+    preset = PRESETS[SAMPLER.value] if SAMPLER.value else generator.package.sampler
+    sampler = changed(
+        preset, steps=STEPS.value, solver=SOLVER.value, guidance_scale=GUIDANCE_SCALE.value
+    )
+    return Generator(dataclasses.replace(generator.package, sampler=sampler))
 
 
-def check_out(titles: list[str], chosen: list[str]) -> tuple[Path, list[str]]:
-    """The folder, and the names of the motions; BadInput where their files cannot be written."""
-    names = file_names([title for title in titles for _ in range(SAMPLES.value)])
-    files = [f"{name}{FORMATS[form][0]}" for name in names for form in chosen if form in FORMATS]
-    return outputs.files(OUT.value, files + ["index.html"] * (PAGE in chosen)), names
+def provenance(generator: Generator, request: Request) -> dict[str, Any]:
+    """How the motion of a request comes about, with the names of what was given."""
+    given = dict(reference=REFERENCE.value, checkpoint=CHECKPOINT.value, adapter=ADAPTER.value)
+    names = {key: os.path.basename(os.path.abspath(path)) for key, path in given.items() if path}
+    return generator.provenance(request) | names
 
 
 def check_formats(names: list[str]) -> list[str]:
-    """The names, each once; BadInput where one is unknown or there is none."""
+    """The names, each once, in the order of `FORMATS`; BadInput where one is unknown or none is."""
     for name in names:
-        if name not in (*FORMATS, PAGE):
-            raise BadInput(f"--formats {name!r} is not one of {', '.join([*FORMATS, PAGE])}")
-    if "mp4" in names:
-        _video()
+        if name not in FORMATS:
+            raise BadInput(f"--formats {name!r} is not one of {', '.join(FORMATS)}")
     if not names:
-        raise BadInput(f"--formats is empty; choose from {', '.join([*FORMATS, PAGE])}")
-    return list(dict.fromkeys(names))
+        raise BadInput(f"--formats is empty; choose from {', '.join(FORMATS)}")
+    if "mp4" in names:
+        importlib.import_module("vimogen_jax.viewer.video")  # with Numba, which not everybody has
+    return [name for name in FORMATS if name in names]
+
+
+def sentences(words: list[str]) -> list[str]:
+    """What stands beside the flags: a sentence each, or one of single words without quotes."""
+    return (
+        [" ".join(words)] if words and not any(len(word.split()) > 1 for word in words) else words
+    )
 
 
 def read_prompts(prompts: list[str], path: str | None) -> list[str]:
     """The prompts given one by one, then those in the file; BadInput where there is none."""
     lines = []
-    if path:
-        text = read_text(path)
-        try:
-            lines = check_prompts([line for line in text.splitlines() if line.strip()])
-        except BadInput as fault:
-            raise BadInput(f"{path}: {fault}") from None
+    for number, line in enumerate(read_text(path).splitlines() if path else (), start=1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            lines.append(check_prompt(line, f"{path}: line {number}"))
+    if path and not lines:
+        raise BadInput(f"{path} holds no sentence")
     if not prompts and not path:
-        raise BadInput('nothing to do: give --prompt "...", --prompts FILE or --reference FILE')
-    return check_prompts([*prompts, *lines])
+        raise BadInput("nothing to do: give a sentence, --prompts FILE or --reference FILE")
+    return [*(check_prompts(prompts) if prompts else ()), *lines]
 
 
-def file_names(titles: list[str]) -> list[str]:
-    """A name for each title's files: its words and a running number, `a-person-waves-0`."""
-    seen: dict[str, int] = {}
+def file_names(titles: Sequence[str], samples: int) -> list[str]:
+    """A name for the files of each sample: its words and a running number, `a-person-waves-0`.
+
+    Letters of all scripts stay. No two names are the same to a file system that knows no case, and
+    none is longer than what file systems take.
+    """
+    counts: dict[str, int] = {}
     names = []
-    for title in titles:
-        words = re.sub(r"[^a-z0-9]+", "-", title.lower())[:60].strip("-") or "motion"
-        number = seen.get(words, 0)
-        seen[words] = number + 1
-        names.append(f"{words}-{number}")
+    for title in (title for title in titles for _ in range(samples)):
+        words = words_of(title)
+        names.append(f"{words}-{counts.setdefault(words, 0)}")
+        counts[words] += 1
     return names
 
 
+def words_of(title: str) -> str:
+    """The letters and digits of a title, its words joined by dashes; at most 60 characters."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", title).casefold())
+    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in plain)
+    words = "-".join("".join(kept).split())[:60]
+    return words.encode()[:LONGEST].decode(errors="ignore").strip("-") or "motion"
+
+
+def all_files(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
+    """The names of all files that will be written."""
+    files = [f"{name}{end}" for name in names for form in chosen for end in FORMATS[form]]
+    return files + [PAGE] * ("html" in chosen)
+
+
 def write(
-    named: dict[str, tuple[str, Motion]],
-    shown: list[tuple[str, Motion]],
+    sampled: Sequence[Sampled],
+    shown: Sequence[tuple[str, Motion]],
     out: Path,
-    chosen: list[str],
+    chosen: Sequence[str],
     body: Body | None,
-) -> list[Path]:
-    """Write motions by name, and a page of those `shown` and them; returns the files' paths."""
-    written = []
+) -> Iterator[Path]:
+    """Write motions, and a page of those `shown` and them; yields each file that is whole."""
     out.mkdir(parents=True, exist_ok=True)
-    files = [(name, form) for name in named for form in chosen if form in FORMATS]
-    for name, form in tqdm(files, desc="writing", unit="file"):
-        title, motion = named[name]
-        extension, writer = FORMATS[form]
-        written.append(out / f"{name}{extension}")
-        writer(motion, written[-1], title, body)
-    if PAGE in chosen:
-        cards = [Card(title, motion, "as given") for title, motion in shown]
-        for place, (name, (title, motion)) in enumerate(named.items()):
-            facts = f"sample {place % SAMPLES.value}, seed {SEED.value}"
-            links = [f"{name}{FORMATS[form][0]}" for form in chosen if form in FORMATS]
-            cards.append(Card(title, motion, facts, links))
-        written.append(out / "index.html")
-        write_page(cards, written[-1], body)
-    return written
+    for form in chosen:
+        if form == "html":
+            write_index(sampled, shown, out / PAGE, body, chosen)
+            yield out / PAGE
+            continue
+        for each in sampled:
+            write_motion(each, out / f"{each.name}{FORMATS[form][0]}", body)
+            yield from (out / f"{each.name}{end}" for end in FORMATS[form])
+
+
+def write_motion(sampled: Sampled, path: Path, body: Body | None) -> None:
+    """Write a motion in the format of the extension; what only one format needs is loaded here."""
+    if path.suffix == ".mp4":
+        from vimogen_jax.viewer.video import write_mp4
+
+        write_mp4(sampled.motion, path, sampled.title, body, provenance=sampled.provenance)
+    elif path.suffix == ".glb":
+        from vimogen_jax.formats import glb
+
+        glb.write(sampled.motion, path, body, sampled.provenance)
+    else:
+        from vimogen_jax import formats
+
+        formats.write(sampled.motion, path, sampled.provenance)
+
+
+def write_index(
+    sampled: Sequence[Sampled],
+    shown: Sequence[tuple[str, Motion]],
+    path: Path,
+    body: Body | None,
+    chosen: Sequence[str],
+) -> None:
+    """Write the page, which says in its head what the motions have in common."""
+    from vimogen_jax.viewer.page import Card, write_page
+
+    cards = [Card(title, motion, "as given") for title, motion in shown]
+    for each in sampled:
+        facts = f"seed {each.provenance['seed']}, draw {each.provenance['draw']}"
+        links = [f"{each.name}{end}" for form in chosen for end in FORMATS[form][:1]]
+        cards.append(Card(each.title, each.motion, facts, links))
+    about = sampled[0].provenance
+    model, sampler, versions = about["model"], about["sampler"], about["versions"]
+    shared = [
+        f"checkpoint {about['checkpoint']}, step {model['step']}, weights {model['weights'][:12]}",
+        f"licence {model['licence']}" if model["licence"] else "",
+        f"{sampler['steps']} steps of {sampler['solver']}, guidance {sampler['guidance_scale']:g}",
+        f"vimogen_jax {versions['vimogen_jax']}",
+    ]
+    header = f"<p>{html.escape('; '.join(filter(None, shared)))}</p>"
+    write_page(cards, path, body, header)
 
 
 if __name__ == "__main__":
-    cli.run(main)
+    cli.run(main, takes_words=True)

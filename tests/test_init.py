@@ -9,8 +9,9 @@ import vimogen_jax
 
 
 def test_what_there_is_can_be_seen():
-    assert {"Generator", "formats", "motion", "generate"} <= {*dir(vimogen_jax)}
+    assert {"Generator", "Request", "formats", "motion", "generate"} <= {*dir(vimogen_jax)}
     assert vimogen_jax.Generator is vimogen_jax.generate.Generator
+    assert vimogen_jax.Request is vimogen_jax.generate.Request
     with pytest.raises(AttributeError, match="no attribute 'nowhere'"):
         vimogen_jax.nowhere  # noqa: B018
 

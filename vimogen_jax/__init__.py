@@ -5,15 +5,13 @@ import pkgutil
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Generator"]
+__all__ = ["Generator", "Request"]
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that data workers can import the NumPy rooms without loading the model.
-    if name == "Generator":
-        from vimogen_jax.generate import Generator
-
-        return Generator
+    if name in __all__:
+        return getattr(importlib.import_module("vimogen_jax.generate"), name)
     if name in _rooms():
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

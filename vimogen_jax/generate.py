@@ -49,7 +49,7 @@ class Request:
         if self.text is not None and self.reference is not None:
             raise BadInput("a motion follows a text or a reference, not both")
         if self.text is not None:
-            _check_prompt("the text of a request", self.text)
+            check_prompt(self.text, "the text of a request")
         if not 0 <= self.seed < 2**32:
             raise BadInput(f"the seed must lie in 0 to {2**32 - 1}, not {self.seed}")
         if not 0 <= self.draw < 2**32:
@@ -230,12 +230,11 @@ def check_prompts(prompts: Sequence[str]) -> list[str]:
     """
     if not prompts:
         raise BadInput("no prompt was given")
-    for number, prompt in enumerate(prompts, start=1):
-        _check_prompt(f"prompt {number}", prompt)
-    return [prompt.strip() for prompt in prompts]
+    return [check_prompt(prompt, f"prompt {i}") for i, prompt in enumerate(prompts, start=1)]
 
 
-def _check_prompt(name: str, prompt: str) -> None:
+def check_prompt(prompt: str, name: str) -> str:
+    """As `check_prompts`, of one that is called `name` in what is raised."""
     if not isinstance(prompt, str):
         raise BadInput(f"{name} is a {type(prompt).__name__}, not text")
     if not prompt.strip():
@@ -244,6 +243,7 @@ def _check_prompt(name: str, prompt: str) -> None:
         raise BadInput(
             f"{name} has {len(prompt):,} characters; at most {MAX_CHARACTERS:,} are allowed"
         )
+    return prompt.strip()
 
 
 def changed(sampler: Sampler, **changes: Any) -> Sampler:

@@ -76,12 +76,12 @@ def _flags_of_its_own() -> Iterator[None]:
     """Take away the flags of commands that a test imported, and later those of this one."""
     app.define_help_flags()
     imported = [
-        flag
+        (module, flag)
         for module, flags in FLAGS.flags_by_module_dict().items()
         if module.startswith("launch.")
         for flag in flags
     ]
-    for flag in imported:
+    for _, flag in imported:
         delattr(FLAGS, flag.name)
     others = set(FLAGS)
     try:
@@ -90,8 +90,9 @@ def _flags_of_its_own() -> Iterator[None]:
         for name in set(FLAGS) - others:
             delattr(FLAGS, name)
         FLAGS.unparse_flags()
-        for flag in imported:
+        for module, flag in imported:
             FLAGS[flag.name] = flag
+            FLAGS.register_flag_by_module(module, flag)  # or the next call would not find it
 
 
 @contextlib.contextmanager

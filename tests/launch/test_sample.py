@@ -1,13 +1,17 @@
 """The sampling command: the files it writes, and bad input refused before anything is written."""
 
 import dataclasses
+import json
+import unicodedata
 
 import numpy as np
 import pytest
 
+from launch.sample import file_names, sentences
 from tests.helpers.commands import run_command
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
+from vimogen_jax.diffusion.solvers import PRESETS
 from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.text.spec import EncoderSpec
@@ -29,43 +33,60 @@ def sample(*arguments):
 def test_sentences_then_a_reference(checkpoint, tmp_path):
     out = tmp_path / "deep" / "out"
     prompts = tmp_path / "prompts.txt"
-    prompts.write_text("A person waves!\n\na person walks.\n")
+    prompts.write_text("# greetings\nA person waves!\n\n  # and others\na person walks.\n")
     common = "--checkpoint", checkpoint, "--out", out
     ended = sample(
         *common,
-        *("--prompt", "a person waves", "--prompts", prompts, "--seconds", 2.5),
+        *("a person waves", "--prompts", prompts, "--seconds", 2.5),
         *("--formats", "npz,glb,bvh,joints,html"),
     )
     assert ended.returncode == 0, ended.stderr
     names = ("a-person-waves-0", "a-person-waves-1", "a-person-walks-0")
-    files = {f"{name}.{end}" for name in names for end in ("npz", "glb", "bvh", "npy")}
+    ends = ("npz", "glb", "bvh", "bvh.json", "npy", "npy.json")
+    files = {f"{name}.{end}" for name in names for end in ends}
     assert {path.name for path in out.iterdir()} == files | {"index.html"}
     assert {line.rpartition("/")[2] for line in ended.stdout.splitlines()} == files | {"index.html"}
     motions = [formats.read(out / f"{name}.npz") for name in names]
     assert [motion.num_frames for motion in motions] == [50] * 3
     assert np.abs(motions[0].transl - motions[1].transl).max() > 0.01
     assert "A person waves!" in (out / "index.html").read_text()
+    about = json.loads((out / f"{names[2]}.bvh.json").read_text())
+    assert (about["prompt"], about["seed"], about["draw"]) == ("a person walks.", 0, 2)
+    assert about["checkpoint"] == checkpoint.name
+    with np.load(out / f"{names[2]}.npz") as arrays:
+        assert json.loads(arrays["provenance"].item()) == about
+    assert about["model"]["weights"][:12] in (out / "index.html").read_text()
 
     ended = sample(
         *common,
         *("--reference", out / "a-person-waves-1.npz", "--formats", "mp4,npz"),
-        *("--sampler", "published", "--steps", 3),
+        *("--sampler", "published", "--steps", 3, "--solver", "heun"),
     )
     assert ended.returncode == 0, ended.stderr
     refined = formats.read(out / "a-person-waves-1-refined-0.npz")
     assert refined.num_frames == 50
+    assert ended.stdout.splitlines()[-1].endswith(".mp4"), "what takes long comes last"
+    with np.load(out / "a-person-waves-1-refined-0.npz") as arrays:
+        about = json.loads(arrays["provenance"].item())
+    assert about["reference"] == "a-person-waves-1.npz"
+    expected = dict(dataclasses.asdict(PRESETS["published"]), steps=3, solver="heun")
+    assert about["sampler"] == expected
     assert (out / "a-person-waves-1-refined-0.mp4").read_bytes()[4:8] == b"ftyp"
 
 
 @pytest.mark.parametrize(
     "arguments, fault",
     [
-        ([], "--prompt"),
+        ([], "give a sentence, --prompts FILE or --reference FILE"),
         (["--prompt", " "], "prompt 1 is empty"),
         (["--prompt=walk", "--formats=mp4,fbx"], "'fbx' is not one of"),
         (["--prompt=walk", "--seconds=11"], "11 s"),
         (["--prompt=walk", "--checkpoint=NOWHERE"], "NOWHERE"),
-        (["--prompts=LONG"], "10,000 characters"),
+        (["--prompts=LONG"], "long.txt: line 2 has 10,000 characters"),
+        (["--prompts=COMMENTS"], "comments.txt holds no sentence"),
+        (["walk", "--reference=NOWHERE.npz"], "either --reference or prompts"),
+        (["--prompt=walk", "--steps=0"], "steps must lie in 1 to 1000, not 0"),
+        (["--prompt=walk", "--solver=rk4"], "--solver=rk4: value should be one of <euler|heun>"),
         (["--reference=NOWHERE.npz"], "NOWHERE.npz"),
         (["--reference=LONG"], "a motion is read from"),
         (["--prompt=walk", "--body=NOWHERE.npz"], "NOWHERE.npz"),
@@ -73,11 +94,54 @@ def test_sentences_then_a_reference(checkpoint, tmp_path):
     ],
 )
 def test_bad_input(arguments, fault, checkpoint, tmp_path):
-    (tmp_path / "long.txt").write_text("walk " * 2000)
-    arguments = [argument.replace("LONG", str(tmp_path / "long.txt")) for argument in arguments]
+    (tmp_path / "long.txt").write_text("# walks\n" + "walk " * 2000)
+    (tmp_path / "comments.txt").write_text("# walk\n\n")
+    for word in ("LONG", "COMMENTS"):
+        path = str(tmp_path / f"{word.lower()}.txt")
+        arguments = [argument.replace(word, path) for argument in arguments]
     ended = sample("--checkpoint", checkpoint, "--out", tmp_path / "out", *arguments)
     assert ended.returncode == 1
     (sentence,) = ended.stderr.strip().splitlines()
     assert sentence.startswith("error: ")
     assert fault in sentence
     assert not (tmp_path / "out").exists()
+
+
+def test_words_without_quotes_are_one_sentence():
+    assert sentences(["a", "person", "waves"]) == ["a person waves"]
+    assert sentences(["walk"]) == ["walk"]
+    assert sentences(["a person waves", "walk"]) == ["a person waves", "walk"]
+    assert sentences([]) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("A person walks, then runs!", "a-person-walks-then-runs-0"),
+        ("人が手を振る。", "人が手を振る-0"),
+        ("Человек идёт", "человек-идёт-0"),
+        ("Un garçon lève la main", "un-garçon-lève-la-main-0"),
+        ("वह चलता है", "वह-चलता-है-0"),
+        ("../../etc/passwd", "etc-passwd-0"),
+        ("CON", "con-0"),
+        ("?*:|<>", "motion-0"),
+        ("\N{WAVING HAND SIGN}", "motion-0"),
+    ],
+)
+def test_files_have_the_letters_of_every_script(title, name):
+    assert file_names([unicodedata.normalize("NFD", title)], 1) == [name]
+
+
+def test_names_are_short_and_their_own_where_no_case_is_known():
+    titles = ["Walk", "walk", "WALK!", "\U00020000" * 300, "Straße", "STRASSE", "ﬁnd", "find"]
+    names = file_names(titles, 2)
+    assert len({name.casefold() for name in names}) == len(names) == 16
+    assert max(len(f"{name}.bvh.json".encode()) for name in names) <= 255
+
+
+def test_without_a_folder_it_is_called_after_the_sentence(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr("tests.helpers.commands.ROOT", tmp_path)
+    ended = sample("--checkpoint", checkpoint, "a", "person", "waves", "--seconds=2")
+    assert ended.returncode == 0, ended.stderr
+    names = {path.name for path in (tmp_path / "out" / "a-person-waves").iterdir()}
+    assert names == {"a-person-waves-0.glb", "a-person-waves-0.npz", "index.html"}
