@@ -20,7 +20,7 @@ from tqdm import tqdm
 from data.filters.jumps import MAX_SPEED, longest_steady_stretch
 from data.sources.take import Take
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline.dataset import DatasetWriter
+from vimogen_jax.input_pipeline.dataset import SPLITS, DatasetWriter
 from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.representation import FPS, encode
@@ -70,9 +70,10 @@ class Report:
         return "\n".join(line for source in sources for line in self._of(source))
 
     def _of(self, source: str) -> Iterator[str]:
-        train, held_out = self.records[source, "train"], self.records[source, "validation"]
+        train, held_out, test = (self.records[source, split] for split in SPLITS)
+        held_out = f"{held_out} held out" + (f", {test} for testing" if test else "")
         minutes = self.frames[source] / self.fps / 60
-        yield f"{source}: {train} takes to train on, {held_out} held out, {minutes:.1f} minutes"
+        yield f"{source}: {train} takes to train on, {held_out}, {minutes:.1f} minutes"
         if self.cut[source]:
             yield (
                 f"  cut to the longest stretch in which no joint exceeds {MAX_SPEED:g} m/s: "
@@ -94,18 +95,21 @@ def build(
     holdout: float = 0.05,
     workers: int = 1,
     overwrite: bool = False,
+    keep_test: bool = False,
 ) -> Report:
     """Write a dataset of the takes that can be used, and report on all of them.
 
     holdout: the share of takes for the validation split, chosen by a hash of the id, so that a
     take stays where it is when others are added; takes whose source deals them are not asked.
+    keep_test: make those that a source has for testing a split of their own; else they are left
+    out.
     Raises BadInput if the folder is taken, if two takes have one id, or if fewer than two can be
     used; nothing is left then, and a dataset that was to be overwritten stays.
     """
     _check_ids(takes)
     spec = dataclasses.asdict(EncoderSpec.of(encoder))
     report = Report(fps)
-    prepare_one = functools.partial(prepare, fps=fps)
+    prepare_one = functools.partial(prepare, fps=fps, keep_test=keep_test)
     with DatasetWriter(
         folder, text_encoder=spec, null_text=encoder.null_text, fps=fps, overwrite=overwrite
     ) as writer:
@@ -126,9 +130,9 @@ def _check_ids(takes: Sequence[Take]) -> None:
             raise BadInput(f"{other.path} and {take.path} both have the id {take.id!r}")
 
 
-def prepare(take: Take, fps: float) -> Prepared:
+def prepare(take: Take, fps: float, keep_test: bool = False) -> Prepared:
     """Turn a take into channels at `fps`, or say why not."""
-    if take.split == "test":
+    if take.split == "test" and not keep_test:
         return Prepared(None, "test split", f"{take.id} is for testing")
     if not take.caption:
         return Prepared(None, "no caption", f"{take.id} has no caption")

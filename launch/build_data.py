@@ -48,6 +48,9 @@ TEXT_STORE = flags.DEFINE_string(
 HOLDOUT = flags.DEFINE_float(
     "holdout", 0.05, "share of the takes held out for validation", 0.0, 1.0
 )
+KEEP_TEST = flags.DEFINE_bool(
+    "keep_test", False, "make takes that a source has for testing a split, instead of none"
+)
 READING = reading.define_flags()
 DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frames a second of the dataset", 1.0, 120.0)
 WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "processes that read motions", 1)
@@ -65,6 +68,7 @@ def main() -> None:
         holdout=HOLDOUT.value,
         workers=WORKERS.value,
         overwrite=overwrite,
+        keep_test=KEEP_TEST.value,
     )
     for _, prepared in report.dropped:
         if prepared.dropped == "unreadable":

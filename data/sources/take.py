@@ -19,7 +19,7 @@ class Take:
     quality: "low" where the global motion is not to be trusted, as in motion from video.
     path: the motion file. read: gives its Motion, or finished channels [t 276] at 20 fps, which are
         kept bit for bit; raises BadInput where the file is unfit.
-    split: where the source deals its takes itself; "test" is left out.
+    split: where the source deals its takes itself; "test" is left out, or kept apart.
     """
 
     id: str

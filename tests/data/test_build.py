@@ -191,6 +191,16 @@ def test_sources_deal_their_own_takes_and_must_not_share_ids(tmp_path, lines):
     index = Dataset.open(tmp_path / "out").index
     assert index["train"].ids.tolist() == list("0345")
     assert index["validation"].ids.tolist() == ["2"]
+    assert set(index) == {"train", "validation"}
+
+    report = build(dealt, tmp_path / "tested", FakeEncoder(), holdout=1.0, keep_test=True)
+    tested = Dataset.open(tmp_path / "tested")
+    assert tested.index["test"].ids.tolist() == ["1"] == [tested.records["test"][0].id]
+    assert tested.index["train"].ids.tolist() == list("0345")
+    np.testing.assert_array_equal(
+        tested.statistics.mean, Dataset.open(tmp_path / "out").statistics.mean
+    )
+    assert "1 held out, 1 for testing" in str(report)
     with pytest.raises(BadInput, match=r"0\.bvh and .*5\.bvh both have the id '0'"):
         build([*takes, dataclasses.replace(takes[5], id="0")], tmp_path / "b", FakeEncoder())
 

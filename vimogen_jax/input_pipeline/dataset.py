@@ -45,7 +45,8 @@ from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.tensors import map_tensors, write_tensors
 
-SPLITS = ("train", "validation")
+SPLITS = ("train", "validation", "test")
+OPTIONAL = ("test",)  # a dataset may have none
 RECORDS_PER_SHARD = 4096
 MOST_SKIPPED = 0.01  # of a split's records
 
@@ -75,7 +76,7 @@ class DatasetWriter:
     overwrite: replace a dataset that is there already; it stays until then.
 
     Raises BadInput if the folder exists, if a record is unfit, its text is of another width or
-    its id was used before, and at the end if a split is empty.
+    its id was used before, and at the end if one of the first two splits is empty.
     """
 
     def __init__(
@@ -117,7 +118,7 @@ class DatasetWriter:
                     split.close()
 
     def add(self, split: str, record: Record) -> None:
-        """Append a record to the split "train" or "validation"."""
+        """Append a record to one of `SPLITS`."""
         if record.id in self._ids:
             raise BadInput(f"two records have the id {record.id!r}")
         data = encode_record(record)
@@ -132,9 +133,9 @@ class DatasetWriter:
 
     def _finish(self) -> None:
         for split, writer in self._splits.items():
-            if not writer.records:
+            if not writer.records and split not in OPTIONAL:
                 raise BadInput(f"no record for the {split} split of {self._folder}")
-        splits = {split: writer.finish() for split, writer in self._splits.items()}
+        splits = {split: each.finish() for split, each in self._splits.items() if each.records}
         write_tensors(self._aside / _NULL_TEXT, {"null_text": self._null_text})
         manifest = {
             "schema_version": SCHEMA_VERSION,
@@ -145,7 +146,7 @@ class DatasetWriter:
         }
         records = RecordSource(self._aside, splits["train"]["shards"])
         Statistics.compute(_windows(records)).save(self._aside / _STATISTICS)
-        small = [_STATISTICS, _NULL_TEXT, *(_index_name(split) for split in SPLITS)]
+        small = [_STATISTICS, _NULL_TEXT, *(_index_name(split) for split in splits)]
         manifest["crc32"] = {name: zlib.crc32((self._aside / name).read_bytes()) for name in small}
         write_json(manifest, self._aside / MANIFEST)
 
