@@ -18,6 +18,7 @@ from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angl
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
+from vimogen_jax.formats import unwind
 from vimogen_jax.formats.arrays import FRAME_RATES, finite, frame_rate, table
 from vimogen_jax.formats.found import Found, filled, padding
 from vimogen_jax.motion.motion import Motion
@@ -56,7 +57,7 @@ def write(
     """
     frames = motion.num_frames
     poses = np.zeros((frames, 165))
-    axis_angle = matrix_to_axis_angle(np.asarray(motion.rotations, np.float64))
+    axis_angle = unwind.axis_angle(matrix_to_axis_angle(np.asarray(motion.rotations, np.float64)))
     poses[:, : 3 * NUM_JOINTS] = axis_angle.reshape(frames, -1)
     arrays = {
         "gender": "neutral",

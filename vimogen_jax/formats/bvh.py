@@ -17,6 +17,7 @@ from vimogen_jax.body.rotations import euler_to_matrix, matrix_to_euler
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text, write_text
+from vimogen_jax.formats import unwind
 from vimogen_jax.motion.motion import Motion
 
 CHANNELS = tuple(axis + kind for kind in ("position", "rotation") for axis in "XYZ")
@@ -76,7 +77,7 @@ def write(motion: Motion, path: str | os.PathLike) -> None:
     rotations = np.array(motion.rotations, float)
     rotations[:, 0] = Y_UP_TO_Z_UP.T @ rotations[:, 0]
     pelvis = (np.asarray(motion.transl, float) + REST_JOINTS[0]) @ Y_UP_TO_Z_UP
-    angles = np.degrees(matrix_to_euler(rotations, "ZXY"))
+    angles = np.degrees(unwind.euler(matrix_to_euler(rotations, "ZXY")))
     table = np.concatenate([100 * pelvis, angles.reshape(len(angles), -1)], axis=1)
     order = _depth_first(0)
     columns = [0, 1, 2] + [3 + 3 * joint + axis for joint in order for axis in range(3)]

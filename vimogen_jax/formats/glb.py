@@ -117,7 +117,7 @@ def _nodes(body: Body) -> list[gltf.Node]:
     x, y, z = body.rest_joints[0]
     offsets = body.rest_joints - body.rest_joints[list(body.parents)]
     offsets[0] = -x, z, y - body.vertices[:, 1].min()
-    nodes = [gltf.Node(name="z_up", rotation=_TO_Y_UP, children=[1])]
+    nodes = [gltf.Node(name="armature", rotation=_TO_Y_UP, children=[1])]
     for j in joints:
         children = [1 + child for child in joints if body.parents[child] == j]
         nodes.append(
