@@ -38,7 +38,7 @@ SAMPLES = flags.DEFINE_integer("samples", 1, "motions of a prompt to generate", 
 MODES_OF = flags.DEFINE_integer(
     "modes_of", MODES_TEXTS, "prompts of which 30 motions are generated, for multimodality", 0
 )
-SEED = flags.DEFINE_integer("seed", 0, "of generation, captions, crops and pairs", 0)
+SEED = flags.DEFINE_integer("seed", 0, "of generation, captions, crops and pairs", 0, 2**32 - 1)
 
 
 def main() -> None:

@@ -71,15 +71,17 @@ def evaluate(
     for name, count in [(REAL, len(split.clips)), *((x.name, len(x.made)) for x in systems)]:
         if count < BATCH:
             raise BadInput(f"{name}: {count} motions are no batch of {BATCH} to compare")
-    texts = _Texts(embedder)
+    if any(system.name == REAL for system in systems):
+        raise BadInput(f"a system cannot be called {REAL!r}, which is the first row")
+    texts, real_motions = _Texts(embedder), _RealMotions(split, embedder)
     embedded = {
         system.name: _embed(texts, embedder, list(system.made.values())) for system in systems
     }
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for repetition in tqdm(range(repetitions), desc="scoring", unit="repetition", disable=None):
         random = np.random.RandomState([seed, repetition])
-        real = _look(split, texts, embedder, random)
-        sets = {REAL: _look(split, texts, embedder, random)}
+        real, again = (_whole_batches(real_motions.look(texts, random), random) for _ in range(2))
+        sets = {REAL: again}
         for name, motions in embedded.items():
             text = np.stack([each.texts for each in motions])
             motion = np.stack([x.motions[repetition % len(x.motions)] for x in motions])
@@ -139,15 +141,6 @@ def _measure(
     return measured
 
 
-def _look(
-    split: Split, texts: "_Texts", embedder: Embedder, random: np.random.RandomState
-) -> _Embedded:
-    """A look at each real motion."""
-    looks = [look(clip, random) for clip in split.clips.values()]
-    motions = embedder.motions([features for _, features in looks])
-    return _whole_batches(_Embedded(texts([caption for caption, _ in looks]), motions), random)
-
-
 def _whole_batches(pairs: _Embedded, random: np.random.RandomState) -> _Embedded:
     count = len(pairs.motions)
     order = random.permutation(count)[: count // BATCH * BATCH]
@@ -193,6 +186,24 @@ def _facts(system: System | None, split: Split) -> dict[str, Any]:
         repetitions=min(len(made.motions) for made in system.made.values()),
         other_lengths=sum(len(made.motions[0]) != frames[id] for id, made in system.made.items()),
     )
+
+
+class _RealMotions:
+    """The real motions at a look; a crop has its embedding made once, and clips have few."""
+
+    def __init__(self, split: Split, embedder: Embedder):
+        self._clips = list(split.clips.values())
+        self._embedder = embedder
+        self._known: dict[tuple[int, int, int], np.ndarray] = {}
+
+    def look(self, texts: "_Texts", random: np.random.RandomState) -> _Embedded:
+        """A caption and a crop of each."""
+        captions, crops = zip(*(look(clip, random) for clip in self._clips), strict=True)
+        keys = [(number, crop.start, crop.stop) for number, crop in enumerate(crops)]
+        if new := [key for key in keys if key not in self._known]:
+            shown = [self._clips[number].features[start:stop] for number, start, stop in new]
+            self._known |= dict(zip(new, self._embedder.motions(shown), strict=True))
+        return _Embedded(texts(captions), np.stack([self._known[key] for key in keys]))
 
 
 class _Texts:

@@ -124,10 +124,10 @@ def _is_fit(features: np.ndarray) -> bool:
     return MIN_FRAMES <= len(features) < TOO_MANY_FRAMES
 
 
-def look(clip: Clip, random: np.random.RandomState) -> tuple[Caption, np.ndarray]:
-    """A caption and a crop of a clip: to a multiple of 4 frames, one time in three 4 fewer."""
+def look(clip: Clip, random: np.random.RandomState) -> tuple[Caption, slice]:
+    """A caption of a clip, and the frames of a crop: a multiple of 4, one time in three 4 fewer."""
     caption = clip.captions[random.randint(len(clip.captions))]
     frames = len(clip.features) // FRAMES_A_STEP * FRAMES_A_STEP
     frames -= FRAMES_A_STEP * (random.randint(3) == 0)
     start = random.randint(len(clip.features) - frames + 1)
-    return caption, clip.features[start : start + frames]
+    return caption, slice(start, start + frames)

@@ -21,13 +21,14 @@ class Space:
 
     def __init__(self, width=6):
         self.width = width
-        self.asked = []
+        self.asked, self.seen = [], []
 
     def texts(self, captions):
         self.asked += captions
         return np.stack([self.place(int(re.sub(r"\D", "", x.text) or 99)) for x in captions])
 
     def motions(self, features):
+        self.seen += [x.tobytes() for x in features]
         return np.stack([self.place(int(x[0, 0])) + 0.01 * x[0, 1] for x in features])
 
     def place(self, number):
@@ -105,10 +106,17 @@ def test_fewer_motions_than_dimensions_get_the_kernel_distance(numbered):
     assert "KID stands for FID" in to_markdown(report)
 
 
-def test_texts_are_embedded_once(numbered):
+def test_texts_and_crops_are_embedded_once(split):
     space = Space()
-    evaluate(numbered, space, [system(numbered)], repetitions=3)
-    assert len(space.asked) == len(set(space.asked))
+    evaluate(split, space, [], repetitions=8)
+    assert len(space.asked) == len(set(space.asked)) == 81
+    crops = len(set(space.seen))
+    assert len(space.seen) == crops > 3 * len(split.clips)
+
+
+def test_a_system_has_a_name_of_its_own(numbered):
+    with pytest.raises(BadInput, match="a system cannot be called 'real motions'"):
+        evaluate(numbered, Space(), [system(numbered, REAL)])
 
 
 def test_too_few_motions_are_refused(numbered):
