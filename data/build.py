@@ -3,15 +3,18 @@
 The work on motions is spread over processes; the order of the records is that of the takes.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import itertools
 import multiprocessing
 import os
+import signal
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 import numpy as np
@@ -110,10 +113,13 @@ def build(
     spec = dataclasses.asdict(EncoderSpec.of(encoder))
     report = Report(fps)
     prepare_one = functools.partial(prepare, fps=fps, keep_test=keep_test)
-    with DatasetWriter(
-        folder, text_encoder=spec, null_text=encoder.null_text, fps=fps, overwrite=overwrite
-    ) as writer:
-        usable = report.usable(zip(takes, _map(prepare_one, takes, workers), strict=True))
+    with (
+        DatasetWriter(
+            folder, text_encoder=spec, null_text=encoder.null_text, fps=fps, overwrite=overwrite
+        ) as writer,
+        contextlib.closing(_map(prepare_one, takes, workers)) as outcomes,
+    ):
+        usable = report.usable(zip(takes, outcomes, strict=True))
         for split, record in _with_texts(_deal(usable, holdout), encoder):
             report.records[record.source, split] += 1
             writer.add(split, record)
@@ -163,18 +169,27 @@ def _channels(take: Take, fps: float) -> tuple[np.ndarray, bool]:
     return channels, steady.num_frames < content.num_frames
 
 
-def _map(prepare_one, takes: Sequence[Take], workers: int) -> Iterable[Prepared]:
-    """Prepare all takes in their order, under a progress bar."""
+def _map(prepare_one, takes: Sequence[Take], workers: int) -> Generator[Prepared]:
+    """Prepare all takes in their order, under a progress bar; BadInput where a worker is killed."""
     bar = functools.partial(tqdm, total=len(takes), desc="takes", unit="take", disable=None)
     if workers == 1:
         yield from bar(map(prepare_one, takes))
         return
     # Spawned, not forked: the text encoder has started threads in this process.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    # Ctrl-C is for this process, which then ends the others.
+    leave = (signal.SIGINT, signal.SIG_IGN)
+    with ProcessPoolExecutor(workers, context, signal.signal, leave) as pool:
         # A group at a time, or quick readers would fill the memory before a slow text encoder.
         groups = _groups(takes, TAKES_AT_ONCE)
-        yield from bar(p for group in groups for p in pool.map(prepare_one, group, chunksize=8))
+        try:
+            yield from bar(p for group in groups for p in pool.map(prepare_one, group, chunksize=8))
+        except BrokenProcessPool:
+            raise BadInput(
+                "a process that read motions was killed, as happens where memory runs out; fewer "
+                "at once need less",
+                remedy="workers",
+            ) from None
 
 
 def _with_texts(

@@ -2,6 +2,11 @@
 
 import dataclasses
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import ml_dtypes
@@ -12,6 +17,7 @@ from data.build import build, prepare
 from data.sources.captioned import read_captions
 from tests.helpers import torch_files
 from tests.helpers.commands import run_command
+from tests.helpers.repository import ROOT
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
@@ -179,6 +185,60 @@ def test_what_is_there_is_overwritten_only_when_asked_and_only_by_success(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl", "out"]
     with pytest.raises(BadInput, match="bvh holds no manifest.json, so it is not replaced"):
         build(takes, tmp_path / "bvh", FakeEncoder(), overwrite=True)
+
+
+def test_of_two_builds_into_one_folder_one_is_told_and_the_other_is_whole(tmp_path, lines):
+    takes, out = _takes(tmp_path, lines), tmp_path / "out"
+    (tmp_path / "out.tmp").mkdir()
+
+    class Second(FakeEncoder):
+        def __call__(self, texts):
+            with pytest.raises(BadInput, match="out is being written by another process"):
+                build(takes, out, FakeEncoder())
+            return super().__call__(texts)
+
+    build(takes, out, Second())
+    assert sum(map(len, Dataset.open(out).index.values())) == 6
+    kept = ["bvh", "captions.jsonl", "out", "out.tmp"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == kept
+
+
+def _killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_is_a_sentence_and_nothing_is_left(tmp_path, lines):
+    takes = _takes(tmp_path, lines)
+    takes[3] = dataclasses.replace(takes[3], read=_killed)
+    with pytest.raises(BadInput, match="a process that read motions was killed") as raised:
+        build(takes, tmp_path / "out", FakeEncoder(), workers=2)
+    assert raised.value.remedy == "workers"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl"]
+
+
+def test_ctrl_c_ends_a_build_and_nothing_is_left(tmp_path, lines):
+    many = [line | {"id": f"{i}-{k}"} for i, line in enumerate(lines) for k in range(400)]
+    captions = _write_captions(tmp_path / "captions.jsonl", many)
+    _write_takes(tmp_path / "bvh", 6)
+    sources = f"--motions={tmp_path / 'bvh'}", f"--captions={captions}"
+    command = [sys.executable, "-m", "launch.build_data", *sources, f"--out={tmp_path / 'out'}"]
+    with subprocess.Popen(
+        [*command, "--workers=2"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        until = time.monotonic() + 120
+        while not list(tmp_path.glob(".out.*/*.array_record")) and process.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl"]
 
 
 def test_sources_deal_their_own_takes_and_must_not_share_ids(tmp_path, lines):
