@@ -17,7 +17,9 @@ def run(monkeypatch, *arguments):
 def test_alone_it_lists_the_verbs(arguments, monkeypatch, capsys):
     run(monkeypatch, *arguments)
     said = capsys.readouterr().out
-    modules = {path.stem for path in (ROOT / "launch").glob("*.py")} - {"__init__", "cli"}
+    modules = [
+        path.stem for path in (ROOT / "launch").glob("*.py") if "cli.run(main" in path.read_text()
+    ]
     listed = [line.split()[0] for line in said.splitlines()[2:]]
     assert listed == sorted(modules)
     assert "  Train a model, or go on with a run that was stopped.\n" in said

@@ -41,10 +41,12 @@ def main() -> None:
 
 
 def find_verbs() -> dict[str, str]:
-    """What each verb is for, by name: the first line of its module, which is not imported."""
+    """What each verb is for, by name: the first line of a module that can be run, unimported."""
     verbs = {}
     for path in sorted((HOME / "launch").glob("*.py")):
-        if path.stem not in ("__init__", "cli"):
-            words = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-            verbs[path.stem] = words.partition("\n")[0]
+        module = ast.parse(path.read_text("utf-8"))
+        if any(
+            isinstance(each, ast.If) and "__main__" in ast.unparse(each) for each in module.body
+        ):
+            verbs[path.stem] = (ast.get_docstring(module) or "").partition("\n")[0]
     return verbs
