@@ -9,76 +9,52 @@ millimetres.
 
 from ml_collections import ConfigDict
 
+from configs import base
+
 
 def get_config() -> ConfigDict:
     """4.4 M parameters; learning rate and batch for one machine."""
-    return ConfigDict(
-        dict(
-            seed=0,
-            init_from="",
-            model=dict(
-                dim=192,
-                ffn_dim=768,
-                num_heads=4,
-                num_layers=4,
-                text_dim=384,
-                freq_dim=256,
-                reference_dim=138,
-                dtype="float32",
-                remat="none",
+    config = base.get_config()
+    config.update(
+        model=dict(
+            dim=192,
+            ffn_dim=768,
+            num_heads=4,
+            num_layers=4,
+            text_dim=384,
+            freq_dim=256,
+            reference_dim=138,
+            dtype="float32",
+            remat="none",
+        ),
+        objective=dict(
+            prediction="sample",
+            times="logit_normal",
+            shift=3.0,
+            corruption=dict(
+                noise_rate=(0.5, 1.0),
+                noise_scale=(0.2, 1.0),
+                jitter_rate=(0.03, 0.08),
+                jitter_strength=0.3,
+                dropout_rate=0.05,
             ),
-            objective=dict(
-                prediction="sample",
-                times="logit_normal",
-                shift=3.0,
-                corruption=dict(
-                    noise_rate=(0.5, 1.0),
-                    noise_scale=(0.2, 1.0),
-                    jitter_rate=(0.03, 0.08),
-                    jitter_strength=0.3,
-                    dropout_rate=0.05,
-                ),
-            ),
-            data=dict(
-                path="datasets/bandai_cmu",
-                batch_size=32,
-                text_share=dict(high=0.7, low=0.4),
-                null_text_probability=0.15,
-                text_length=32,
-                buckets=(46, 56, 62, 72, 82, 92, 102, 112, 122, 130, 142, 150, 160, 170, 184, 200),
-                weights=dict(),
-                workers=1,
-                corrupt="refuse",
-            ),
-            optim=dict(
-                learning_rate=1e-3,
-                schedule="cosine",
-                warmup_steps=100,
-                b1=0.9,
-                b2=0.95,
-                weight_decay=1e-2,
-                clip_norm=1.0,
-                ema_decay=0.998,
-            ),
-            sharding=dict(strategy="fsdp"),
-            train=dict(
-                workdir="runs/small",
-                steps=6600,
-                accumulate=1,
-                log_every=50,
-                eval_every=1000,
-                preview_every=1500,
-                save_every=250,
-                keep=2,
-            ),
-            sampler=dict(
-                steps=30,
-                solver="euler",
-                guidance_scale=4.0,
-                start=1.0,
-                shift=1.0,
-                smoothing=1.5,
-                trajectory="fused",
-            ),
-        )
+        ),
+        sampler=dict(
+            steps=30,
+            solver="euler",
+            guidance_scale=4.0,
+            start=1.0,
+            shift=1.0,
+            smoothing=1.5,
+            trajectory="fused",
+        ),
+        data=dict(
+            path="datasets/bandai_cmu",
+            text_share=dict(high=0.7, low=0.4),
+            null_text_probability=0.15,
+            text_length=32,
+        ),
+        optim=dict(schedule="cosine", weight_decay=1e-2, ema_decay=0.998),
+        train=dict(workdir="runs/small", steps=6600, preview_every=1500),
     )
+    return config

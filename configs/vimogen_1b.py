@@ -7,83 +7,50 @@ The data set's text encoder must be 4,096 wide (the published one is UMT5-XXL).
 
 from ml_collections import ConfigDict
 
+from configs import base
+
 
 def get_config() -> ConfigDict:
     """Published sizes and training; batch 1,024, which the release spreads over 8 GPUs."""
-    return ConfigDict(
-        dict(
-            seed=0,
-            init_from="",
-            finetune=dict(
-                lora_rank=0,  # all weights are trained
-                lora_alpha=16.0,
-                lora_targets=("self_attention", "text_attention", "reference_attention"),
-                freeze=(),
+    config = base.get_config()
+    config.update(
+        model=dict(
+            dim=1536,
+            ffn_dim=8960,
+            num_heads=12,
+            num_layers=30,
+            text_dim=4096,
+            freq_dim=256,
+            reference_dim=138,
+            text_rows=226,
+            dtype="bfloat16",
+            remat="full",
+        ),
+        objective=dict(
+            prediction="velocity",
+            times="shifted",
+            shift=5.0,
+            corruption=dict(
+                noise_rate=(0.0, 0.4),
+                noise_scale=(0.05, 0.15),
+                jitter_rate=(0.03, 0.08),
+                jitter_strength=0.3,
+                dropout_rate=0.02,
             ),
-            model=dict(
-                dim=1536,
-                ffn_dim=8960,
-                num_heads=12,
-                num_layers=30,
-                text_dim=4096,
-                freq_dim=256,
-                reference_dim=138,
-                text_rows=226,
-                dtype="bfloat16",
-                remat="full",
-            ),
-            objective=dict(
-                prediction="velocity",
-                times="shifted",
-                shift=5.0,
-                corruption=dict(
-                    noise_rate=(0.0, 0.4),
-                    noise_scale=(0.05, 0.15),
-                    jitter_rate=(0.03, 0.08),
-                    jitter_strength=0.3,
-                    dropout_rate=0.02,
-                ),
-            ),
-            data=dict(
-                path="",
-                batch_size=1024,
-                text_share=dict(high=0.8, low=0.4),
-                null_text_probability=0.5,
-                text_length=226,
-                buckets=(46, 56, 62, 72, 82, 92, 102, 112, 122, 130, 142, 150, 160, 170, 184, 200),
-                weights=dict(),
-                workers=8,
-                corrupt="refuse",
-            ),
-            optim=dict(
-                learning_rate=2e-4,
-                schedule="constant",
-                warmup_steps=100,
-                b1=0.9,
-                b2=0.95,
-                weight_decay=1e-4,
-                clip_norm=0.1,
-                ema_decay=0.9999,
-            ),
-            sharding=dict(strategy="fsdp"),
-            train=dict(
-                workdir="runs/vimogen_1b",
-                steps=40_000,
-                accumulate=1,  # more needs less memory
-                log_every=50,
-                eval_every=1000,
-                preview_every=5000,
-                save_every=1000,
-                keep=3,
-            ),
-            sampler=dict(
-                steps=50,
-                solver="euler",
-                guidance_scale=5.0,
-                start=0.7,  # pure noise is taken for a motion at sigma 0.921, as released
-                shift=5.0,
-                smoothing=1.0,
-                trajectory="absolute",
-            ),
-        )
+        ),
+        sampler=dict(
+            steps=50,
+            solver="euler",
+            guidance_scale=5.0,
+            start=0.7,  # pure noise is taken for a motion at sigma 0.921, as released
+            shift=5.0,
+            smoothing=1.0,
+            trajectory="absolute",
+        ),
+        data=dict(batch_size=1024, text_length=226, workers=8),
+        optim=dict(learning_rate=2e-4, clip_norm=0.1, ema_decay=0.9999),
+        train=dict(
+            workdir="runs/vimogen_1b", steps=40_000, preview_every=5000, save_every=1000, keep=3
+        ),
     )
+    return config

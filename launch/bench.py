@@ -5,6 +5,8 @@ python -m launch.bench --config=configs/vimogen_1b.py --measure=sampling \\
     --config.data.batch_size=64 --config.data.buckets=(100,)
 """
 
+import dataclasses
+
 from absl import flags
 from ml_collections import config_flags
 
@@ -13,6 +15,7 @@ from vimogen_jax.bench import report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
 from vimogen_jax.bench.programs import bench_sampling, bench_training
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import require_writable, write_json
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
@@ -34,25 +37,26 @@ OUT = flags.DEFINE_string("out", "out/bench", "folder for training.json and the 
 
 def main() -> None:
     """Measure, print, write."""
-    config, repeats = _CONFIG.value.to_dict(), REPEATS.value
+    experiment, repeats = Experiment.from_config(_CONFIG.value.to_dict()), REPEATS.value
     out = outputs.files(OUT.value, [f"{MEASURE.value}.json"])
     if TRACE.value:
         require_writable(TRACE.value)
     if MEASURE.value == "feeding":
-        feeding = bench_feeding(config, chip=CHIP.value, batches=repeats)
+        feeding = bench_feeding(experiment, chip=CHIP.value, batches=repeats)
         text, record = report.feeding_text(feeding), report.feeding_record(feeding)
     elif MEASURE.value == "attention":
-        speeds = bench_kernels(config, repeats=repeats)
+        speeds = bench_kernels(experiment.model, repeats=repeats)
         text, record = report.kernels_text(speeds), dict(lengths=[*map(vars, speeds)])
     else:
         bench = bench_training if MEASURE.value == "training" else bench_sampling
         peak = PEAK.value and PEAK.value * 1e12
-        speed = bench(config, repeats=repeats, peak=peak, trace=TRACE.value)
+        speed = bench(experiment, repeats=repeats, peak=peak, trace=TRACE.value)
         call = "step" if MEASURE.value == "training" else "batch"
         text, record = report.program_text(speed, call), report.program_record(speed)
     print(text)
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{MEASURE.value}.json"
+    config = dataclasses.asdict(experiment)
     about = dict(measure=MEASURE.value, versions=report.versions(), config=config)
     write_json(about | record, path)
     print(f"written to {path}")

@@ -10,7 +10,7 @@ from absl import flags
 from launch import cli, outputs
 from vimogen_jax import adapter, package
 from vimogen_jax.files import whole_folder
-from vimogen_jax.train.checkpoint import load_run, load_run_adapter
+from vimogen_jax.train.run import load_run, load_run_adapter
 
 RUN = flags.DEFINE_string("run", None, "folder of the run", required=True)
 OUT = flags.DEFINE_string("out", None, "folder to write the package to", required=True)

@@ -9,6 +9,7 @@ from ml_collections import config_flags
 
 from launch import cli, outputs
 from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import whole_file, write_json
 from vimogen_jax.planning.chart import draw
 from vimogen_jax.planning.hardware import KNOWN, describe
@@ -30,15 +31,15 @@ OUT = flags.DEFINE_string("out", "out/plan", "folder for plan.json and plan.png"
 def main() -> None:
     """Compile for each strategy, print, write; end with status 1 where none fits."""
     jax.config.update("jax_platforms", "cpu")  # to plan takes no accelerator, even where one is
-    config = _CONFIG.value.to_dict()
+    experiment = Experiment.from_config(_CONFIG.value.to_dict())
     out = outputs.files(OUT.value, ["plan.json", "plan.png"])
     machine = describe(TOPOLOGY.value)
-    strategies = {name: config["sharding"] if name == "config" else name for name in _names()}
+    strategies = {name: (STRATEGIES | dict(config=experiment.sharding))[name] for name in _names()}
     make_program = sampling_program if SAMPLING.value else train_program
-    rows = plan(make_program, config, machine, strategies, tuned=TUNED.value)
+    rows = plan(make_program, experiment, machine, strategies, tuned=TUNED.value)
     title = (
         f"{'sampling' if SAMPLING.value else 'training'} on {TOPOLOGY.value}, "
-        f"{config['data']['batch_size']} motions of {max(config['data']['buckets'])} frames"
+        f"{experiment.data.batch_size} motions of {max(experiment.data.buckets)} frames"
     )
     print(as_text(title, machine, rows))
     out.mkdir(parents=True, exist_ok=True)

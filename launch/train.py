@@ -12,6 +12,7 @@ from absl import flags
 from ml_collections import config_flags
 
 from launch import cli
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.train.loop import train
 from vimogen_jax.train.processes import joined
 
@@ -26,7 +27,7 @@ _PROCESS = flags.DEFINE_integer("process_id", None, "This one's place among them
 def main() -> None:
     """Train as the config of the command line says."""
     with joined(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value):
-        train(_CONFIG.value.to_dict())
+        train(Experiment.from_config(_CONFIG.value.to_dict()))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Who may import whom: the floors of the design, enforced by walking every import statement."""
 
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -23,24 +24,25 @@ ROOMS = {
     "caches": (),
     "command": (),
     "files": ("errors",),
-    "body": ("errors", "files"),
+    "body": ("errors",),
     "tensors": ("files",),
     "motion": ("body", "tensors"),
     "formats": ("motion",),
-    "viewer": ("formats",),
+    "viewer": ("motion",),
     "metrics": ("motion",),
     "mocap": ("tensors",),
     "input_pipeline": ("caches", "motion"),
-    "sharding": ("errors",),
+    "config": ("errors",),
+    "sharding": ("config",),
     "models": ("sharding",),
     "diffusion": ("errors",),
     "text": ("models", "tensors"),
-    "config": ("errors",),
-    "package": ("config", "diffusion", "models", "motion", "text"),
+    "package": ("config", "diffusion", "motion", "text"),
     "adapter": ("package",),
+    "experiment": ("package",),
     "convert": ("formats", "metrics", "package"),
-    "sampling": ("input_pipeline", "package"),
-    "train": ("adapter", "convert", "formats", "input_pipeline", "metrics", "sampling"),
+    "sampling": ("diffusion", "input_pipeline", "models"),
+    "train": ("adapter", "experiment", "formats", "input_pipeline", "sampling"),
     "generate": ("train",),
     "planning": ("train",),
     "bench": ("planning",),
@@ -57,6 +59,10 @@ TORCH = {"torch", "transformers", "smplx", "diffusers"}
 
 def room_of(path: Path) -> str:
     return path.relative_to(ROOT / "vimogen_jax").with_suffix("").parts[0]
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
 def under(room: str) -> set[str]:
@@ -95,6 +101,42 @@ def test_a_room_imports_only_what_lies_under_it(room):
         if name.startswith("vimogen_jax") and name.split(".")[1] not in allowed
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_edge_is_allowed_that_nobody_uses(room):
+    used = {
+        name.split(".")[1]
+        for path in sources("vimogen_jax")
+        if room_of(path) == room
+        for name, _ in imports(path)
+        if name.startswith("vimogen_jax.")
+    }
+    assert set(ROOMS[room]) <= used
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_no_file_imports_itself_over_others_be_it_in_functions(folder):
+    files = {module_of(path): path for path in sources(folder)}
+    files.pop("vimogen_jax", None)  # the door: it loads Generator when that is asked for
+
+    def imported(name: str) -> str | None:
+        parts = name.split(".")
+        prefixes = (".".join(parts[:size]) for size in range(len(parts), 0, -1))
+        return next((prefix for prefix in prefixes if prefix in files), None)
+
+    graph = {
+        module: {target for name, _ in imports(path) if (target := imported(name))}
+        for module, path in files.items()
+    }
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, which names a circle
+
+
+def test_planning_and_its_figures_load_without_what_training_alone_needs():
+    heavy = {"orbax", "grain", "tensorboardX"}
+    modules = "vimogen_jax.planning.plan, vimogen_jax.bench.programs, vimogen_jax.experiment"
+    code = f"import sys, {modules}; found = {heavy!r} & set(sys.modules); assert not found, found"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_every_room_has_its_floor():

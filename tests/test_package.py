@@ -16,9 +16,8 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.package import Package, describe, load_package, save_package
+from vimogen_jax.package import SHIPPED, Package, describe, load_package, save_package
 from vimogen_jax.text.spec import EncoderSpec
-from vimogen_jax.train.load import SHIPPED
 
 MODEL = dict(dim=8, ffn_dim=16, num_heads=2, num_layers=2, text_dim=4, freq_dim=8)
 STATISTICS = Statistics(np.arange(276, dtype=np.float32), np.ones(276, np.float32))

@@ -53,7 +53,7 @@ def held(tree):
     ],
 )
 def test_a_strategy_cuts_parameters_averages_and_moments(strategy, parts, optimizer_parts):
-    with sharding.use(strategy) as mesh:
+    with sharding.use(sharding.make_strategy(strategy)) as mesh:
         plan = plan_state(ModelConfig(**SIZES), optax.adam(1e-3), mesh)
         batch = sharding.batch_sharding(mesh)
     rows = 2 if mesh.shape.get("tensor") else 1
@@ -94,7 +94,7 @@ def test_names_that_do_not_fit_are_refused_by_the_parameters_name(tree, message)
     ("section", "message"),
     [
         ("magic", "'magic' is not one of data_parallel, zero1, fsdp, hybrid, fsdp_tensor"),
-        (dict(strategy="fsdp", speed=1), "config.sharding is not valid: .*'speed'"),
+        (dict(strategy="fsdp", speed=1), "config.sharding.speed is unknown; known are strategy"),
         (dict(rules={}), "config.sharding is not valid: .*'mesh'"),
         (dict(mesh=dict(x=-1), rules=dict(wings="x")), "has a rule for 'wings', not one of"),
         (dict(mesh=dict(x=-1), rules=dict(mlp="y")), "cuts 'mlp' over the mesh axis 'y'.* has x"),
@@ -120,7 +120,7 @@ def test_names_that_do_not_fit_are_refused_by_the_parameters_name(tree, message)
     ],
 )
 def test_a_strategy_that_cannot_be_is_refused(section, message):
-    with pytest.raises(BadInput, match=message), sharding.use(section):
+    with pytest.raises(BadInput, match=message), sharding.use(sharding.make_strategy(section)):
         pass
 
 

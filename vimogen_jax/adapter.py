@@ -60,11 +60,5 @@ def apply_adapter(package: Package, folder: str | Path) -> Package:
         raise BadInput(f"{folder} is an adapter to other weights than those of the checkpoint")
     _, shapes = abstract_params(package.model, adapter.lora)
     expected = {name: x for name, x in flatten(shapes).items() if f".{ADAPTER}." in name}
-    params = unflatten(read_weights(folder / WEIGHTS, expected))
-    return merge(package, dataclasses.replace(adapter, params=params))
-
-
-def merge(package: Package, adapter: Adapter) -> Package:
-    """The package with an adapter folded into its weights."""
-    params = merged(package.params, adapter.params, adapter.lora)
-    return dataclasses.replace(package, params=params)
+    factors = unflatten(read_weights(folder / WEIGHTS, expected))
+    return dataclasses.replace(package, params=merged(package.params, factors, adapter.lora))

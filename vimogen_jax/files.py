@@ -252,13 +252,13 @@ def reason(fault: OSError) -> str:
 
 def _require_no_other(path: epath.PathLike) -> None:
     """Raise BadInput where a folder, a device or the like is in the place of a file."""
-    if not _on_store(path) and os.path.exists(path) and not os.path.isfile(path):
+    if not on_store(path) and os.path.exists(path) and not os.path.isfile(path):
         raise BadInput(f"{path} cannot be written: something else than a file is there")
 
 
 def _cannot_be_written(path: epath.PathLike, fault: OSError) -> str:
     parent = os.path.dirname(os.path.abspath(path))
-    if fault.errno == errno.ENOENT and not _on_store(path) and not os.path.isdir(parent):
+    if fault.errno == errno.ENOENT and not on_store(path) and not os.path.isdir(parent):
         return f"{path} cannot be written: there is no folder {os.path.dirname(path)}"
     return f"{path} cannot be written: {reason(fault)}"
 
@@ -337,5 +337,11 @@ def _no_constant(name: str) -> None:
     raise BadInput(f"not JSON: {name} is no number")
 
 
-def _on_store(path: epath.PathLike) -> bool:
+def on_store(path: epath.PathLike) -> bool:
+    """Whether a file or folder is named by a store's URL."""
     return "://" in os.fspath(path)
+
+
+def absolute(path: epath.PathLike) -> str:
+    """A path that means the same in every folder, as the URL of a store does already."""
+    return os.fspath(path) if on_store(path) else os.path.abspath(path)

@@ -19,7 +19,7 @@ from vimogen_jax.motion.motion import Motion
 from vimogen_jax.package import Package
 from vimogen_jax.sampling import EncodedRequest, MotionModel
 from vimogen_jax.text.encoder import load_text_encoder
-from vimogen_jax.train.load import load_checkpoint
+from vimogen_jax.train.run import load_checkpoint
 
 MAX_CHARACTERS = 1000  # of a prompt
 

@@ -17,7 +17,7 @@ from vimogen_jax.config import parse
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, write_json
+from vimogen_jax.files import on_store, read_json, write_json
 from vimogen_jax.models.parameters import abstract_params, flatten, unflatten
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.statistics import Statistics
@@ -70,6 +70,7 @@ class Package(Description):
 
 
 _ABOUT = dataclasses.fields(Description)
+SHIPPED = {"small": epath.Path(__file__).parent / "assets" / "small"}
 
 
 def save_package(folder: epath.PathLike, package: Package, dtype: str = "float32") -> None:
@@ -128,6 +129,21 @@ def map_package(folder: epath.PathLike) -> Package:
     statistics = Statistics.load(folder / "statistics.safetensors")
     weights = _map_weights(folder / "model.safetensors", flatten(abstract))
     return Package(**vars(about), statistics=statistics, params=unflatten(weights))
+
+
+def find(path: epath.PathLike) -> epath.Path:
+    """The folder of the shipped model of a name, or of a package or a run by its path or URL.
+
+    Raises:
+        BadInput: there is no such folder.
+    """
+    folder = SHIPPED.get(str(path), epath.Path(path))
+    if not on_store(folder) and not folder.is_dir():
+        raise BadInput(
+            f"there is no checkpoint {path}: name its folder, or the shipped model "
+            f"{' or '.join(SHIPPED)}"
+        )
+    return folder
 
 
 def describe(folder: epath.PathLike) -> Description:

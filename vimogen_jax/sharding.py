@@ -17,6 +17,7 @@ from flax import nnx
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from vimogen_jax.config import nearest
 from vimogen_jax.errors import BadInput
 
 MeshAxes = str | Sequence[str]
@@ -134,6 +135,10 @@ def make_strategy(section: str | Mapping[str, Any]) -> Strategy:
     if not isinstance(section, str | Mapping):
         raise BadInput(f"config.sharding must be a dictionary or a name, not {section!r}")
     changes: dict[str, Any] = dict(strategy=section) if isinstance(section, str) else dict(section)
+    known = ["strategy", *(field.name for field in dataclasses.fields(Strategy))]
+    for key in changes:
+        if key not in known:
+            raise BadInput(f"config.sharding.{key} is unknown{nearest(key, known)}")
     name = changes.pop("strategy", None)
     if name is not None and name not in list(STRATEGIES):  # a list, as names may be anything
         raise BadInput(f"sharding strategy {name!r} is not one of {', '.join(STRATEGIES)}")
@@ -144,13 +149,13 @@ def make_strategy(section: str | Mapping[str, Any]) -> Strategy:
 
 
 @contextlib.contextmanager
-def use(section: str | Mapping[str, Any], devices: Sequence[Any] | None = None) -> Iterator[Mesh]:
+def use(strategy: str | Strategy, devices: Sequence[Any] | None = None) -> Iterator[Mesh]:
     """Set the mesh and the rules of a strategy for a block of code; all devices by default.
 
     Raises:
-        BadInput: `section` is not as `make_strategy` takes it, or does not fit the devices.
+        BadInput: there is no strategy of that name, or it does not fit the devices.
     """
-    strategy = make_strategy(section)
+    strategy = make_strategy(strategy) if isinstance(strategy, str) else strategy
     mesh = _make_mesh(strategy, jax.devices() if devices is None else devices)
     token = _in_use.set(strategy)
     # Flax, too, reads the names wherever it makes shapes of a model.

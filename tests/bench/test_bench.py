@@ -8,6 +8,7 @@ import pytest
 
 from configs import tiny, vimogen_1b
 from tests.helpers.commands import run_command
+from tests.helpers.experiments import experiment_of
 from vimogen_jax.bench import feeding, machine, programs, report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
@@ -19,12 +20,12 @@ from vimogen_jax.planning.lower import COMPILER_OPTIONS
 
 @pytest.fixture
 def config():
-    config = tiny.get_config()
-    config.model.update(dict(dim=16, ffn_dim=32, text_dim=12, freq_dim=8, reference_dim=0))
-    config.data.update(dict(batch_size=16, text_length=5, buckets=(40,)))
-    config.sampler.steps = 2
-    config.sharding.strategy = "data_parallel"
-    return config.to_dict()
+    return dict(
+        model=dict(dim=16, ffn_dim=32, text_dim=12, freq_dim=8, reference_dim=0),
+        data=dict(batch_size=16, text_length=5, buckets=(40,)),
+        sampler=dict(steps=2),
+        sharding=dict(strategy="data_parallel"),
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -54,13 +55,13 @@ def check(speed: Speed, repeats: int) -> None:
 
 def test_a_training_step_is_measured(config):
     config["model"]["remat"] = "full"
-    speed = bench_training(config, repeats=3, peak=1e9)
+    speed = bench_training(experiment_of(tiny, **config), repeats=3, peak=1e9)
     check(speed, 3)
     assert speed.flops < speed.computed_flops < 2 * speed.flops
 
 
 def test_sampling_is_measured_and_traced(config, tmp_path):
-    speed = bench_sampling(config, repeats=2, peak=1e9, trace=str(tmp_path))
+    speed = bench_sampling(experiment_of(tiny, **config), repeats=2, peak=1e9, trace=str(tmp_path))
     check(speed, 2)
     assert speed.flops == speed.computed_flops
     assert list(tmp_path.rglob("*.xplane.pb"))
@@ -77,7 +78,7 @@ def test_the_median_is_of_calls_that_were_seen():
 
 def test_what_does_not_fit_is_a_sentence_and_not_a_crash(config, monkeypatch):
     monkeypatch.setattr(machine, "memory", lambda device: 1000)
-    speed = bench_training(config, repeats=1, peak=1e9)
+    speed = bench_training(experiment_of(tiny, **config), repeats=1, peak=1e9)
     assert speed.fault.startswith("out of memory: ")
     assert speed.seconds == [] and speed.flops > 0
     assert f"did not run: {speed.fault}" in report.program_text(speed, "step")
@@ -88,14 +89,14 @@ def test_what_a_device_refuses_is_told_in_its_first_line(config, monkeypatch):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9.\n\nmore")
 
     monkeypatch.setattr(programs, "_run", refuse)
-    speed = bench_training(config, repeats=1, peak=1e9)
+    speed = bench_training(experiment_of(tiny, **config), repeats=1, peak=1e9)
     assert speed.fault == "RESOURCE_EXHAUSTED: Out of memory allocating 9."
 
 
 def test_feeding_is_compared_with_what_a_chip_consumes(config, monkeypatch):
     monkeypatch.setattr(feeding, "RECORDS", 24)
     config["data"]["buckets"] = vimogen_1b.get_config().data.buckets
-    fed = bench_feeding(config, chip="h200", batches=3)
+    fed = bench_feeding(experiment_of(tiny, **config), chip="h200", batches=3)
     assert fed.real_share > 0.95
     assert 120 / fed.frames == pytest.approx(fed.real_share, rel=0.02)
     assert fed.consumed_per_second == pytest.approx(0.55 * CHIPS["h200"].flops / fed.flops)
@@ -109,7 +110,7 @@ def test_feeding_is_compared_with_what_a_chip_consumes(config, monkeypatch):
 @pytest.mark.parametrize("chip", ["moon", "cpu"])
 def test_feeding_a_chip_without_a_rate_is_refused(config, chip):
     with pytest.raises(BadInput, match=f"'{chip}' is not one of v5e, v5p, v6e, h100, h200"):
-        bench_feeding(config, chip=chip, batches=1)
+        bench_feeding(experiment_of(tiny, **config), chip=chip, batches=1)
 
 
 @pytest.mark.parametrize("bench", [bench_training, bench_sampling])
@@ -117,11 +118,11 @@ def test_lengths_that_training_refuses_are_refused(config, bench):
     for buckets in ((), (300,)):
         config["data"]["buckets"] = buckets
         with pytest.raises(BadInput, match="the buckets"):
-            bench(config, repeats=1)
+            bench(experiment_of(tiny, **config), repeats=1)
 
 
 def test_kernels_are_measured_where_they_run(config):
-    (speed,) = bench_kernels(config, repeats=2, lengths=(40,))
+    (speed,) = bench_kernels(experiment_of(tiny, **config).model, repeats=2, lengths=(40,))
     assert speed.seconds.keys() == {"xla"} and speed.seconds["xla"] > 0 and not speed.faults
     assert f"{speed.samples} motions of   40 frames: xla" in report.kernels_text([speed])
 

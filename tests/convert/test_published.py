@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from configs import vimogen_1b
+from tests.helpers.experiments import experiment_of
 from vimogen_jax.convert.published import (
     from_published,
     infer_config,
@@ -17,9 +18,8 @@ from vimogen_jax.convert.published import (
     to_published,
 )
 from vimogen_jax.errors import BadInput
-from vimogen_jax.models.vimogen import ModelConfig
 
-FULL = ModelConfig(**vimogen_1b.get_config().model)
+FULL = experiment_of(vimogen_1b).model
 
 
 @pytest.mark.parametrize("name", ["tm2m_params", "t2m_params"])

@@ -7,11 +7,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from configs import vimogen_1b
+from tests.helpers.experiments import experiment_of
 from vimogen_jax.convert.checkpoint import to_package
 from vimogen_jax.convert.published import published_shapes, published_tensors
 from vimogen_jax.convert.wan import is_new
 from vimogen_jax.errors import BadInput
-from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.package import map_package
 from vimogen_jax.tensors import write_tensors
 
@@ -32,7 +32,7 @@ def wan(shared):
 
 
 def test_new_parameters_of_the_published_model_are_counted():
-    full = ModelConfig(**vimogen_1b.get_config().model)
+    full = experiment_of(vimogen_1b).model
     new = {key: shape for key, shape in published_shapes(full).items() if is_new(key)}
     assert sum(map(math.prod, new.values())) == 839_418_900
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from configs import vimogen_1b
+from tests.helpers.experiments import experiment_of
 from vimogen_jax.diffusion.solvers import PRESETS, Sampler, guide, integrate
 from vimogen_jax.errors import BadInput
 
@@ -55,4 +56,4 @@ def test_bad_samplers_are_refused():
 
 
 def test_the_published_preset_is_that_of_the_published_config():
-    assert PRESETS["published"] == Sampler(**vimogen_1b.get_config().sampler)
+    assert PRESETS["published"] == experiment_of(vimogen_1b).sampler

@@ -4,7 +4,7 @@ import json
 
 from eval.shipped_model_report import to_markdown
 from tests.helpers.repository import ROOT
-from vimogen_jax.train.load import SHIPPED
+from vimogen_jax.package import SHIPPED
 
 
 def test_the_card_has_the_figures_of_the_shipped_weights():

@@ -8,16 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vimogen_jax import sharding
-from vimogen_jax.train.checkpoint import Checkpoints, open_run, record_run
-
-CONFIG = dict(
-    seed=0,
-    model=dict(dim=32, dtype="float32"),
-    objective=dict(prediction="sample"),
-    data=dict(path="a", batch_size=4, buckets=(60, 80), workers=0),
-    optim=dict(learning_rate=1e-3),
-    sampler=dict(steps=4),
-)
+from vimogen_jax.train.checkpoint import Checkpoints
 
 
 @functools.partial(jax.jit, donate_argnums=0)
@@ -72,10 +63,3 @@ def flip_bits(folder):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 16
     path.write_bytes(data)
-
-
-def begin(folder, config, dataset):
-    """Begin a run, or go on with it."""
-    folder, record = open_run(folder, config, dataset)
-    record_run(folder, record, dataset)
-    return folder

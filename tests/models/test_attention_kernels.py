@@ -55,7 +55,8 @@ def test_splash_agrees_in_values_and_gradients():
 
 def test_splash_runs_on_the_shards_of_each_device():
     q, k, v = arrays()
-    with sharding.use(dict(mesh=dict(x=2), rules=dict(shards="x")), jax.devices()[:2]) as mesh:
+    strategy = sharding.Strategy(mesh=dict(x=2), rules=dict(shards="x"))
+    with sharding.use(strategy, jax.devices()[:2]) as mesh:
         put = lambda x: jax.device_put(x, sharding.batch_sharding(mesh))
         run = jax.jit(functools.partial(splash, interpret=True))
         out = run(*map(put, (q, k, v, MASK)))

@@ -1,5 +1,7 @@
 """The transformer by itself: its size, its gate, its masks, its memory options."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 from flax import nnx
 
 from configs import small, vimogen_1b
+from tests.helpers.experiments import experiment_of
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import time_sinusoid
 from vimogen_jax.models.vimogen import ModelConfig, Reference, Text, ViMoGen
@@ -39,18 +42,18 @@ def batch():
 
 
 def parameters(config):
-    model = nnx.eval_shape(lambda: ViMoGen(ModelConfig(**config), rngs=nnx.Rngs(0)))
+    model = nnx.eval_shape(lambda: ViMoGen(config, rngs=nnx.Rngs(0)))
     return sum(p.size for p in jax.tree.leaves(nnx.state(model, nnx.Param)))
 
 
 def test_published_size():
-    config = vimogen_1b.get_config().model.to_dict()
+    config = experiment_of(vimogen_1b).model
     assert parameters(config) == 2_258_214_420
-    assert parameters(config | dict(reference_dim=0)) == 1_419_648_276
+    assert parameters(dataclasses.replace(config, reference_dim=0)) == 1_419_648_276
 
 
 def test_the_shipped_model_fits_into_20_megabytes():
-    assert parameters(small.get_config().model.to_dict()) * 4 < 20e6
+    assert parameters(experiment_of(small).model) * 4 < 20e6
 
 
 def test_a_sample_sees_only_its_own_branch(batch):

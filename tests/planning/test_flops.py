@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 
 from configs import vimogen_1b
+from tests.helpers.experiments import experiment_of
 from vimogen_jax import sharding
-from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.lower import train_program
 
@@ -42,11 +42,10 @@ def test_what_is_computed_again_counts_again():
 
 def step_flops(share, samples=10):
     """Of a train step of the full width in few layers, a sample; at a share of text."""
-    config = vimogen_1b.get_config()
-    config.model.num_layers = LAYERS
-    config.data.update(dict(batch_size=samples, text_share=dict(high=share, low=share)))
+    data = dict(batch_size=samples, text_share=dict(high=share, low=share))
+    experiment = experiment_of(vimogen_1b, model=dict(num_layers=LAYERS), data=data)
     with sharding.use("data_parallel", jax.devices()[:1]) as mesh:
-        program = train_program(config.to_dict(), mesh)
+        program = train_program(experiment, mesh)
     return matmul_flops(program.traced.jaxpr.jaxpr) / samples
 
 
@@ -55,7 +54,7 @@ FRAMES = 200
 
 
 def test_a_sample_pays_for_one_branch():
-    model = ModelConfig(**vimogen_1b.get_config().model.to_dict())
+    model = experiment_of(vimogen_1b).model
     dim, ffn = model.dim, model.ffn_dim
     attention = 8 * FRAMES * dim**2 + 4 * FRAMES**2 * dim
     block = attention + 4 * FRAMES * dim * ffn

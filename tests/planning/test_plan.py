@@ -12,6 +12,7 @@ from flax import nnx
 
 from configs import tiny
 from tests.helpers.commands import run_command
+from tests.helpers.experiments import experiment_of
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import abstract_params
@@ -21,20 +22,24 @@ from vimogen_jax.planning.chart import draw
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import CHIPS, Chip, describe
 from vimogen_jax.planning.hlo import Module
-from vimogen_jax.planning.lower import Program, sampling_program, train_program
+from vimogen_jax.planning.lower import TEXT_LENGTH, Program, sampling_program, train_program
 from vimogen_jax.planning.plan import Row, plan
 from vimogen_jax.planning.report import as_json, as_text
+from vimogen_jax.sharding import STRATEGIES, Strategy, make_strategy
 from vimogen_jax.train.state import plan_state
 
 CHIP = Chip("cpu", memory=1e9, flops=1e12, bandwidth=1e9, links=1e9)
 
+MINE = Strategy(mesh=dict(x=3), rules={})  # which no machine has
+
 
 @pytest.fixture(scope="module")
-def config():
-    config = tiny.get_config()
-    config.model.update(dict(dim=16, ffn_dim=32, text_dim=12, freq_dim=8))
-    config.data.update(dict(batch_size=24, text_length=5, buckets=(40,)))
-    return config.to_dict()
+def experiment():
+    return experiment_of(
+        tiny,
+        model=dict(dim=16, ffn_dim=32, text_dim=12, freq_dim=8),
+        data=dict(batch_size=24, text_length=5, buckets=(40,)),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +48,10 @@ def machine():
 
 
 @pytest.fixture(scope="module")
-def rows(config, machine):
+def rows(experiment, machine):
     """A real row, and one whose mesh is impossible."""
-    strategies = dict(data_parallel="data_parallel", mine=dict(mesh=dict(x=3), rules={}))
-    return plan(train_program, config, machine, strategies)
+    strategies = dict(data_parallel=STRATEGIES["data_parallel"], mine=MINE)
+    return plan(train_program, experiment, machine, strategies)
 
 
 def test_memory_by_arithmetic_is_what_the_compiler_takes(rows):
@@ -71,7 +76,7 @@ def test_of_a_forward_pass_with_both_branches_only_parameters_are_gathered(secti
     """Each at most once: a motion that crossed devices at the gate would come on top."""
     sizes = ModelConfig(16, 32, 2, 2, text_dim=12, freq_dim=8, dtype="float32")
     graphdef, _ = abstract_params(sizes)
-    with sharding.use(section) as mesh:
+    with sharding.use(make_strategy(section)) as mesh:
         params = plan_state(sizes, optax.sgd(1e-3), mesh)["params"]
         layout = sharding.batch_sharding(mesh)
         array = lambda *shape: jax.ShapeDtypeStruct((8, *shape), "float32", sharding=layout)
@@ -112,41 +117,33 @@ def test_what_is_refused_is_a_row_with_its_reason(rows, machine):
 
 
 @pytest.mark.parametrize(
-    ("make_program", "section", "changes", "message"),
+    ("make_program", "data", "message"),
     [
-        (train_program, "model", dict(num_heads=7), "config.model is not valid: dim must divide"),
-        (
-            train_program,
-            "model",
-            dict(dtype="float17"),
-            "model is not valid: dtype 'float17' is not",
-        ),
-        (train_program, "data", dict(batch_size=7), "batch_size 7 is not divisible by 8 shards"),
-        (train_program, "data", dict(buckets=()), r"buckets \[\] are not ascending"),
-        (train_program, "data", dict(buckets=(300,)), r"buckets \[300\] leave 40 to 200 frames"),
-        (sampling_program, "data", dict(buckets=()), r"buckets \[\] are not ascending"),
-        (sampling_program, "sampler", dict(solver="guess"), "config.sampler is not valid: .*guess"),
+        (train_program, dict(batch_size=7), "batch_size 7 is not divisible by 8 shards"),
+        (train_program, dict(buckets=()), r"buckets \[\] are not ascending"),
+        (train_program, dict(buckets=(300,)), r"buckets \[300\] leave 40 to 200 frames"),
+        (sampling_program, dict(buckets=()), r"buckets \[\] are not ascending"),
     ],
 )
-def test_what_no_strategy_mends_is_no_row(config, machine, make_program, section, changes, message):
-    invalid = config | {section: config[section] | changes}
+def test_what_no_strategy_mends_is_no_row(experiment, machine, make_program, data, message):
+    data = dataclasses.replace(experiment.data, **data)
     with pytest.raises(BadInput, match=message):
-        plan(make_program, invalid, machine, dict(mine=dict(mesh=dict(x=3), rules={})))
+        plan(make_program, dataclasses.replace(experiment, data=data), machine, dict(mine=MINE))
 
 
-def test_a_malformed_section_is_a_row_beside_the_others(config, machine):
-    rows = plan(train_program, config, machine, dict(config=dict(strategy="fsdp", mesh=[2])))
-    assert [row.fault for row in rows] == [
-        "config.sharding.mesh must be a dictionary of axes and sizes, not [2]"
-    ]
+def test_a_plan_needs_no_dataset_and_counts_texts_where_none_tells_their_length(experiment):
+    unset = dataclasses.replace(experiment.data, path="", text_length=None)
+    with sharding.use("data_parallel") as mesh:
+        program = train_program(dataclasses.replace(experiment, data=unset), mesh)
+    assert program.arguments[1]["text"].shape[2] == TEXT_LENGTH
 
 
-def test_what_the_compiler_finds_too_large_keeps_its_arithmetic(config, machine, monkeypatch):
+def test_what_the_compiler_finds_too_large_keeps_its_arithmetic(experiment, machine, monkeypatch):
     def refuse(*_, **__):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: used 41G of 15G hbm.\n\nTotal: 41G")
 
     monkeypatch.setattr(Program, "compile", refuse)
-    (row,) = plan(train_program, config, machine, dict(fsdp="fsdp"))
+    (row,) = plan(train_program, experiment, machine, dict(fsdp=STRATEGIES["fsdp"]))
     assert row.fault == "RESOURCE_EXHAUSTED: used 41G of 15G hbm."
     assert row.held == sum(row.inputs.values()) > 0
     assert row.flops > 0
@@ -166,11 +163,11 @@ def test_a_report_is_json_and_a_picture(rows, machine):
     assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 8
 
 
-def test_sampling_counts_every_step_of_the_solver(config):
+def test_sampling_counts_every_step_of_the_solver(experiment):
     def flops(steps):
-        config["sampler"]["steps"] = steps
+        sampler = dataclasses.replace(experiment.sampler, steps=steps)
         with sharding.use("fsdp") as mesh:
-            program = sampling_program(config, mesh)
+            program = sampling_program(dataclasses.replace(experiment, sampler=sampler), mesh)
         assert program.inputs.keys() == {"params", "batch"}
         return matmul_flops(program.traced.jaxpr.jaxpr)
 
@@ -220,7 +217,7 @@ def test_the_command_fails_where_nothing_fits_and_tells_first_where_it_cannot_wr
     assert "hybrid: the mesh of config.sharding, data -1, fsdp 8, does not fit" in done.stdout
     assert done.stderr == "error: no strategy that was asked for fits cpu:2\n"
     assert (tmp_path / "plan.json").exists()
-    done = launch(machine, f"--out={tmp_path / 'plan.json' / 'x'}", "--config.model.num_heads=7")
+    done = launch(machine, f"--out={tmp_path / 'plan.json' / 'x'}", "--config.data.batch_size=7")
     assert done.returncode == 1
     assert "Not a directory" in done.stderr
 

@@ -1,6 +1,5 @@
 """Checkpoints: nothing good is lost, nothing damaged is taken, and no run is mixed with another."""
 
-import json
 import shutil
 
 import jax
@@ -9,10 +8,8 @@ import orbax.checkpoint as ocp
 import pytest
 
 from tests.helpers.checkpoints import (
-    CONFIG,
     advance,
     assert_equal,
-    begin,
     first_state,
     flip_bits,
     numbers,
@@ -21,8 +18,7 @@ from tests.helpers.checkpoints import (
     state_at,
 )
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.train.checkpoint import Checkpoints, load_run, open_run
+from vimogen_jax.train.checkpoint import Checkpoints
 
 
 @pytest.fixture
@@ -185,45 +181,6 @@ def test_what_a_killed_save_left_is_cleared_by_the_run_alone(run):
     with Checkpoints(run, keep=5) as checkpoints:
         checkpoints.save(5, first_state(), numbers())
     assert not left.exists()
-
-
-@pytest.fixture(scope="module")
-def dataset(runs):
-    return Dataset.open(runs.dataset)
-
-
-def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):
-    folder = begin(tmp_path / "run", CONFIG, dataset)
-    changed = CONFIG | dict(optim=dict(learning_rate=1e-4))
-    changed["data"] = CONFIG["data"] | dict(path="b", workers=3)
-    begin(folder, changed, dataset)
-    stored = json.loads((folder / "config.json").read_text())
-    assert stored["optim"]["learning_rate"] == 1e-4
-    assert stored["text_encoder"] == dataset.text_encoder
-    assert (folder / "statistics.safetensors").exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (dict(seed=1), "began with seed = 0, not 1"),
-        (dict(model=dict(dim=64, dtype="float32")), "began with model.dim = 32, not 64"),
-        (dict(model=dict(dim=32)), "began with model.dtype = float32, not None"),
-        (dict(objective=dict(prediction="velocity")), "objective.prediction = sample, not vel"),
-        (dict(data=CONFIG["data"] | dict(buckets=(60,))), r"data.buckets = \[60, 80\], not \[60\]"),
-    ],
-)
-def test_another_runs_folder_is_refused(dataset, tmp_path, change, message):
-    begin(tmp_path, CONFIG, dataset)
-    before = (tmp_path / "config.json").read_bytes()
-    with pytest.raises(BadInput, match=message):
-        open_run(tmp_path, CONFIG | change, dataset)
-    assert (tmp_path / "config.json").read_bytes() == before
-
-
-def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(BadInput, match=r"config.json is missing"):
-        load_run(tmp_path)
 
 
 def test_a_save_that_would_fill_the_disk_is_refused_and_those_before_stay(run, monkeypatch):

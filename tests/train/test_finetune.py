@@ -1,5 +1,6 @@
 """Fine-tuning by LoRA, from a base to an adapter: it learns, goes on, and comes back as weights."""
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -9,14 +10,16 @@ import pytest
 from flax import traverse_util
 
 from tests.helpers.commands import run_command
+from tests.helpers.experiments import changed
 from tests.helpers.runs import STEPS, reported, saved_arrays
 from tests.helpers.synthetic import ENCODER, make_record, write_dataset
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.package import load_package, save_package
-from vimogen_jax.train.checkpoint import load_run, load_run_adapter
 from vimogen_jax.train.loop import train
+from vimogen_jax.train.run import load_run, load_run_adapter
 
 CONFIG = ("--config=configs/finetune.py",)
 
@@ -46,6 +49,12 @@ def flags(action, **changes):
         "--config.train.accumulate=2",
         *(f"--config.{name}={value}" for name, value in changes.items()),
     ]
+
+
+def asked(stored, **changes):
+    """The experiment of a run's config.json, as its user might have asked for it, with changes."""
+    names = [field.name for field in dataclasses.fields(Experiment)]
+    return Experiment.from_config(changed({name: stored[name] for name in names}, changes))
 
 
 @pytest.fixture(scope="module")
@@ -122,13 +131,13 @@ def test_a_base_that_has_changed_is_refused(tuned, action, tmp_path):
     base.params["head"]["modulation"][0, 0] += 1
     save_package(tmp_path / "base", base)
     path = run / "config.json"
-    config = json.loads(path.read_text()) | dict(init_from=str(tmp_path / "base"))
-    path.write_text(json.dumps(config))
+    stored = json.loads(path.read_text()) | dict(init_from=str(tmp_path / "base"))
+    path.write_text(json.dumps(stored))
     with pytest.raises(BadInput, match="was trained on other weights than .*base has now"):
         load_run(run)
     with pytest.raises(BadInput, match="did not start from the weights of config.init_from"):
-        train(config | dict(train=config["train"] | dict(workdir=str(run))))
-    path.write_text(json.dumps(config | dict(init_from=str(tmp_path / "gone"))))
+        train(asked(stored, train=dict(workdir=str(run))))
+    path.write_text(json.dumps(stored | dict(init_from=str(tmp_path / "gone"))))
     with pytest.raises(BadInput, match="the base of the run in .* cannot be read: .*gone"):
         load_run(run)
     assert load_run_adapter(run).step == STEPS  # which needs no base
@@ -138,7 +147,11 @@ def test_a_base_that_has_changed_is_refused(tuned, action, tmp_path):
     ("section", "change", "message"),
     [
         ("init_from", "", "config.init_from names none"),
-        ("init_from", "nowhere", "nowhere/config.json is missing"),
+        (
+            "init_from",
+            "nowhere",
+            "there is no checkpoint nowhere: name its folder, or the shipped",
+        ),
         ("model", dict(dim=32), "config.model.dim is 32, but that of config.init_from is 16"),
         ("objective", dict(prediction="velocity"), "config.init_from predicts the sample"),
         ("data", dict(path=""), "config.data.path is empty"),
@@ -151,11 +164,10 @@ def test_a_base_that_has_changed_is_refused(tuned, action, tmp_path):
     ],
 )
 def test_what_does_not_fit_the_base_is_refused(tuned, tmp_path, section, change, message):
-    config = json.loads((tuned / "config.json").read_text())
-    config["train"]["workdir"] = str(tmp_path / "run")
-    config[section] = config[section] | change if isinstance(change, dict) else change
+    stored = json.loads((tuned / "config.json").read_text())
+    workdir = dict(train=dict(workdir=str(tmp_path / "run")))
     with pytest.raises(BadInput, match=message):
-        train(config)
+        train(asked(stored, **changed(workdir, {section: change})))
 
 
 def test_weights_and_statistics_are_those_of_the_base(runs, action, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from configs import tiny
 from tests.helpers.commands import run_command
+from tests.helpers.experiments import experiment_of
 from tests.helpers.runs import STEPS
 from tests.helpers.tiny_package import described
 from vimogen_jax import formats
@@ -15,8 +16,8 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import load_package
-from vimogen_jax.train.checkpoint import load_run
 from vimogen_jax.train.loop import train
+from vimogen_jax.train.run import load_run
 
 
 def test_metrics_reach_terminal_file_and_tensorboard(undisturbed):
@@ -109,11 +110,9 @@ def test_an_update_that_is_not_finite_ends_the_run(undisturbed, runs, tmp_path):
     ],
 )
 def test_configs_that_do_not_fit_are_refused(runs, tmp_path, section, change, message):
-    config = tiny.get_config().to_dict()
-    config["model"]["text_dim"] = 12
-    config["data"] |= dict(path=str(runs.dataset), text_length=8)
-    config["train"]["workdir"] = str(tmp_path / "run")
-    config[section] |= change
+    data, times = dict(path=str(runs.dataset), text_length=8), dict(workdir=str(tmp_path / "run"))
+    config = dict(model=dict(text_dim=12), data=data, train=times)
+    config[section] = config.get(section, {}) | change
     with pytest.raises(BadInput, match=message):
-        train(config)
+        train(experiment_of(tiny, **config))
     assert not (tmp_path / "run").exists(), "a run that never began would refuse the mended config"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from configs import tiny
+from tests.helpers.experiments import experiment_of
 from tests.helpers.runs import write_takes
 from tests.helpers.synthetic import ENCODER
 from vimogen_jax.train import loop
@@ -60,14 +61,16 @@ def events(monkeypatch):
 def trained(folder, train_step, monkeypatch, **times):
     """Train, with a step of one's own."""
     write_takes(folder / "dataset")
-    config = tiny.get_config()
-    config.model.text_dim = ENCODER["width"]
-    config.data.update(dict(path=str(folder / "dataset"), batch_size=16, buckets=(60,)))
-    config.sharding.strategy = "data_parallel"
-    times = dict(steps=12, log_every=4, eval_every=99, preview_every=99, save_every=99) | times
-    config.train.update(dict(workdir=str(folder / "run")) | times)
+    every = dict(log_every=4, eval_every=99, preview_every=99, save_every=99)
+    experiment = experiment_of(
+        tiny,
+        model=dict(text_dim=ENCODER["width"]),
+        data=dict(path=str(folder / "dataset"), batch_size=16, buckets=(60,)),
+        sharding=dict(strategy="data_parallel"),
+        train=dict(workdir=str(folder / "run"), steps=12) | every | times,
+    )
     monkeypatch.setattr(loop, "make_train_step", lambda *_: train_step)
-    loop.train(config.to_dict())
+    loop.train(experiment)
 
 
 def test_metrics_are_read_at_reports_alone(tmp_path, events, monkeypatch):

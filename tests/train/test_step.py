@@ -12,10 +12,10 @@ from jax.extend.core import jaxprs_in_params
 from vimogen_jax import sharding
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import FinetuneConfig, OptimConfig
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig
-from vimogen_jax.train.finetune import FinetuneConfig
-from vimogen_jax.train.optim import OptimConfig, ema_decay, learning_rate, make_optimizer
+from vimogen_jax.train.optim import ema_decay, learning_rate, make_optimizer
 from vimogen_jax.train.state import (
     EVERYTHING,
     all_weights,

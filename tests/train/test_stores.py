@@ -20,15 +20,16 @@ from tests.helpers.checkpoints import (
     save_three,
     state_at,
 )
+from tests.helpers.experiments import experiment_of
 from tests.helpers.played_store import played_by
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import save_package
 from vimogen_jax.train.checkpoint import Checkpoints
-from vimogen_jax.train.load import load_checkpoint
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.loop import train
+from vimogen_jax.train.run import load_checkpoint
 
 URL = "gs://bucket/runs/one"
 
@@ -97,13 +98,11 @@ def test_packages_are_written_and_loaded(store):
 
 @pytest.mark.slow
 def test_a_whole_run(store, runs):
-    config = tiny.get_config().to_dict()
-    config["model"]["text_dim"] = 12
-    config["data"] |= dict(path=str(runs.dataset), batch_size=16, text_length=8, buckets=(60,))
+    data = dict(path=str(runs.dataset), batch_size=16, text_length=8, buckets=(60,))
     url = "gs://bucket/runs/whole"
     for steps in (2, 3):
-        config["train"] |= dict(workdir=url, steps=steps, preview_every=2)
-        train(config)
+        times = dict(workdir=url, steps=steps, preview_every=2)
+        train(experiment_of(tiny, model=dict(text_dim=12), data=data, train=times))
     assert load_checkpoint(url).step == 3
     previews = store.with_name("whole") / "previews/2"
     assert len(list(previews.glob("*.npz"))) == 4

@@ -5,7 +5,6 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter, Index
 from vimogen_jax.input_pipeline.order import TrainOrder
 from vimogen_jax.input_pipeline.pipeline import AHEAD, Loader, make_loader
@@ -22,7 +22,7 @@ from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, QUALITIES
 from vimogen_jax.motion.representation import NUM_CHANNELS
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import CHIPS, Chip
-from vimogen_jax.planning.lower import train_program
+from vimogen_jax.planning.lower import TEXT_LENGTH, train_program, without_remat
 
 TARGET = 0.55  # of a chip's published rate: what training is to reach
 RECORDS = 256  # of a made-up dataset: a small machine keeps them in memory, as a large one does all
@@ -65,44 +65,43 @@ class Feeding:
         return self.samples_per_second / self.consumed_per_second
 
 
-def bench_feeding(config: Mapping[str, Any], *, chip: str, batches: int) -> Feeding:
-    """Measure reading batches as a config says; of made-up records, where `data.path` is empty.
+def bench_feeding(experiment: Experiment, *, chip: str, batches: int) -> Feeding:
+    """Measure reading an experiment's batches; of made-up records, where `data.path` is empty.
 
-    Raises BadInput: the chip has no published rate, or the config does not fit its dataset.
+    Raises BadInput: the chip has no published rate, or the experiment does not fit its dataset.
     """
     if not np.isfinite(CHIPS.get(chip, Chip("")).flops):
         known = ", ".join(name for name, one in CHIPS.items() if np.isfinite(one.flops))
-        raise BadInput(f"--chip {chip!r} is not one of {known}")
-    data = config["data"]
-    text_only = config["model"]["reference_dim"] == 0
-    settings = dict(
-        batch_size=data["batch_size"],
+        raise BadInput(f"chip {chip!r} is not one of {known}")
+    data = experiment.data
+    text_only = experiment.model.reference_dim == 0
+    how: dict[str, Any] = dict(
+        batch_size=data.batch_size,
         shards=1,
-        text_share=dict.fromkeys(QUALITIES, 1.0) if text_only else data["text_share"],
-        null_text_probability=data["null_text_probability"],
-        buckets=data["buckets"],
-        seed=config["seed"],
-        weights=(data["path"] and data["weights"]) or None,
+        text_share=dict.fromkeys(QUALITIES, 1.0) if text_only else data.text_share,
+        null_text_probability=data.null_text_probability,
+        buckets=data.buckets,
+        seed=experiment.seed,
+        weights=(data.path and data.weights) or None,
     )
     with tempfile.TemporaryDirectory() as aside:
-        folder = data["path"] or _make_up(config, Path(aside, "dataset"))
+        folder = data.path or _make_up(experiment, Path(aside, "dataset"))
         dataset = Dataset.open(folder)
-        index = dataset.index["train"] if data["path"] else _uniform(UNIFORM, config["seed"])
-        loader = make_loader(
-            dataset, "train", text_length=data["text_length"], workers=data["workers"], **settings
-        )
+        index = dataset.index["train"] if data.path else _uniform(UNIFORM, experiment.seed)
+        length = data.text_length or dataset.max_text_length
+        loader = make_loader(dataset, "train", text_length=length, workers=data.workers, **how)
         with contextlib.closing(loader):
             rate, processor, size = _read(loader, batches)
-    real_share = TrainOrder(index, **settings).real_share()
-    frames = round(np.minimum(index.frames, max(data["buckets"])).mean() / real_share)
-    flops = _flops_per_sample(config, frames)
+    real_share = TrainOrder(index, **how).real_share()
+    frames = round(np.minimum(index.frames, max(data.buckets)).mean() / real_share)
+    flops = _flops_per_sample(experiment, frames)
     return Feeding(
-        dataset=data["path"] or "made up",
+        dataset=data.path or "made up",
         real_share=real_share,
         samples_per_second=rate,
         processor_seconds=processor,
         cores=os.cpu_count() or 1,
-        workers=data["workers"],
+        workers=data.workers,
         sample_bytes=size,
         chip=chip,
         frames=frames,
@@ -111,13 +110,13 @@ def bench_feeding(config: Mapping[str, Any], *, chip: str, batches: int) -> Feed
     )
 
 
-def _make_up(config: Mapping[str, Any], folder: Path) -> Path:
+def _make_up(experiment: Experiment, folder: Path) -> Path:
     """A dataset of noise, of which only the sizes matter."""
-    rng = np.random.default_rng(config["seed"])
-    width, tokens = config["model"]["text_dim"], config["data"]["text_length"]
+    rng = np.random.default_rng(experiment.seed)
+    width, tokens = experiment.model.text_dim, experiment.data.text_length or TEXT_LENGTH
     text = rng.normal(size=(tokens, width)).astype(ml_dtypes.bfloat16)
     encoder = dict(name="made up", width=width, revision="")
-    lengths = _uniform(RECORDS, config["seed"]).frames
+    lengths = _uniform(RECORDS, experiment.seed).frames
     with DatasetWriter(folder, text_encoder=encoder, null_text=text[:1]) as writer:
         for i, frames in enumerate([MAX_FRAMES, *lengths]):
             motion = rng.normal(size=(frames, NUM_CHANNELS)).astype(np.float32)
@@ -146,13 +145,10 @@ def _read(loader: Loader, batches: int) -> tuple[float, float, int]:
     return samples / seconds, processor / samples, size // samples
 
 
-def _flops_per_sample(config: Mapping[str, Any], frames: int) -> float:
+def _flops_per_sample(experiment: Experiment, frames: int) -> float:
     """Of a training step, without what is computed again."""
-    config = dict(
-        config,
-        data=dict(config["data"], buckets=(frames,)),
-        model=dict(config["model"], remat="none"),
-    )
+    data = dataclasses.replace(experiment.data, buckets=(frames,))
+    experiment = without_remat(dataclasses.replace(experiment, data=data))
     with sharding.use("data_parallel", jax.devices()[:1]) as mesh:
-        program = train_program(config, mesh)
-    return matmul_flops(program.traced.jaxpr.jaxpr) / config["data"]["batch_size"]
+        program = train_program(experiment, mesh)
+    return matmul_flops(program.traced.jaxpr.jaxpr) / data.batch_size

@@ -3,13 +3,14 @@
 import dataclasses
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from vimogen_jax.models.attention_kernels import KERNELS, available
+from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.planning.hardware import first_line
 
 LENGTHS = (40, 80, 120, 160, 200, 512, 1024)
@@ -31,18 +32,17 @@ class KernelSpeed:
 
 
 def bench_kernels(
-    config: Mapping[str, Any], *, repeats: int, lengths: Sequence[int] = LENGTHS
+    model: ModelConfig, *, repeats: int, lengths: Sequence[int] = LENGTHS
 ) -> list[KernelSpeed]:
     """Measure self-attention of a config's heads on one device, all frames of a batch real."""
-    return [_bench(config, frames, repeats) for frames in lengths]
+    return [_bench(model, frames, repeats) for frames in lengths]
 
 
-def _bench(config: Mapping[str, Any], frames: int, repeats: int) -> KernelSpeed:
-    model = config["model"]
+def _bench(model: ModelConfig, frames: int, repeats: int) -> KernelSpeed:
     samples = max(1, FRAMES // frames)
-    shape = (1, samples, frames, model["num_heads"], model["dim"] // model["num_heads"])
+    shape = (1, samples, frames, model.num_heads, model.dim // model.num_heads)
     keys = jax.random.split(jax.random.key(0), 3)
-    arrays = [jax.random.normal(key, shape, model["dtype"]) for key in keys]
+    arrays = [jax.random.normal(key, shape, model.dtype) for key in keys]
     mask = jnp.ones(shape[:3], bool)
     speed = KernelSpeed(frames, samples, {}, {})
     for name in available(jax.default_backend(), *arrays[:2]):

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -16,11 +16,12 @@ import numpy as np
 
 from vimogen_jax import sharding
 from vimogen_jax.bench import machine
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.input_pipeline.order import check_buckets
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import first_line
-from vimogen_jax.planning.lower import Program, sampling_program, train_program
-from vimogen_jax.planning.plan import bytes_held
+from vimogen_jax.planning.lower import Program, sampling_program, train_program, without_remat
+from vimogen_jax.planning.plan import MakeProgram, bytes_held
 
 WARM_UP = 2  # calls that do not count
 TRACED = 3  # calls of a profile
@@ -76,26 +77,26 @@ class Speed:
         )
 
 
-def bench_training(config: Mapping[str, Any], **how: Any) -> Speed:
-    """Measure the train step of a config on batches of the longest motions; see `_bench`."""
-    return _bench(train_program, _training, config, **how)
+def bench_training(experiment: Experiment, **how: Any) -> Speed:
+    """Measure the train step of an experiment on batches of the longest motions; see `_bench`."""
+    return _bench(train_program, _training, experiment, **how)
 
 
-def bench_sampling(config: Mapping[str, Any], **how: Any) -> Speed:
+def bench_sampling(experiment: Experiment, **how: Any) -> Speed:
     """Measure sampling `data.batch_size` of the longest motions from text; see `_bench`."""
-    return _bench(sampling_program, _sampling, config, **how)
+    return _bench(sampling_program, _sampling, experiment, **how)
 
 
 def _bench(
-    make_program: Callable[[Mapping[str, Any], jax.sharding.Mesh], Program],
+    make_program: MakeProgram,
     prepare: Callable[[Program, jax.stages.Compiled], Call],
-    config: Mapping[str, Any],
+    experiment: Experiment,
     *,
     repeats: int,
     peak: float | None = None,
     trace: str | None = None,
 ) -> Speed:
-    """Measure a program under the strategy of a config, on all the devices that are here.
+    """Measure a program under the strategy of an experiment, on all the devices that are here.
 
     Args:
         repeats: how many calls count.
@@ -103,22 +104,21 @@ def _bench(
         trace: a folder for a profile of a few more calls.
 
     Raises:
-        BadInput: the config is not valid, or does not fit the devices.
+        BadInput: the experiment does not fit the devices.
     """
-    device, data = jax.devices()[0], config["data"]
-    longest = int(check_buckets(data["buckets"])[-1])
-    speed = Speed(device.device_kind, jax.device_count(), data["batch_size"], longest)
-    again = dict(config, model=dict(config["model"], remat="none"))
-    with sharding.use(config["sharding"]) as mesh:
-        program = make_program(config, mesh)
+    device, data = jax.devices()[0], experiment.data
+    longest = int(check_buckets(data.buckets)[-1])
+    speed = Speed(device.device_kind, jax.device_count(), data.batch_size, longest)
+    with sharding.use(experiment.sharding) as mesh:
+        program = make_program(experiment, mesh)
         speed.computed_flops = _flops(program)
-        speed.flops = _flops(make_program(again, mesh))
+        speed.flops = _flops(make_program(without_remat(experiment), mesh))
         try:
             _check_fits(bytes_held(program.arguments), device)
             _run(speed, program, prepare, repeats, trace)
         except (MemoryError, jax.errors.JaxRuntimeError) as fault:
             speed.fault = first_line(fault)
-    speed.peaks = _peaks(device, config["model"]["dtype"], peak)
+    speed.peaks = _peaks(device, experiment.model.dtype, peak)
     return speed
 
 

@@ -30,7 +30,7 @@ import ml_dtypes
 import numpy as np
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text, require_new, whole_folder, write_json
+from vimogen_jax.files import on_store, read_text, require_new, whole_folder, write_json
 from vimogen_jax.input_pipeline.manifest import MANIFEST, parse_manifest
 from vimogen_jax.input_pipeline.records import (
     MAX_FRAMES,
@@ -40,7 +40,7 @@ from vimogen_jax.input_pipeline.records import (
     decode_record,
     encode_record,
 )
-from vimogen_jax.input_pipeline.stores import local_copy, on_store
+from vimogen_jax.input_pipeline.stores import local_copy
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.tensors import map_tensors, write_tensors

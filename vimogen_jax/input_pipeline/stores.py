@@ -6,7 +6,6 @@ store does not. The copy lies among the user's caches, under the hash of the dat
 
 import contextlib
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +21,6 @@ from vimogen_jax.input_pipeline.manifest import MANIFEST, file_names, parse_mani
 
 _STREAMS = 8  # one alone does not fill a network
 _PIECE = 2**24  # bytes
-
-
-def on_store(folder: str | os.PathLike[str]) -> bool:
-    """Whether a folder is named by a store's URL."""
-    return "://" in os.fspath(folder)
 
 
 def local_copy(url: str) -> Path:

@@ -31,6 +31,12 @@ def unflatten(params: Mapping[str, Any]) -> dict[str, Any]:
     return traverse_util.unflatten_dict(params, sep=".")
 
 
+def all_weights(params: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """Two parts of a model's weights as one tree; of what is in both, that of `params`."""
+    flat = traverse_util.flatten_dict(others) | traverse_util.flatten_dict(params)
+    return traverse_util.unflatten_dict(flat)
+
+
 def fingerprint(params: Mapping[str, Any]) -> str:
     """A hash of all weights, by which a base is known again."""
     digest = hashlib.sha256()

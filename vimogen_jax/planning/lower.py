@@ -11,19 +11,16 @@ import jax
 import jax.numpy as jnp
 
 from vimogen_jax import sharding
-from vimogen_jax.config import parse
-from vimogen_jax.diffusion.flow import Objective
-from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.input_pipeline.order import check_buckets, shard_size, split_shard
 from vimogen_jax.models.parameters import abstract_params
-from vimogen_jax.models.vimogen import ModelConfig, Text
+from vimogen_jax.models.vimogen import Text
 from vimogen_jax.sampling import sample
-from vimogen_jax.train.finetune import FinetuneConfig
-from vimogen_jax.train.loop import DataConfig, TrainConfig
-from vimogen_jax.train.optim import OptimConfig, learning_rate, make_optimizer
+from vimogen_jax.train.optim import learning_rate, make_optimizer
 from vimogen_jax.train.state import layouts, plan_state
 from vimogen_jax.train.step import make_train_step
 
+TEXT_LENGTH = 32  # tokens, where it would follow from a dataset, which is not read
 # The TPU compiler would cut a gather and the product after it into rings of small steps, in which
 # collectives cannot be counted; for Triton's kernels, the GPU compiler would ask a GPU.
 COMPILER_OPTIONS = {
@@ -59,68 +56,69 @@ class Program:
                 jax.config.update(name, effort)
 
 
-def train_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Program:
-    """The train step of a config under the strategy in use, on batches of the longest motions.
+def train_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program:
+    """The train step of an experiment under the strategy in use, on the longest motions.
 
     The share of text is that of motions of high quality.
 
     Raises:
-        BadInput: a section of the config is not valid, or does not fit the mesh.
+        BadInput: the experiment does not fit the mesh.
     """
-    model = parse(ModelConfig, config["model"], "config.model")
-    objective = parse(Objective, config["objective"], "config.objective")
-    optim = parse(OptimConfig, config["optim"], "config.optim")
-    times = parse(TrainConfig, config["train"], "config.train")
-    finetune = parse(FinetuneConfig, config.get("finetune", {}), "config.finetune")
-    optimizer = make_optimizer(optim, learning_rate(optim, times.steps))
+    model, times, finetune = experiment.model, experiment.train, experiment.finetune
+    optimizer = make_optimizer(experiment.optim, learning_rate(experiment.optim, times.steps))
     plan = plan_state(model, optimizer, mesh, finetune)
     graphdef, _ = abstract_params(model, finetune.lora)
-    seed, rows = config["seed"], times.accumulate
-    step = make_train_step(graphdef, objective, optimizer, optim, layouts(plan), seed, rows)
-    batch = _training_batch(_data_config(config), model, mesh, mesh.size * rows)
+    step = make_train_step(
+        graphdef,
+        experiment.objective,
+        optimizer,
+        experiment.optim,
+        layouts(plan),
+        experiment.seed,
+        times.accumulate,
+    )
+    batch = _training_batch(experiment, mesh, mesh.size * times.accumulate)
     inputs = {part: plan[part] for part in ("params", "opt", "ema", "frozen")}
     return Program(step.trace(plan, batch), inputs | dict(batch=batch), (plan, batch))
 
 
-def sampling_program(config: Mapping[str, Any], mesh: jax.sharding.Mesh) -> Program:
+def sampling_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program:
     """Sampling `data.batch_size` motions of the greatest length from text, with guidance.
 
     Raises:
         BadInput: as `train_program`.
     """
-    model = parse(ModelConfig, config["model"], "config.model")
-    objective = parse(Objective, config["objective"], "config.objective")
-    sampler = parse(Sampler, config["sampler"], "config.sampler")
-    data = _data_config(config)
-    optim = parse(OptimConfig, config["optim"], "config.optim")
-    optimizer = make_optimizer(optim, learning_rate(optim, 1))
+    model, sampler, data = experiment.model, experiment.sampler, experiment.data
+    optimizer = make_optimizer(experiment.optim, learning_rate(experiment.optim, 1))
     params = plan_state(model, optimizer, mesh)["params"]
     graphdef, _ = abstract_params(model)
-    shape = mesh.size, shard_size(data.batch_size, mesh.size), max(data.buckets)
+    frames = int(check_buckets(data.buckets)[-1])
+    shape = mesh.size, shard_size(data.batch_size, mesh.size), frames
+    length = data.text_length or TEXT_LENGTH
     array = _arrays(mesh)
     noise, mask = array(*shape, model.motion_dim), array(*shape, dtype=bool)
     text = Text(
-        array(*shape[:2], data.text_length, model.text_dim, dtype=jnp.bfloat16),
-        array(*shape[:2], data.text_length, dtype=bool),
+        array(*shape[:2], length, model.text_dim, dtype=jnp.bfloat16),
+        array(*shape[:2], length, dtype=bool),
     )
     batch = noise, mask, text, text if sampler.guided else None
-    traced = sample.trace(graphdef, params, objective, sampler, *batch, None)
+    traced = sample.trace(graphdef, params, experiment.objective, sampler, *batch, None)
     return Program(traced, dict(params=params, batch=batch), (params, *batch, None))
 
 
-def _data_config(config: Mapping[str, Any]) -> DataConfig:
-    """How to batch; the data itself is not read and need not be there."""
-    section = config["data"]
-    data = parse(DataConfig, section | dict(path=section["path"] or "unread"), "config.data")
-    check_buckets(data.buckets)
-    return data
+def without_remat(experiment: Experiment) -> Experiment:
+    """The experiment whose programs compute nothing twice: what the work itself is."""
+    model = dataclasses.replace(experiment.model, remat="none")
+    return dataclasses.replace(experiment, model=model)
 
 
 def _training_batch(
-    data: DataConfig, model: ModelConfig, mesh: jax.sharding.Mesh, shards: int
+    experiment: Experiment, mesh: jax.sharding.Mesh, shards: int
 ) -> dict[str, jax.ShapeDtypeStruct]:
     """A batch as `input_pipeline.pipeline` makes it, of the longest bucket."""
-    frames = max(data.buckets)
+    data, model = experiment.data, experiment.model
+    frames = int(check_buckets(data.buckets)[-1])
+    length = data.text_length or TEXT_LENGTH
     size = shard_size(data.batch_size, shards)
     share = data.text_share["high"] if model.reference_dim else 1.0
     texts, references = split_shard(data.batch_size, shards, share)
@@ -129,8 +127,8 @@ def _training_batch(
         motion=array(shards, size, frames, model.motion_dim),
         mask=array(shards, size, frames, dtype=bool),
         channel_mask=array(shards, size, model.motion_dim),
-        text=array(shards, texts, data.text_length, model.text_dim, dtype=jnp.bfloat16),
-        text_mask=array(shards, texts, data.text_length, dtype=bool),
+        text=array(shards, texts, length, model.text_dim, dtype=jnp.bfloat16),
+        text_mask=array(shards, texts, length, dtype=bool),
         reference=array(shards, references, frames, model.reference_dim),
         reference_mask=array(shards, references, frames, dtype=bool),
     )

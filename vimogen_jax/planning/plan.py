@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -11,12 +11,14 @@ from tqdm import tqdm
 
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import Chip, Machine, first_line
 from vimogen_jax.planning.hlo import Collective, Module
 from vimogen_jax.planning.lower import Program
+from vimogen_jax.sharding import Strategy
 
-MakeProgram = Callable[[Mapping[str, Any], jax.sharding.Mesh], Program]
+MakeProgram = Callable[[Experiment, jax.sharding.Mesh], Program]
 
 
 @dataclasses.dataclass
@@ -77,42 +79,41 @@ class Row:
 
 def plan(
     make_program: MakeProgram,
-    config: Mapping[str, Any],
+    experiment: Experiment,
     machine: Machine,
-    strategies: Mapping[str, str | Mapping[str, Any]],
+    strategies: Mapping[str, Strategy],
     *,
     tuned: bool = False,
 ) -> list[Row]:
-    """Plan a program of a config under each strategy, by name, as `sharding.use` takes them.
+    """Plan a program of an experiment under each strategy, by name.
 
     With `tuned` the compiler works as for a real run: ten times as long, for temporaries that are
     exact and an estimate of its own.
 
     Raises:
-        BadInput: the config is not valid, or does not fit the machine, under any strategy.
+        BadInput: the experiment does not fit the machine, under any strategy.
     """
     # It fits all devices and divides no parameter: what it cannot do, no strategy can.
     with sharding.use("data_parallel", machine.devices) as mesh:
-        make_program(config, mesh)
-    named: Iterable[tuple[str, Any]] = strategies.items()
-    bar = tqdm(named, desc="compiling", unit="strategy", disable=None)
-    return [_row(make_program, config, machine, *item, tuned=tuned) for item in bar]
+        make_program(experiment, mesh)
+    bar = tqdm(strategies.items(), desc="compiling", unit="strategy", disable=None)
+    return [_row(make_program, experiment, machine, *item, tuned=tuned) for item in bar]
 
 
 def _row(
     make_program: MakeProgram,
-    config: Mapping[str, Any],
+    experiment: Experiment,
     machine: Machine,
     name: str,
-    section: str | Mapping[str, Any],
+    strategy: Strategy,
     *,
     tuned: bool,
 ) -> Row:
     row, begun = Row(name), time.monotonic()
     try:
-        with sharding.use(section, machine.devices) as mesh:
+        with sharding.use(strategy, machine.devices) as mesh:
             row.mesh = {str(axis): size for axis, size in mesh.shape.items()}
-            program = make_program(config, mesh)
+            program = make_program(experiment, mesh)
             row.inputs = {part: bytes_held(tree) for part, tree in program.inputs.items()}
             row.flops = matmul_flops(program.traced.jaxpr.jaxpr) / mesh.size
             compiled = program.compile(machine.chip.platform, tuned=tuned)

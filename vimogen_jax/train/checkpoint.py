@@ -1,19 +1,9 @@
-"""The folder of a run: its config, its statistics and its checkpoints.
+"""The checkpoints of a run, written and read by Orbax: state, iterator state and checksums.
 
-config.json             the whole config, with text_encoder, fps, skeleton, dataset and base
-statistics.safetensors  of the training data
-checkpoints/STEP        state, place in the data and checksums, written by Orbax
-
-Several processes write and read one checkpoint together, each its own part; all else is written by
-the first.
-
-Weights that a run does not train are not in its checkpoints: they come from the base, which the
-config names in `init_from` and knows by the hash of its weights.
+Several processes write and read one checkpoint together, each its own part.
 """
 
 import contextlib
-import dataclasses
-import hashlib
 import json
 import shutil
 import sys
@@ -27,42 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
-from flax import traverse_util
 
-from vimogen_jax.adapter import Adapter, merge
-from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import write_json
-from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.stores import on_store
-from vimogen_jax.models.parameters import abstract_params, fingerprint
-from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.package import (
-    SCHEMA_VERSION,
-    SKELETON,
-    Package,
-    describe,
-    read_config,
-)
-from vimogen_jax.train.finetune import FinetuneConfig
-from vimogen_jax.train.load import absolute, load_checkpoint
+from vimogen_jax.files import on_store
 from vimogen_jax.train.processes import everywhere, is_first
-from vimogen_jax.train.state import State, all_weights
+from vimogen_jax.train.state import State
 
-# What a run cannot change midway, but for where the data lies and how it is read.
-FIXED = (
-    "seed",
-    "base",
-    "finetune",
-    "model",
-    "objective",
-    "data",
-    "text_encoder",
-    "fps",
-    "skeleton",
-    "dataset",
-)
-FREE = ("data.path", "data.corrupt", "data.workers")
 # Of TensorStore's statuses, those of the way to a file, not of what it holds.
 _OUT_OF_REACH = (
     "ABORTED",
@@ -76,74 +36,6 @@ _OUT_OF_REACH = (
 
 Tree = TypeVar("Tree")
 Result = TypeVar("Result")
-
-
-def open_run(
-    folder: epath.PathLike, config: Mapping[str, Any], dataset: Dataset, base: Package | None = None
-) -> tuple[epath.Path, dict[str, Any]]:
-    """Make sure that the run in a folder, if there is one, is the one to continue.
-
-    `base` is what its weights start from, if not from random ones. -> the folder, and what
-    `record_run` is to write of it.
-
-    Raises:
-        BadInput: the folder holds a run that began with another model, data, objective or seed.
-    """
-    folder = epath.Path(absolute(folder))
-    manifest = (dataset.folder / "manifest.json").read_bytes()
-    config = dict(schema_version=SCHEMA_VERSION) | dict(config)
-    config |= dict(text_encoder=dataset.text_encoder, fps=dataset.fps, skeleton=SKELETON)
-    config |= dict(dataset=hashlib.sha256(manifest).hexdigest())
-    config |= dict(base=None if base is None else fingerprint(base.params))
-    if (folder / "config.json").exists():
-        _require_same(folder, read_config(folder / "config.json"), config)
-    return folder, config
-
-
-def record_run(folder: epath.Path, config: Mapping[str, Any], dataset: Dataset) -> None:
-    """Write the config of a run and, where it begins, the statistics of its data."""
-    if not is_first():
-        return
-    if not (folder / "config.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        dataset.statistics.save(folder / "statistics.safetensors")
-    write_json(config, folder / "config.json")
-
-
-def load_run(folder: epath.PathLike) -> Package:
-    """The averaged weights of a run's newest readable checkpoint, as a package.
-
-    Weights that the run does not train are those of its base, and adapters are folded in.
-
-    Raises:
-        BadInput: there is no such run, none of its checkpoints can be read, or its base is not
-            what it was.
-    """
-    folder = epath.Path(absolute(folder))
-    config, finetune, step, ema = _read_average(folder)
-    statistics = Statistics.load(folder / "statistics.safetensors")
-    about = dataclasses.replace(describe(folder), step=step)
-    package = Package(**vars(about), statistics=statistics, params=ema)
-    if not finetune.needs_base:
-        return package
-    base = _load_base(folder, config)
-    if finetune.lora is None:
-        return dataclasses.replace(package, params=all_weights(ema, base.params))
-    adapter = Adapter(config["base"], finetune.lora, step, ema)
-    return merge(dataclasses.replace(package, params=base.params), adapter)
-
-
-def load_run_adapter(folder: epath.PathLike) -> Adapter:
-    """The averaged adapter of a LoRA run's newest readable checkpoint; its base is not read.
-
-    Raises:
-        BadInput: there is no such run, it trains no adapter, or no checkpoint can be read.
-    """
-    folder = epath.Path(absolute(folder))
-    config, finetune, step, ema = _read_average(folder)
-    if finetune.lora is None:
-        raise BadInput(f"the run in {folder} has no adapter: it was not trained with lora_rank")
-    return Adapter(config["base"], finetune.lora, step, ema)
 
 
 class Checkpoints:
@@ -358,45 +250,3 @@ def _mixed(array: jax.Array) -> jax.Array:
 
 def _checksum_of_json(value: Any) -> np.ndarray:
     return np.array([zlib.crc32(json.dumps(value, sort_keys=True).encode())], np.uint32)
-
-
-def _read_average(folder: epath.Path) -> tuple[dict[str, Any], FinetuneConfig, int, dict[str, Any]]:
-    """A run's config, what it trains, and the step and the average of its newest checkpoint."""
-    config, model = read_config(folder / "config.json"), describe(folder).model
-    finetune = parse(FinetuneConfig, config.get("finetune", {}), "config.finetune")
-    _, shapes = abstract_params(model, finetune.lora)
-    flat = traverse_util.flatten_dict(shapes)
-    trained = {path: shape for path, shape in flat.items() if finetune.trains(path)}
-    with Checkpoints(folder, read_only=True) as checkpoints:
-        step, ema = checkpoints.restore_ema(traverse_util.unflatten_dict(trained))
-    return config, finetune, step, jax.tree.map(np.asarray, ema)
-
-
-def _load_base(folder: epath.Path, config: Mapping[str, Any]) -> Package:
-    try:
-        base = load_checkpoint(config["init_from"])
-    except BadInput as fault:
-        raise BadInput(f"the base of the run in {folder} cannot be read: {fault}") from None
-    if fingerprint(base.params) != config["base"]:
-        raise BadInput(
-            f"the run in {folder} was trained on other weights than {config['init_from']} has now"
-        )
-    return base
-
-
-def _require_same(folder: epath.Path, begun: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    begun, config = _fixed(begun), _fixed(config)
-    if begun["base"] != config["base"]:
-        raise BadInput(f"the run in {folder} did not start from the weights of config.init_from")
-    for key in sorted(begun.keys() | config.keys()):
-        if begun.get(key) != config.get(key):
-            raise BadInput(
-                f"the run in {folder} began with {key} = {begun.get(key)}, not {config.get(key)}; "
-                "continue it unchanged or name another workdir"
-            )
-
-
-def _fixed(config: Mapping[str, Any]) -> dict[str, Any]:
-    fixed = json.loads(json.dumps({key: config.get(key) for key in FIXED}))
-    flat = traverse_util.flatten_dict(fixed, sep=".")
-    return {key: value for key, value in flat.items() if key not in FREE}

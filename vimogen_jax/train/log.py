@@ -10,8 +10,7 @@ from etils import epath
 from tensorboardX import SummaryWriter, record_writer
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import write_text
-from vimogen_jax.input_pipeline.stores import on_store
+from vimogen_jax.files import on_store, write_text
 from vimogen_jax.train.processes import is_first
 
 

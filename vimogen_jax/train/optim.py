@@ -1,6 +1,5 @@
 """AdamW as published, its learning rate over the steps, and the moving average of the weights."""
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -8,37 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import OptimConfig
 
 Schedule = Callable[[jax.typing.ArrayLike], jax.Array]
-
-
-@dataclasses.dataclass(frozen=True)
-class OptimConfig:
-    """Of the optimiser.
-
-    Attributes:
-        learning_rate: after the warm-up.
-        schedule: "constant", or "cosine" down to zero at the last step.
-        warmup_steps: linear; the first step already has a share of the learning rate, not zero.
-        b1, b2: decay of Adam's moments.
-        weight_decay: decoupled, of all parameters.
-        clip_norm: greatest global norm of the gradient.
-        ema_decay: of the moving average, once the run is old enough for it.
-    """
-
-    learning_rate: float
-    schedule: str
-    warmup_steps: int
-    b1: float
-    b2: float
-    weight_decay: float
-    clip_norm: float
-    ema_decay: float
-
-    def __post_init__(self):
-        if self.schedule not in ("constant", "cosine"):
-            raise BadInput(f"config.optim.schedule {self.schedule!r} is not constant or cosine")
 
 
 def learning_rate(config: OptimConfig, steps: int) -> Schedule:

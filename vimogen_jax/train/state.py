@@ -18,9 +18,10 @@ from flax import nnx, traverse_util
 from jax.sharding import Mesh
 
 from vimogen_jax import sharding
+from vimogen_jax.experiment import FinetuneConfig
 from vimogen_jax.models.lora import adapted
+from vimogen_jax.models.parameters import all_weights
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
-from vimogen_jax.train.finetune import FinetuneConfig
 
 State = dict[str, Any]
 EVERYTHING = FinetuneConfig()
@@ -73,12 +74,6 @@ def init_state(
 def frozen_weights(base: Mapping[str, Any], plan: State) -> dict[str, Any]:
     """The weights of a base that are not trained, as the state holds them."""
     return _place(base, plan["frozen"])
-
-
-def all_weights(params: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
-    """Two parts of a model's weights as one tree; of what is in both, that of `params`."""
-    flat = traverse_util.flatten_dict(others) | traverse_util.flatten_dict(params)
-    return traverse_util.unflatten_dict(flat)
 
 
 def averaged(state: State) -> dict[str, Any]:

@@ -11,10 +11,12 @@ from flax import nnx
 
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
+from vimogen_jax.experiment import OptimConfig
+from vimogen_jax.models.parameters import all_weights
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.sharding import constrain
-from vimogen_jax.train.optim import OptimConfig, ema_decay, ema_update
-from vimogen_jax.train.state import State, all_weights
+from vimogen_jax.train.optim import ema_decay, ema_update
+from vimogen_jax.train.state import State
 
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
