@@ -8,6 +8,7 @@ added up; and while a foot stands, the pose of the legs tells how the body moves
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.linalg import solve_banded
 
 PLACE_WEIGHT = 0.003  # of a place against a velocity; places then rule beyond about twenty frames
 HEIGHT_WEIGHT = 0.1  # the same of heights, which the floor keeps from drifting
@@ -46,9 +47,16 @@ def _least_squares(
     """The path nearest to `places [t 3]` and to what is claimed of its steps: pairs of `[t-1 3]`
     and weights `[t-1]`.
     """
-    frames = len(places)
-    difference = np.diff(np.eye(frames), axis=0)
     total = np.sum([weights for _, weights in steps], axis=0)
     claimed = np.sum([weights[:, None] * step for step, weights in steps], axis=0)
-    normal = place_weight * np.eye(frames) + difference.T @ (total[:, None] * difference)
-    return np.linalg.solve(normal, place_weight * places + difference.T @ claimed)
+    # The normal equations couple neighbours alone: rows hold what is above, on and below the
+    # diagonal.
+    normal = np.zeros((3, len(places)))
+    normal[0, 1:] = normal[2, :-1] = -total
+    normal[1] = place_weight
+    normal[1, :-1] += total
+    normal[1, 1:] += total
+    right = place_weight * places.astype(np.float64)
+    right[:-1] -= claimed
+    right[1:] += claimed
+    return solve_banded((1, 1), normal, right)
