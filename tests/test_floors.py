@@ -85,6 +85,17 @@ def test_folders_import_only_what_they_may():
     assert wrong == []
 
 
+def test_protocols_of_evaluation_know_what_they_share_and_not_each_other():
+    protocols = {path.parent.name for path in sources("eval")} - {"eval"}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in sources("eval")
+        for name, _ in imports(path)
+        if name.startswith("eval.") and name.split(".")[1] in protocols - {path.parent.name}
+    ]
+    assert {"mbench", "humanml3d"} <= protocols and wrong == []
+
+
 def test_configs_import_ml_collections_and_configs_alone():
     for path in sources("configs"):
         assert {name.split(".")[0] for name, _ in imports(path)} <= {"ml_collections", "configs"}
