@@ -111,8 +111,17 @@ def test_every_page_is_in_the_index():
 def test_links_in_the_pages_lead_somewhere():
     broken = [
         f"{page.relative_to(ROOT)} -> {target}"
-        for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+        for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
         if "://" not in target and not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_the_contributors_page_names_what_there_is():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    _, rooms, table, *_ = re.split(r"^## (?:The rooms|To change this.*)$", page, flags=re.M)
+    named = {*re.findall(r"`([\w/.]+)`", table)}
+    assert {name for name in named if "/" in name and not (ROOT / name).exists()} == set()
+    there = {path.stem for path in (ROOT / "vimogen_jax").iterdir() if path.suffix in (".py", "")}
+    assert there - {*re.findall(r"`(\w+)`", rooms)} <= {"__init__", "__pycache__", "assets"}
