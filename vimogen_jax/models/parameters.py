@@ -1,9 +1,11 @@
 """The parameters of a model as a tree: shapes without arrays, names, and a hash of all weights."""
 
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 import numpy as np
 from flax import nnx, traverse_util
 
@@ -14,7 +16,18 @@ from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 def abstract_params(
     config: ModelConfig, lora: LoRAConfig | None = None
 ) -> tuple[nnx.GraphDef, dict[str, Any]]:
-    """The model's structure, and its parameters as nested dictionaries of shapes."""
+    """The model's structure, and its parameters as nested dictionaries of shapes.
+
+    Traced once for each model and mesh in use: it takes longer than all else of a short command.
+    """
+    graphdef, params = _traced(config, lora, jax.sharding.get_abstract_mesh())
+    return graphdef, jax.tree.map(lambda shape: shape, params)  # dictionaries of the caller's own
+
+
+@functools.cache
+def _traced(
+    config: ModelConfig, lora: LoRAConfig | None, mesh: jax.sharding.AbstractMesh
+) -> tuple[nnx.GraphDef, dict[str, Any]]:
     build = lambda rngs: adapted(ViMoGen(config, rngs=rngs), lora, rngs)
     model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
     graphdef, params = nnx.split(model, nnx.Param)

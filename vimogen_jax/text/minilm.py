@@ -65,8 +65,8 @@ class MiniLM:
     def __init__(self) -> None:
         """Read weights and tokenizer from this machine; BadInput where missing or damaged."""
         folder = _find_folder()
-        tensors = safetensors.numpy.load(_read_checked(folder / "model.safetensors"))
-        self._tokenizer = Tokenizer.from_buffer(_read_checked(folder / "tokenizer.json"))
+        tensors = safetensors.numpy.load_file(_checked(folder / "model.safetensors"))
+        self._tokenizer = Tokenizer.from_file(str(_checked(folder / "tokenizer.json")))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._embeddings, self._layers = _arrange(tensors)
@@ -111,26 +111,27 @@ def _find_folder() -> Path:
     )
 
 
-def _read_checked(path: Path) -> bytes:
-    content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != SHA256[path.name]:
+def _checked(path: Path) -> Path:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256[path.name]:
         raise BadInput(f"{path} is not the published file of {REPOSITORY}: its sha256 differs")
-    return content
+    return path
 
 
 def _arrange(tensors: dict[str, np.ndarray]) -> tuple[Weights, Weights]:
     """Split the published tensors into embeddings and layers, the latter stacked for a scan."""
     embeddings = {
-        name.removeprefix("embeddings."): jnp.asarray(tensor)
+        name.removeprefix("embeddings."): tensor
         for name, tensor in tensors.items()
         if name.startswith("embeddings.") and name != "embeddings.position_ids"
     }
-    layers = {
-        name: jnp.stack([tensors[f"encoder.layer.{i}.{name}"] for i in range(_NUM_LAYERS)])
+    layers = {  # by NumPy: JAX would compile a program for each shape
+        name: np.stack([tensors[f"encoder.layer.{i}.{name}"] for i in range(_NUM_LAYERS)])
         for part in _LAYER_PARTS
         for name in (f"{part}.weight", f"{part}.bias")
     }
-    return embeddings, layers
+    return jax.device_put((embeddings, layers))
 
 
 @jax.jit
