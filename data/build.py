@@ -43,7 +43,9 @@ class Prepared:
     channels: np.ndarray | None  # [t 276] float32, canonical
     dropped: str = ""  # in two words, such as "too short"
     detail: str = ""  # one sentence
+    remedy: str = ""  # see `BadInput`
     cut: bool = False  # only the longest stretch without a jump was kept
+    notes: tuple[str, ...] = ()  # what was done beyond reading
 
 
 @dataclasses.dataclass
@@ -54,6 +56,7 @@ class Report:
     records: Counter = dataclasses.field(default_factory=Counter)  # (source, split)
     frames: Counter = dataclasses.field(default_factory=Counter)  # source
     cut: Counter = dataclasses.field(default_factory=Counter)  # source
+    notes: Counter = dataclasses.field(default_factory=Counter)  # (source, note)
     dropped: list[tuple[Take, Prepared]] = dataclasses.field(default_factory=list)
 
     def usable(
@@ -66,6 +69,7 @@ class Report:
                 continue
             self.frames[take.source] += len(prepared.channels)
             self.cut[take.source] += prepared.cut
+            self.notes.update((take.source, note) for note in prepared.notes)
             yield take, prepared.channels
 
     def __str__(self) -> str:
@@ -82,6 +86,9 @@ class Report:
                 f"  cut to the longest stretch in which no joint exceeds {MAX_SPEED:g} m/s: "
                 f"{self.cut[source]}"
             )
+        for (of, note), count in self.notes.items():
+            if of == source:
+                yield f"  {note}: {count}"
         dropped = [(take, prepared) for take, prepared in self.dropped if take.source == source]
         for reason, count in Counter(prepared.dropped for _, prepared in dropped).items():
             ids = [take.id for take, prepared in dropped if prepared.dropped == reason]
@@ -99,6 +106,7 @@ def build(
     workers: int = 1,
     overwrite: bool = False,
     keep_test: bool = False,
+    report: Report | None = None,
 ) -> Report:
     """Write a dataset of the takes that can be used, and report on all of them.
 
@@ -106,12 +114,15 @@ def build(
     take stays where it is when others are added; takes whose source deals them are not asked.
     keep_test: make those that a source has for testing a split of their own; else they are left
     out.
-    Raises BadInput if the folder is taken, if two takes have one id, or if fewer than two can be
-    used; nothing is left then, and a dataset that was to be overwritten stays.
+    report: is filled in and returned; so what was dropped can be told of a build that fails.
+    Raises BadInput if the folder is taken, if two takes have one id, if the encoder refuses a
+    caption, or if fewer than two takes can be used; nothing is left then, and a dataset that was
+    to be overwritten stays.
     """
     _check_ids(takes)
+    _check_captions(takes, encoder)
     spec = dataclasses.asdict(EncoderSpec.of(encoder))
-    report = Report(fps)
+    report = report or Report(fps)
     prepare_one = functools.partial(prepare, fps=fps, keep_test=keep_test)
     with (
         DatasetWriter(
@@ -124,8 +135,10 @@ def build(
             report.records[record.source, split] += 1
             writer.add(split, record)
         if not report.records:
-            reason = report.dropped[0][1].detail
-            raise BadInput(f"none of the {len(takes)} takes can be used: {reason}")
+            first = report.dropped[0][1]
+            raise BadInput(
+                f"none of the {len(takes)} takes can be used: {first.detail}", first.remedy
+            )
     return report
 
 
@@ -136,6 +149,19 @@ def _check_ids(takes: Sequence[Take]) -> None:
             raise BadInput(f"{other.path} and {take.path} both have the id {take.id!r}")
 
 
+def _check_captions(takes: Sequence[Take], encoder: TextEncoder) -> None:
+    """Raise BadInput, naming where it stands, at the first caption that the encoder refuses."""
+    for group in _groups(takes, TAKES_AT_ONCE):
+        try:
+            encoder.require_readable([take.caption for take in group])
+        except BadInput:
+            for take in group:
+                try:
+                    encoder.require_readable([take.caption])
+                except BadInput as fault:
+                    raise BadInput(f"{take.told or take.id}: {fault}") from None
+
+
 def prepare(take: Take, fps: float, keep_test: bool = False) -> Prepared:
     """Turn a take into channels at `fps`, or say why not."""
     if take.split == "test" and not keep_test:
@@ -144,22 +170,23 @@ def prepare(take: Take, fps: float, keep_test: bool = False) -> Prepared:
         return Prepared(None, "no caption", f"{take.id} has no caption")
     if not take.path.is_file():
         return Prepared(None, "missing", f"{take.path}: no such file")
+    notes: list[str] = []
     try:
-        channels, cut = _channels(take, fps)
+        channels, cut = _channels(take, fps, notes)
     except BadInput as fault:
-        return Prepared(None, "unreadable", str(fault))
+        return Prepared(None, "unreadable", str(fault), fault.remedy)
     if len(channels) < MIN_FRAMES:
         return Prepared(
             None,
             "too short",
             f"{take.path}: {len(channels)} frames at {fps:g} fps, fewer than {MIN_FRAMES}",
         )
-    return Prepared(channels, cut=cut)
+    return Prepared(channels, cut=cut, notes=tuple(notes))
 
 
-def _channels(take: Take, fps: float) -> tuple[np.ndarray, bool]:
+def _channels(take: Take, fps: float, notes: list[str]) -> tuple[np.ndarray, bool]:
     """The channels of a take, and whether only a part of it was kept."""
-    content = take.read()
+    content = take.read(notes)
     if isinstance(content, np.ndarray):
         if fps != FPS:
             raise BadInput(f"{take.path}: its channels are at {FPS:g} fps, not at {fps:g}")

@@ -46,6 +46,10 @@ class StoredEncoder:
         mapped = {path: map_tensors(path) for path in {self._files[key] for key in keys}}
         return [np.array(mapped[self._files[key]][key]) for key in keys]
 
+    def require_readable(self, texts: Sequence[str]) -> None:
+        """Raise BadInput, naming it, at the first text that the encoder refuses."""
+        self._encoder.require_readable(texts)
+
     def _encode(self, texts: Sequence[str]) -> None:
         ready: dict[str, np.ndarray] = {}
         written = time.monotonic()

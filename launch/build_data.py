@@ -11,7 +11,7 @@ import time
 
 from absl import flags
 
-from data.build import build
+from data.build import Report, build
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
 from data.sources.take import Take
@@ -60,21 +60,33 @@ def main() -> None:
     """Build, and report by source what was taken and what was left."""
     started = time.monotonic()
     overwrite = bool(outputs.whole(OUT.value, dataset.FILES))
-    report = build(
-        read_sources(),
-        OUT.value,
-        _load_encoder(),
-        fps=DATASET_FPS.value,
-        holdout=HOLDOUT.value,
-        workers=WORKERS.value,
-        overwrite=overwrite,
-        keep_test=KEEP_TEST.value,
-    )
+    report = Report(DATASET_FPS.value)
+    try:
+        build(
+            read_sources(),
+            OUT.value,
+            _load_encoder(),
+            fps=DATASET_FPS.value,
+            holdout=HOLDOUT.value,
+            workers=WORKERS.value,
+            overwrite=overwrite,
+            keep_test=KEEP_TEST.value,
+            report=report,
+        )
+    except BadInput:
+        tell(report)
+        raise
+    tell(report)
+    print(f"{OUT.value} written in {time.monotonic() - started:.0f} s")
+
+
+def tell(report: Report) -> None:
+    """Print what was taken and left, and why what cannot be read cannot."""
     for _, prepared in report.dropped:
         if prepared.dropped == "unreadable":
-            print(f"dropped: {prepared.detail}", file=sys.stderr)
-    print(report)
-    print(f"{OUT.value} written in {time.monotonic() - started:.0f} s")
+            print(f"dropped: {cli.advised(prepared.detail, prepared.remedy)}", file=sys.stderr)
+    if words := str(report):
+        print(words)
 
 
 def read_sources() -> list[Take]:

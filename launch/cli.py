@@ -26,10 +26,9 @@ _WORTH_KEEPING = 0.1
 _OURS = ("vimogen_jax", "configs", "data", "eval", "launch")
 
 
-def advise(fault: Exception) -> str:
-    """The message of a fault, and the flag that mends it where this command has one."""
-    remedy = getattr(fault, "remedy", "")
-    return f"{fault}: give --{remedy}" if remedy and remedy in FLAGS else str(fault)
+def advised(message: str, remedy: str) -> str:
+    """What a `BadInput` says, and the flag that mends it where this command has one."""
+    return f"{message}: give --{remedy}" if remedy and remedy in FLAGS else message
 
 
 def compared(name: str, motions: str, others: Sequence[str]) -> dict[str, str]:
@@ -49,7 +48,8 @@ def compared(name: str, motions: str, others: Sequence[str]) -> dict[str, str]:
 
 
 def _refuse(fault: Exception) -> SystemExit:
-    words = " ".join(advise(fault).split()) or type(fault).__name__
+    said = advised(str(fault), getattr(fault, "remedy", ""))
+    words = " ".join(said.split()) or type(fault).__name__
     if isinstance(fault, OSError) and fault.filename is not None:
         words = f"{os.fsdecode(fault.filename)}: {reason(fault)}"
     return SystemExit(f"error: {words}")

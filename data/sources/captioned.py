@@ -1,21 +1,20 @@
 """A folder of motion files with a caption file: one JSON object a line, one line a take.
 
 `path` (in the folder, or a bare file name anywhere below it) and `caption` are required; `id`,
-`source`, `licence`, `quality`, `start`, `end` and `fps` are optional, and other fields are ignored.
-`docs/data.md` describes them.
+`source`, `licence`, `quality`, `split`, `start`, `end` and `fps` are optional, and other fields are
+ignored. `docs/data.md` describes them.
 """
 
 import os
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from data.sources.take import Take, inside, part
+from data.sources.take import ANY, SPLITS, Take, inside, part, read_settled
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_text
-from vimogen_jax.formats import World, look, to_motion
+from vimogen_jax.formats import World
 from vimogen_jax.motion.motion import Motion
-
-ANY = World()
 
 
 def read_captions(
@@ -36,7 +35,7 @@ def read_captions(
         if not line.strip():
             continue
         try:
-            take = _parse(line, captions, folder, files, world)
+            take = _parse(line, f"{captions}, line {number}", captions.stem, folder, files, world)
         except BadInput as fault:
             raise BadInput(f"{captions}, line {number}: {fault}") from None
         if first_line.setdefault(take.id, number) != number:
@@ -56,17 +55,32 @@ def read_part(
     end: float | None = None,
     world: World = ANY,
     fps: float | None = None,
+    notes: list[str] | None = None,
 ) -> Motion:
     """The motion of a file, from `start` to `end` in seconds; BadInput where the file is unfit.
 
-    world: what is known of files like it. fps: frames a second of this one, whatever it says.
+    world, fps, notes: as `read_settled` takes them.
     """
-    return part(to_motion(look(path, world.skeletons), world, fps), start, end, path)
+    return part(read_settled(path, world, fps, notes).motion(), start, end, path)
 
 
 def _files_by_name(folder: Path) -> dict[str, list[Path]]:
+    """Where the files of each name are, below the folder and the links in it.
+
+    A link back up is not followed, and no folder through more than two ways: that suffices to tell
+    that a name may be either.
+    """
     files: dict[str, list[Path]] = {}
-    for below, _, names in os.walk(folder, followlinks=True):
+    ways: Counter[str] = Counter()
+    for below, folders, names in os.walk(folder, followlinks=True):
+        here = os.path.realpath(below)
+        ways[here] += 1
+        real = {name: os.path.realpath(os.path.join(below, name)) for name in folders}
+        folders[:] = [
+            name
+            for name in folders
+            if ways[real[name]] < 2 and not f"{here}{os.sep}".startswith(f"{real[name]}{os.sep}")
+        ]
         for name in names:
             files.setdefault(name, []).append(Path(below, name))
     return files
@@ -84,7 +98,8 @@ def _locate(path: str, folder: Path, files: dict[str, list[Path]]) -> Path:
 
 def _parse(
     line: str,
-    captions: Path,
+    told: str,
+    source: str,
     folder: Path,
     files: dict[str, list[Path]],
     world: World,
@@ -96,6 +111,9 @@ def _parse(
     quality = fields.get("quality", "high")
     if quality not in ("high", "low"):
         raise BadInput(f'"quality" is {quality!r}, not "high" or "low"')
+    split = fields.get("split")
+    if split is not None and (not isinstance(split, str) or split not in SPLITS):
+        raise BadInput(f'"split" is {split!r}, not one of {", ".join(SPLITS)}')
     start, end = _positive(fields, "start") or 0.0, _positive(fields, "end")
     if end is not None and end <= start:
         raise BadInput(f'"end" ({end:g} s) does not come after "start" ({start:g} s)')
@@ -103,11 +121,13 @@ def _parse(
     return Take(
         id=_text(fields, "id", Path(name).with_suffix("").as_posix()),
         caption=caption,
-        source=_text(fields, "source", captions.stem),
+        source=_text(fields, "source", source),
         licence=_text(fields, "licence", "unknown"),
         path=path,
         read=partial(read_part, path, start, end, world, _positive(fields, "fps") or None),
         quality=quality,
+        split=SPLITS[split] if split else None,
+        told=told,
     )
 
 

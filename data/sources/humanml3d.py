@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from data.sources.take import Take, inside, part
-from vimogen_jax import formats
+from data.sources.take import Take, inside, part, read_settled
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
 from vimogen_jax.formats.humanml3d_captions import parse_captions
@@ -45,9 +44,11 @@ def read_humanml3d(folder: str | os.PathLike) -> list[Take]:
     ]
 
 
-def read_clip(path: Path, start: float, end: float | None) -> Motion:
+def read_clip(
+    path: Path, start: float, end: float | None, notes: list[str] | None = None
+) -> Motion:
     """The motion of a file from `start` to `end`, in seconds; BadInput where it is unfit."""
-    return part(formats.read(path), start, end, path)
+    return part(read_settled(path, notes=notes).motion(), start, end, path)
 
 
 def _takes(
@@ -65,4 +66,5 @@ def _takes(
             path=path,
             read=partial(read_clip, path, caption.start, caption.end or None),
             split=split,
+            told=f"{texts}, caption {number + 1}",
         )

@@ -1,24 +1,35 @@
 """A take: what a source says of one motion, and how to read it when its turn comes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import World, look, settle
+from vimogen_jax.formats.world import Settled
 from vimogen_jax.motion.motion import Motion
+
+ANY = World()
+SPLITS: dict[str, Literal["train", "validation", "test"]] = {
+    "train": "train",
+    "val": "validation",
+    "validation": "validation",
+    "test": "test",
+}
 
 
 @dataclass(frozen=True)
 class Take:
     """One motion and what it shows; cheap to pickle, so that processes can share the reading.
 
-    caption: "" where the source has none; such a take is dropped.
+    caption: "" where the source has none; such a take is dropped. told: where it stands, such as
+        "captions.jsonl, line 3".
     quality: "low" where the global motion is not to be trusted, as in motion from video.
     path: the motion file. read: gives its Motion, or finished channels [t 276] at 20 fps, which are
-        kept bit for bit; raises BadInput where the file is unfit.
+        kept bit for bit; raises BadInput where the file is unfit. What was done beyond reading is
+        appended to the list that it is given.
     split: where the source deals its takes itself; "test" is left out, or kept apart.
     """
 
@@ -27,13 +38,36 @@ class Take:
     source: str
     licence: str
     path: Path
-    read: Callable[[], Motion | np.ndarray]
+    read: "Reader"
     quality: Literal["high", "low"] = "high"
     split: Literal["train", "validation", "test"] | None = None
+    told: str = ""
+
+
+class Reader(Protocol):
+    """See `Take.read`."""
+
+    def __call__(self, notes: list[str] | None = None) -> Motion | np.ndarray: ...
+
+
+def read_settled(
+    path: Path, world: World = ANY, fps: float | None = None, notes: list[str] | None = None
+) -> Settled:
+    """A motion file in our world; what was done beyond reading is appended to `notes`.
+
+    world: what is known of files like it. fps: frames a second of this one, whatever it says.
+    Raises BadInput where the file is unfit.
+    """
+    settled = settle(look(path, world.skeletons), world, fps=fps)
+    if notes is not None:
+        notes += settled.found.notes
+    return settled
 
 
 def inside(folder: Path, path: str) -> Path:
     """`folder / path`; raises BadInput where the path, as written, leads out of the folder."""
+    if "\0" in path:
+        raise BadInput("a path holds a zero byte")
     if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
         raise BadInput(f"{path} leads outside the dataset's folder {folder}")
     return folder / path

@@ -13,18 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from data.sources.take import Take, inside
+from data.sources.take import SPLITS, Take, inside, read_settled
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json
-from vimogen_jax.formats import World, look, settle
 
 LICENCE = "Apache-2.0"
-SPLITS: dict[str, Literal["train", "validation", "test"]] = {
-    "train": "train",
-    "val": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 
 
 def read_vimogen(
@@ -48,21 +41,21 @@ def read_vimogen(
     takes = []
     for place, entry in enumerate(entries):
         try:
-            takes.append(_take(entry, folder, f"{text}_text_annot"))
+            takes.append(_take(entry, folder, f"{text}_text_annot", f"{archive}, entry {place}"))
         except BadInput as fault:
             raise BadInput(f"{archive}, entry {place}: {fault}") from None
     return takes
 
 
-def read_channels(path: Path) -> np.ndarray:
+def read_channels(path: Path, notes: list[str] | None = None) -> np.ndarray:
     """The channels [t 276] of a file as they stand; BadInput where it is unfit."""
-    settled = settle(look(path), World())
+    settled = read_settled(path, notes=notes)
     if settled.found.channels is None:
         raise BadInput(f"{path}: holds {settled.found.kind}, not ViMoGen's channels")
     return settled.found.channels
 
 
-def _take(entry: Any, folder: Path, text_key: str) -> Take:
+def _take(entry: Any, folder: Path, text_key: str, told: str) -> Take:
     if not isinstance(entry, dict):
         raise BadInput("not a JSON object")
     for key in ("id", "subset", "motion_path", text_key):
@@ -80,6 +73,7 @@ def _take(entry: Any, folder: Path, text_key: str) -> Take:
         read=partial(read_channels, path),
         quality=_quality(entry["subset"]),
         split=SPLITS.get(str(entry.get("split")).lower()),
+        told=told,
     )
 
 

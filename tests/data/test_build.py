@@ -13,17 +13,18 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from data.build import build, prepare
+from data.build import Report, build, prepare
 from data.sources.captioned import read_captions
 from tests.helpers import torch_files
 from tests.helpers.commands import run_command
+from tests.helpers.made_up import made_up_motion
 from tests.helpers.repository import ROOT
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.canonical import canonicalize, transform
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import JOINTS, encode
 from vimogen_jax.motion.resample import resample
@@ -37,6 +38,11 @@ class FakeEncoder:
 
     def __init__(self):
         self.seen: list[str] = []
+
+    def require_readable(self, texts):
+        for text in texts:
+            if len(text) > 99:
+                raise BadInput(f"the text {text[:9]!r}... is too long")
 
     def __call__(self, texts):
         self.seen += texts
@@ -158,6 +164,47 @@ def test_unfit_takes_are_left_out_and_reported(tmp_path, lines):
     assert frames["enough"] == 40
 
 
+def test_a_caption_that_the_encoder_refuses_is_named_before_a_motion_is_read(tmp_path, lines):
+    lines[4]["caption"] = "too long " * 20
+    takes = [
+        dataclasses.replace(take, read=lambda notes=None: pytest.fail("was read"))
+        for take in _takes(tmp_path, lines)
+    ]
+    with pytest.raises(BadInput, match=r"captions\.jsonl, line 5: the text 'too long '.* too long"):
+        build(takes, tmp_path / "out", FakeEncoder())
+
+
+def test_what_was_dropped_is_told_of_a_build_that_fails_too(tmp_path, lines):
+    takes = _takes(tmp_path, lines)
+    (tmp_path / "bvh" / "1.bvh").write_text("HIERARCHY")
+    splits = ["train", "validation", "train", "train", "train", "train"]
+    dealt = [dataclasses.replace(take, split=x) for take, x in zip(takes, splits, strict=True)]
+    report = Report(20.0)
+    with pytest.raises(BadInput, match="no record for the validation split"):
+        build(dealt, tmp_path / "out", FakeEncoder(), report=report)
+    assert "studio: 5 takes to train on, 0 held out" in str(report)
+    assert "  dropped, unreadable: 1 (1)" in str(report)
+
+
+def test_what_was_found_out_about_files_is_told(tmp_path):
+    """Of two files whose world is y up, against their format's custom."""
+    (tmp_path / "bvh").mkdir()
+    names = [f"{i}.npz" for i in range(4)]
+    for i, name in enumerate(names):
+        motion = canonicalize(made_up_motion("walk", np.random.default_rng(i), 60))
+        if i < 2:
+            motion = transform(motion, Y_UP_TO_Z_UP.T, np.zeros(3))
+        amass.write(motion, tmp_path / "bvh" / name)
+    takes = _takes(tmp_path, [{"path": name, "caption": "walks."} for name in names])
+    report = build(takes, tmp_path / "out", FakeEncoder())
+    assert "\n  read with y up, as the body in it stands: 2" in str(report)
+    dataset = Dataset.open(tmp_path / "out")
+    for split in dataset.records.values():
+        for i in range(len(split)):
+            heights = split[i].motion[:, JOINTS].reshape(-1, 22, 3)[..., 2]
+            assert heights[:, 15].min() > 1.3  # the head's
+
+
 def test_nothing_usable_leaves_nothing_behind(tmp_path, lines):
     absent = [line | {"path": f"no{line['path']}"} for line in lines]
     with pytest.raises(BadInput, match=r"none of the 6 takes can be used: .*no0\.bvh: no such"):
@@ -203,7 +250,7 @@ def test_of_two_builds_into_one_folder_one_is_told_and_the_other_is_whole(tmp_pa
     assert sorted(path.name for path in tmp_path.iterdir()) == kept
 
 
-def _killed():
+def _killed(notes=None):
     os.kill(os.getpid(), signal.SIGKILL)
 
 

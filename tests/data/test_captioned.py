@@ -104,6 +104,35 @@ def test_unfit_caption_files_and_folders_are_named(folder, write_lines, tmp_path
         read_captions(tmp_path / "latin", folder)
 
 
+def test_links_that_lead_back_end_somewhere(folder, write_lines):
+    """Also many links from folder to folder, whose ways double with each."""
+    for i in range(40):
+        (folder / str(i)).mkdir()
+    for i in range(39):
+        (folder / str(i) / "a").symlink_to(folder / str(i + 1))
+        (folder / str(i) / "b").symlink_to(folder / str(i + 1))
+        (folder / str(i) / "home").symlink_to(folder)
+    (folder / "deep").mkdir()
+    (folder / "deep" / "self").symlink_to(folder / "deep")
+    (folder / "deep" / "c.bvh").touch()
+    captions = write_lines({"path": "c.bvh", "caption": "a person waves."})
+    assert read_captions(captions, folder)[0].path == folder / "deep" / "c.bvh"
+
+
+def test_a_line_says_what_a_take_is_for(folder, write_lines):
+    (folder / "a.bvh").touch()
+    lines = [
+        {"path": "a.bvh", "caption": "a person waves.", "id": str(split), "split": split}
+        for split in ("train", "val", "validation", "test", None)
+    ]
+    takes = read_captions(write_lines(*lines), folder)
+    assert [take.split for take in takes] == ["train", "validation", "validation", "test", None]
+    assert takes[1].told.endswith("mine.jsonl, line 2")
+    for wrong in ("dev", 1, ["test"]):
+        with pytest.raises(BadInput, match='line 1: "split" is .*not one of train'):
+            read_captions(write_lines(lines[0] | {"split": wrong}), folder)
+
+
 def test_a_part_of_a_file(folder, write_lines):
     transl = np.linspace(0, 1, 60)[:, None] * [1.0, 0, 0]
     motion = Motion(np.tile(Y_UP_TO_Z_UP, (60, 22, 1, 1)), transl, 20.0)

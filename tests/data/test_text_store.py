@@ -25,6 +25,9 @@ class Letters:
         self.revision, self.left = revision, stops_after
         self.seen: list[str] = []
 
+    def require_readable(self, texts):
+        pass
+
     def stream(self, texts):
         for i in reversed(range(len(texts))):
             if not self.left:

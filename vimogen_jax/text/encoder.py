@@ -32,6 +32,10 @@ class TextEncoder(Protocol):
         """
         ...
 
+    def require_readable(self, texts: Sequence[str]) -> None:
+        """Raise BadInput, naming it, at the first text that encoding would refuse."""
+        ...
+
 
 class StreamingEncoder(TextEncoder, Protocol):
     """A text encoder that hands features over as they are ready, as those of this library do."""

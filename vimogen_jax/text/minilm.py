@@ -77,8 +77,7 @@ class MiniLM:
         features = dict(self.stream(texts))
         return [features[i] for i in range(len(texts))]
 
-    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (place of a text, its features) as batches are done, in any order."""
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
         ids = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         for text, tokens in zip(texts, ids, strict=True):
             if len(tokens) > MAX_TOKENS:
@@ -86,6 +85,15 @@ class MiniLM:
                     f"the text {text[:40]!r}... has {len(tokens)} tokens; "
                     f"the encoder {self.name} reads at most {MAX_TOKENS}"
                 )
+        return ids
+
+    def require_readable(self, texts: Sequence[str]) -> None:
+        """Raise BadInput, naming it, at the first text of more than 256 tokens."""
+        self._tokens(texts)
+
+    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
+        """Yield (place of a text, its features) as batches are done, in any order."""
+        ids = self._tokens(texts)
         return in_batches(ids, self._forward, _LENGTHS, _ROWS)
 
     def _forward(self, tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:

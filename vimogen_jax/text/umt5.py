@@ -65,6 +65,9 @@ class UMT5Encoder:
         features = dict(self.stream(texts))
         return [features[i] for i in range(len(texts))]
 
+    def require_readable(self, texts: Sequence[str]) -> None:
+        """All texts are read; the end of a long one is cut off."""
+
     def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (place of a text, its features) as batches are done, in any order."""
         encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
