@@ -64,6 +64,13 @@ def test_the_package_requires_just_what_is_imported():
     assert required() == imported
 
 
+def test_what_is_advised_to_be_installed_is_an_extra():
+    written = "\n".join(path.read_text() for folder in PACKAGES for path in sources(folder))
+    advised = {*re.findall(r"pip install .?vimogen_jax\[(\w+)\]", written)}
+    assert {"film", "judge"} <= advised <= PYPROJECT["project"]["optional-dependencies"].keys()
+    assert "pip install -e" not in written, "there may be no checkout"
+
+
 def test_tests_import_nothing_beyond_their_extras():
     extras = required() | required("test")
     assert third_party("tests") <= extras | TORCH

@@ -30,7 +30,7 @@ def load_umt5(path: str | Path, dtype: str = "bfloat16") -> UMT5Encoder:
     except ImportError as fault:
         raise BadInput(
             f"encoding with PyTorch needs {fault.name}, which is not installed: "
-            'pip install -e ".[torch]", or encode in JAX'
+            'pip install "vimogen_jax[torch]", or encode in JAX'
         ) from None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     with torch.device("meta"):

@@ -190,8 +190,8 @@ def test_sampling_counts_every_step_of_the_solver(experiment):
         ("v5e:0x2", "'v5e:0x2' is unknown"),
         ("2xcpu:2", "only TPUs come in slices"),
         ("cpu:9", "JAX was started with 8 CPU devices"),
-        ("v5e:2x2", r'needs a compiler that is not here: pip install -e "\.\[plan\]"'),
-        ("h200:8", r'needs a compiler that is not here: pip install -e "\.\[plan\]"'),
+        ("v5e:2x2", r'needs a compiler that is not here: pip install "vimogen_jax\[plan\]"'),
+        ("h200:8", r'needs a compiler that is not here: pip install "vimogen_jax\[plan\]"'),
     ],
 )
 def test_a_machine_that_cannot_be_described_is_refused(topology, message, monkeypatch):

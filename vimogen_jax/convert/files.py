@@ -96,6 +96,6 @@ def import_torch(path: epath.PathLike) -> Any:
         import torch  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise BadInput(
-            f'{path} needs PyTorch, which is not installed: pip install -e ".[torch]"'
+            f'{path} needs PyTorch, which is not installed: pip install "vimogen_jax[torch]"'
         ) from None
     return torch

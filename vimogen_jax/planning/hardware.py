@@ -156,7 +156,8 @@ def _cpus(topology: str, number: int) -> list[Any]:
 def _require(module: str, topology: str) -> None:
     if importlib.util.find_spec(module) is None:
         raise BadInput(
-            f'topology {topology!r} needs a compiler that is not here: pip install -e ".[plan]"'
+            f"topology {topology!r} needs a compiler that is not here: "
+            'pip install "vimogen_jax[plan]"'
         )
 
 

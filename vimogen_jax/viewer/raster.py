@@ -14,7 +14,8 @@ try:
     from numba import njit
 except ImportError:
     raise ImportError(
-        'films and pictures are drawn with Numba, which is not installed: pip install "numba>=0.68"'
+        "films and pictures are drawn with Numba, which is not installed: "
+        'pip install "vimogen_jax[film]"'
     ) from None
 
 from vimogen_jax.body.mesh import vertex_normals

@@ -29,13 +29,12 @@ class Chat:
             import openai
         except ImportError:
             raise BadInput(
-                'the judge openai needs the package openai: pip install -e ".[judge]"'
+                'the judge openai needs the package openai: pip install "vimogen_jax[judge]"'
             ) from None
         self._key = key_from(KEY)
         if not (self._key or url):
-            raise BadInput(
-                f"the judge openai needs {KEY} in the environment, or a server's address"
-            )
+            needs = f"the judge openai needs {KEY} in the environment, or a server of one's own"
+            raise BadInput(needs, remedy="judge_url")
         # Retries are counted, so they are not left to the package.
         self._client = openai.OpenAI(
             api_key=self._key or "none", base_url=url, timeout=timeout, max_retries=0

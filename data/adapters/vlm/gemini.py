@@ -28,7 +28,7 @@ class Gemini:
             from google import genai
         except ImportError:
             raise BadInput(
-                'the judge gemini needs google-genai: pip install -e ".[judge]"'
+                'the judge gemini needs google-genai: pip install "vimogen_jax[judge]"'
             ) from None
         self._key = key_from(*KEYS)
         if not self._key:

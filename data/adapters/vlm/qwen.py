@@ -34,7 +34,9 @@ class Qwen:
             import torch  # pyright: ignore[reportMissingImports]
             import transformers  # pyright: ignore[reportMissingImports]
         except ImportError:
-            raise BadInput('the judge qwen needs transformers: pip install -e ".[torch]"') from None
+            raise BadInput(
+                'the judge qwen needs transformers: pip install "vimogen_jax[torch]"'
+            ) from None
         device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             self._tokenizer: Any = transformers.AutoTokenizer.from_pretrained(model)
