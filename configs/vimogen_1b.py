@@ -2,7 +2,8 @@
 
 python -m launch.train --config=configs/vimogen_1b.py --config.data.path=DATASET
 
-The data set's text encoder must be 4,096 wide (the published one is UMT5-XXL).
+The data set's text encoder must be 4,096 wide (the published one is UMT5-XXL). The sampler is not
+set: the library's default is the published one.
 """
 
 from ml_collections import ConfigDict
@@ -37,15 +38,6 @@ def get_config() -> ConfigDict:
                 jitter_strength=0.3,
                 dropout_rate=0.02,
             ),
-        ),
-        sampler=dict(
-            steps=50,
-            solver="euler",
-            guidance_scale=5.0,
-            start=0.7,  # pure noise is taken for a motion at sigma 0.921, as released
-            shift=5.0,
-            smoothing=1.0,
-            trajectory="absolute",
         ),
         data=dict(batch_size=1024, text_length=226, workers=8),
         optim=dict(learning_rate=2e-4, clip_norm=0.1, ema_decay=0.9999),

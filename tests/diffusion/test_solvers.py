@@ -1,5 +1,7 @@
 """Solvers on equations with known solutions, guidance, and the published preset."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -55,5 +57,16 @@ def test_bad_samplers_are_refused():
             Sampler(**{name: bad})
 
 
-def test_the_published_preset_is_that_of_the_published_config():
-    assert PRESETS["published"] == experiment_of(vimogen_1b).sampler
+def test_the_published_preset_is_the_default_and_that_of_the_published_config():
+    published = PRESETS["published"]
+    assert dataclasses.asdict(published) == dict(
+        steps=50,
+        solver="euler",
+        guidance_scale=5.0,
+        start=0.7,
+        shift=5.0,
+        smoothing=1.0,
+        trajectory="absolute",
+    )
+    assert published.grid[0] == pytest.approx(0.921, abs=5e-4)
+    assert experiment_of(vimogen_1b).sampler == published == Sampler()

@@ -35,7 +35,7 @@ def action(tmp_path_factory):
     takes = [make_record(rng, i, 50, motion=take.motion + noise(), **texts) for i in range(20)]
     write_dataset(folder / "dataset", takes[:16], takes[16:])
     package = tiny_package(text_encoder=ENCODER, text_dim=ENCODER["width"])
-    save_package(folder / "base", package)
+    save_package(folder / "base", dataclasses.replace(package, licence="CC BY-NC 4.0"))
     return folder
 
 
@@ -170,7 +170,7 @@ def test_what_does_not_fit_the_base_is_refused(tuned, tmp_path, section, change,
         train(asked(stored, **changed(workdir, {section: change})))
 
 
-def test_weights_and_statistics_are_those_of_the_base(runs, action, tmp_path):
+def test_weights_statistics_and_licence_are_those_of_the_base(runs, action, tmp_path):
     """Without LoRA too; and text encoder and frame rate must agree."""
     workdir = tmp_path / "run"
     changes = {"finetune.lora_rank": 0, "train.steps": 1, "optim.learning_rate": 0.0}
@@ -182,3 +182,4 @@ def test_weights_and_statistics_are_those_of_the_base(runs, action, tmp_path):
     for path, value in traverse_util.flatten_dict(base.params).items():
         np.testing.assert_array_equal(after[path], value, err_msg=str(path))
     assert run.objective.prediction == base.objective.prediction
+    assert run.licence == base.licence == "CC BY-NC 4.0"

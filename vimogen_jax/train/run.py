@@ -1,6 +1,6 @@
 """The folder of a run: opened to begin or go on, recorded, and loaded as a model.
 
-config.json             the experiment, with text_encoder, fps, skeleton, dataset and base
+config.json             the experiment, with text_encoder, fps, skeleton, dataset, base and licence
 statistics.safetensors  of the training data
 checkpoints/STEP        see `train.checkpoint`
 
@@ -57,6 +57,7 @@ class Run:
         dataset: hash of the manifest.
         base: `fingerprint` of the weights that it starts from, if they are not random.
         skeleton: of its motions.
+        licence: of the weights that it starts from, and so of its own.
     """
 
     folder: epath.Path
@@ -66,6 +67,7 @@ class Run:
     dataset: str = ""
     base: str | None = None
     skeleton: str = SKELETON
+    licence: str = ""
 
     @classmethod
     def read(cls, folder: epath.PathLike) -> "Run":
@@ -79,7 +81,15 @@ class Run:
         except BadInput as fault:
             raise BadInput(f"{folder / 'config.json'}: {fault}") from None
         dataset, base = config.get("dataset", ""), config.get("base")
-        return cls(folder, experiment, about.text_encoder, about.fps, dataset, base)
+        return cls(
+            folder,
+            experiment,
+            about.text_encoder,
+            about.fps,
+            dataset,
+            base,
+            licence=about.licence,
+        )
 
     def as_json(self) -> dict[str, Any]:
         """What config.json holds."""
@@ -106,6 +116,7 @@ def open_run(experiment: Experiment, dataset: "Dataset", base: Package | None = 
         fps=dataset.fps,
         dataset=hashlib.sha256(manifest).hexdigest(),
         base=None if base is None else fingerprint(base.params),
+        licence="" if base is None else base.licence,
     )
     if (run.folder / "config.json").exists():
         _require_same(Run.read(run.folder), run)
@@ -150,6 +161,7 @@ def load_run(folder: epath.PathLike) -> Package:
         text_encoder=run.text_encoder,
         fps=run.fps,
         step=step,
+        licence=run.licence,
         statistics=Statistics.load(run.folder / "statistics.safetensors"),
         params=ema,
     )
