@@ -96,6 +96,12 @@ def test_protocols_of_evaluation_know_what_they_share_and_not_each_other():
     assert {"mbench", "humanml3d"} <= protocols and wrong == []
 
 
+def test_evaluation_takes_of_data_its_adapters_alone():
+    taken = {name for path in sources("eval") for name, _ in imports(path)}
+    taken = {name for name in taken if name.split(".")[0] == "data"}
+    assert taken and all(name.startswith("data.adapters.") for name in taken)
+
+
 def test_configs_import_ml_collections_and_configs_alone():
     for path in sources("configs"):
         assert {name.split(".")[0] for name, _ in imports(path)} <= {"ml_collections", "configs"}

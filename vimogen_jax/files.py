@@ -16,7 +16,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from etils import epath
@@ -340,6 +340,15 @@ def _no_constant(name: str) -> None:
 def on_store(path: epath.PathLike) -> bool:
     """Whether a file or folder is named by a store's URL."""
     return "://" in os.fspath(path)
+
+
+def inside(folder: Path, path: str) -> Path:
+    """`folder / path`; raises BadInput where the path, as written, leads out of the folder."""
+    if "\0" in path:
+        raise BadInput("a path holds a zero byte")
+    if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
+        raise BadInput(f"{path} leads outside the dataset's folder {folder}")
+    return folder / path
 
 
 def absolute(path: epath.PathLike) -> str:

@@ -10,9 +10,9 @@ from collections import Counter
 from functools import partial
 from pathlib import Path
 
-from data.sources.take import ANY, SPLITS, Take, inside, part, read_settled
+from data.sources.take import ANY, SPLITS, Take, part, read_settled
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import parse_json, read_text
+from vimogen_jax.files import inside, parse_json, read_text
 from vimogen_jax.formats import World
 from vimogen_jax.motion.motion import Motion
 

@@ -13,9 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from data.sources.take import Take, inside, part, read_settled
+from data.sources.take import Take, part, read_settled
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text
+from vimogen_jax.files import inside, read_text
 from vimogen_jax.formats.humanml3d_captions import parse_captions
 from vimogen_jax.motion.motion import Motion
 

@@ -1,7 +1,7 @@
 """A take: what a source says of one motion, and how to read it when its turn comes."""
 
 from dataclasses import dataclass
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
@@ -62,15 +62,6 @@ def read_settled(
     if notes is not None:
         notes += settled.found.notes
     return settled
-
-
-def inside(folder: Path, path: str) -> Path:
-    """`folder / path`; raises BadInput where the path, as written, leads out of the folder."""
-    if "\0" in path:
-        raise BadInput("a path holds a zero byte")
-    if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
-        raise BadInput(f"{path} leads outside the dataset's folder {folder}")
-    return folder / path
 
 
 def part(motion: Motion, start: float, end: float | None, path: Path) -> Motion:

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from data.sources.take import SPLITS, Take, inside, read_settled
+from data.sources.take import SPLITS, Take, read_settled
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json
+from vimogen_jax.files import inside, read_json
 
 LICENCE = "Apache-2.0"
 

@@ -12,9 +12,8 @@ from string import ascii_uppercase
 
 import numpy as np
 
-from data.sources.take import inside
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text
+from vimogen_jax.files import inside, read_text
 from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import table
 from vimogen_jax.formats.humanml3d_captions import Caption, parse_captions
