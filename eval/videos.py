@@ -49,7 +49,8 @@ def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Pa
     ignore_interrupts = (signal.SIGINT, signal.SIG_IGN)  # they are for whoever waits here
     with ProcessPoolExecutor(workers, context, signal.signal, ignore_interrupts) as pool:
         drawn = [
-            pool.submit(write_mp4, motions[id], videos[id], size=SIZE, still=True) for id in wanted
+            pool.submit(write_mp4, motions[id], videos[id], size=SIZE, follow="far")
+            for id in wanted
         ]
         try:
             for each in tqdm(

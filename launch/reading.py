@@ -1,15 +1,30 @@
 """What a user can say of motion files, alike in every command that reads them."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from absl import flags
 
 from vimogen_jax.body.axes import UNITS, UPS
-from vimogen_jax.formats import World, look, to_motion
+from vimogen_jax.body.inverse_kinematics import fit_rotations
+from vimogen_jax.body.skeleton import REST_JOINTS
+from vimogen_jax.formats import World, look, look_all, settle, to_motion
 from vimogen_jax.formats.retarget import load_skeleton
+from vimogen_jax.formats.world import Settled
 from vimogen_jax.motion.motion import Motion
 
 flags.disclaim_key_flags()  # they are the command's, so its --help lists them
+
+
+@dataclass(frozen=True)
+class Read:
+    """A motion of a file: a name of its own among those that are read, and what the file was taken
+    for."""
+
+    name: str
+    settled: Settled
+    motion: Motion
 
 
 @dataclass(frozen=True)
@@ -30,6 +45,30 @@ class Reading:
         """The motion of the one file that the command is given: all that was said holds of it."""
         world = self.world()
         return to_motion(look(path, world.skeletons), world, self.fps.value)
+
+    def motions(self, files: Sequence[str]) -> Iterator[Read]:
+        """All motions in files; one that has joints alone gets a body whose bones point as they do.
+
+        Where there is one file, all that was said holds of it.
+        """
+        world, names = self.world(), set()
+        fps = self.fps.value if len(files) == 1 else None
+        for file in files:
+            for found in look_all(file, world.skeletons):
+                settled = settle(found, world, fps=fps)
+                first = "-".join(filter(None, [Path(file).stem, found.name.replace("/", "-")]))
+                name, number = first, 1
+                while name in names:
+                    name, number = f"{first}-{number}", number + 1
+                names.add(name)
+                yield Read(name, settled, _to_motion(settled))
+
+
+def _to_motion(settled: Settled) -> Motion:
+    found = settled.found
+    if found.positions is None or found.rotations is not None or found.fitted:
+        return settled.motion()
+    return Motion(fit_rotations(found.positions), found.joints[:, 0] - REST_JOINTS[0], settled.fps)
 
 
 def define_flags() -> Reading:

@@ -4,21 +4,15 @@ python -m launch.view walk.bvh take.npz
 python -m launch.view walk.bvh --to glb,mp4 --out out/walk
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 
 from absl import flags
 from tqdm import tqdm
 
 from launch import cli, outputs, reading
 from vimogen_jax import formats
-from vimogen_jax.body.inverse_kinematics import fit_rotations
-from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.world import Settled
-from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.page import Card, write_page
 
 PAGE = "index.html"
@@ -29,21 +23,12 @@ TO = flags.DEFINE_list("to", "html", f"what to write, any of {', '.join(FORMATS)
 OUT = flags.DEFINE_string("out", "out/view", "folder to write to")
 
 
-@dataclass(frozen=True)
-class View:
-    """A motion of a file: its name among those that are written, and what it was taken for."""
-
-    name: str
-    settled: Settled
-    motion: Motion
-
-
 def main(files: list[str]) -> None:
     """Read all files, say what they are, then write."""
     kinds = check_formats(TO.value)
     if not files:
         raise BadInput("nothing to do: name a motion file, or several")
-    views = list(read(files))
+    views = list(READING.motions(files))
     names = [f"{view.name}.{kind}" for view in views for kind in kinds]
     out = outputs.files(OUT.value, [*names, PAGE] if "html" in TO.value else names)
     for view in views:
@@ -75,29 +60,6 @@ def check_formats(names: list[str]) -> list[str]:
     return [name for name in dict.fromkeys(names) if name != "html"]
 
 
-def read(files: list[str]) -> Iterator[View]:
-    """The motions in the files, each with a name of its own. Raises BadInput as reading does."""
-    world, names = READING.world(), set()
-    fps = READING.fps.value if len(files) == 1 else None  # whatever the one file says
-    for file in files:
-        for found in formats.look_all(file, world.skeletons):
-            settled = formats.settle(found, world, fps=fps)
-            first = "-".join(filter(None, [Path(file).stem, found.name.replace("/", "-")]))
-            name, number = first, 1
-            while name in names:
-                name, number = f"{first}-{number}", number + 1
-            names.add(name)
-            yield View(name, settled, to_motion(settled))
-
-
-def to_motion(settled: Settled) -> Motion:
-    """The motion, its bones pointed as the joints have them where the file has no rotations."""
-    found = settled.found
-    if found.positions is None or found.rotations is not None or found.fitted:
-        return settled.motion()
-    return Motion(fit_rotations(found.positions), found.joints[:, 0] - REST_JOINTS[0], settled.fps)
-
-
 def facts(settled: Settled) -> str:
     """What the file was taken for, in a line."""
     frame = settled.frame
@@ -105,7 +67,7 @@ def facts(settled: Settled) -> str:
     return f"{settled.found.kind}, {up}, {units}"
 
 
-def describe(view: View) -> str:
+def describe(view: reading.Read) -> str:
     """What was found, a line each, and where every bit of it is from."""
     settled, motion = view.settled, view.motion
     found, frame = settled.found, settled.frame

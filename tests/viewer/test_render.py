@@ -32,27 +32,42 @@ def test_every_frame_shows_the_whole_body():
 
 @pytest.mark.parametrize("heading", [0.0, 2.0])
 def test_the_camera_sees_the_face_and_follows(heading):
-    shot = film(stride(heading=heading), builtin_body())
+    motion = stride(heading=heading)
+    shot = film(motion, builtin_body())
     forward = axis_angle_to_matrix(np.array([0, 0, heading])) @ (0, 1, 0)
-    assert shot.axes[2] @ forward < -0.6
-    assert shot.axes[2, 2] < 0
-    np.testing.assert_allclose(shot.axes @ shot.axes.T, np.eye(3), atol=1e-6)
+    assert (shot.axes[:, 2] @ forward < -0.6).all()
+    assert (shot.axes[:, 2, 2] < 0).all()
+    np.testing.assert_allclose(shot.axes @ shot.axes.mT, np.tile(np.eye(3), (30, 1, 1)), atol=1e-6)
     np.testing.assert_allclose(np.linalg.det(shot.axes), 1, atol=1e-6)
-    pelvis = stride(heading=heading).joints()[:, 0]
-    drift = (shot.path - pelvis) - (shot.path - pelvis)[0]
-    assert np.abs(drift).max() < 0.05
-    lowest = min(mesh[:, 2].min() for mesh in poses(builtin_body(), stride(heading=heading)))
-    assert shot.floor == lowest
+    away = shot.eyes - motion.joints()[:, 0]
+    assert np.abs(away - away[0]).max() < 0.05
+    assert shot.floor == min(mesh[:, 2].min() for mesh in poses(builtin_body(), motion))
 
 
-def test_a_still_camera_follows_only_whoever_goes_far():
-    near, far = (film(stride(speed=speed), builtin_body(), still=True) for speed in (1.0, 4.0))
-    assert (near.path == near.path[0]).all()
-    assert np.ptp(far.path, axis=0).max() > 4
-    frames = list(render_frames(stride(speed=1.0), size=64, still=True))
-    columns = [np.nonzero(body_pixels(frame))[1] for frame in frames]
-    assert all(each.min() > 0 and each.max() < 63 for each in columns)
-    assert abs(columns[0].mean() - columns[-1].mean()) > 10
+def test_a_camera_stands_still_for_whoever_stays_near_or_if_it_must():
+    near, far = (film(stride(speed=speed), builtin_body(), "far") for speed in (1.0, 4.0))
+    assert (near.eyes == near.eyes[0]).all()
+    assert np.ptp(far.eyes, axis=0).max() > 4
+    never = film(stride(speed=4.0), builtin_body(), "never")
+    assert (never.eyes == never.eyes[0]).all()
+    for motion, shot in ((stride(speed=1.0), near), (stride(speed=4.0), never)):
+        frames = list(render_frames(motion, size=64, shot=shot))
+        columns = [np.nonzero(body_pixels(frame))[1] for frame in frames]
+        assert all(each.min() > 0 and each.max() < 63 for each in columns)
+        assert abs(columns[0].mean() - columns[-1].mean()) > 10
+
+
+@pytest.mark.parametrize("follow", ["always", "never"])
+def test_a_camera_goes_round_and_keeps_the_body_in_view(follow):
+    motion, body = stride(speed=0.5), builtin_body()
+    shot = film(motion, body, follow, azimuth=0.3, turning=1.0)
+    ahead = np.arctan2(-shot.axes[:, 2, 1], -shot.axes[:, 2, 0])
+    facing = np.pi / 2  # of the person
+    gone = np.unwrap(ahead) - facing
+    np.testing.assert_allclose(gone, 0.3 + np.arange(30) / 20, atol=1e-6)
+    for camera, mesh in zip(shot.cameras(100), poses(body, motion), strict=True):
+        places = camera.project(mesh)[:, :2]
+        assert places.min() > 0 and places.max() < 100
 
 
 def test_motion_of_one_frame_can_be_filmed():

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.motion.motion import Motion
+
+Follow: TypeAlias = Literal["always", "far", "never"]
 
 FIELD_OF_VIEW = math.radians(28)  # from the upper to the lower edge
 _PITCH = math.radians(8)  # how far the camera looks down
@@ -43,34 +46,59 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """Where a motion's camera stands: at `eye` [3] beside the smooth path [t 3] that it follows,
-    with its axes [3 3] (right, down, forward); and the height of the floor; metres."""
+    """How a motion is filmed: where the camera stands, `eyes` [t 3], its axes [t 3 3] (right, down,
+    forward), the path [t 3] beside which it keeps, and the height of the floor; metres."""
 
     path: np.ndarray
-    eye: np.ndarray
+    eyes: np.ndarray
     axes: np.ndarray
     floor: float
 
+    def cameras(self, size: int) -> Iterator[Camera]:
+        """The camera of each frame, for pictures `size` pixels square."""
+        return (
+            Camera(eye, axes, size, size) for eye, axes in zip(self.eyes, self.axes, strict=True)
+        )
 
-def film(motion: Motion, body: Body, still: bool = False) -> Shot:
-    """Place a camera that looks at where the person faces at first, from the side and a little
-    above, and keeps the whole body in a square picture. It follows the person; with `still`, only
-    if they would get small otherwise."""
-    axes = camera_axes(facing(motion) + YAW)
-    edges = _edges(axes, (1, 1))
-    middle, reach = np.empty((motion.num_frames, 3)), np.empty((motion.num_frames, 4))
+
+def film(
+    motion: Motion,
+    body: Body,
+    follow: Follow = "always",
+    azimuth: float = YAW,
+    turning: float = 0.0,
+) -> Shot:
+    """Place a camera that looks a little down and keeps the whole body in a square picture.
+
+    follow: whether it goes along beside the person: "always", only if they would get small else
+        ("far"), or "never".
+    azimuth: where it stands at first, in radians to the left of where the person faces then.
+    turning: how fast it goes round from there, radians a second to the left.
+    """
+    frames = motion.num_frames
+    headings = facing(motion) + azimuth + turning * np.arange(frames) / motion.fps
+    axes = np.stack([camera_axes(heading) for heading in headings])
+    edges = np.stack([_edges(each, (1, 1)) for each in axes])  # [t 4 3]
+    middle, reach = np.empty((frames, 3)), np.empty((frames, 4))
     floor = math.inf
     for frame, vertices in enumerate(poses(body, motion)):
-        middle[frame], reach[frame] = vertices.mean(0), (vertices @ edges.T).max(0)
+        middle[frame], reach[frame] = vertices.mean(0), (vertices @ edges[frame].T).max(0)
         floor = min(floor, float(vertices[:, 2].min()))
+
+    def place(path: np.ndarray) -> tuple[np.ndarray, float]:
+        """The camera's places [t 3] beside a path, and how far away they are."""
+        along = np.einsum("tex,tx->te", edges, path)
+        offset = _place((reach - along).max(0), (1, 1))
+        return path + np.einsum("x,txy->ty", offset, axes), float(np.linalg.norm(offset))
+
     path = _smooth(middle, motion.fps)
-    eye = _eye((reach - path @ edges.T).max(0), axes, (1, 1))
-    if still:
+    eyes, away = place(path)
+    if follow != "always":
         spot = np.broadcast_to((middle.min(0) + middle.max(0)) / 2, path.shape)
-        further = _eye((reach - spot @ edges.T).max(0), axes, (1, 1))
-        if np.linalg.norm(further) < _FURTHER * np.linalg.norm(eye):
-            path, eye = spot, further
-    return Shot(path, eye, axes, floor)
+        further, far = place(spot)
+        if follow == "never" or far < _FURTHER * away:
+            path, eyes = spot, further
+    return Shot(path, eyes, axes, floor)
 
 
 def poses(body: Body, motion: Motion) -> Iterator[np.ndarray]:
@@ -95,7 +123,7 @@ def _smooth(path: np.ndarray, fps: float) -> np.ndarray:
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (0.5 * fps)) ** 2)
     longer = np.pad(path, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
     smooth = [np.convolve(x, kernel / kernel.sum(), mode="valid") for x in longer.T]
-    return np.stack(smooth, -1).astype(np.float32)
+    return np.stack(smooth, -1)
 
 
 def camera_axes(azimuth: float) -> np.ndarray:
@@ -103,12 +131,12 @@ def camera_axes(azimuth: float) -> np.ndarray:
     x, y = math.cos(azimuth), math.sin(azimuth)
     forward = np.array([-x * math.cos(_PITCH), -y * math.cos(_PITCH), -math.sin(_PITCH)])
     right = np.array([-y, x, 0])
-    return np.stack([right, np.cross(forward, right), forward]).astype(np.float32)
+    return np.stack([right, np.cross(forward, right), forward])
 
 
 def eye_before(points: np.ndarray, axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The nearest place [3] from which a camera with `axes` sees all points [n 3]."""
-    return _eye((points @ _edges(axes, size).T).max(0), axes, size)
+    return _place((points @ _edges(axes, size).T).max(0), size) @ axes
 
 
 def _edges(axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -120,11 +148,12 @@ def _edges(axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(edges) @ axes
 
 
-def _eye(reach: np.ndarray, axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The nearest place [3] from which nothing that reaches so far [4] crosses an edge."""
+def _place(reach: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The nearest place [3], along a camera's axes, from which nothing that reaches so far [4]
+    crosses an edge."""
     left, right, above, below = reach
     half = math.tan(FIELD_OF_VIEW / 2)
     side = _SIDE * half * size[1] / size[0]
     depth = -max((left + right) / (2 * side), (above + below) / ((_TOP + _BOTTOM) * half))
     slack = (_TOP - _BOTTOM) * half * depth
-    return np.array([(right - left) / 2, (below - above - slack) / 2, depth], np.float32) @ axes
+    return np.array([(right - left) / 2, (below - above - slack) / 2, depth])

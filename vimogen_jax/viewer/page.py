@@ -86,17 +86,17 @@ def _motion(motion: Motion, body: Body) -> dict[str, Any]:
     """What the viewer takes: `rotations` [t 22 4] as quaternions xyzw, 16-bit integers of 32767;
     `pelvis` and the `path` [t 3] float32, metres, that the camera looks at from `eye` beside it."""
     shot = film(motion, body)
-    ahead = shot.axes[2]
-    aside = shot.eye - (shot.eye @ ahead) * ahead  # the film's camera looks past its path
+    ahead = shot.axes[0, 2]
+    away = (shot.path[0] - shot.eyes[0]) @ ahead  # it looks past its path, at a spot as far away
     turns = np.roll(matrix_to_quaternion(np.asarray(motion.rotations, np.float64)), -1, axis=-1)
     pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
     return {
         "fps": float(motion.fps),
         "floor": round(float(shot.floor), 4),
-        "eye": (shot.eye - aside).round(4).tolist(),
+        "eye": (-away * ahead).round(4).tolist(),
         "rotations": _base64(np.rint(32767 * turns).astype("<i2")),
         "pelvis": _base64(pelvis.astype("<f4")),
-        "path": _base64((shot.path + aside).astype("<f4")),
+        "path": _base64((shot.eyes + away * ahead).astype("<f4")),
     }
 
 

@@ -13,7 +13,16 @@ from PIL import Image, ImageDraw, ImageFont
 from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.files import whole_file
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.viewer.camera import YAW, Camera, camera_axes, eye_before, facing, film, poses
+from vimogen_jax.viewer.camera import (
+    YAW,
+    Camera,
+    Shot,
+    camera_axes,
+    eye_before,
+    facing,
+    film,
+    poses,
+)
 from vimogen_jax.viewer.raster import draw
 
 _COLOUR = np.array([0.80, 0.33, 0.16], np.float32)  # linear
@@ -25,19 +34,19 @@ def render_frames(
     body: Body | None = None,
     size: int = 512,
     caption: str | None = None,
-    still: bool = False,
+    shot: Shot | None = None,
+    colours: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield pictures [h w 3] uint8, `size` pixels square, one for each frame of the motion.
 
-    The whole body stays in view: the camera follows it smoothly, or with `still` stands still
-    where that does not make the body small.
+    shot: where the camera stands; by default it follows the person, who stays whole in view.
+    colours: of the body's vertices [v 3], linear, such as `wardrobe.dress` gives.
     """
     body = body or builtin_body()
-    shot = film(motion, body, still)
-    colours = np.broadcast_to(_COLOUR, body.vertices.shape)
+    shot = shot or film(motion, body)
+    colours = np.broadcast_to(_COLOUR, body.vertices.shape) if colours is None else colours
     overlay = _overlay(caption, size) if caption else None
-    for target, mesh in zip(shot.path, poses(body, motion), strict=True):
-        camera = Camera(target + shot.eye, shot.axes, size, size)
+    for camera, mesh in zip(shot.cameras(size), poses(body, motion), strict=True):
         frame = draw(camera, mesh, body.faces, colours, shot.floor)
         yield _composite(frame, overlay) if overlay else frame
 

@@ -9,9 +9,10 @@ from typing import Any
 import av
 import numpy as np
 
-from vimogen_jax.body.mesh import Body
+from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.files import whole_file
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.viewer.camera import Follow, film
 from vimogen_jax.viewer.render import render_frames
 
 
@@ -21,18 +22,20 @@ def write_mp4(
     caption: str | None = None,
     body: Body | None = None,
     size: int = 512,
-    still: bool = False,
+    follow: Follow = "always",
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the motion at its own frame rate, `size` (even) pixels square, its sentence below.
 
-    still: let the camera stand still where that does not make the body small.
+    follow: whether the camera goes along, as `camera.film` has it.
     provenance: how the motion came about, written as JSON into the file's comment.
     """
     tags = {"title": caption or ""}
     if provenance is not None:
         tags["comment"] = json.dumps(provenance, ensure_ascii=False)
-    encode(render_frames(motion, body, size, caption, still), path, motion.fps, size, tags)
+    body = body or builtin_body()
+    pictures = render_frames(motion, body, size, caption, film(motion, body, follow))
+    encode(pictures, path, motion.fps, size, tags)
 
 
 def encode(

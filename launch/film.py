@@ -1,0 +1,53 @@
+"""Film motions: a dressed person in an MP4 each, and an npz of the truth beside it.
+
+python -m launch.film walk.bvh wave.npz --out out/films
+"""
+
+import math
+import random
+
+from absl import flags
+from tqdm import tqdm
+
+from launch import cli, outputs, reading
+from vimogen_jax.body.mesh import builtin_body
+from vimogen_jax.errors import BadInput
+from vimogen_jax.viewer.camera import film
+from vimogen_jax.viewer.filmed import write_film
+from vimogen_jax.viewer.wardrobe import OUTFITS
+
+READING = reading.define_flags()
+OUT = flags.DEFINE_string("out", "out/films", "folder to write to")
+OUTFIT = flags.DEFINE_enum("outfit", None, list(OUTFITS), "clothes; by default drawn for each film")
+CAMERA = flags.DEFINE_enum(
+    "camera", "still", ["still", "follow"], "whether it stands, or goes along with the person"
+)
+AZIMUTH = flags.DEFINE_float(
+    "azimuth", 38.0, "degrees to the left of where the person faces at first, where it stands"
+)
+TURNING = flags.DEFINE_float("turning", 0.0, "degrees a second by which it goes round to the left")
+SIZE = flags.DEFINE_integer("size", 512, "pixels of each side, an even number", 32, 4096)
+SEED = flags.DEFINE_integer("seed", 0, "of the draw of clothes")
+
+
+def main(files: list[str]) -> None:
+    """Read all files, then film them one by one."""
+    if not files:
+        raise BadInput("nothing to do: name a motion file, or several")
+    if SIZE.value % 2:
+        raise BadInput(f"--size {SIZE.value} is odd, which this video format cannot hold")
+    motions = {read.name: read.motion for read in READING.motions(files)}
+    out = outputs.files(OUT.value, [f"{name}{end}" for name in motions for end in (".mp4", ".npz")])
+    out.mkdir(parents=True, exist_ok=True)
+    body, follow = builtin_body(), "never" if CAMERA.value == "still" else "always"
+    azimuth, turning = math.radians(AZIMUTH.value), math.radians(TURNING.value)
+    for name, motion in tqdm(motions.items(), desc="filming", unit="film", disable=None):
+        drawn = random.Random(f"{SEED.value} {name}").choice(list(OUTFITS))
+        shot = film(motion, body, follow, azimuth, turning)
+        path = out / f"{name}.mp4"
+        write_film(motion, path, OUTFITS[OUTFIT.value or drawn], shot, SIZE.value, body)
+        print(path)
+
+
+if __name__ == "__main__":
+    cli.run(main, takes_words=True)
