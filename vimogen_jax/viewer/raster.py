@@ -6,7 +6,7 @@ frame: metres, z up. Colours are linear until the last line.
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,13 +36,17 @@ _SAMPLES = np.array([[-0.375, 0.125], [-0.125, -0.375], [0.125, 0.375], [0.375, 
 _LEVELS = 1 << 14  # of linear light, in the table that makes bytes of it
 _GAMMA = (255 * (np.arange(_LEVELS) / (_LEVELS - 1)) ** (1 / 2.2) + 0.5).astype(np.uint8)
 
-_compiled = njit(error_model="numpy")
+_OPTIONS: dict[str, Any] = {
+    "error_model": "numpy",
+    "fastmath": {"arcp", "contract", "reassoc"},
+}
+_compiled = njit(**_OPTIONS)
 
 
 def _kept(function: Callable) -> Callable:
     """The function compiled, and kept on disk where there is a place for it."""
     try:
-        return njit(error_model="numpy", cache=True)(function)
+        return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:
         return _compiled(function)
 
@@ -65,75 +69,77 @@ def draw(
     """One picture [h w 3] uint8 of a closed mesh [v 3] with `colours` [v 3] over the floor's
     height; all of the mesh lies before the camera."""
     mesh, colours = np.array(mesh, np.float64), np.array(colours, np.float64)
-    light = _cast(camera, mesh, faces, floor)
     eye, axes = np.array(camera.eye, np.float64), np.array(camera.axes, np.float64)
+    light = _cast(axes, mesh, faces, floor)
     image = np.empty((camera.height, camera.width, 3), np.float32)
     _paint_floor(image, eye, axes, camera.focal, light)
     points = camera.project(mesh)
     low = np.clip(np.floor(points[:, :2].min(axis=0)), 0, image.shape[:2])
     high = np.clip(np.ceil(points[:, :2].max(axis=0)), low, image.shape[:2])
     points[:, :2] -= low
-    top, left, bottom, right = (int(x) for x in (*low, *high))
-    seen = np.full((len(_SAMPLES), bottom - top, right - left), -1)
-    for sample, shift in zip(seen, _SAMPLES, strict=True):
-        _cover(points - (*shift, 0), faces, np.zeros(sample.shape), sample)
-    normals = vertex_normals(mesh, faces)
+    (top, left), (bottom, right) = low.astype(int), high.astype(int)
+    seen, _ = _cover(
+        points[:, None, :2] - _SAMPLES, points[:, 2], faces, bottom - top, right - left
+    )
     window = image[top:bottom, left:right]
+    normals = vertex_normals(mesh, faces)
     _paint_mesh(window, seen, points, faces, mesh, normals, colours, eye, light)
     return _to_bytes(image)
 
 
-def _cast(camera: Camera, mesh: np.ndarray, faces: np.ndarray, floor: float) -> _Light:
-    """The light, which stands fixed beside the camera, and what the mesh hides of it."""
-    right, _, forward = camera.axes
+def _cast(axes: np.ndarray, mesh: np.ndarray, faces: np.ndarray, floor: float) -> _Light:
+    """The light, which stands fixed beside a camera with `axes`, and what the mesh hides of it."""
+    right, _, forward = axes
     ahead = np.array([forward[0], forward[1], 0]) / math.hypot(forward[0], forward[1])
     towards = _SUN[0] * right + _SUN[1] * ahead + (0, 0, _SUN[2])
     height = mesh[:, 2:] - floor
     middle = mesh[:, :2] - height * towards[:2] / towards[2]
     soft = 1.5 * _SUN_SIZE * np.abs(height)
     corner = (middle - soft).min(axis=0) - 2 * _TEXEL
-    size = np.ceil(((middle + soft).max(axis=0) - corner) / _TEXEL).astype(int) + 3
-
-    def over(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        keys, seen = np.full(size, -np.inf), np.full(size, -1)
-        _cover(np.concatenate([(places - corner) / _TEXEL, mesh[:, 2:]], axis=1), faces, keys, seen)
-        return keys, seen
-
-    # Spread over the sun's disc like the seeds of a sunflower, so that the penumbra is even.
-    seeds = np.arange(_SUN_RAYS) + 0.5
+    rows, columns = np.ceil(((middle + soft).max(axis=0) - corner) / _TEXEL).astype(int) + 3
+    # Spread over the sun's disc like the seeds of a sunflower, so that the penumbra is even; the
+    # first ray comes from its middle.
+    seeds = np.arange(_SUN_RAYS + 1) - 0.5
+    seeds[0] = 0
     radius, turn = _SUN_SIZE * np.sqrt(seeds / _SUN_RAYS), seeds * math.pi * (3 - math.sqrt(5))
     disc = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=1)
-    hidden = np.mean([over(middle - height * spot)[1] >= 0 for spot in disc], axis=0)
+    places = (middle[:, None] - height[:, None] * disc - corner) / _TEXEL
+    seen, heights = _cover(places, mesh[:, 2], faces, rows, columns)
     towards /= np.linalg.norm(towards)
-    return _Light(towards, floor, corner, over(middle)[0], hidden)
+    return _Light(towards, floor, corner, heights[0], np.mean(seen[1:] >= 0, axis=0))
 
 
 @_kept
-def _cover(points, faces, keys, seen):
-    """Of the faces [f 3] that look up at cells [h w], the one with the greatest key: `points`
-    [v 3] have places along both axes, in cells, and the key. Changes `keys` and `seen` [h w]."""
-    height, width = seen.shape
+def _cover(places, keys, faces, height, width):
+    """Of the faces [f 3] that look up at cells, the one with the greatest key, or -1, and that
+    key: [s h w], by samples s. `places` [v s 2] lie along both axes, in cells; `keys` are [v]."""
+    samples = places.shape[1]
+    seen = np.full((samples, height, width), -1, np.int32)
+    greatest = np.full((samples, height, width), -np.inf)
     for face in range(len(faces)):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
-        ay, ax, by, bx = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
-        cy, cx = points[c, 0], points[c, 1]
-        area = (by - ay) * (cx - ax) - (bx - ax) * (cy - ay)
-        if area <= 0:
-            continue
-        per_area = 1 / area
-        top, bottom = math.ceil(min(ay, by, cy) - 0.5), math.floor(max(ay, by, cy) - 0.5)
-        left, right = math.ceil(min(ax, bx, cx) - 0.5), math.floor(max(ax, bx, cx) - 0.5)
-        for row in range(max(top, 0), min(bottom + 1, height)):
-            for column in range(max(left, 0), min(right + 1, width)):
-                y, x = row + 0.5, column + 0.5
-                u = ((by - y) * (cx - x) - (bx - x) * (cy - y)) * per_area
-                v = ((cy - y) * (ax - x) - (cx - x) * (ay - y)) * per_area
-                if u < 0 or v < 0 or u + v > 1:
-                    continue
-                key = u * points[a, 2] + v * points[b, 2] + (1 - u - v) * points[c, 2]
-                if key > keys[row, column]:
-                    keys[row, column] = key
-                    seen[row, column] = face
+        for sample in range(samples):
+            ay, ax = places[a, sample, 0], places[a, sample, 1]
+            by, bx = places[b, sample, 0], places[b, sample, 1]
+            cy, cx = places[c, sample, 0], places[c, sample, 1]
+            area = (by - ay) * (cx - ax) - (bx - ax) * (cy - ay)
+            if area <= 0:
+                continue
+            top, bottom = math.ceil(min(ay, by, cy) - 0.5), math.floor(max(ay, by, cy) - 0.5)
+            left, right = math.ceil(min(ax, bx, cx) - 0.5), math.floor(max(ax, bx, cx) - 0.5)
+            for row in range(max(top, 0), min(bottom + 1, height)):
+                for column in range(max(left, 0), min(right + 1, width)):
+                    y, x = row + 0.5, column + 0.5
+                    u = (by - y) * (cx - x) - (bx - x) * (cy - y)
+                    v = (cy - y) * (ax - x) - (cx - x) * (ay - y)
+                    w = area - u - v
+                    if u < 0 or v < 0 or w < 0:
+                        continue
+                    key = (u * keys[a] + v * keys[b] + w * keys[c]) / area
+                    if key > greatest[sample, row, column]:
+                        greatest[sample, row, column] = key
+                        seen[sample, row, column] = face
+    return seen, greatest
 
 
 @_kept
