@@ -11,7 +11,7 @@ import numpy as np
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, write_json
-from vimogen_jax.generate import Generator
+from vimogen_jax.generate import Generator, make_requests
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.sampling import BATCH_SIZE
 
@@ -70,14 +70,14 @@ def generate(
         paths = [folder / f"{each.name}.npz" for each in chosen]
         if all(map(_is_whole, paths)):
             continue
-        motions = generator(
+        requests = make_requests(
             [each.text for each in chosen],
             [each.seconds for each in chosen],
             seed=int(np.random.SeedSequence([*seeds, first]).generate_state(1)[0]),
-            progress=True,
         )
-        for motion, path in zip(motions, paths, strict=True):
-            formats.write(motion, path)
+        motions = generator(requests, progress=True)
+        for request, motion, path in zip(requests, motions, paths, strict=True):
+            formats.write(motion, path, generator.provenance(request))
 
 
 def _is_whole(path: Path) -> bool:

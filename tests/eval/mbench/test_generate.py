@@ -44,6 +44,8 @@ def test_further_categories_and_damaged_motions_are_made_later(generator, tmp_pa
         assert whole.seconds == PROMPTS[id].seconds
         np.testing.assert_array_equal(whole.rotations, later.rotations)
         np.testing.assert_array_equal(whole.transl, later.transl)
+        with np.load(path) as arrays:
+            assert json.loads(arrays["provenance"].item())["prompt"] == PROMPTS[id].text
 
 
 def test_a_folder_that_was_begun_otherwise_is_refused(generator, tmp_path):
