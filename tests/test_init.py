@@ -6,6 +6,7 @@ import sys
 import pytest
 
 import vimogen_jax
+from tests.helpers.repository import ROOT
 
 
 def test_what_there_is_can_be_seen():
@@ -14,6 +15,13 @@ def test_what_there_is_can_be_seen():
     assert vimogen_jax.Request is vimogen_jax.generate.Request
     with pytest.raises(AttributeError, match="no attribute 'nowhere'"):
         vimogen_jax.nowhere  # noqa: B018
+
+
+def test_sampling_is_imported_without_what_has_no_wheels_somewhere():
+    code = (
+        "import sys; sys.modules |= dict.fromkeys(('array_record', 'numba')); import launch.sample"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def test_nothing_is_loaded_before_it_is_asked_for():

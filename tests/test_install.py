@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,9 +77,11 @@ def test_the_wheel_is_small(wheel):
 def test_every_verb_tells_its_options(vimogen, tmp_path):
     listed = run(vimogen, cwd=tmp_path)
     assert listed.returncode == 0
-    for verb, purpose in command.find_verbs().items():
+    verbs = command.find_verbs()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        helps = list(pool.map(lambda verb: run(vimogen, verb, "--help", cwd=tmp_path), verbs))
+    for purpose, told in zip(verbs.values(), helps, strict=True):
         assert purpose in listed.stdout
-        told = run(vimogen, verb, "--help", cwd=tmp_path)
         assert (told.returncode, told.stderr) == (0, "")
         assert "python -m launch" not in told.stdout
     assert run(vimogen, "--version", cwd=tmp_path).stdout == f"vimogen {__version__}\n"

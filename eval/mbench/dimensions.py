@@ -85,9 +85,9 @@ def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_release
         values = np.empty(len(clips))
 
         def fill(first: int) -> None:
-            places = by_length[first : first + BATCH_SIZE]
-            joints, mask = stack([clips[i].joints for i in places])
-            values[places] = metric(joints @ _Y_UP if as_released else joints, mask)
+            indices = by_length[first : first + BATCH_SIZE]
+            joints, mask = stack([clips[i].joints for i in indices])
+            values[indices] = metric(joints @ _Y_UP if as_released else joints, mask)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(fill, range(0, len(clips), BATCH_SIZE)))

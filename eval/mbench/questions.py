@@ -28,7 +28,7 @@ def best_match(prompt: Prompt, seed: int = 0) -> Question:
     """Which text of the prompt's own and its distractors the motion shows, in a random order."""
     texts = [prompt.text, *prompt.distractors]
     order = np.random.default_rng([seed, prompt.id]).permutation(len(texts))
-    choices = {str(number): texts[place] for number, place in enumerate(order, start=1)}
+    choices = {str(number): texts[index] for number, index in enumerate(order, start=1)}
     listed = "\n".join(f"{number}. {text}" for number, text in choices.items())
     right = next(number for number, text in choices.items() if text == prompt.text)
     return Question(_BEST_MATCH.format(seen=_SEEN, choices=listed), choices, right)

@@ -3,6 +3,7 @@
 import json
 import pickle
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -61,6 +62,17 @@ def test_statistics_are_of_the_windows_that_training_sees(dataset, records):
     np.testing.assert_allclose(dataset.statistics.std[BODY_POSE], pose.std(0), atol=1e-5)
     # Each window starts at the origin, so they spread less than the takes do.
     assert (dataset.statistics.std[TRANSL][:2] < pooled[:, TRANSL].std(0)[:2]).all()
+
+
+def test_without_array_record_it_is_said_what_is_missing(dataset, records, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "array_record.python.array_record_module", None)
+    with pytest.raises(BadInput, match="datasets need the package array_record"):
+        Dataset.open(dataset.folder)
+    with (
+        pytest.raises(BadInput, match="datasets need the package array_record"),
+        DatasetWriter(tmp_path / "new", text_encoder=ENCODER, null_text=NULL_TEXT) as writer,
+    ):
+        writer.add("train", records[0])
 
 
 def test_many_shards_read_as_one(records, tmp_path, monkeypatch):
