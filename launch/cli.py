@@ -6,10 +6,12 @@ and a store whose library is not installed end a command with one sentence on st
 status 1.
 """
 
+import difflib
 import os
 import re
+import runpy
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from absl import app, logging
@@ -23,11 +25,14 @@ from vimogen_jax.files import first_line, reason, require_writable
 
 # Programs that compile faster than this, in seconds, are not worth a file.
 _WORTH_KEEPING = 0.1
+_PAGE = re.compile(r"--?config(=|$)").match
 _OURS = ("vimogen_jax", "configs", "data", "eval", "launch")
 
 
 def advised(message: str, remedy: str) -> str:
-    """What a `BadInput` says, and the flag that mends it where this command has one."""
+    """What a `BadInput` says, with flags of this command for keys of a config and as a remedy."""
+    if "config" in FLAGS:
+        message = re.sub(r"(?<![\w./-])config\.(?=\w)(?!json|py)", "--config.", message)
     return f"{message}: give --{remedy}" if remedy and remedy in FLAGS else message
 
 
@@ -72,7 +77,29 @@ def _parse(argv: list[str]) -> list[str]:
     except (AttributeError, KeyError, TypeError) as fault:
         # So ml_collections refuses a --config.key=value whose key the config does not have.
         reason = getattr(fault.args[0], "args", fault.args)[0]
-        raise SystemExit(f"error: unknown config key: {' '.join(reason.split())}") from None
+        raise SystemExit(f"error: {_unknown_key(argv, str(reason))}") from None
+
+
+def _unknown_key(argv: list[str], reason: str) -> str:
+    """A sentence about the first --config.KEY of the command line that its config does not have."""
+    page = next(arg.partition("=")[2] or argv[i + 1] for i, arg in enumerate(argv) if _PAGE(arg))
+    known = [*_keys(runpy.run_path(page)["get_config"]().to_dict())]
+    for key in (match[1] for arg in argv if (match := re.match(r"--?config\.([\w.]+)", arg))):
+        if any(f"{one}.".startswith(f"{key}.") for one in known):
+            continue
+        last = key.rpartition(".")[2]  # it may only stand in another section
+        alike = [one for one in known if one.endswith(f".{last}")]
+        alike = alike or difflib.get_close_matches(key, known, 1, 0.0)
+        return f"--config.{key} is unknown; did you mean --config.{alike[0]}?"
+    return f"unknown config key: {' '.join(reason.split())}"
+
+
+def _keys(config: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from (f"{key}.{inner}" for inner in _keys(value))
+        else:
+            yield key
 
 
 def _found(config: re.Match[str]) -> str:

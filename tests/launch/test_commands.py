@@ -15,7 +15,22 @@ BAD = [
     ("build_data", ["--humanml3d=NO", "--out=OUT"], "NO"),
     ("convert_umt5", ["--weights=NOWHERE.pth", "--out=OUT"], "NOWHERE.pth"),
     ("convert_blazepose", ["--wheel=NOWHERE.whl", "--out=OUT"], "NOWHERE.whl"),
-    ("train", [TINY, "--config.data.pth=x"], "pth"),
+    (
+        "train",
+        [TINY, "--config.data.pth=x"],
+        "--config.data.pth is unknown; did you mean",
+    ),
+    (
+        "train",
+        [TINY, "--config.train.learning_rate=1"],
+        "did you mean --config.optim.learning_rate",
+    ),
+    ("train", [TINY, "--config.daat.path=x"], "did you mean --config.data.path"),
+    (
+        "plan",
+        [TINY, "--topology=cpu:8", "--config.train.steps=0"],
+        "error: --config.train.steps must",
+    ),
     ("train", [TINY, "--config.data.path=NOWHERE"], "NOWHERE"),
     ("train", [TINY, "--config.data.path=x", "--config.data.corrupt=maybe"], "maybe"),
     ("train", ["--config=configs/no_such.py"], "no_such.py"),
