@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from vimogen_jax.input_pipeline.batch import Batch
+
 SETTINGS = {
     "batch_size": 12,
     "shards": 2,
@@ -13,13 +15,12 @@ SETTINGS = {
 }
 
 
-def take(loader, count: int) -> list[dict[str, np.ndarray]]:
+def take(loader, count: int) -> list[Batch[np.ndarray]]:
     return [next(loader) for _ in range(count)]
 
 
 def assert_same(a, b) -> None:
     assert len(a) == len(b)
     for x, y in zip(a, b, strict=True):
-        assert x.keys() == y.keys()
-        for key in x:
-            np.testing.assert_array_equal(x[key], y[key], err_msg=key)
+        for name, ours, theirs in zip(x._fields, x, y, strict=True):
+            np.testing.assert_array_equal(ours, theirs, err_msg=name)

@@ -12,6 +12,7 @@ from etils import epath
 
 from tests.helpers.batches import SETTINGS, assert_same, take
 from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import make_loader, validation_batches
 from vimogen_jax.motion.canonical import canonicalize_channels
@@ -29,13 +30,13 @@ def batches(dataset):
 
 def samples(batches):
     for batch in batches:
-        for place in np.ndindex(batch["record"].shape):
+        for place in np.ndindex(batch.record.shape):
             yield batch, *place
 
 
 def test_shapes_and_types(batches):
     for batch in batches:
-        t = batch["motion"].shape[2]
+        t = batch.motion.shape[2]
         assert t in SETTINGS["buckets"]
         expected = {
             "motion": ((2, 6, t, 276), "float32"),
@@ -47,31 +48,31 @@ def test_shapes_and_types(batches):
             "reference_mask": ((2, 2, t), "bool"),
             "record": ((2, 6), "int32"),
         }
-        assert {k: (v.shape, v.dtype.name) for k, v in batch.items()} == expected
+        assert {k: (v.shape, v.dtype.name) for k, v in batch._asdict().items()} == expected
 
 
 def test_motions_are_the_records_normalised_and_padded(dataset, batches, records):
     whole = 0
     for batch, i, j in samples(batches):
-        record = records[batch["record"][i, j]]
-        frames = batch["mask"][i, j].sum()
+        record = records[batch.record[i, j]]
+        frames = batch.mask[i, j].sum()
         assert frames == min(len(record.motion), 200)
-        assert batch["mask"][i, j, :frames].all()
-        assert not batch["motion"][i, j, frames:].any()
+        assert batch.mask[i, j, :frames].all()
+        assert not batch.motion[i, j, frames:].any()
         if frames == len(record.motion):
             whole += 1
             expected = dataset.statistics.normalize(record.motion)
-            np.testing.assert_allclose(batch["motion"][i, j, :frames], expected, atol=1e-6)
+            np.testing.assert_allclose(batch.motion[i, j, :frames], expected, atol=1e-6)
     assert whole > 90
 
 
 def test_cut_windows_are_canonical_again(dataset, batches, records):
     cut = 0
     for batch, i, j in samples(batches):
-        record = records[batch["record"][i, j]]
+        record = records[batch.record[i, j]]
         if len(record.motion) > 200:
             cut += 1
-            motion = dataset.statistics.denormalize(batch["motion"][i, j])
+            motion = dataset.statistics.denormalize(batch.motion[i, j])
             np.testing.assert_allclose(canonicalize_channels(motion), motion, atol=1e-4)
             # Placing a window leaves heights and poses alone: they tell where it was cut.
             starts = range(len(record.motion) - 199)
@@ -84,31 +85,31 @@ def test_cut_windows_are_canonical_again(dataset, batches, records):
 
 def test_references_are_those_of_the_motions(batches):
     for batch in batches:
-        expected = batch["motion"][:, 4:][..., REFERENCE_CHANNELS]
-        np.testing.assert_array_equal(batch["reference"], expected)
-        np.testing.assert_array_equal(batch["reference_mask"], batch["mask"][:, 4:])
+        expected = batch.motion[:, 4:][..., REFERENCE_CHANNELS]
+        np.testing.assert_array_equal(batch.reference, expected)
+        np.testing.assert_array_equal(batch.reference_mask, batch.mask[:, 4:])
 
 
 def test_texts_are_the_records_or_null(dataset, batches, records):
     null = 0
     for batch in batches:
         for i, j in np.ndindex(2, 4):
-            text = batch["text"][i, j][batch["text_mask"][i, j]]
-            assert not batch["text"][i, j][~batch["text_mask"][i, j]].any()
+            text = batch.text[i, j][batch.text_mask[i, j]]
+            assert not batch.text[i, j][~batch.text_mask[i, j]].any()
             if np.array_equal(text, dataset.null_text):
                 null += 1
             else:
-                np.testing.assert_array_equal(text, records[batch["record"][i, j]].text)
+                np.testing.assert_array_equal(text, records[batch.record[i, j]].text)
     assert null == 10 * 8 * SETTINGS["null_text_probability"]
 
 
 def test_low_quality_texts_supervise_the_local_pose_alone(batches, records):
     low = 0
     for batch, i, j in samples(batches):
-        narrowed = j < 4 and records[batch["record"][i, j]].quality == "low"
+        narrowed = j < 4 and records[batch.record[i, j]].quality == "low"
         low += narrowed
-        assert batch["channel_mask"][i, j, :126].all()
-        assert (batch["channel_mask"][i, j, 126:] == (0 if narrowed else 1)).all()
+        assert batch.channel_mask[i, j, :126].all()
+        assert (batch.channel_mask[i, j, 126:] == (0 if narrowed else 1)).all()
     assert low > 3
 
 
@@ -121,10 +122,10 @@ def test_what_is_supervised_is_as_published(batches, records, shared):
     }
     seen = set()
     for batch, i, j in samples(batches):
-        case = records[batch["record"][i, j]].quality, "text" if j < 4 else "reference"
+        case = records[batch.record[i, j]].quality, "text" if j < 4 else "reference"
         seen.add(case)
         if case in items:
-            assert batch["channel_mask"][i, j].sum() == items[case]["motion_dim_mask_sum"]
+            assert batch.channel_mask[i, j].sum() == items[case]["motion_dim_mask_sum"]
     assert seen >= items.keys()
 
 
@@ -173,7 +174,7 @@ def test_processes_read_slices_of_the_same_batches(dataset, batches):
     ]
     for batch in batches[:4]:
         halves = [next(loader) for loader in loaders]
-        joined = {key: np.concatenate([half[key] for half in halves]) for key in batch}
+        joined = Batch(*map(np.concatenate, zip(*halves, strict=True)))
         assert_same([joined], [batch])
     for loader in loaders:
         loader.close()
@@ -183,12 +184,12 @@ def test_a_run_that_goes_on_with_other_shards_sees_each_record_once_an_epoch(dat
     settings = SETTINGS | {"shards": 6}
     begun = make_loader(dataset, "train", **settings)
     epoch = len(dataset.index["train"]) // SETTINGS["batch_size"]
-    seen = [next(begun)["record"].ravel()]
+    seen = [next(begun).record.ravel()]
     loaders = []
     for part in (slice(1), slice(1, 2)):  # of two processes
         loader = make_loader(dataset, "train", **(settings | {"shards": 2}), part=part)
         loader.set_state(begun.get_state())
-        seen += [batch["record"].ravel() for batch in take(loader, epoch - 1)]
+        seen += [batch.record.ravel() for batch in take(loader, epoch - 1)]
         loaders.append(loader)
     records = np.concatenate(seen)
     assert len(set(records)) == len(records) == epoch * SETTINGS["batch_size"]
@@ -198,7 +199,7 @@ def test_a_run_that_goes_on_with_other_shards_sees_each_record_once_an_epoch(dat
 
 def test_another_seed_gives_other_batches(dataset, batches):
     loader = make_loader(dataset, "train", **(SETTINGS | {"seed": 6}))
-    assert not np.array_equal(next(loader)["record"], batches[0]["record"])
+    assert not np.array_equal(next(loader).record, batches[0].record)
     loader.close()
 
 
@@ -206,8 +207,23 @@ def test_a_share_of_one_gives_an_empty_reference(dataset):
     share = {"high": 1.0, "low": 1.0}
     loader = make_loader(dataset, "train", **(SETTINGS | {"text_share": share}))
     batch = next(loader)
-    assert batch["reference"].shape[:2] == (2, 0) and batch["text"].shape[:2] == (2, 6)
+    assert batch.reference.shape[:2] == (2, 0) and batch.text.shape[:2] == (2, 6)
     loader.close()
+
+
+def test_a_share_of_none_gives_an_empty_text(dataset, records):
+    share = {"high": 0.0, "low": 0.0}
+    loader = make_loader(dataset, "train", **(SETTINGS | {"text_share": share}))
+    seen = []
+    for _ in range(len(records) // 12):
+        batch = next(loader)
+        assert batch.text.shape[:2] == batch.text_mask.shape[:2] == (2, 0)
+        assert batch.reference.shape[:2] == (2, 6)
+        seen.append(batch.record.ravel())
+    assert loader.get_state()["text_samples"] == [(0, 0)]
+    loader.close()
+    seen = np.concatenate(seen)
+    assert len(np.unique(seen)) == len(seen)  # each at most once an epoch
 
 
 @pytest.mark.parametrize("workers", [1, 3])
@@ -231,13 +247,11 @@ def test_validation_shows_every_record_once_to_each_part(dataset, reference):
         for _ in range(2)
     )
     assert_same(once, again)
-    bt = once[0]["text"].shape[1]
+    bt = once[0].text.shape[1]
     for part in [slice(0, bt)] + [slice(bt, 4)] * reference:
-        seen = np.concatenate([batch["record"][:, part].ravel() for batch in once])
+        seen = np.concatenate([batch.record[:, part].ravel() for batch in once])
         assert sorted(seen[seen >= 0]) == list(range(5))
-        fillers = np.concatenate(
-            [batch["channel_mask"][:, part].reshape(-1, 276) for batch in once]
-        )
+        fillers = np.concatenate([batch.channel_mask[:, part].reshape(-1, 276) for batch in once])
         assert not fillers[seen < 0].any() and fillers[seen >= 0].all()
 
 

@@ -51,17 +51,19 @@ def test_the_sample_is_filled_and_all_others_are_as_they_were(dataset, damaged, 
     skipping = make_loader(Dataset.open(damaged, "skip"), "train", **SETTINGS, workers=workers)
     seen = 0
     for expected, batch in zip(take(whole, 9), take(skipping, 9), strict=True):
-        gone = expected["record"] == lost
+        gone = expected.record == lost
         seen += gone.sum()
-        np.testing.assert_array_equal(batch["record"], np.where(gone, -1, expected["record"]))
-        assert not batch["channel_mask"][gone].any() and not batch["motion"][gone].any()
-        assert batch["mask"][gone].all()
+        np.testing.assert_array_equal(batch.record, np.where(gone, -1, expected.record))
+        assert not batch.channel_mask[gone].any() and not batch.motion[gone].any()
+        assert batch.mask[gone].all()
         for name in ("motion", "mask", "channel_mask"):
-            np.testing.assert_array_equal(batch[name][~gone], expected[name][~gone])
+            np.testing.assert_array_equal(
+                getattr(batch, name)[~gone], getattr(expected, name)[~gone]
+            )
         text = gone[:, :4]
-        np.testing.assert_array_equal(batch["text"][~text], expected["text"][~text])
-        assert (batch["text"][text][:, :2] == dataset.null_text).all()
-        assert (batch["text_mask"][text].sum(-1) == 2).all()
+        np.testing.assert_array_equal(batch.text[~text], expected.text[~text])
+        assert (batch.text[text][:, :2] == dataset.null_text).all()
+        assert (batch.text_mask[text].sum(-1) == 2).all()
     whole.close()
     skipping.close()
     assert seen > 1
@@ -78,8 +80,8 @@ def test_processes_and_resumed_loaders_skip_alike(damaged):
     loader.set_state(loader.get_state() | {"step": 2})
     assert_same(take(loader, 4), batches[2:])
     loader.close()
-    assert sum((batch["record"] == -1).sum() for batch in batches) == 2  # epochs
-    assert all(lost not in batch["record"] for batch in batches)
+    assert sum((batch.record == -1).sum() for batch in batches) == 2  # epochs
+    assert all(lost not in batch.record for batch in batches)
 
 
 def test_held_out_records_are_skipped_too(damaged):
@@ -88,7 +90,7 @@ def test_held_out_records_are_skipped_too(damaged):
     batches = validation_batches(
         Dataset.open(damaged, "skip"), batch_size=8, reference=True, **settings
     )
-    seen = np.concatenate([batch["record"].ravel() for batch in batches])
+    seen = np.concatenate([batch.record.ravel() for batch in batches])
     assert sorted(seen[seen >= 0]) == sorted([*range(lost), *range(lost + 1, 5)] * 2)
 
 

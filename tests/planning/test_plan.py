@@ -135,7 +135,7 @@ def test_a_plan_needs_no_dataset_and_counts_texts_where_none_tells_their_length(
     unset = dataclasses.replace(experiment.data, path="", text_length=None)
     with sharding.use("data_parallel") as mesh:
         program = train_program(dataclasses.replace(experiment, data=unset), mesh)
-    assert program.arguments[1]["text"].shape[2] == TEXT_LENGTH
+    assert program.arguments[1].text.shape[2] == TEXT_LENGTH
 
 
 def test_what_the_compiler_finds_too_large_keeps_its_arithmetic(experiment, machine, monkeypatch):

@@ -13,12 +13,12 @@ from vimogen_jax import sharding
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import FinetuneConfig, OptimConfig
-from vimogen_jax.models.parameters import abstract_params
+from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
+from vimogen_jax.models.parameters import abstract_params, all_weights
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.train.optim import ema_decay, learning_rate, make_optimizer
 from vimogen_jax.train.state import (
     EVERYTHING,
-    all_weights,
     frozen_weights,
     init_state,
     layouts,
@@ -45,19 +45,19 @@ SHARDS, TEXTS, SAMPLES, FRAMES = 8, 2, 3, 12
 FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
-def batch(seed=0):
+def batch(seed=0, texts=TEXTS):
     rng = np.random.default_rng(seed)
-    normal = lambda *shape: rng.normal(size=shape).astype(np.float32)
     lengths = rng.integers(6, FRAMES + 1, (SHARDS, SAMPLES))
     mask = np.arange(FRAMES) < lengths[..., None]
-    return dict(
-        motion=normal(SHARDS, SAMPLES, FRAMES, 276) * mask[..., None],
+    shapes = batch_shapes(SHARDS, texts, SAMPLES - texts, frames=FRAMES, tokens=5, text_dim=12)
+    arrays = Batch(*(rng.normal(size=shape).astype(dtype) for shape, dtype in shapes))
+    return arrays._replace(
+        motion=arrays.motion * mask[..., None],
         mask=mask,
-        channel_mask=np.ones((SHARDS, SAMPLES, 276), np.float32),
-        text=normal(SHARDS, TEXTS, 5, 12),
-        text_mask=np.ones((SHARDS, TEXTS, 5), bool),
-        reference=normal(SHARDS, SAMPLES - TEXTS, FRAMES, 138),
-        reference_mask=mask[:, TEXTS:],
+        channel_mask=np.ones_like(arrays.channel_mask),
+        text_mask=np.ones_like(arrays.text_mask),
+        reference_mask=mask[:, texts:],
+        record=None,
     )
 
 
@@ -65,7 +65,14 @@ class Setup:
     """A compiled step under a strategy, and its state at step 0; `base`: what is frozen is of."""
 
     def __init__(
-        self, strategy, devices, finetune=EVERYTHING, base=None, model=MODEL, accumulate=1
+        self,
+        strategy,
+        devices,
+        finetune=EVERYTHING,
+        base=None,
+        model=MODEL,
+        accumulate=1,
+        texts=TEXTS,
     ):
         optimizer = make_optimizer(OPTIM, learning_rate(OPTIM, 100))
         with sharding.use(strategy, jax.devices()[:devices]) as mesh:
@@ -78,7 +85,7 @@ class Setup:
             step = make_train_step(
                 graphdef, OBJECTIVE, optimizer, OPTIM, layouts(plan), 3, accumulate
             )
-            self.traced = step.trace(plan, self.put(batch()))
+            self.traced = step.trace(plan, self.put(batch(texts=texts)))
             self._step = self.traced.lower().compile(FAST)
         self.graphdef = graphdef
 
@@ -129,7 +136,7 @@ def test_steps_repeat_and_their_noise_follows_the_step(setup):
 def test_losses_fall_on_one_pose(setup):
     arrays = batch()
     pose = 0.5 * np.sign(np.random.default_rng(1).normal(size=276)).astype(np.float32)
-    arrays["motion"] = pose * arrays["mask"][..., None]
+    arrays.motion = pose * arrays.mask[..., None]
     state, losses = setup.state, []
     for _ in range(60):
         state, metrics = setup.run(state, arrays)
@@ -197,9 +204,9 @@ def test_a_batch_in_four_parts_gives_the_update_of_the_whole(setup, devices):
     """Also where the parts, and their branches, count very different numbers of values."""
     parts = Setup("fsdp", devices, accumulate=4)
     arrays = batch()
-    arrays["mask"][:4, 0, 1:] = False
-    arrays["channel_mask"][4:6, :TEXTS, 126:] = 0
-    arrays["channel_mask"][6] = 0
+    arrays.mask[:4, 0, 1:] = False
+    arrays.channel_mask[4:6, :TEXTS, 126:] = 0
+    arrays.channel_mask[6] = 0
     state, metrics = setup.run(setup.state, arrays)
     other, same = parts.run(parts.state, arrays)
     close = lambda tolerance: partial(np.testing.assert_allclose, rtol=1e-5, atol=tolerance)
@@ -287,16 +294,32 @@ def test_what_cannot_be_frozen_or_adapted_is_refused(section, message):
 
 def test_evaluation_counts_real_values_and_leaves_filler_out(setup):
     arrays = batch()
-    arrays["channel_mask"][0, :TEXTS] = 0
+    arrays.channel_mask[0, :TEXTS] = 0
     step = make_eval_step(setup.graphdef, OBJECTIVE)
     run = step.lower(setup.state["params"], arrays, jax.random.key(0)).compile(FAST)
     sums = run(setup.state["params"], arrays, jax.random.key(0))
-    frames = arrays["mask"].sum(2)
+    frames = arrays.mask.sum(2)
     frames[0, :TEXTS] = 0
     assert sums["loss_text"][1] == frames[:, :TEXTS].sum() * 276
     assert sums["loss_reference"][1] == frames[:, TEXTS:].sum() * 276
     both = sums["loss_text"][0] + sums["loss_reference"][0]
     np.testing.assert_allclose(sums["loss"][0], both, rtol=1e-5)
-    arrays["channel_mask"][:, :TEXTS] = 0  # a branch without a single real sample
+    arrays.channel_mask[:, :TEXTS] = 0  # a branch without a single real sample
     sums = run(setup.state["params"], arrays, jax.random.key(0))
     assert float(sums["loss_text"][0]) == float(sums["loss_text"][1]) == 0
+
+
+@pytest.mark.parametrize("texts", [0, SAMPLES])
+def test_a_batch_may_be_of_one_branch_alone(texts):
+    """In both the step and the evaluation; the other branch's weights then have no gradient."""
+    alone = Setup("data_parallel", 2, texts=texts)
+    state, metrics = alone.run(alone.state, batch(texts=texts))
+    losses = {name for name in metrics if name.startswith("loss")}
+    assert losses == {"loss", "loss_text" if texts else "loss_reference"}
+    assert not metrics["refused"] and np.isfinite(metrics["loss"])
+    moments = state["opt"][1][0].mu
+    other = "reference_attention" if texts else "text_attention"
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(moments["blocks"][other]))
+    step = make_eval_step(alone.graphdef, OBJECTIVE)
+    traced = step.trace(alone.state["params"], batch(texts=texts), jax.random.key(0))
+    assert traced.out_info.keys() == losses

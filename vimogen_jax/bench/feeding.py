@@ -139,8 +139,8 @@ def _read(loader: Loader, batches: int) -> tuple[float, float, int]:
     begun, used = time.perf_counter(), time.process_time()
     for _ in range(batches):
         batch = next(loader)
-        samples += batch["record"].size
-        size += sum(array.nbytes for array in batch.values())
+        samples += batch.mask[..., 0].size
+        size += sum(array.nbytes for array in batch)
     seconds, processor = time.perf_counter() - begun, time.process_time() - used
     return samples / seconds, processor / samples, size // samples
 

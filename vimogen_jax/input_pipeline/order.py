@@ -255,7 +255,8 @@ def split_shard(batch_size: int, shards: int, text_share: float) -> tuple[int, i
     size, wanted = shard_size(batch_size, shards), batch_size * text_share
     unit = batch_size & -batch_size
     far = lambda count: abs(count - wanted) > NEAR * batch_size
-    empty = lambda count: count == 0 or (count == batch_size and text_share < 1)
+    gone = lambda count, share: count == 0 and share > 0
+    empty = lambda count: gone(count, text_share) or gone(batch_size - count, 1 - text_share)
     while unit > 1 and (far(count := _nearest(wanted, unit)) or empty(count)):
         unit //= 2
     count = _nearest(wanted, unit)

@@ -1,21 +1,4 @@
-"""From records to batches: Grain reads, crops, normalises and pads what the order asks for.
-
-A batch is a dict of NumPy arrays. s are the shards of this process, b the samples of a shard,
-of which the first bt (T2M) carry text and the other br (M2M) carry a reference:
-
-```
-motion          [s b t 276]   float32, normalised, 0 where padded
-mask            [s b t]       bool, true at real frames
-channel_mask    [s b 276]     float32, 1 where a channel is supervised
-text            [s bt l k]    bfloat16, 0 where padded
-text_mask       [s bt l]      bool, true at real tokens
-reference       [s br t 138]  float32, normalised, clean: corruption belongs to the train step
-reference_mask  [s br t]      bool
-record          [s b]         int32, place in the split; -1 where a sample only fills the shape
-```
-
-With a text share of 1, br is 0 and `reference` is an array of size 0.
-"""
+"""From records to batches: Grain reads, crops, normalises and pads what the order asks for."""
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,17 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grain
-import ml_dtypes
 import numpy as np
 from absl import flags
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.order import BatchSpec, Places, TrainOrder, validation_order
 from vimogen_jax.motion.canonical import canonicalize_channels
-from vimogen_jax.motion.representation import BODY_POSE, NUM_CHANNELS, REFERENCE_CHANNELS
-
-Batch = dict[str, np.ndarray]
+from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
 AHEAD = 2  # batches in store: they are large
 _ENDLESS = 2**62  # steps
@@ -168,39 +149,41 @@ def read_batch(
     """
     s, b = spec.records.shape
     bt, t = spec.null_text.shape[1], spec.num_frames
-    batch = {
-        "motion": np.zeros((s, b, t, NUM_CHANNELS), np.float32),
-        "mask": np.zeros((s, b, t), bool),
-        "channel_mask": np.ones((s, b, NUM_CHANNELS), np.float32),
-        "text": np.zeros((s, bt, text_length, dataset.null_text.shape[1]), ml_dtypes.bfloat16),
-        "text_mask": np.zeros((s, bt, text_length), bool),
-        "record": np.where(spec.filler, -1, spec.records).astype(np.int32),
-    }
+    shapes = batch_shapes(
+        s,
+        bt,
+        b - bt,
+        frames=t,
+        tokens=text_length,
+        text_dim=dataset.null_text.shape[1],
+    )
+    batch: Batch[np.ndarray] = Batch(*(np.zeros(shape, dtype) for shape, dtype in shapes))
+    records = np.where(spec.filler, -1, spec.records).astype(np.int32)
+    batch.channel_mask[:] = 1
 
     def read(place: tuple[int, int]) -> None:
         record = dataset.records[split].read(int(spec.records[place]))
         if record is None:
-            batch["record"][place] = -1
-            batch["mask"][place] = True  # attention needs something to see
+            records[place] = -1
+            batch.mask[place] = True  # attention needs something to see
         else:
             motion = _window(record.motion, int(spec.starts[place]), t)
-            batch["motion"][place][: len(motion)] = dataset.statistics.normalize(motion)
-            batch["mask"][place][: len(motion)] = True
+            batch.motion[place][: len(motion)] = dataset.statistics.normalize(motion)
+            batch.mask[place][: len(motion)] = True
         if place[1] < bt:
             text = dataset.null_text if record is None or spec.null_text[place] else record.text
-            batch["text"][place][: len(text)] = text
-            batch["text_mask"][place][: len(text)] = True
+            batch.text[place][: len(text)] = text
+            batch.text_mask[place][: len(text)] = True
             if record is not None and record.quality == "low":
-                batch["channel_mask"][place][BODY_POSE.stop :] = 0
+                batch.channel_mask[place][BODY_POSE.stop :] = 0
 
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(read, np.ndindex(s, b)):
             pass
-    batch["channel_mask"][batch["record"] < 0] = 0
-    reference = batch["motion"][:, bt:, :, REFERENCE_CHANNELS]
-    batch["reference"] = np.ascontiguousarray(reference)
-    batch["reference_mask"] = batch["mask"][:, bt:]
-    return batch
+    batch.channel_mask[records < 0] = 0
+    batch.reference[:] = batch.motion[:, bt:, :, REFERENCE_CHANNELS]
+    batch.reference_mask[:] = batch.mask[:, bt:]
+    return batch._replace(record=records)
 
 
 def _window(motion: np.ndarray, start: int, num_frames: int) -> np.ndarray:

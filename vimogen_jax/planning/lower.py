@@ -12,6 +12,7 @@ import jax.numpy as jnp
 
 from vimogen_jax import sharding
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.input_pipeline.order import check_buckets, shard_size, split_shard
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import Text
@@ -114,24 +115,22 @@ def without_remat(experiment: Experiment) -> Experiment:
 
 def _training_batch(
     experiment: Experiment, mesh: jax.sharding.Mesh, shards: int
-) -> dict[str, jax.ShapeDtypeStruct]:
-    """A batch as `input_pipeline.pipeline` makes it, of the longest bucket."""
+) -> Batch[jax.ShapeDtypeStruct]:
+    """A batch of the longest bucket."""
     data, model = experiment.data, experiment.model
-    frames = int(check_buckets(data.buckets)[-1])
-    length = data.text_length or TEXT_LENGTH
-    size = shard_size(data.batch_size, shards)
     share = data.text_share["high"] if model.reference_dim else 1.0
     texts, references = split_shard(data.batch_size, shards, share)
-    array = _arrays(mesh)
-    return dict(
-        motion=array(shards, size, frames, model.motion_dim),
-        mask=array(shards, size, frames, dtype=bool),
-        channel_mask=array(shards, size, model.motion_dim),
-        text=array(shards, texts, length, model.text_dim, dtype=jnp.bfloat16),
-        text_mask=array(shards, texts, length, dtype=bool),
-        reference=array(shards, references, frames, model.reference_dim),
-        reference_mask=array(shards, references, frames, dtype=bool),
+    shapes = batch_shapes(
+        shards,
+        texts,
+        references,
+        frames=int(check_buckets(data.buckets)[-1]),
+        tokens=data.text_length or TEXT_LENGTH,
+        text_dim=model.text_dim,
     )
+    array = _arrays(mesh)
+    batch = Batch(*(array(*shape, dtype=dtype) for shape, dtype in shapes))
+    return batch._replace(record=None)
 
 
 def _arrays(mesh: jax.sharding.Mesh) -> Any:

@@ -46,9 +46,8 @@ class Evaluator:
         """Mean losses over the validation split, one by branch and one of both."""
         totals: dict[str, np.ndarray] = {}
         for i, batch in enumerate(validation_batches(self._dataset, **self._batches)):
-            del batch["record"]
             key = jax.random.fold_in(jax.random.key(0), i)
-            sums = self._step(params, self._rows.place(batch), key)
+            sums = self._step(params, self._rows.place(batch._replace(record=None)), key)
             for name, (errors, count) in jax.device_get(sums).items():
                 totals[name] = totals.get(name, 0) + np.array([errors, count], np.float64)
         return {f"validation_{name}": float(e / count) for name, (e, count) in totals.items()}

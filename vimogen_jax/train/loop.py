@@ -133,9 +133,8 @@ def train(experiment: Experiment) -> None:
         pending: list[Pending] = []
         for step in range(done + 1, times.steps + 1):
             batch = next(loader)
-            records = batch.pop("record")
-            state, metrics = train_step(state, rows.place(batch))
-            pending.append(Pending(step, metrics, records))
+            state, metrics = train_step(state, rows.place(batch._replace(record=None)))
+            pending.append(Pending(step, metrics, batch.record))
             if len(pending) > 1:  # one step runs, one waits; a longer queue would delay SIGTERM
                 pending[-2].metrics["loss"].block_until_ready()
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,13 +12,14 @@ from flax import nnx
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
 from vimogen_jax.experiment import OptimConfig
+from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.models.parameters import all_weights
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.sharding import constrain
 from vimogen_jax.train.optim import ema_decay, ema_update
 from vimogen_jax.train.state import State
 
-Batch = dict[str, jax.Array]
+Arrays = Batch[jax.Array]
 Metrics = dict[str, jax.Array]
 LossAndGrads = tuple[tuple[jax.Array, Metrics], Any]
 
@@ -26,43 +27,50 @@ LossAndGrads = tuple[tuple[jax.Array, Metrics], Any]
 _REPEATABLE = {"xla_gpu_exclude_nondeterministic_ops": True}
 
 
-def draw(objective: Objective, batch: Batch, key: jax.Array) -> Batch:
-    """A batch (as `input_pipeline` lays it out) with times and noise, its references corrupted."""
+class Drawn(NamedTuple):
+    """A batch with times `sigma [s b]` and `noise [s b t c]`, its references corrupted."""
+
+    batch: Arrays
+    sigma: jax.Array
+    noise: jax.Array
+
+
+def draw(objective: Objective, batch: Arrays, key: jax.Array) -> Drawn:
+    """Draw what is random of a step."""
     time_key, noise_key, corruption_key = jax.random.split(key, 3)
-    motion, reference = batch["motion"], (batch["reference"], batch["reference_mask"])
-    if reference[0].size:
-        reference = objective.corruption(corruption_key, *reference)
-    return batch | dict(
-        sigma=objective.draw_times(time_key, motion.shape[:2]),
-        noise=jax.random.normal(noise_key, motion.shape),
-        reference=reference[0],
-        reference_mask=reference[1],
-    )
+    sigma = objective.draw_times(time_key, batch.motion.shape[:2])
+    noise = jax.random.normal(noise_key, batch.motion.shape)
+    if batch.reference.size:
+        reference, mask = objective.corruption(
+            corruption_key, batch.reference, batch.reference_mask
+        )
+        batch = batch._replace(reference=reference, reference_mask=mask)
+    return Drawn(batch, sigma, noise)
 
 
 def batch_loss(
     graphdef: nnx.GraphDef,
     objective: Objective,
     params: Any,
-    drawn: Batch,
+    drawn: Drawn,
     counts: Mapping[str, jax.typing.ArrayLike],
 ) -> tuple[jax.Array, Metrics]:
     """The loss of a batch, or of a part of one, and of its branches; see `flow_matching_loss`."""
-    text, reference = None, None
-    text_samples = drawn["text_mask"].shape[1]
+    batch, text, reference = drawn.batch, None, None
+    text_samples = batch.text.shape[1]
     if text_samples > 0:
-        text = Text(drawn["text"], drawn["text_mask"])
-    if text_samples < drawn["motion"].shape[1]:
-        reference = Reference(drawn["reference"], drawn["reference_mask"])
+        text = Text(batch.text, batch.text_mask)
+    if text_samples < batch.motion.shape[1]:
+        reference = Reference(batch.reference, batch.reference_mask)
     model = nnx.merge(graphdef, params)
     return flow_matching_loss(
-        lambda x, sigma: model(x, sigma, drawn["mask"], text, reference),
+        lambda x, sigma: model(x, sigma, batch.mask, text, reference),
         objective,
-        drawn["motion"],
-        drawn["noise"],
-        drawn["sigma"],
-        drawn["mask"],
-        drawn["channel_mask"],
+        batch.motion,
+        drawn.noise,
+        drawn.sigma,
+        batch.mask,
+        batch.channel_mask,
         text_samples,
         counts,
     )
@@ -76,7 +84,7 @@ def make_train_step(
     shardings: State,
     seed: int,
     accumulate: int = 1,
-) -> Callable[[State, Batch], tuple[State, Metrics]]:
+) -> Callable[[State, Arrays], tuple[State, Metrics]]:
     """The jitted step; it consumes the state that it is given.
 
     Its random numbers depend on `seed` and the state's step alone. With `accumulate` the batch has
@@ -92,16 +100,16 @@ def make_train_step(
     options = _REPEATABLE if on_gpu else None
 
     @partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None), compiler_options=options)
-    def train_step(state: State, batch: Batch) -> tuple[State, Metrics]:
+    def train_step(state: State, batch: Arrays) -> tuple[State, Metrics]:
         _, key = jax.random.split(jax.random.key(seed))
         drawn = draw(objective, batch, jax.random.fold_in(key, state["step"]))
         counts = _counts(batch)
 
-        def loss_of(params: Any, part: Batch) -> tuple[jax.Array, Metrics]:
+        def loss_of(params: Any, part: Drawn) -> tuple[jax.Array, Metrics]:
             weights = all_weights(params, state["frozen"])
             return batch_loss(graphdef, objective, weights, part, counts)
 
-        def loss_and_grads(part: Batch) -> LossAndGrads:
+        def loss_and_grads(part: Drawn) -> LossAndGrads:
             losses, grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"], part)
             # Updates are computed where the moments lie; the averages are laid out as they are.
             return losses, jax.lax.with_sharding_constraint(grads, shardings["ema"])
@@ -124,7 +132,7 @@ def make_train_step(
 
 def make_eval_step(
     graphdef: nnx.GraphDef, objective: Objective
-) -> Callable[[Any, Batch, jax.Array], dict[str, tuple[jax.Array, jax.Array]]]:
+) -> Callable[[Any, Arrays, jax.Array], dict[str, tuple[jax.Array, jax.Array]]]:
     """The jitted sums of errors of weights on a batch, each with the count of its values.
 
     The same key gives the same noise and times. Sums over batches, divided by their counts, are
@@ -132,7 +140,7 @@ def make_eval_step(
     """
 
     @jax.jit
-    def eval_step(params: Any, batch: Batch, key: jax.Array):
+    def eval_step(params: Any, batch: Arrays, key: jax.Array):
         counts = _counts(batch)
         ones = dict.fromkeys(counts, 1.0)
         drawn = draw(objective, batch, key)
@@ -143,23 +151,22 @@ def make_eval_step(
     return eval_step
 
 
-def _counts(batch: Batch) -> dict[str, jax.Array]:
-    text_samples = batch["text_mask"].shape[1]
-    return supervised_values(batch["mask"], batch["channel_mask"], text_samples)
+def _counts(batch: Arrays) -> dict[str, jax.Array]:
+    return supervised_values(batch.mask, batch.channel_mask, batch.text.shape[1])
 
 
 def _sum_over_rows(
-    compute: Callable[[Batch], LossAndGrads], batch: Batch, rows: int
+    compute: Callable[[Drawn], LossAndGrads], drawn: Drawn, rows: int
 ) -> LossAndGrads:
-    """The sum of `compute` of one row of each shard at a time; a batch is `[s * rows ...]`."""
+    """The sum of `compute` of one row of each shard at a time; arrays are `[s * rows ...]`."""
     if rows == 1:
-        return compute(batch)
+        return compute(drawn)
 
     def by_row(x: jax.Array) -> jax.Array:
         x = x.reshape(-1, rows, *x.shape[1:]).swapaxes(0, 1)
         return constrain(x, None, "shards")
 
-    parts = jax.tree.map(by_row, batch)
+    parts = jax.tree.map(by_row, drawn)
     one = jax.eval_shape(lambda parts: compute(jax.tree.map(lambda x: x[0], parts)), parts)
     zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), one)
     add = lambda sums, part: (jax.tree.map(jnp.add, sums, compute(part)), None)

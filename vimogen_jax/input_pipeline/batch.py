@@ -1,0 +1,68 @@
+"""What a batch is: one type, whose shapes stand here for the pipeline, the step, plans and tests.
+
+s are the shards that it is cut into, of this process or of all; b the samples of a shard, of which
+the first bt (T2M) follow a text and the other br (M2M) a reference; t are frames, l tokens, k the
+width of the text encoder. Either part may be empty.
+"""
+
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import ml_dtypes
+import numpy as np
+
+from vimogen_jax.motion.representation import NUM_CHANNELS, REFERENCE_CHANNELS
+
+T = TypeVar("T")
+
+
+class Batch(NamedTuple, Generic[T]):
+    """Arrays on the host, arrays on devices, or shapes.
+
+    Attributes:
+        motion: `[s b t 276]` float32, normalised, 0 where padded.
+        mask: `[s b t]` bool, true at real frames.
+        channel_mask: `[s b 276]` float32, 1 where a channel is supervised.
+        text: `[s bt l k]` bfloat16, 0 where padded.
+        text_mask: `[s bt l]` bool, true at real tokens.
+        reference: `[s br t 138]` float32, normalised, clean: corruption belongs to the train step.
+        reference_mask: `[s br t]` bool.
+        record: `[s b]` int32, place in the split; -1 where a sample only fills the shape. None on
+            devices, which have no use for it.
+    """
+
+    motion: T
+    mask: T
+    channel_mask: T
+    text: T
+    text_mask: T
+    reference: T
+    reference_mask: T
+    record: Any = None
+
+
+class Shape(NamedTuple):
+    """Of an array, with its dtype."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+def batch_shapes(
+    shards: int, texts: int, references: int, *, frames: int, tokens: int, text_dim: int
+) -> Batch[Shape]:
+    """The shapes of a batch: s, bt, br, t, l and k, in this order."""
+    samples = texts + references
+
+    def shape(dtype: np.typing.DTypeLike, *sizes: int) -> Shape:
+        return Shape((shards, *sizes), np.dtype(dtype))
+
+    return Batch(
+        motion=shape(np.float32, samples, frames, NUM_CHANNELS),
+        mask=shape(bool, samples, frames),
+        channel_mask=shape(np.float32, samples, NUM_CHANNELS),
+        text=shape(ml_dtypes.bfloat16, texts, tokens, text_dim),
+        text_mask=shape(bool, texts, tokens),
+        reference=shape(np.float32, references, frames, len(REFERENCE_CHANNELS)),
+        reference_mask=shape(bool, references, frames),
+        record=shape(np.int32, samples),
+    )
