@@ -150,7 +150,9 @@ def _paint_floor(image, eye, axes, focal, light):
         down = (row + 0.5 - height / 2) / focal
         z = down * axes[1, 2] + axes[2, 2]  # of the ray; its right is level
         if z > -1e-3:
-            image[row] = _SKY
+            for column in range(width):
+                for k in range(3):
+                    image[row, column, k] = _SKY[k]
             continue
         reach = (light.floor - eye[2]) / z
         for column in range(width):
