@@ -24,7 +24,8 @@ ROOMS = {
     "caches": (),
     "command": (),
     "files": ("errors",),
-    "body": ("errors",),
+    "npz": ("files",),
+    "body": ("npz",),
     "tensors": ("files",),
     "motion": ("body", "tensors"),
     "formats": ("motion",),
@@ -49,7 +50,7 @@ ROOMS = {
 }
 
 # Processes that prepare data run these: NumPy alone.
-WITHOUT_JAX = ("body", "caches", "files", "tensors", "motion", "input_pipeline")
+WITHOUT_JAX = ("body", "caches", "files", "npz", "tensors", "motion", "input_pipeline")
 JAX = {"jax", "jaxlib", "flax", "optax", "orbax"}
 
 # torch and what brings it along: only here, and only inside functions.

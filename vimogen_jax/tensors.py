@@ -121,9 +121,10 @@ def map_folder(folder: str | Path) -> tuple[dict[str, np.ndarray], Path]:
     except (ValueError, TypeError, KeyError):
         raise BadInput(f"{indices[0]} is not an index with a weight_map") from None
     tensors = {}
-    for name in sorted(set(places.values())):
-        if Path(name).name != name:
+    for name in places.values():
+        if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
             raise BadInput(f"{indices[0]} lists {name!r}, which is no file of its folder")
+    for name in sorted(set(places.values())):
         tensors |= map_tensors(folder / name)
     for key in sorted(places.keys() ^ tensors.keys()):
         fault = "lists" if key in places else "does not list"

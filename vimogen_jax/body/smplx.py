@@ -5,7 +5,6 @@ ships here. Both models share our 22 joints and end with 15 joints of each hand.
 """
 
 import os
-import zipfile
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +13,7 @@ from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import NUM_JOINTS, PARENTS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.npz import read_npz
 
 _KEYS = (
     "v_template",
@@ -61,17 +61,7 @@ def _read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of the model, their shapes found to fit together."""
     if os.fspath(path).endswith(".pkl"):
         raise BadInput(f"{path}: pickled body models are not read; use the model's .npz release")
-    try:
-        with open(path, "rb") as file, zipfile.ZipFile(file):  # np.load takes a bare array too
-            file.seek(0)
-            arrays = np.load(file, allow_pickle=False)
-            model = {key: arrays[key] for key in _KEYS}
-    except OSError as fault:
-        raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
-    except KeyError as missing:
-        raise BadInput(f"{path}: not a SMPL-X or SMPL-H model: {missing.args[0]}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile) as fault:
-        raise BadInput(f"{path}: not a readable .npz file: {fault}") from None
+    model = read_npz(path, _KEYS)
     _check(path, model)
     return model
 

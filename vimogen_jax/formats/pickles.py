@@ -21,6 +21,7 @@ import ml_dtypes
 import numpy as np
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.npz import unfold
 
 
 def read_npy(path: str | os.PathLike) -> np.ndarray:
@@ -36,7 +37,7 @@ def read_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.nd
     """
     with _naming(path, "NumPy"), zipfile.ZipFile(path) as archive:
         found = {member.removesuffix(".npy"): member for member in archive.namelist()}
-        return {name: _parse(archive.read(found[name])) for name in names if name in found}
+        return {name: _parse(unfold(archive, found[name])) for name in names if name in found}
 
 
 def read_pickle(path: str | os.PathLike) -> Any:
@@ -67,10 +68,9 @@ def _read_zipped(file: IO[bytes]) -> Any:
     folder = program.removesuffix("/data.pkl")
 
     def storage(key: str, dtype: np.dtype, _: int) -> np.ndarray:
-        return np.frombuffer(archive.read(f"{folder}/data/{key}"), dtype)
+        return np.frombuffer(unfold(archive, f"{folder}/data/{key}"), dtype)
 
-    with archive.open(program) as opened:
-        return _plain(_TensorUnpickler(opened, storage).load())
+    return _plain(_TensorUnpickler(io.BytesIO(unfold(archive, program)), storage).load())
 
 
 def _read_row(file: IO[bytes]) -> Any:

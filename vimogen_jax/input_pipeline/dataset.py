@@ -43,6 +43,7 @@ from vimogen_jax.input_pipeline.records import (
 from vimogen_jax.input_pipeline.stores import local_copy
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.npz import read_npz
 from vimogen_jax.tensors import map_tensors, write_tensors
 
 SPLITS = ("train", "validation", "test")
@@ -248,11 +249,16 @@ class Dataset:
             fps=manifest["fps"],
             text_encoder=manifest["text_encoder"],
             max_text_length=manifest["max_text_length"],
-            null_text=_read_null_text(folder / _NULL_TEXT),
+            null_text=_read_null_text(folder / _NULL_TEXT, manifest["text_encoder"]["width"]),
             statistics=Statistics.load(folder / _STATISTICS),
-            index={split: _read_index(folder / _index_name(split)) for split in splits},
             records={
                 split: RecordSource(folder, entry["shards"], skip=corrupt == "skip")
+                for split, entry in splits.items()
+            },
+            index={
+                split: _read_index(
+                    folder / _index_name(split), sum(shard["records"] for shard in entry["shards"])
+                )
                 for split, entry in splits.items()
             },
         )
@@ -318,13 +324,19 @@ def _windows(records: RecordSource) -> Iterator[np.ndarray]:
             yield canonicalize_channels(motion[start : start + MAX_FRAMES])
 
 
-def _read_index(path: Path) -> Index:
-    with np.load(path, allow_pickle=False) as arrays:
-        return Index(**arrays)
+def _read_index(path: Path, records: int) -> Index:
+    arrays = read_npz(path, [field.name for field in dataclasses.fields(Index)])
+    for name, array in arrays.items():
+        if array.shape != (records,) or array.dtype.kind != ("i" if name == "frames" else "U"):
+            raise BadInput(f"{path} is not an index of {records} records: {name} is not as it was")
+    return Index(**arrays)
 
 
-def _read_null_text(path: Path) -> np.ndarray:
-    return np.array(map_tensors(path)["null_text"])
+def _read_null_text(path: Path, width: int) -> np.ndarray:
+    null_text = map_tensors(path).get("null_text", np.empty(0))
+    if null_text.ndim != 2 or null_text.shape[1] != width:
+        raise BadInput(f"{path} does not hold the null text, {width} wide")
+    return np.array(null_text)
 
 
 def _check_shard(path: Path, shard: dict[str, Any]) -> None:

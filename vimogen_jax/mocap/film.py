@@ -130,6 +130,8 @@ def _stream(path: str | os.PathLike, container):
     if not container.streams.video:
         raise BadInput(f"{path}: has no pictures, only sound or nothing")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise BadInput(f"{path}: its pictures are of a kind that is not known")
     width, height = stream.codec_context.width, stream.codec_context.height
     if not 0 < width * height <= MAX_PIXELS:
         raise BadInput(f"{path}: says that its frames have {width} x {height} pixels")

@@ -83,10 +83,10 @@ class Statistics:
         for name in ("mean", "std"):
             path = Path(folder) / f"{name}.npy"
             try:
-                arrays[name] = np.load(path)
+                arrays[name] = np.lib.format.open_memmap(path, mode="r")
             except FileNotFoundError:
                 raise BadInput(f"{path} is missing") from None
-            except (ValueError, EOFError):  # cut off, or a pickle
+            except Exception:  # cut off, a pickle, or damage, which surfaces as nearly any
                 raise BadInput(f"{path} is not a whole file of numbers") from None
         return cls._checked(arrays, folder)
 

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import av
-from av.error import FFmpegError
 from PIL import Image
 
 from data.adapters.vlm.model import FPS, Unwatchable
@@ -23,7 +22,7 @@ def frames(video: Path) -> list[Image.Image]:
             for picture in container.decode(video=0):
                 if picture.time is not None and picture.time >= len(chosen) / FPS - 1e-6:
                     chosen.append(picture.to_image())
-    except (FFmpegError, IndexError):  # where it has no stream of pictures
+    except Exception:  # no stream of pictures, or damage, which surfaces as nearly any
         chosen = []
     if not chosen:
         raise Unwatchable(f"{video} is damaged, or no video")
