@@ -78,6 +78,7 @@ def test_in_batches_of_one_shape_a_result_is_bitwise_the_same(model, kind):
 def test_what_a_request_says_changes_its_result(model):
     request = by_text(0)
     changes = [dict(seed=1), dict(draw=1), dict(text=by_text(1).text), dict(text=None)]
+    changes += [dict(seed=2**32 - 1), dict(draw=2**32 - 1)]
     first, *others = model.channels(
         [request, *(dataclasses.replace(request, **change) for change in changes)]
     )

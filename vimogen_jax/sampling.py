@@ -8,8 +8,8 @@ every batch of the same shape, and the same but for rounding in all others.
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,8 @@ from vimogen_jax.motion.smoothing import gaussian_smooth
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.motion.trajectory import fuse
 from vimogen_jax.sharding import Rows
+
+T = TypeVar("T")
 
 BATCH_SIZE = 16  # of each device
 FRAME_BUCKET, TOKEN_BUCKET = 20, 32  # batches are padded to multiples, so few programs compile
@@ -124,21 +126,11 @@ class MotionModel:
         Raises:
             BadInput: there is a reference, and the model has no reference branch.
         """
-        follows = [request.reference is not None for request in requests]
-        if any(follows) and "reference_encoder" not in self.params:
-            raise BadInput("the checkpoint has no reference branch: it follows prompts only")
-        sampled: dict[int, np.ndarray] = {}
-        with tqdm(total=len(requests), desc="sampling", unit="motion", disable=not progress) as bar:
-            for chosen in self._batches(requests):
-                batch = self._sample_batch([requests[i] for i in chosen])
-                for i, channels in zip(chosen, batch, strict=True):
-                    sampled[i] = channels[: requests[i].frames]
-                bar.update(len(chosen))
-        return [sampled[i] for i in range(len(requests))]
+        return self._sample(requests, lambda channels: channels, progress)
 
     def motions(self, requests: Sequence[EncodedRequest], progress: bool = False) -> list[Motion]:
         """Sample the motion of each request, in their order; as `channels`, then `decode`."""
-        return [self.decode(channels) for channels in self.channels(requests, progress)]
+        return self._sample(requests, self.decode, progress)
 
     def decode(self, normalised: np.ndarray) -> Motion:
         """The motion of normalised channels `[t 276]`, in the canonical frame.
@@ -153,6 +145,25 @@ class MotionModel:
         if self.sampler.trajectory == "fused":
             motion = dataclasses.replace(motion, transl=_fused(motion, channels))
         return canonicalize(motion)
+
+    def _sample(
+        self,
+        requests: Sequence[EncodedRequest],
+        finish: Callable[[np.ndarray], T],
+        progress: bool,
+    ) -> list[T]:
+        """What `finish` makes of the channels of each request, in their order."""
+        follows = [request.reference is not None for request in requests]
+        if any(follows) and "reference_encoder" not in self.params:
+            raise BadInput("the checkpoint has no reference branch: it follows prompts only")
+        finished: dict[int, T] = {}
+        with tqdm(total=len(requests), desc="sampling", unit="motion", disable=not progress) as bar:
+            for chosen in self._batches(requests):
+                batch = self._sample_batch([requests[i] for i in chosen])
+                for i, channels in zip(chosen, batch, strict=True):
+                    finished[i] = finish(channels[: requests[i].frames])
+                bar.update(len(chosen))
+        return [finished[i] for i in range(len(requests))]
 
     def _batches(self, requests: Sequence[EncodedRequest]) -> Iterator[list[int]]:
         """The indices of batches: of one branch each, and of similar length."""
@@ -173,8 +184,8 @@ class MotionModel:
         filled = [*requests, *fillers]
         frames = _round_up(max(request.frames for request in filled), FRAME_BUCKET)
         mask = np.arange(frames) < np.array([[request.frames] for request in filled])
-        seeds = np.array([request.seed for request in filled], np.uint32)
-        noise = np.asarray(_noise(seeds, np.array([request.draw for request in filled]), frames))
+        drawn = np.array([(request.seed, request.draw) for request in filled], np.uint32)
+        noise = np.asarray(_noise(*drawn.T, frames))
         text, null_text, reference = None, None, None
         if filled[0].reference is not None:
             reference = _references(filled, frames)
