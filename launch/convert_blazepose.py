@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from launch import cli, outputs
-from vimogen_jax.convert.blazepose import NETWORKS, read_tflite
+from vimogen_jax.convert.blazepose import MEMBERS, NETWORKS, read_tflite
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_text
 from vimogen_jax.tensors import write_tensors
@@ -21,11 +21,6 @@ WHEEL = flags.DEFINE_string(
     "wheel", None, "of mediapipe 0.10.21, from PyPI: the last that carries them", required=True
 )
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
-
-MEMBERS = {
-    "detector": "mediapipe/modules/pose_detection/pose_detection.tflite",
-    "landmarks": "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
-}
 
 
 def main() -> None:

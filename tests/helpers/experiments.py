@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from configs import tiny
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.train.run import Run, open_run, record_run
 
 
 def experiment_of(page: Any, **changes: Any) -> Experiment:
@@ -17,6 +19,14 @@ def changed(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         key: changed(config[key], value) if both(key, value) else value
         for key, value in changes.items()
     }
+
+
+def begin(folder: Any, dataset: Any, **changes: Any) -> Run:
+    """Begin the run of a tiny model in a folder, or go on with it."""
+    sections = dict(model=dict(text_dim=12), train=dict(workdir=str(folder)))
+    run = open_run(experiment_of(tiny, **changed(sections, changes)), dataset)
+    record_run(run, dataset.statistics)
+    return run
 
 
 # As the library wrote it before its configs shared a page: no `finetune`, a strategy by its name.

@@ -9,10 +9,10 @@ import zipfile
 import numpy as np
 import pytest
 
+from vimogen_jax.convert.blazepose import MEMBERS
 from vimogen_jax.mocap import network
 
 litert = pytest.importorskip("ai_edge_litert.interpreter", reason="LiteRT is not installed")
-from launch.convert_blazepose import MEMBERS  # noqa: E402
 
 WHEEL = os.environ.get("VIMOGEN_MEDIAPIPE_WHEEL")
 pytestmark = [

@@ -6,11 +6,11 @@ import json
 import pytest
 
 from configs import tiny
-from tests.helpers.experiments import OF_BEFORE, changed, experiment_of
+from tests.helpers.experiments import OF_BEFORE, begin, changed, experiment_of
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.train.run import Run, load_run, open_run, record_run
+from vimogen_jax.train.run import Run, load_run
 
 MODEL = dict(text_dim=12)
 
@@ -18,14 +18,6 @@ MODEL = dict(text_dim=12)
 @pytest.fixture(scope="module")
 def dataset(runs):
     return Dataset.open(runs.dataset)
-
-
-def begin(folder, dataset, **changes):
-    """Begin a run, or go on with it."""
-    sections = dict(model=MODEL, train=dict(workdir=str(folder)))
-    run = open_run(experiment_of(tiny, **changed(sections, changes)), dataset)
-    record_run(run, dataset.statistics)
-    return run
 
 
 def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):

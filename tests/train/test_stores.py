@@ -11,16 +11,14 @@ from orbax.checkpoint._src.path import gcs_utils
 from configs import tiny
 from tests.helpers import fake_gcs
 from tests.helpers.checkpoints import (
-    CONFIG,
     assert_equal,
-    begin,
     flip_bits,
     numbers,
     plan,
     save_three,
     state_at,
 )
-from tests.helpers.experiments import experiment_of
+from tests.helpers.experiments import begin, experiment_of
 from tests.helpers.played_store import played_by
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax.errors import BadInput
@@ -74,7 +72,8 @@ def test_a_store_that_refuses_for_a_while_costs_no_checkpoint(store, monkeypatch
 
 def test_a_run_begins_and_reports(store, runs, capsys):
     dataset = Dataset.open(runs.dataset)
-    assert begin(URL, CONFIG, dataset) == begin(URL, CONFIG, dataset) == epath.Path(URL)
+    first, again = begin(URL, dataset), begin(URL, dataset)
+    assert first == again and first.folder == epath.Path(URL)
     assert json.loads((store / "config.json").read_text())["seed"] == 0
     assert (store / "statistics.safetensors").is_file()
     for begun in (0, 1):

@@ -15,6 +15,10 @@ import numpy as np
 
 from vimogen_jax.errors import BadInput
 
+MEMBERS = {  # of the wheel
+    "detector": "mediapipe/modules/pose_detection/pose_detection.tflite",
+    "landmarks": "mediapipe/modules/pose_landmark/pose_landmark_full.tflite",
+}
 # Of each network: the SHA-256 of its file, and the outputs that are kept, by our names.
 NETWORKS: dict[str, tuple[str, dict[str, str]]] = {
     "detector": (
