@@ -10,6 +10,7 @@ from vimogen_jax.body.axes import UNITS, UPS
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.formats import World, look, look_all, settle, to_motion
+from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.retarget import load_skeleton
 from vimogen_jax.formats.world import Settled
 from vimogen_jax.motion.motion import Motion
@@ -74,7 +75,9 @@ def _to_motion(settled: Settled) -> Motion:
 def define_flags() -> Reading:
     """Give the command that calls this --fps, --up, --units and --skeleton."""
     return Reading(
-        flags.DEFINE_float("fps", None, "of motion files that do not say their frame rate", 1.0),
+        flags.DEFINE_float(
+            "fps", None, "of motion files that do not say their frame rate", 1.0, FASTEST
+        ),
         flags.DEFINE_enum("up", "auto", ["auto", *UPS], "axis of motion files that is up"),
         flags.DEFINE_enum("units", "auto", ["auto", *UNITS], "of lengths in motion files"),
         flags.DEFINE_multi_string(

@@ -14,6 +14,7 @@ from data.sources.take import ANY, SPLITS, Take, part, read_settled
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import inside, parse_json, read_text
 from vimogen_jax.formats import World
+from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.motion.motion import Motion
 
 
@@ -117,6 +118,9 @@ def _parse(
     start, end = _positive(fields, "start") or 0.0, _positive(fields, "end")
     if end is not None and end <= start:
         raise BadInput(f'"end" ({end:g} s) does not come after "start" ({start:g} s)')
+    fps = _positive(fields, "fps") or None
+    if fps is not None and not 1 <= fps <= FASTEST:
+        raise BadInput(f'"fps" is {fps:g} frames a second')
     path = _locate(name, folder, files)
     return Take(
         id=_text(fields, "id", Path(name).with_suffix("").as_posix()),
@@ -124,7 +128,7 @@ def _parse(
         source=_text(fields, "source", source),
         licence=_text(fields, "licence", "unknown"),
         path=path,
-        read=partial(read_part, path, start, end, world, _positive(fields, "fps") or None),
+        read=partial(read_part, path, start, end, world, fps),
         quality=quality,
         split=SPLITS[split] if split else None,
         told=told,

@@ -219,6 +219,23 @@ def test_refuses_what_it_cannot_read(tmp_path, damage, fault):
     assert "a.glb" in str(refusal.value)
 
 
+def _with_json(text):
+    """A GLB whose JSON is of our choosing."""
+    chunk = text.encode() + b" " * (-len(text) % 4)
+    whole = struct.pack("<II", len(chunk), 0x4E4F534A) + chunk
+    return b"glTF" + struct.pack("<II", 2, 12 + len(whole)) + whole
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 200_000, '{"a":' * 200_000, '{"asset": {"version": ' + "9" * 5000 + "}}", "[]", "1"],
+)
+def test_refuses_json_that_is_none_of_a_motion(text, tmp_path):
+    (tmp_path / "a.glb").write_bytes(_with_json(text))
+    with pytest.raises(BadInput, match=r"a\.glb: not a"):
+        formats.read(tmp_path / "a.glb")
+
+
 def test_refuses_a_missing_file(tmp_path):
     with pytest.raises(BadInput, match=r"none\.glb: cannot be read"):
         formats.read(tmp_path / "none.glb")

@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import pickle
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -178,3 +180,77 @@ def test_arrays_of_python_2_come_through(tmp_path):
     content = pickles.read_pickle(path)
     assert list(content) == ["means"]
     np.testing.assert_array_equal(content["means"], array)
+
+
+def _zeros(path, member, size):
+    """An archive in which `size` bytes of zeros, after NumPy's header, take next to nothing."""
+    header = io.BytesIO()
+    form = {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+    np.lib.format.write_array_header_1_0(header, form)
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open(member, "w") as f,
+    ):
+        f.write(header.getvalue())
+        for _ in range(size // 2**20):
+            f.write(bytes(2**20))
+    return path
+
+
+def _large_header(path, shape):
+    with open(path, "wb") as file:
+        form = {"descr": "<f8", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, form)
+        file.write(bytes(800))
+    return path
+
+
+def _doubled(depth):
+    """A list of two lists, which are the same, and so on: 2 ** depth in all."""
+    nested = [1.0]
+    for _ in range(depth):
+        nested = [nested, nested]
+    return nested
+
+
+# Protocol 2; a number under a place of the memo so far out that it would take 32 GB; stop.
+FAR_OUT = b"\x80\x02K\x01r\xff\xff\xff\xff."
+
+
+@pytest.mark.parametrize(
+    ("read", "fault"),
+    [
+        (lambda at: pickles.read_npz(_zeros(at, "a.npy", 2**28), ["a"]), "would unfold to 0.3 GB"),
+        (lambda at: pickles.read_pt(_zeros(at, "x/data.pkl", 2**28)), "would unfold to 0.3 GB"),
+        (
+            lambda at: pickles.read_npy(_large_header(at, (10**12, 3))),
+            "fewer numbers than its shape",
+        ),
+        (lambda at: pickles.read_npy(_large_header(at, (-1, 3))), "fewer numbers than its"),
+        (lambda at: pickles.read_npy(_large_header(at, (2**62, 2**62))), "fewer numbers than its"),
+    ],
+)
+def test_declared_sizes_are_not_believed(read, fault, tmp_path):
+    tracemalloc.start()
+    with pytest.raises(BadInput, match=rf"a\.bin: not a readable .* file: .*{fault}"):
+        read(tmp_path / "a.bin")
+    assert tracemalloc.get_traced_memory()[1] < 300e6
+    tracemalloc.stop()
+
+
+def test_pickles_take_no_more_memory_than_they_fill(tmp_path):
+    tracemalloc.start()
+    (tmp_path / "far.pkl").write_bytes(FAR_OUT)
+    assert pickles.read_pickle(tmp_path / "far.pkl") == 1
+    same = np.zeros(10_000)
+    (tmp_path / "same.pkl").write_bytes(pickle.dumps([same] * 100_000))
+    again = pickles.read_pickle(tmp_path / "same.pkl")
+    assert len(again) == 100_000 and again[0] is again[-1]
+    assert tracemalloc.get_traced_memory()[1] < 100e6
+    tracemalloc.stop()
+
+
+def test_lists_that_double_each_other_end_somewhere(tmp_path):
+    (tmp_path / "doubled.pkl").write_bytes(pickle.dumps({"a": _doubled(200)}))
+    with pytest.raises(BadInput, match=r"doubled\.pkl: .*unfolds to far more than its own size"):
+        pickles.read_pickle(tmp_path / "doubled.pkl")

@@ -9,6 +9,7 @@ import numpy as np
 from vimogen_jax.errors import BadInput
 
 LARGEST = 1e9
+FASTEST = 10_000.0  # frames a second, and the slowest has one
 FRAME_RATES = ("mocap_frame_rate", "mocap_framerate", "fps", "frame_rate", "framerate")
 
 
@@ -45,6 +46,8 @@ def frame_rate(path: str | os.PathLike, content: Mapping[str, Any]) -> float | N
             array = finite(path, name, content[name])
             if array.size != 1 or not array.item() > 0:
                 raise BadInput(f"{path}: {name} is not one positive number")
+            if not 1 <= array.item() <= FASTEST:
+                raise BadInput(f"{path}: {name} is {array.item():g} frames a second")
             rates[name] = array.item()
     if rates and max(rates.values()) > 1.01 * min(rates.values()):
         said = ", ".join(f"{name} is {rate:g}" for name, rate in rates.items())

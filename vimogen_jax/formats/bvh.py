@@ -18,6 +18,7 @@ from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text, write_text
 from vimogen_jax.formats import unwind
+from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.motion.motion import Motion
 
 CHANNELS = tuple(axis + kind for kind in ("position", "rotation") for axis in "XYZ")
@@ -176,7 +177,7 @@ def _channels(text: str, joint: str) -> list[str]:
 def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float, str]:
     """The table of numbers [t width], the frame rate, and what was found wrong with the count."""
     announced, seconds = _field(lines[:1], "Frames"), _field(lines[1:2], "Frame Time")
-    if not 0 < seconds <= 1:
+    if not 1 / FASTEST <= seconds <= 1:
         raise _Malformed(f"the frame time is {seconds:g} seconds")
     values = _numbers(lines[2:], width, announced)
     if len(values) < announced:

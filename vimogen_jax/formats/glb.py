@@ -20,6 +20,7 @@ from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matri
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
+from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.found import Found
 from vimogen_jax.motion.motion import Motion
 
@@ -89,6 +90,8 @@ def find(path: str | os.PathLike) -> Found:
         raise BadInput(f"{path}: {fault}") from None
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
+    except RecursionError:
+        raise BadInput(f"{path}: not a GLB of one body's motion: nested too deep") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as fault:
         raise BadInput(f"{path}: not a GLB of one body's motion: {fault}") from None
     return Found(
@@ -228,7 +231,10 @@ def _motion(model: Any, blob: bytes) -> Motion:
     if not (np.isfinite(pelvis).all() and np.isfinite(turns).all()):
         raise _Fault("the motion holds NaN or infinity")
     rotations = quaternion_to_matrix(np.roll(turns.astype(np.float64), 1, axis=-1))
-    return Motion(rotations, pelvis - REST_JOINTS[0], float(animation.extras["fps"]))
+    fps = float(animation.extras["fps"])
+    if not 1 <= fps <= FASTEST:
+        raise _Fault(f"{fps:g} frames a second")
+    return Motion(rotations, pelvis - REST_JOINTS[0], fps)
 
 
 def _array(model: Any, blob: bytes, accessor: int) -> np.ndarray:

@@ -4,9 +4,13 @@ A pickle is a program that may call anything. `_Unpickler` lets it build arrays,
 lists, tuples and dictionaries, and refuses the rest by name. Arrays and dtypes are stood in for
 until they are checked: NumPy's own `__setstate__` would take a forged dtype, and with it raw
 bytes as object pointers. A .pt is a zip of such a pickle and the raw numbers of its tensors.
+
+What a file unfolds to is bounded by its own size: archives may be compressed without end, and a
+pickle may hold the same list or tensor again and again.
 """
 
 import collections
+import functools
 import io
 import math
 import os
@@ -21,13 +25,17 @@ import ml_dtypes
 import numpy as np
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import first_line
 from vimogen_jax.npz import unfold
+
+_LEAST_ROOM = 2**26  # bytes; and of the size of a file, how many times it may unfold to
+_MOST_UNFOLDED = 50
 
 
 def read_npy(path: str | os.PathLike) -> np.ndarray:
     """Read the array of a .npy file; BadInput, naming the file, where damaged or refused."""
     with _naming(path, "NumPy"):
-        return _parse(Path(path).read_bytes())
+        return _parse(Path(path).read_bytes(), _Room(path))
 
 
 def read_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.ndarray]:
@@ -36,15 +44,16 @@ def read_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.nd
     Raises BadInput, naming the file, where it is damaged or holds a pickle that is refused.
     """
     with _naming(path, "NumPy"), zipfile.ZipFile(path) as archive:
+        room = _Room(path)
         found = {member.removesuffix(".npy"): member for member in archive.namelist()}
-        return {name: _parse(unfold(archive, found[name])) for name in names if name in found}
+        return {name: _parse(unfold(archive, found[name]), room) for name in names if name in found}
 
 
 def read_pickle(path: str | os.PathLike) -> Any:
     """Read the plain values of a .pkl file; BadInput, naming the file, where damaged or refused."""
     with _naming(path, "pickle"), open(path, "rb") as file:
         # Python 2's strings are bytes or text; latin1 keeps either.
-        return _plain(_Unpickler(file, encoding="latin1").load())
+        return _plain(_Unpickler(file, encoding="latin1").load(), _Room(path))
 
 
 def read_pt(path: str | os.PathLike) -> Any:
@@ -55,11 +64,23 @@ def read_pt(path: str | os.PathLike) -> Any:
     """
     with _naming(path, "PyTorch"), open(path, "rb") as file:
         if file.peek(2)[:2] == b"PK":
-            return _read_zipped(file)
-        return _read_row(file)
+            return _read_zipped(file, _Room(path))
+        return _read_row(file, _Room(path))
 
 
-def _read_zipped(file: IO[bytes]) -> Any:
+class _Room:
+    """How many bytes a file may still unfold to."""
+
+    def __init__(self, path: str | os.PathLike) -> None:
+        self.left = _LEAST_ROOM + _MOST_UNFOLDED * os.stat(path).st_size
+
+    def take(self, size: int) -> None:
+        self.left -= size
+        if self.left < 0:
+            raise ValueError("it unfolds to far more than its own size")
+
+
+def _read_zipped(file: IO[bytes], room: _Room) -> Any:
     try:
         archive = zipfile.ZipFile(file)
     except zipfile.BadZipFile:
@@ -67,13 +88,15 @@ def _read_zipped(file: IO[bytes]) -> Any:
     (program,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
     folder = program.removesuffix("/data.pkl")
 
+    @functools.cache
     def storage(key: str, dtype: np.dtype, _: int) -> np.ndarray:
         return np.frombuffer(unfold(archive, f"{folder}/data/{key}"), dtype)
 
-    return _plain(_TensorUnpickler(io.BytesIO(unfold(archive, program)), storage).load())
+    opened = io.BytesIO(unfold(archive, program))
+    return _plain(_TensorUnpickler(opened, storage).load(), room)
 
 
-def _read_row(file: IO[bytes]) -> Any:
+def _read_row(file: IO[bytes], room: _Room) -> Any:
     """What PyTorch wrote before 1.6: its mark, the tensors in a pickle, their storages' names in
     another, and then the storages, each with how many numbers it has before it."""
     if _Unpickler(file).load() != _MARK:
@@ -86,7 +109,10 @@ def _read_row(file: IO[bytes]) -> Any:
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
         if not 0 <= count * dtype.itemsize <= size:
             raise pickle.UnpicklingError("a storage is larger than the file")
-        return storages.setdefault(key, np.empty(count, dtype))  # filled below
+        if key not in storages:
+            room.take(count * dtype.itemsize)
+            storages[key] = np.empty(count, dtype)  # filled below
+        return storages[key]
 
     content = _TensorUnpickler(file, storage).load()
     for key in _Unpickler(file).load():
@@ -99,7 +125,7 @@ def _read_row(file: IO[bytes]) -> Any:
         storages.pop(key)[:] = np.frombuffer(numbers, storages[key].dtype)
     if storages:
         raise ValueError("it is cut off")
-    return _plain(content)
+    return _plain(content, room)
 
 
 @contextmanager
@@ -110,19 +136,31 @@ def _naming(path: str | os.PathLike, kind: str) -> Iterator[None]:
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except Exception as fault:  # damage can surface as nearly any exception of the parsers
-        raise BadInput(f"{path}: not a readable {kind} file: {fault}") from None
+        reason = first_line(fault)[:200]
+        raise BadInput(f"{path}: not a readable {kind} file: {reason}") from None
 
 
-def _parse(content: bytes) -> np.ndarray:
+def _parse(content: bytes, room: _Room) -> np.ndarray:
+    """The array of a .npy's content, whose header may say what it likes."""
     if not content:
         raise EOFError("it is empty")
     file = io.BytesIO(content)
-    if np.lib.format.read_magic(file) == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-        if dtype.hasobject:
-            return np.reshape(_plain(_Unpickler(file).load()), shape)
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"its format has version {version[0]}.{version[1]}, not 1.0 or 2.0")
+    read_header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else np.lib.format.read_array_header_2_0
+    )
+    shape, fortran, dtype = read_header(file)
+    if dtype.hasobject:
+        return np.reshape(_plain(_Unpickler(file).load(), room), shape)
+    count = math.prod(shape)
+    if min(shape, default=0) < 0 or count * dtype.itemsize > len(content) - file.tell():
+        raise ValueError(f"it holds fewer numbers than its shape {list(shape)} has")
+    flat = np.frombuffer(content, dtype, count, file.tell()).copy()
+    return flat.reshape(shape, order="F" if fortran else "C")
 
 
 class _Dtype:
@@ -186,7 +224,9 @@ for _core in ("numpy._core", "numpy.core"):  # NumPy 2 and NumPy 1
     _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _frombuffer
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):
+    """The one in Python: that in C makes as much room as a number in the file says."""
+
     def find_class(self, module: str, name: str) -> Callable:
         if (module, name) not in _ADMITTED:
             raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, which is refused")
@@ -248,18 +288,29 @@ def _tensor(
     return array
 
 
-def _plain(value: Any) -> Any:
-    """Put arrays in the place of their stand-ins; refuse what is no plain value."""
-    if isinstance(value, _Array):
-        array = value.value
-        if array.dtype.hasobject:
-            plain = np.fromiter(map(_plain, array.flat), object, array.size)
-            return plain.reshape(array.shape)
-        return array.copy()
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
+def _plain(value: Any, room: _Room, made: dict[int, np.ndarray] | None = None) -> Any:
+    """Put arrays in the place of their stand-ins; refuse what is no plain value.
+
+    made: arrays by the identity of their stand-ins: one that comes again is not made anew. Lists
+    are, so that nobody takes a small file's few for the many that they are in each other.
+    """
+    made = {} if made is None else made
     if value is None or isinstance(value, (bool, int, float, str, bytes, np.generic)):
         return value
+    if isinstance(value, _Array):
+        if id(value) not in made:
+            array = value.value
+            room.take(array.nbytes)
+            if array.dtype.hasobject:
+                items = (_plain(item, room, made) for item in array.flat)
+                made[id(value)] = np.fromiter(items, object, array.size).reshape(array.shape)
+            else:
+                made[id(value)] = array.copy()
+        return made[id(value)]
+    if isinstance(value, (list, tuple)):
+        room.take(8 * len(value) + 256)
+        return type(value)([_plain(item, room, made) for item in value])
+    if isinstance(value, dict):
+        room.take(16 * len(value) + 256)
+        return {_plain(key, room, made): _plain(item, room, made) for key, item in value.items()}
     raise pickle.UnpicklingError(f"the pickle holds a {type(value).__name__}, which is refused")

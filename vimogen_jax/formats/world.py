@@ -162,7 +162,7 @@ def _plain_up(found: Found) -> str | None:
         return up
     if not evidence.on_floor(joints, up):
         return None
-    if up != usual and found.turn is not None:
+    if up != usual and found.turn is not None and found.floor:
         # Lying with the feet at 0, it might be either.
         return None if evidence.lies(joints, found.turn, found.floor) else up
     return up
