@@ -21,7 +21,6 @@ from eval.systems import Clip
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.viewer.video import write_mp4
 
 SIZE = 448  # pixels of each side: the judges' image encoders cut pictures into squares of 28
 STYLE = 2  # of the pictures: raise it when they change, so that videos are drawn anew
@@ -35,7 +34,10 @@ def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Pa
 
     Raises:
         BadInput: a process that draws was killed.
+        ImportError: Numba, which draws, is not installed.
     """
+    from vimogen_jax.viewer.video import write_mp4
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     motions = {id: to_motion(clip) for id, clip in clips.items()}

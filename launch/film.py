@@ -13,7 +13,6 @@ from launch import cli, outputs, reading
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.errors import BadInput
 from vimogen_jax.viewer.camera import film
-from vimogen_jax.viewer.filmed import write_film
 from vimogen_jax.viewer.wardrobe import OUTFITS
 
 READING = reading.define_flags()
@@ -32,6 +31,8 @@ SEED = flags.DEFINE_integer("seed", 0, "of the draw of clothes")
 
 def main(files: list[str]) -> None:
     """Read all files, then film them one by one."""
+    from vimogen_jax.viewer.filmed import write_film  # with Numba, which not everybody has
+
     if not files:
         raise BadInput("nothing to do: name a motion file, or several")
     if SIZE.value % 2:

@@ -6,6 +6,7 @@ python -m launch.mbench --checkpoint=small
 
 import dataclasses
 import os
+from importlib import import_module
 from pathlib import Path
 
 from absl import flags
@@ -81,6 +82,8 @@ def main() -> None:
     bodies = Bodies(prior, from_joints=FIT_FROM_JOINTS.value or AS_RELEASED.value)
     if JUDGE_URL.value and not JUDGE.value:
         raise BadInput("--judge_url says where a judge is; say with --judge who it is")
+    if JUDGE.value:
+        import_module("vimogen_jax.viewer.video")  # with Numba, which not everybody has
     model = open_model(JUDGE.value, JUDGE_URL.value) if JUDGE.value else None
     judge = Judge(model, out / "answers") if model else None
     columns = [

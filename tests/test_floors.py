@@ -186,6 +186,21 @@ def test_torch_stays_in_its_rooms_and_inside_functions():
     assert wrong == []
 
 
+def test_only_what_draws_needs_numba():
+    """An extra brings it, so whoever draws as one of several things says so when it comes to it."""
+    drawing = {f"vimogen_jax.viewer.{name}" for name in ("raster", "render", "video", "filmed")}
+    files = {f"{name.replace('.', '/')}.py" for name in drawing}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in PACKAGES
+        for path in sources(folder)
+        if path.relative_to(ROOT).as_posix() not in files
+        for name, at_module_level in imports(path)
+        if at_module_level and any(f"{name}.".startswith(f"{each}.") for each in drawing)
+    ]
+    assert wrong == []
+
+
 def test_configs_load_without_jax():
     modules = ", ".join(f"configs.{path.stem}" for path in sources("configs"))
     code = f"import sys, {modules}; assert not {JAX | TORCH!r} & set(sys.modules)"

@@ -7,11 +7,11 @@ import av
 import numpy as np
 import pytest
 
-from eval import videos
 from eval.systems import Clip
 from eval.videos import SIZE, render
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax.errors import BadInput
+from vimogen_jax.viewer import video
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def test_a_video_for_each_prompt_drawn_once(clips, tmp_path):
 
 
 def test_a_killed_process_is_said_and_leaves_nothing(clips, tmp_path, monkeypatch):
-    monkeypatch.setattr(videos, "write_mp4", killed)
+    monkeypatch.setattr(video, "write_mp4", killed)
     with pytest.raises(BadInput, match="was killed"):
         render(clips, tmp_path)
     assert list(tmp_path.iterdir()) == []
