@@ -12,6 +12,7 @@ import re
 import runpy
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from absl import app, logging
@@ -34,6 +35,18 @@ def advised(message: str, remedy: str) -> str:
     if "config" in FLAGS:
         message = re.sub(r"(?<![\w./-])config\.(?=\w)(?!json|py)", "--config.", message)
     return f"{message}: give --{remedy}" if remedy and remedy in FLAGS else message
+
+
+def report_folder(folder: str) -> Path:
+    """The folder of a scoring, looked at before the work: what was made or scored there is used.
+
+    The report alone is written anew, which is said.
+    """
+    out = Path(folder)
+    require_writable(out, ["report.json", "report.md", "index.html"])
+    if (out / "report.json").exists():
+        print(f"{out} holds a report: it is replaced, and what was made or scored before is kept")
+    return out
 
 
 def compared(name: str, motions: str, others: Sequence[str]) -> dict[str, str]:

@@ -44,8 +44,8 @@ def main() -> None:
     # An exit kills the training that runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     out = Path(_OUT.value).absolute()
-    require_new(out)
-    require_writable(out)
+    require_new(_OUT.value)
+    require_writable(_OUT.value)
     if _CONFIG.value.train.keep < 2:
         raise BadInput("config.train.keep must be at least 2: damage leaves the checkpoint before")
     if not _CONFIG.value.data.path:

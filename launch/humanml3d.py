@@ -19,7 +19,7 @@ from eval.humanml3d.split import read_split
 from eval.humanml3d.systems import read_system
 from launch import cli, reading
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import require_writable, write_json, write_text
+from vimogen_jax.files import write_json, write_text
 from vimogen_jax.generate import Generator
 
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
@@ -45,17 +45,18 @@ def main() -> None:
     """Read, generate, score, report; or write the prompts."""
     if not DATA.value:
         raise BadInput("give --data, the folder of HumanML3D")
-    split = read_split(DATA.value)
     if PROMPTS.value:
+        split = read_split(DATA.value)
         names = write_prompts(split.prompts, Path(PROMPTS.value))
         print(f"{len(split.prompts)} prompts written to {PROMPTS.value}: {', '.join(names)}")
         return
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
+    out = cli.report_folder(OUT.value)
+    split = read_split(DATA.value)
     if not EVALUATOR.value:
         raise BadInput("give --evaluator, the folder of the published files: docs/humanml3d.md")
     embedder = PublishedEmbedder.open(EVALUATOR.value)
-    out = Path(OUT.value)
     motions = MOTIONS.value or os.path.join(OUT.value, "motions")
     folders = cli.compared(NAME.value, motions, COMPARE.value)
     if CHECKPOINT.value:
@@ -63,7 +64,7 @@ def main() -> None:
         generate(generator, split, Path(motions), SAMPLES.value, MODES_OF.value, SEED.value)
     world = READING.world()
     systems = [read_system(name, folder, split, world) for name, folder in folders.items()]
-    require_writable(out)
+    out.mkdir(parents=True, exist_ok=True)
     report = evaluate(split, embedder, systems, REPETITIONS.value, SEED.value)
     write_json(report, out / "report.json")
     markdown = writing.to_markdown(report)

@@ -7,7 +7,6 @@ python -m launch.mbench --checkpoint=small
 import dataclasses
 import os
 from importlib import import_module
-from pathlib import Path
 
 from absl import flags
 
@@ -30,7 +29,7 @@ from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import require_writable, write_json, write_text
+from vimogen_jax.files import write_json, write_text
 from vimogen_jax.generate import Generator
 
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
@@ -72,10 +71,7 @@ def main() -> None:
         return
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
-    out = Path(OUT.value)
-    require_writable(out, ["report.json", "report.md", "index.html"])
-    if (out / "report.json").exists():
-        print(f"{out} holds a report: it is replaced, and what was scored is not scored again")
+    out = cli.report_folder(OUT.value)
     nrdf = load_nrdf(NRDF.value) if NRDF.value else None
     body = load_smplx(BODY.value) if BODY.value else None
     prior = load_pose_prior(POSE_PRIOR.value) if POSE_PRIOR.value else None

@@ -9,5 +9,6 @@ class BadInput(ValueError):
     """
 
     def __init__(self, message: object, remedy: str = ""):
-        super().__init__(message)
+        # Libraries, whose words it may hold, take several lines.
+        super().__init__(" ".join(line.strip() for line in str(message).splitlines()))
         self.remedy = remedy

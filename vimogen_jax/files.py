@@ -23,6 +23,7 @@ from etils import epath
 
 from vimogen_jax.errors import BadInput
 
+STORES = ("gs", "s3")
 LARGEST_TEXT = 2**30  # bytes; the captions of a million takes have a fifth of them
 DEEPEST_JSON = 64  # lists and objects inside each other
 LARGEST_INTEGER = 2**63
@@ -91,6 +92,7 @@ def whole_folder(folder: str | os.PathLike[str], replaces: Sequence[str] = ()) -
 
 def require_new(folder: str | os.PathLike[str], replaces: Sequence[str] = ()) -> None:
     """Raise BadInput unless a folder is one that `whole_folder` would write."""
+    _require_on_disk(folder)
     folder = Path(folder)
     if not os.path.lexists(folder) or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -211,6 +213,7 @@ def parse_json(text: str) -> Any:
 
 def require_writable(folder: epath.PathLike, names: Iterable[str] = ()) -> None:
     """Raise BadInput if files of some names cannot be written to a folder, be it there or not."""
+    _require_on_disk(folder)
     folder = there = epath.Path(folder)
     while not there.exists() and there != there.parent:
         there = there.parent
@@ -338,8 +341,17 @@ def _no_constant(name: str) -> None:
 
 
 def on_store(path: epath.PathLike) -> bool:
-    """Whether a file or folder is named by a store's URL."""
-    return "://" in os.fspath(path)
+    """Whether a file or folder is named by a store's URL; BadInput where that is of no store."""
+    scheme, mark, _ = os.fspath(path).partition("://")
+    if mark and scheme not in STORES:
+        raise BadInput(f"{path} is on no store that is known: {', '.join(STORES)}")
+    return bool(mark)
+
+
+def _require_on_disk(folder: epath.PathLike) -> None:
+    """Raise BadInput for a URL, also where a path was made of it, with one slash less."""
+    if re.match(r"\w{2,}:/", os.fspath(folder)):
+        raise BadInput(f"{folder} is not a folder on this host's disk, where it is to be")
 
 
 def inside(folder: Path, path: str) -> Path:

@@ -137,8 +137,9 @@ def find(path: epath.PathLike) -> epath.Path:
     Raises:
         BadInput: there is no such folder.
     """
+    stored = on_store(path)
     folder = SHIPPED.get(str(path), epath.Path(path))
-    if not on_store(folder) and not folder.is_dir():
+    if not stored and not folder.is_dir():
         raise BadInput(
             f"there is no checkpoint {path}: name its folder, or the shipped model "
             f"{' or '.join(SHIPPED)}"

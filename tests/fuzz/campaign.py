@@ -161,12 +161,8 @@ def _serve(pipe: Connection, module: str) -> None:
             outcome = "read"
         except BadInput as fault:
             outcome = f"refused: {fault}"
-            if _tells_too_little(str(fault)):
-                outcome = f"failed: the sentence is empty or of several lines: {fault!r}"
+            if not str(fault).strip():
+                outcome = "failed: refused without a word"
         except BaseException:
             outcome = f"failed: {traceback.format_exc()}"
         pipe.send(outcome)
-
-
-def _tells_too_little(sentence: str) -> bool:
-    return not sentence.strip() or "\n" in sentence.strip()

@@ -26,13 +26,13 @@ def _swell(folder):
     bytearray(3 * 2**30 if _damaged(folder) else 0)
 
 
-def _say_too_much(folder):
-    raise BadInput("of\ntwo lines" if _damaged(folder) else "of one")
+def _say_nothing(folder):
+    raise BadInput("" if _damaged(folder) else "no")
 
 
 KINDS = {
     "invalid literal": Kind("file", _write, _raise),
     "not done after 2 s": Kind("file", _write, _hang),
     "MemoryError": Kind("file", _write, _swell),
-    "the sentence is empty or of several lines": Kind("file", _write, _say_too_much),
+    "refused without a word": Kind("file", _write, _say_nothing),
 }

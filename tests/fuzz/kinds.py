@@ -134,7 +134,7 @@ def _humanml3d(folder: Path) -> None:
 
 
 def _read_humanml3d(folder: Path) -> None:
-    for take in read_humanml3d(folder):
+    for take in read_humanml3d(folder)[:5]:
         take.read()
 
 

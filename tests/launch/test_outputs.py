@@ -2,12 +2,16 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.helpers.commands import run_command
+from tests.helpers.made_up import made_up_motion
 from tests.helpers.repository import ROOT
+from vimogen_jax import formats
 
 TINY = "--config=configs/tiny.py"
 
@@ -35,6 +39,12 @@ COMMANDS = {
         ["--motions=NOWHERE", "--nrdf=NOWHERE", "--out=OUT"],
         ["report.json", "report.md", "index.html"],
     ),
+    "humanml3d": (
+        [f"--data={ROOT}", "--motions=NOWHERE", "--evaluator=NOWHERE", "--out=OUT"],
+        ["report.json", "report.md", "index.html"],
+    ),
+    "view": (["MOTION", "--to=glb,html", "--out=OUT"], ["walk.glb", "index.html"]),
+    "film": (["MOTION", "--out=OUT"], ["walk.mp4", "walk.npz"]),
     "plan": ([TINY, "--topology=NOWHERE", "--out=OUT"], ["plan.json", "plan.png"]),
     "bench": (
         [TINY, "--config.data.path=NOWHERE", "--measure=feeding", "--out=OUT"],
@@ -43,19 +53,30 @@ COMMANDS = {
     "faults": ([TINY, "--config.data.path=NOWHERE", "--out=OUT"], None),
 }
 FILES = [(name, file) for name, (_, files) in COMMANDS.items() for file in files or []]
-KEPT = [(name, file) for name, file in FILES if name != "mbench"]
+READ_FIRST = ("view", "film")  # what they write is called as what they read
+SCORING = ("mbench", "humanml3d")  # goes on in its folder
+KEPT = [(name, file) for name, file in FILES if name not in SCORING]
 FOLDERS = [name for name, (_, files) in COMMANDS.items() if files is None]
 
 
-def refused(name: str, out: Path, *more: str) -> str:
-    """The sentence that a command ends with."""
-    arguments = [argument.replace("OUT", str(out)) for argument in COMMANDS[name][0]]
-    arguments = [argument.replace("INPUT", __file__) for argument in arguments]
-    ended = run_command(name.split()[0], *arguments, *more)
-    assert ended.returncode == 1, ended.stdout
-    (sentence,) = ended.stderr.strip().splitlines()
-    assert sentence.startswith("error: ")
-    return sentence
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory) -> Callable[..., str]:
+    """The sentence that a command, writing to a folder, ends with."""
+    walk = tmp_path_factory.mktemp("motions") / "walk.npz"
+    formats.write(made_up_motion("walk", np.random.default_rng(0)), walk)
+
+    def refused(name: str, out: Path, *more: str) -> str:
+        names = {"OUT": out, "INPUT": __file__, "MOTION": walk}
+        arguments = COMMANDS[name][0]
+        for placeholder, path in names.items():
+            arguments = [argument.replace(placeholder, str(path)) for argument in arguments]
+        ended = run_command(name.split()[0], *arguments, *more)
+        assert ended.returncode == 1, ended.stdout
+        (sentence,) = ended.stderr.strip().splitlines()
+        assert sentence.startswith("error: ")
+        return sentence
+
+    return refused
 
 
 def test_all_commands_are_here():
@@ -66,7 +87,7 @@ def test_all_commands_are_here():
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_place_below_a_file_is_refused_before_the_work(name, tmp_path):
+def test_a_place_below_a_file_is_refused_before_the_work(name, tmp_path, refused):
     (tmp_path / "file").write_text("mine")
     sentence = refused(name, tmp_path / "file" / "below")
     assert str(tmp_path / "file") in sentence
@@ -75,7 +96,13 @@ def test_a_place_below_a_file_is_refused_before_the_work(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_full_disk_is_known_before_the_work(name, full_disk):
+def test_a_store_is_no_place_for_outputs(name, refused):
+    for url in ("gs://bucket/out", "http://host/out"):
+        assert "not a folder on this host's disk" in refused(name, url)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_full_disk_is_known_before_the_work(name, full_disk, refused):
     sentence = refused(name, full_disk / "out")
     assert "cannot be written: the disk is full" in sentence
     assert str(full_disk) in sentence
@@ -83,29 +110,32 @@ def test_a_full_disk_is_known_before_the_work(name, full_disk):
 
 
 @pytest.mark.parametrize(("name", "file"), KEPT)
-def test_a_file_that_is_there_is_told_before_the_work(name, file, tmp_path):
+def test_a_file_that_is_there_is_told_before_the_work(name, file, tmp_path, refused):
     (tmp_path / file).write_text("mine")
     assert refused(name, tmp_path).endswith(f"{file} exists already: give --overwrite")
-    assert file not in refused(name, tmp_path, "--overwrite")  # but what is missing
+    if name not in READ_FIRST:
+        assert file not in refused(name, tmp_path, "--overwrite")  # but what is missing
     assert [path.name for path in tmp_path.iterdir()] == [file]
     assert (tmp_path / file).read_text() == "mine"
 
 
 @pytest.mark.parametrize(("name", "file"), FILES)
-def test_a_folder_in_the_place_of_a_file_is_told_before_the_work(name, file, tmp_path):
+def test_a_folder_in_the_place_of_a_file_is_told_before_the_work(name, file, tmp_path, refused):
     (tmp_path / file).mkdir()
     sentence = refused(name, tmp_path)
     assert f"{file} cannot be written: something else than a file is there" in sentence
 
 
-def test_where_scoring_goes_on_the_report_is_said_to_be_replaced(tmp_path):
+@pytest.mark.parametrize("name", SCORING)
+def test_where_scoring_goes_on_the_report_is_said_to_be_replaced(name, tmp_path):
     (tmp_path / "report.json").write_text("{}")
-    ended = run_command("mbench", "--motions=NOWHERE", "--nrdf=NOWHERE", f"--out={tmp_path}")
+    arguments = [argument.replace("OUT", str(tmp_path)) for argument in COMMANDS[name][0]]
+    ended = run_command(name, *arguments)
     assert f"{tmp_path} holds a report: it is replaced" in ended.stdout
 
 
 @pytest.mark.parametrize("name", FOLDERS)
-def test_a_folder_that_is_there_is_told_before_the_work(name, tmp_path):
+def test_a_folder_that_is_there_is_told_before_the_work(name, tmp_path, refused):
     (tmp_path / "mine").write_text("mine")
     flags = [] if name == "faults" else ["--overwrite"]
     said = "is not replaced" if flags else "exists already"

@@ -19,7 +19,7 @@ from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import whole_file
+from vimogen_jax.files import first_line, whole_file
 from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.found import Found
 from vimogen_jax.motion.motion import Motion
@@ -212,7 +212,10 @@ def _open(path: str | os.PathLike) -> tuple[Any, bytes]:
     version, length = struct.unpack("<II", content[4:12])
     if version != 2 or length != len(content):
         raise _Fault(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
-    model: Any = gltf.GLTF2.load_from_bytes(content)
+    try:
+        model: Any = gltf.GLTF2.load_from_bytes(content)
+    except Exception as fault:  # damage can surface as nearly any exception of the parser
+        raise _Fault(f"not a whole GLB file: {first_line(fault)}") from None
     return model, model.binary_blob()
 
 
