@@ -25,7 +25,7 @@ def get_config() -> ConfigDict:
             freq_dim=256,
             reference_dim=138,
             dtype="float32",
-            remat="none",
+            remat="dots",
         ),
         objective=dict(
             prediction="sample",

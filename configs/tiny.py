@@ -21,7 +21,7 @@ def get_config() -> ConfigDict:
             freq_dim=32,
             reference_dim=138,
             dtype="float32",
-            remat="none",
+            remat="dots",
         ),
         objective=dict(
             prediction="sample",

@@ -10,7 +10,7 @@ import dataclasses
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli, outputs
+from launch import cli, huge_pages, outputs
 from vimogen_jax.bench import report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
@@ -37,6 +37,7 @@ OUT = flags.DEFINE_string("out", "out/bench", "folder for training.json and the 
 
 def main() -> None:
     """Measure, print, write."""
+    huge_pages.take()
     experiment, repeats = Experiment.from_config(_CONFIG.value.to_dict()), REPEATS.value
     out = outputs.files(OUT.value, [f"{MEASURE.value}.json"])
     if TRACE.value:

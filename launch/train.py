@@ -11,7 +11,7 @@ Cloud TPU or Kubernetes starts finds its fellows; else tell each where it stands
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli
+from launch import cli, huge_pages
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.train.loop import train
 from vimogen_jax.train.processes import joined
@@ -26,6 +26,7 @@ _PROCESS = flags.DEFINE_integer("process_id", None, "This one's place among them
 
 def main() -> None:
     """Train as the config of the command line says."""
+    huge_pages.take()
     with joined(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value):
         train(Experiment.from_config(_CONFIG.value.to_dict()))
 

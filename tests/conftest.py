@@ -8,6 +8,7 @@ from pathlib import Path
 
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # in place of the user's caches
 os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # else a command would start itself again
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 )

@@ -48,6 +48,7 @@ def check(speed: Speed, repeats: int) -> None:
     assert rates["mfu"]["stated"] == pytest.approx(achieved / (8 * 1e9))
     assert rates["mfu"]["measured"] == pytest.approx(achieved / (8 * speed.peaks["measured"]))
     assert speed.memory["arguments"] > 0 and speed.compile_seconds > 0
+    assert speed.processor["user_seconds"] > 0 <= speed.processor["page_faults"]
     record = report.program_record(speed)
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert " of the stated 1 GFLOP/s a device" in report.program_text(speed, "step")
@@ -123,7 +124,11 @@ def test_lengths_that_training_refuses_are_refused(config, bench):
 
 def test_kernels_are_measured_where_they_run(config):
     (speed,) = bench_kernels(experiment_of(tiny, **config).model, repeats=2, lengths=(40,))
-    assert speed.seconds.keys() == {"xla"} and speed.seconds["xla"] > 0 and not speed.faults
+    assert (
+        speed.seconds.keys() == {"xla", "by_heads"}
+        and min(speed.seconds.values()) > 0
+        and not speed.faults
+    )
     assert f"{speed.samples} motions of   40 frames: xla" in report.kernels_text([speed])
 
 

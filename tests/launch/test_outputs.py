@@ -81,7 +81,7 @@ def refused(tmp_path_factory) -> Callable[..., str]:
 
 def test_all_commands_are_here():
     modules = {path.stem for path in (ROOT / "launch").glob("*.py")}
-    shared = {"__init__", "cli", "outputs", "reading"}
+    shared = {"__init__", "cli", "huge_pages", "outputs", "reading"}
     resumes = {"train"}  # its folder is where a run goes on
     assert modules - shared - resumes == {name.split()[0] for name in COMMANDS}
 

@@ -11,7 +11,7 @@ import pytest
 
 from vimogen_jax import sharding
 from vimogen_jax.models import attention_kernels
-from vimogen_jax.models.attention_kernels import KERNELS, available, choose, splash, xla
+from vimogen_jax.models.attention_kernels import KERNELS, available, by_heads, choose, splash, xla
 
 S, B, T, L, N, H = 2, 1, 40, 33, 2, 128
 
@@ -33,12 +33,14 @@ def by_hand(q, k, v, mask):
     return np.einsum("sbntl,sblnh->sbtnh", weights, v)
 
 
-def test_xla_attends_to_the_keys_that_may_be_seen():
+@pytest.mark.parametrize("kernel", [xla, by_heads])
+def test_keys_that_may_be_seen_are_attended_to(kernel):
     q, k, v = arrays()
-    np.testing.assert_allclose(xla(q, k, v, MASK), by_hand(q, k, v, MASK), atol=1e-5)
+    np.testing.assert_allclose(kernel(q, k, v, MASK), by_hand(q, k, v, MASK), atol=1e-5)
 
 
-def test_splash_agrees_in_values_and_gradients():
+@pytest.mark.parametrize("kernel", [by_heads, functools.partial(splash, interpret=True)])
+def test_kernels_agree_in_values_and_gradients(kernel):
     def loss(kernel, q, k, v):
         out = kernel(q, k, v, MASK)
         return jnp.sum(out * jnp.cos(jnp.arange(out.size).reshape(out.shape))), out
@@ -47,8 +49,8 @@ def test_splash_agrees_in_values_and_gradients():
         return jax.jit(jax.grad(functools.partial(loss, kernel), (0, 1, 2), has_aux=True))
 
     expected, out = of(xla)(*arrays())
-    gradients, interpreted = of(functools.partial(splash, interpret=True))(*arrays())
-    np.testing.assert_allclose(interpreted, out, atol=1e-5)
+    gradients, other = of(kernel)(*arrays())
+    np.testing.assert_allclose(other, out, atol=1e-5)
     for ours, theirs in zip(gradients, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
@@ -66,16 +68,15 @@ def test_splash_runs_on_the_shards_of_each_device():
 
 def test_xla_is_chosen_where_nothing_was_measured():
     q, k, _ = arrays(jnp.bfloat16, 40, 512)
-    for platform in ("cpu", "gpu", "tpu"):
-        assert choose(platform, q, k) == "xla"
+    assert [choose(platform, q, k) for platform in ("gpu", "tpu")] == ["xla", "xla"]
 
 
 def test_a_kernel_is_chosen_from_its_length_on_where_it_can_be(monkeypatch):
-    monkeypatch.setattr(attention_kernels, "FASTER_FROM", dict(gpu=256, tpu=256))
+    monkeypatch.setattr(attention_kernels, "FASTER_FROM", dict(cpu=256, gpu=256, tpu=256))
     q, long, _ = arrays(jnp.bfloat16, 40, 256)
-    assert [choose(p, q, long) for p in ("cpu", "gpu", "tpu")] == ["xla", "cudnn", "splash"]
+    assert [choose(p, q, long) for p in ("cpu", "gpu", "tpu")] == ["by_heads", "cudnn", "splash"]
     _, short, _ = arrays(jnp.bfloat16, 40, 254)
-    assert [choose(p, q, short) for p in ("gpu", "tpu")] == ["xla", "xla"]
+    assert [choose(p, q, short) for p in ("cpu", "gpu", "tpu")] == ["xla"] * 3
     _, odd, _ = arrays(jnp.bfloat16, 40, 257)
     assert choose("gpu", q, odd) == "xla"
     assert available("gpu", q.astype(jnp.float32), long) == ["xla"]

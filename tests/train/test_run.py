@@ -25,7 +25,12 @@ def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):
     first = begin(folder, dataset)
     assert Run.read(folder) == first
     free = dict(path="b", workers=3, text_length=9)
-    begin(folder, dataset, optim=dict(learning_rate=1e-4), data=free)
+    begin(
+        *(folder, dataset),
+        optim=dict(learning_rate=1e-4),
+        data=free,
+        model=dict(remat="full"),
+    )
     stored = json.loads((folder / "config.json").read_text())
     assert stored["optim"]["learning_rate"] == 1e-4
     assert stored["text_encoder"] == dataset.text_encoder

@@ -5,6 +5,7 @@ A call is one training step, or the sampling of one batch.
 
 import dataclasses
 import math
+import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -42,6 +43,8 @@ class Speed:
         peaks: the rate of one device at most, by where it is from: stated, published, measured.
         compile_seconds: wall time of compiling, without what was kept from before.
         seconds: wall time of each call, from the end of one to the end of the next.
+        processor: what a call takes of this process: `user_seconds` and `system_seconds` of all
+            threads, and `page_faults`, many where memory is mapped anew in every call.
         memory: bytes on one device: arguments and temporaries as the compiler plans them, and the
             peak of the process where the device counts it.
         fault: why there is no more than what is filled in.
@@ -56,6 +59,7 @@ class Speed:
     peaks: dict[str, float] = dataclasses.field(default_factory=dict)
     compile_seconds: float | None = None
     seconds: list[float] = dataclasses.field(default_factory=list)
+    processor: dict[str, float] = dataclasses.field(default_factory=dict)
     memory: dict[str, int] = dataclasses.field(default_factory=dict)
     fault: str | None = None
 
@@ -133,7 +137,10 @@ def _run(speed: Speed, program: Program, prepare, repeats: int, trace: str | Non
     _check_fits(sum(speed.memory.values()), jax.devices()[0])
     call = prepare(program, compiled)
     _seconds(call, WARM_UP)
+    before = _usage()
     speed.seconds = _seconds(call, repeats)
+    calls = repeats + 1  # one more than counts, so that one is always queued
+    speed.processor = {name: (now - before[name]) / calls for name, now in _usage().items()}
     stats = jax.devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         speed.memory["peak"] = stats["peak_bytes_in_use"]
@@ -153,6 +160,16 @@ def _seconds(call: Call, repeats: int) -> list[float]:
         running = queued
     running.block_until_ready()
     return np.diff([*ends, time.perf_counter()]).tolist()
+
+
+def _usage() -> dict[str, float]:
+    """What this process has taken so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return dict(
+        user_seconds=usage.ru_utime,
+        system_seconds=usage.ru_stime,
+        page_faults=usage.ru_minflt + usage.ru_majflt,
+    )
 
 
 def _training(program: Program, compiled: jax.stages.Compiled) -> Call:

@@ -41,6 +41,9 @@ def program_text(speed: Speed, call: str) -> str:
             f"time          {_time(rates['median_seconds'])} a {call}, median of "
             f"{len(speed.seconds)} from {_time(rates['fastest_seconds'])} to "
             f"{_time(rates['slowest_seconds'])}",
+            f"processor     {_time(speed.processor['user_seconds'])} and "
+            f"{_time(speed.processor['system_seconds'])} of the system a {call}, with "
+            f"{speed.processor['page_faults']:.0f} page faults",
             f"a second      {rates['calls_per_second']:.3g} of these, "
             f"{rates['samples_per_second']:.3g} motions, {rates['frames_per_second']:.4g} frames",
             f"achieved      {_si(rates['flops_per_second'])}FLOP/s",

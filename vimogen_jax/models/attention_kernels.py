@@ -16,9 +16,9 @@ from vimogen_jax.sharding import on_each_device
 Kernel = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
 
 # The number of keys from which on a platform's own kernel is faster than what XLA makes, see
-# `python -m launch.bench --measure=attention`. None was measured yet, so XLA's is used; at 200
-# frames its products are a hundredth of the model's work.
-FASTER_FROM = {"gpu": math.inf, "tpu": math.inf}
+# `python -m launch.bench --measure=attention`. Those of GPUs and TPUs were not measured yet, so
+# XLA's is used; at 200 frames its products are a hundredth of the model's work.
+FASTER_FROM = {"cpu": 0, "gpu": math.inf, "tpu": math.inf}
 
 _LANES = 128  # of a TPU: splash attention takes blocks of as many
 
@@ -33,6 +33,8 @@ def choose(platform: str, queries: jax.Array, keys: jax.Array) -> str:
 def available(platform: str, queries: jax.Array, keys: jax.Array) -> list[str]:
     """The names of the kernels that can compute arrays of these shapes and types at all."""
     names = ["xla"]
+    if platform == "cpu":
+        names.append("by_heads")
     half = queries.dtype in (jnp.bfloat16, jnp.float16)
     even = queries.shape[2] % 2 == keys.shape[2] % 2 == queries.shape[-1] % 8 == 0
     if platform == "gpu" and half and even:
@@ -45,6 +47,16 @@ def available(platform: str, queries: jax.Array, keys: jax.Array) -> list[str]:
 def xla(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
     """Whatever XLA makes of two products and a softmax."""
     return _fused(queries, keys, values, mask[:, :, None, None], "xla")
+
+
+def by_heads(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
+    """The same for CPUs, whose products read rows that lie next to each other: heads go first."""
+    q, k, v = (jnp.moveaxis(x, 3, 2) for x in (queries, keys, values))
+    logits = jnp.einsum("sbnth,sbnlh->sbntl", q, k, preferred_element_type=jnp.float32)
+    unseen = jnp.finfo(logits.dtype).min
+    logits = jnp.where(mask[:, :, None, None], logits * q.shape[-1] ** -0.5, unseen)
+    weights = jax.nn.softmax(logits).astype(v.dtype)
+    return jnp.moveaxis(jnp.einsum("sbntl,sbnlh->sbnth", weights, v), 2, 3)
 
 
 def cudnn(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
@@ -85,7 +97,7 @@ def splash(
     return jnp.moveaxis(run(*arrays, seen), 2, 3)[:, :, : queries.shape[2]]
 
 
-KERNELS: dict[str, Kernel] = dict(xla=xla, cudnn=cudnn, splash=splash)
+KERNELS: dict[str, Kernel] = dict(xla=xla, by_heads=by_heads, cudnn=cudnn, splash=splash)
 
 
 def _fused(queries, keys, values, mask, implementation) -> jax.Array:

@@ -39,9 +39,10 @@ from vimogen_jax.train.processes import is_first
 if TYPE_CHECKING:  # who loads a model needs nothing that reads data
     from vimogen_jax.input_pipeline.dataset import Dataset
 
-# What a run cannot change midway, but for where the data lies and how it is read.
+# What a run cannot change midway, but for where the data lies, how it is read and what a step keeps
+# in memory.
 FIXED = ("seed", "finetune", "model", "objective", "data", "text_encoder", "fps", "skeleton")
-FREE = ("data.path", "data.corrupt", "data.workers", "data.text_length")
+FREE = ("data.path", "data.corrupt", "data.workers", "data.text_length", "model.remat")
 OF_LORA = ("finetune.lora_alpha", "finetune.lora_targets")  # without a rank, nothing follows
 
 

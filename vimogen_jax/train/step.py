@@ -118,12 +118,14 @@ def make_train_step(
         grad_norm = optax.tree.norm(grads)
         good = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
-        updates, opt = optimizer.update(grads, state["opt"], state["params"])
-        params = optax.apply_updates(state["params"], updates)
-        ema = ema_update(state["ema"], params, ema_decay(optim, state["step"]))
-        new = dict(params=params, ema=ema, opt=opt)
-        kept = {part: state[part] for part in new}
-        new = jax.tree.map(lambda new, old: jnp.where(good, new, old), new, kept)
+        def update(grads: Any, kept: State) -> State:
+            updates, opt = optimizer.update(grads, kept["opt"], kept["params"])
+            params = optax.apply_updates(kept["params"], updates)
+            ema = ema_update(kept["ema"], params, ema_decay(optim, state["step"]))
+            return dict(params=params, ema=ema, opt=opt)
+
+        kept = {part: state[part] for part in ("params", "ema", "opt")}
+        new = jax.lax.cond(good, update, lambda _, kept: kept, grads, kept)
         metrics = dict(loss=loss, **branches, grad_norm=grad_norm, refused=~good)
         return dict(step=state["step"] + 1, frozen=state["frozen"], **new), metrics
 
