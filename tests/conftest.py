@@ -1,6 +1,7 @@
 """Shared fixtures; forces eight CPU devices before JAX starts, so that sharding is exercised."""
 
 import atexit
+import lzma
 import os
 import shutil
 import tempfile
@@ -19,22 +20,45 @@ import pytest
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
+MISSING = f"reference material not found at {SHARED}; set VIMOGEN_SHARED"
+GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of reference material, or a skip where a checkout stands alone."""
     if not SHARED.is_dir():
-        pytest.skip(f"reference material not found at {SHARED}; set VIMOGEN_SHARED")
+        pytest.skip(MISSING)
     return SHARED
 
 
 @pytest.fixture(scope="session")
-def golden(shared):
+def golden_file(tmp_path_factory):
+    """`golden_file("name")`: a file of the published implementation's numbers.
+
+    It is shipped, perhaps compressed, or of the reference material; a skip where it is neither.
+    """
+    unpacked = tmp_path_factory.mktemp("golden")
+
+    def find(name: str) -> Path:
+        if (GOLDEN / name).is_file():
+            return GOLDEN / name
+        if (GOLDEN / f"{name}.xz").is_file():
+            (unpacked / name).write_bytes(lzma.decompress((GOLDEN / f"{name}.xz").read_bytes()))
+            return unpacked / name
+        if (SHARED / "golden" / name).is_file():
+            return SHARED / "golden" / name
+        pytest.skip(f"published numbers beyond those shipped: {MISSING}")
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def golden(golden_file):
     """`golden("name")` loads an array file of the published implementation's numbers."""
 
     def load(name: str) -> dict[str, np.ndarray]:
-        with np.load(shared / "golden" / f"{name}.npz") as arrays:
+        with np.load(golden_file(f"{name}.npz")) as arrays:
             return dict(arrays)
 
     return load

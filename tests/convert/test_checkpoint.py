@@ -16,13 +16,13 @@ from vimogen_jax.tensors import map_tensors, write_tensors
 
 
 @pytest.fixture(scope="module")
-def weights(shared):
-    return shared / "golden" / "tm2m_micro_full_state.safetensors"
+def weights(golden_file):
+    return golden_file("tm2m_micro_full_state.safetensors")
 
 
 @pytest.fixture(scope="module")
-def statistics(shared):
-    return shared / "reference"
+def statistics(golden_file):
+    return golden_file("mean.npy").parent
 
 
 def test_a_package_is_complete_in_itself(weights, statistics, tmp_path):
@@ -49,8 +49,8 @@ def test_a_package_is_complete_in_itself(weights, statistics, tmp_path):
         ("t2m_params", 4, "float16"),
     ],
 )
-def test_round_trips_are_bitwise(shared, statistics, tmp_path, name, heads, dtype):
-    given = load_file(shared / "golden" / f"{name}.safetensors")
+def test_round_trips_are_bitwise(statistics, tmp_path, name, heads, dtype, golden_file):
+    given = load_file(golden_file(f"{name}.safetensors"))
     given = {key: array.astype(dtype) for key, array in given.items()}
     write_tensors(tmp_path / "given.safetensors", given)
     to_package(tmp_path / "given.safetensors", statistics, tmp_path / "a", heads)

@@ -12,8 +12,8 @@ from vimogen_jax.errors import BadInput
 
 
 @pytest.fixture
-def arrays(shared):
-    return load_file(shared / "golden" / "nrdf_params.safetensors")
+def arrays(golden_file):
+    return load_file(golden_file("nrdf_params.safetensors"))
 
 
 @pytest.fixture

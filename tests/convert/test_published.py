@@ -23,8 +23,8 @@ FULL = experiment_of(vimogen_1b).model
 
 
 @pytest.mark.parametrize("name", ["tm2m_params", "t2m_params"])
-def test_there_and_back_is_bitwise(shared, name):
-    arrays = load_file(shared / "golden" / f"{name}.safetensors")
+def test_there_and_back_is_bitwise(name, golden_file):
+    arrays = load_file(golden_file(f"{name}.safetensors"))
     back = to_published(from_published(arrays))
     assert back.keys() == arrays.keys()
     for key, array in back.items():
@@ -33,8 +33,8 @@ def test_there_and_back_is_bitwise(shared, name):
 
 
 @pytest.mark.parametrize("name, heads", [("tm2m", 4), ("t2m", 4)])
-def test_keys_and_shapes_are_those_of_the_release(shared, name, heads):
-    rows = json.loads((shared / "golden" / f"{name}_config.json").read_text())["state_dict"]
+def test_keys_and_shapes_are_those_of_the_release(name, heads, golden_file):
+    rows = json.loads(golden_file(f"{name}_config.json").read_text())["state_dict"]
     released = {row["key"]: tuple(row["shape"]) for row in rows}
     blank = {key: np.zeros(shape, np.float32) for key, shape in released.items()}
     blank = {key: array for key, array in blank.items() if not key.endswith(".pe")}
@@ -52,8 +52,8 @@ def test_published_sizes_are_told_by_the_shapes():
     assert sum(array.size for array in blank.values()) == 2_258_214_420
 
 
-def test_tables_are_those_of_the_release(shared, golden):
-    arrays = load_file(shared / "golden" / "tm2m_micro_full_state.safetensors")
+def test_tables_are_those_of_the_release(golden, golden_file):
+    arrays = load_file(golden_file("tm2m_micro_full_state.safetensors"))
     config, _ = published_model(arrays, 2)
     for key, table in position_tables(config, np.dtype(np.float32)).items():
         # PyTorch computes late rows from float32 phases of thousands of radians.
@@ -69,8 +69,8 @@ def test_the_head_changes_sign_and_linears_are_transposed():
 
 
 @pytest.fixture
-def arrays(shared):
-    return load_file(shared / "golden" / "tm2m_micro_full_state.safetensors")
+def arrays(golden_file):
+    return load_file(golden_file("tm2m_micro_full_state.safetensors"))
 
 
 WIDE = np.zeros((9, 8), np.float32)
@@ -108,9 +108,9 @@ def test_a_number_of_heads_that_cannot_be_told_is_asked_for(arrays):
         published_model(arrays, 3)
 
 
-def test_the_split_head_is_refused(shared):
+def test_the_split_head_is_refused(golden_file):
     with pytest.raises(BadInput, match="split head"):
-        published_model(load_file(shared / "golden" / "t2m_split_params.safetensors"), 4)
+        published_model(load_file(golden_file("t2m_split_params.safetensors")), 4)
 
 
 def test_a_parameter_without_a_published_key_is_named():

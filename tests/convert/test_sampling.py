@@ -20,8 +20,8 @@ ATOL = 5e-5
 
 
 @pytest.fixture(scope="module")
-def package(shared):
-    return published_package(shared, "tm2m")
+def package(golden_file):
+    return published_package(golden_file, "tm2m")
 
 
 @pytest.fixture(scope="module")

@@ -17,9 +17,9 @@ from vimogen_jax.tensors import write_tensors
 
 
 @pytest.fixture(scope="module")
-def wan(shared):
+def wan(golden_file):
     """Weights of a small text-only model, renamed to those of a model of video."""
-    arrays = load_file(shared / "golden" / "t2m_params.safetensors")
+    arrays = load_file(golden_file("t2m_params.safetensors"))
     arrays = {key: array for key, array in arrays.items() if not key.startswith("motion_")}
     video = {
         "patch_embedding.weight": np.ones((48, 16, 1, 2, 2), np.float16),
@@ -37,9 +37,9 @@ def test_new_parameters_of_the_published_model_are_counted():
     assert sum(map(math.prod, new.values())) == 839_418_900
 
 
-def test_shared_weights_are_taken_and_the_rest_is_drawn(wan, shared, tmp_path):
+def test_shared_weights_are_taken_and_the_rest_is_drawn(wan, tmp_path, golden_file):
     write_tensors(tmp_path / "wan.safetensors", wan)
-    statistics = shared / "reference"
+    statistics = golden_file("mean.npy").parent
     lines = to_package(tmp_path / "wan.safetensors", statistics, tmp_path / "a", 4, seed=3)
     package = map_package(tmp_path / "a")
     assert package.model.reference_dim == 138
@@ -72,9 +72,11 @@ def test_shared_weights_are_taken_and_the_rest_is_drawn(wan, shared, tmp_path):
         ({"blocks.1.ffn.2.bias": np.ones(3)}, r"'blocks\.1\.ffn\.2\.bias' has shape \[3\]"),
     ],
 )
-def test_other_weights_are_refused_by_name(wan, shared, tmp_path, changes, fault):
+def test_other_weights_are_refused_by_name(wan, tmp_path, changes, fault, golden_file):
     arrays = {key: array for key, array in (wan | changes).items() if array is not None}
     write_tensors(tmp_path / "wan.safetensors", arrays)
     with pytest.raises(BadInput, match=fault):
-        to_package(tmp_path / "wan.safetensors", shared / "reference", tmp_path / "out", 4)
+        to_package(
+            tmp_path / "wan.safetensors", golden_file("mean.npy").parent, tmp_path / "out", 4
+        )
     assert not (tmp_path / "out").exists()

@@ -113,8 +113,8 @@ def test_low_quality_texts_supervise_the_local_pose_alone(batches, records):
     assert low > 3
 
 
-def test_what_is_supervised_is_as_published(batches, records, shared):
-    published = json.loads((shared / "golden" / "dataset.json").read_text())["train_items"]
+def test_what_is_supervised_is_as_published(batches, records, golden_file):
+    published = json.loads(golden_file("dataset.json").read_text())["train_items"]
     items = {
         ("low", "text"): published["vigen_text"],
         ("low", "reference"): published["vigen_ref"],

@@ -9,8 +9,8 @@ from vimogen_jax.metrics.nrdf import pose_distance, pose_quality
 
 
 @pytest.fixture(scope="module")
-def nrdf(shared):
-    return load_nrdf(shared / "golden" / "nrdf_params.safetensors")
+def nrdf(golden_file):
+    return load_nrdf(golden_file("nrdf_params.safetensors"))
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ ATOL = 2e-5
 
 
 @pytest.fixture(scope="module")
-def tm2m(shared):
-    return published_model(shared, "tm2m")
+def tm2m(golden_file):
+    return published_model(golden_file, "tm2m")
 
 
 def gate(order, texts):
@@ -72,8 +72,24 @@ def test_forward_agrees_with_the_published_model(tm2m, golden, case):
     np.testing.assert_allclose(-output, expected[order], atol=ATOL)
 
 
-def test_text_only_model_agrees_with_the_published_one(shared, golden):
-    graphdef, params = published_model(shared, "t2m")
+def test_forward_of_the_smallest_model_agrees(golden, golden_file):
+    """Of its sample that attends to a text; all that it takes is shipped."""
+    graphdef, params = published_model(golden_file, "tm2m_micro", "full_state")
+    arrays = golden("tm2m_micro_io")
+    by_text = arrays["attend_to_text_mask"] == 1
+    x, timestep, mask, context, expected = (
+        jnp.asarray(arrays[name][by_text])[None]
+        for name in ("x", "timestep", "x_mask", "context", "out")
+    )
+    text = Text(context, jnp.ones(context.shape[:-1], bool))
+    output = jax.jit(lambda p, *a: nnx.merge(graphdef, p)(*a))(
+        params, x, timestep / 1000, mask > 0, text
+    )
+    np.testing.assert_allclose(-output, expected, atol=ATOL)
+
+
+def test_text_only_model_agrees_with_the_published_one(golden, golden_file):
+    graphdef, params = published_model(golden_file, "t2m")
     arrays = golden("t2m_io")
     run = jax.jit(lambda p, *a: nnx.merge(graphdef, p)(*a)[0])
     text = Text(arrays["context"][None], jnp.ones((1, 2, 16), bool))
@@ -86,9 +102,9 @@ def test_text_only_model_agrees_with_the_published_one(shared, golden):
         np.testing.assert_allclose(-output, arrays[name], atol=ATOL, err_msg=name)
 
 
-def test_padding_is_seen_where_the_model_has_text_rows(shared, golden):
+def test_padding_is_seen_where_the_model_has_text_rows(golden, golden_file):
     """Ragged texts give what zero-padded, unmasked ones do, whatever stands in their padding."""
-    graphdef, params = published_model(shared, "tm2m", text_rows=16)
+    graphdef, params = published_model(golden_file, "tm2m", text_rows=16)
     inputs, expected = golden("tm2m_inputs"), golden("tm2m_outputs")
     run = jax.jit(
         lambda p, *a, cached=False: (m := nnx.merge(graphdef, p))(
@@ -160,17 +176,17 @@ def training(tm2m, golden):
     return jax.jit(jax.value_and_grad(loss_fn, has_aux=True))(params)
 
 
-def test_losses_agree(training, shared):
+def test_losses_agree(training, golden_file):
     (loss, branches), _ = training
-    expected = json.loads((shared / "golden" / "train.json").read_text())["main"]
+    expected = json.loads(golden_file("train.json").read_text())["main"]
     np.testing.assert_allclose(loss, expected["loss"], rtol=1e-5)
     np.testing.assert_allclose(branches["loss_text"], expected["loss_text"], rtol=1e-5)
     np.testing.assert_allclose(branches["loss_reference"], expected["loss_ref_motion"], rtol=1e-5)
 
 
-def test_gradients_agree(training, shared, golden):
+def test_gradients_agree(training, golden, golden_file):
     _, gradients = training
-    expected = json.loads((shared / "golden" / "train.json").read_text())["main"]
+    expected = json.loads(golden_file("train.json").read_text())["main"]
     published = {
         key.removeprefix("grad::"): array
         for key, array in golden("train_loss").items()

@@ -85,11 +85,12 @@ def test_a_file_with_a_fault_is_refused_by_name(tmp_path, arrays, fault):
         Statistics.load(path)
 
 
-def test_the_published_files_come_back_bitwise(shared, tmp_path):
-    statistics = Statistics.load_npy(shared / "reference")
+def test_the_published_files_come_back_bitwise(golden_file, tmp_path):
+    published = golden_file("mean.npy").parent
+    statistics = Statistics.load_npy(published)
     statistics.save_npy(tmp_path)
     for name in ("mean.npy", "std.npy"):
-        assert (tmp_path / name).read_bytes() == (shared / "reference" / name).read_bytes()
+        assert (tmp_path / name).read_bytes() == (published / name).read_bytes()
 
 
 @pytest.mark.parametrize(

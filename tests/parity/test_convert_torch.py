@@ -15,16 +15,16 @@ torch = pytest.importorskip("torch")
 
 
 @pytest.fixture(scope="module")
-def state_dict(shared):
-    arrays = load_file(shared / "golden" / "tm2m_micro_full_state.safetensors")
+def state_dict(golden_file):
+    arrays = load_file(golden_file("tm2m_micro_full_state.safetensors"))
     return OrderedDict((key, torch.from_numpy(array)) for key, array in arrays.items())
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
-def test_a_pt_comes_back_bitwise(state_dict, shared, tmp_path, dtype):
+def test_a_pt_comes_back_bitwise(state_dict, tmp_path, dtype, golden_file):
     given = OrderedDict((k, tensor.to(getattr(torch, dtype))) for k, tensor in state_dict.items())
     torch.save(given, tmp_path / "model.pt")
-    to_package(tmp_path / "model.pt", shared / "reference", tmp_path / "a", 2)
+    to_package(tmp_path / "model.pt", golden_file("mean.npy").parent, tmp_path / "a", 2)
     to_reference(tmp_path / "a", tmp_path / "back" / "model.pt")
     names = {path.name for path in (tmp_path / "back").iterdir()}
     assert names == {"model.pt", "mean.npy", "std.npy"}

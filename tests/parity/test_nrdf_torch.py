@@ -9,8 +9,8 @@ from vimogen_jax.convert.nrdf import load_nrdf
 torch = pytest.importorskip("torch", reason="agreement with PyTorch needs torch")
 
 
-def test_a_checkpoint_of_pytorch(tmp_path, shared):
-    arrays = load_file(shared / "golden" / "nrdf_params.safetensors")
+def test_a_checkpoint_of_pytorch(tmp_path, golden_file):
+    arrays = load_file(golden_file("nrdf_params.safetensors"))
     layer = torch.nn.Linear(2, 2)
     optimizer = torch.optim.Adam(layer.parameters())
     layer(torch.ones(2)).sum().backward()

@@ -67,11 +67,11 @@ def test_the_average_of_bfloat16_weights_moves_in_float32():
     np.testing.assert_allclose(ema["w"], 2 - 0.9999**2000, rtol=1e-5)
 
 
-def test_six_steps_agree_with_the_published_training(shared, golden):
+def test_six_steps_agree_with_the_published_training(golden, golden_file):
     """Its warm-up starts from a rate of zero; given its rates, all else must be the same."""
-    expected = json.loads((shared / "golden" / "train.json").read_text())["optim6"]
+    expected = json.loads(golden_file("train.json").read_text())["optim6"]
     arrays, steps = golden("train_loss"), golden("train_steps")
-    graphdef, start = published_model(shared, "tm2m")
+    graphdef, start = published_model(golden_file, "tm2m")
     order = np.argsort(~arrays["attend_to_text_mask"], kind="stable")
     take = lambda array: jnp.asarray(array[order])[None]
     mask = take(arrays["motion_mask"])

@@ -35,8 +35,8 @@ def clips():
 
 
 @pytest.fixture
-def weights(shared):
-    return shared / "golden" / "nrdf_params.safetensors"
+def weights(golden_file):
+    return golden_file("nrdf_params.safetensors")
 
 
 @pytest.fixture(scope="module")
