@@ -1,9 +1,11 @@
 """The state of the house: what the repository promises about itself as a whole."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,33 @@ def test_the_package_requires_just_what_is_imported():
     imported = set().union(*map(third_party, PACKAGES)) - TORCH
     imported -= required("film") | required("judge") | required("blazepose")
     assert required() == imported
+
+
+def raised(path: Path) -> Iterator[ast.AST]:
+    """All parts of what a module raises."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise):
+            yield from ast.walk(node)
+
+
+def test_the_library_names_no_flags_and_every_remedy_is_the_flag_of_a_command():
+    """So no message advises what the command at hand does not have: `launch.cli` adds the flag."""
+    flags = {
+        name
+        for path in sources("launch")
+        for name in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', path.read_text(encoding="utf-8"))
+    }
+    for folder in ("vimogen_jax", "data", "eval"):
+        for path in sources(folder):
+            for node in raised(path):
+                if isinstance(node, ast.Constant):
+                    named = re.findall(r"(?<![\w-])--(\w+)", str(node.value))
+                    assert not flags & {*named}, f"{path}: {node.value}"
+                if isinstance(node, ast.keyword) and node.arg == "remedy":
+                    words = [x.value for x in ast.walk(node.value) if isinstance(x, ast.Constant)]
+                    assert {word for word in words if word} <= flags, f"{path}: {words}"
+    assert {"fps", "up", "units", "skeleton"} <= flags
 
 
 def test_what_is_advised_to_be_installed_is_an_extra():

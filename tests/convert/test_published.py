@@ -102,9 +102,10 @@ def test_what_is_missing_unknown_or_of_another_shape_is_named(arrays, changes, f
 
 
 def test_a_number_of_heads_that_cannot_be_told_is_asked_for(arrays):
-    with pytest.raises(BadInput, match="8 wide.*--num_heads"):
+    with pytest.raises(BadInput, match="8 wide.*number of heads") as raised:
         published_model(arrays)
-    with pytest.raises(BadInput, match="num_heads=3"):
+    assert raised.value.remedy == "num_heads"
+    with pytest.raises(BadInput, match="num_heads 3"):
         published_model(arrays, 3)
 
 

@@ -28,6 +28,23 @@ def run(command: str = COMMAND, **environment: str) -> subprocess.CompletedProce
     return done
 
 
+def test_only_a_flag_that_the_command_has_is_advised():
+    command = """
+from absl import flags
+from launch import cli, reading
+from vimogen_jax.errors import BadInput
+{}
+def main():
+    raise BadInput("a.npz: does not say", remedy="fps")
+cli.run(main)
+"""
+    for define, advice in (("reading.define_flags()", ": give --fps"), ("", "")):
+        done = subprocess.run(
+            [sys.executable, "-c", command.format(define)], cwd=ROOT, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stderr) == (1, f"error: a.npz: does not say{advice}\n")
+
+
 def test_programs_are_kept_among_the_users_caches_and_found_again(tmp_path):
     kept = tmp_path / "vimogen_jax" / "compiled"
     run(XDG_CACHE_HOME=str(tmp_path))

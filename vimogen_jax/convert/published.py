@@ -117,7 +117,7 @@ def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None)
     dim = size("text_embedding.0.weight", 0)
     if num_heads is None and dim % HEAD_WIDTH:
         raise BadInput(
-            f"the weights are {dim} wide: their number of heads must be given (--num_heads)"
+            f"the weights are {dim} wide: their number of heads must be given", remedy="num_heads"
         )
     has_reference = "ref_motion_embedding.weight" in arrays
     matches = [re.match(r"blocks\.(\d+)\.", key) for key in arrays]
