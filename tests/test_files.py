@@ -223,6 +223,13 @@ def test_what_is_within_the_bounds_is_read_as_by_json(value):
     assert files.parse_json(nested) == json.loads(nested)
 
 
+@pytest.mark.parametrize("path", ["a\0b", "/etc/passwd", "a/../../b", "x" * 256, "a/" + "é" * 128])
+def test_paths_that_lead_out_or_to_no_file_are_refused(tmp_path, path):
+    with pytest.raises(BadInput):
+        files.inside(tmp_path, path)
+    assert files.inside(tmp_path, "a/" + "é" * 127).parent == tmp_path / "a"
+
+
 def test_folders_that_cannot_be_written_are_known_before(tmp_path):
     files.require_writable(tmp_path / "new" / "folder")
     assert names(tmp_path) == []

@@ -26,6 +26,7 @@ from vimogen_jax.errors import BadInput
 STORES = ("gs", "s3")
 LARGEST_TEXT = 2**30  # bytes; the captions of a million takes have a fifth of them
 DEEPEST_JSON = 64  # lists and objects inside each other
+LONGEST_NAME = 255  # bytes, on all disks in use
 LARGEST_INTEGER = 2**63
 
 _MARKS = {
@@ -358,6 +359,8 @@ def inside(folder: Path, path: str) -> Path:
     """`folder / path`; raises BadInput where the path, as written, leads out of the folder."""
     if "\0" in path:
         raise BadInput("a path holds a zero byte")
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in PurePath(path).parts):
+        raise BadInput(f"{path[:50]}... is longer than a file's name can be")
     if PurePath(path).is_absolute() or ".." in PurePath(path).parts:
         raise BadInput(f"{path} leads outside the dataset's folder {folder}")
     return folder / path

@@ -1,7 +1,5 @@
 """Every command looks at its outputs before the work, and what lies there stays unless asked."""
 
-import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.commands import run_command
+from tests.helpers.disks import small_disk
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.repository import ROOT
 from vimogen_jax import formats
@@ -148,13 +147,7 @@ def test_a_folder_that_is_there_is_told_before_the_work(name, tmp_path, refused)
 @pytest.fixture(scope="module")
 def full_disk(tmp_path_factory):
     """A small disk without any room left."""
-    folder = tmp_path_factory.mktemp("disk")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("only root can make a disk to fill")
-    try:
-        with pytest.raises(OSError, match="No space left"), (folder / "filler").open("wb") as file:
-            file.write(bytes(2**17))
+    with small_disk(tmp_path_factory.mktemp("disk"), "64k") as folder:
+        with pytest.raises(OSError, match="No space left"):
+            (folder / "filler").write_bytes(bytes(2**17))
         yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
