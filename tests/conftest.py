@@ -14,8 +14,12 @@ os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 )
 
+import jaxtyping
 import numpy as np
 import pytest
+
+# Before these rooms are imported: their annotations, shapes and all, hold in every call of a test.
+jaxtyping.install_import_hook(["vimogen_jax.diffusion"], "beartype.beartype")
 
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 

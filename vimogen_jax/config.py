@@ -74,9 +74,11 @@ def _value(kind: Any, value: Any, name: str) -> Any:
     fits = isinstance(value, int | float if kind is float else kind)
     if not fits or (isinstance(value, bool) and kind is not bool):
         raise BadInput(f"{name} must be {_WORDS[kind]}, not {value!r}")
-    if kind is float and not math.isfinite(value):
+    if kind is not float:
+        return value
+    if not math.isfinite(value):
         raise BadInput(f"{name} must be finite, not {value!r}")
-    return value
+    return float(value)
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

@@ -105,7 +105,7 @@ def test_an_update_that_is_not_finite_ends_the_run(undisturbed, runs, tmp_path):
         (
             "objective",
             dict(prediction="noise"),
-            "prediction must be velocity or sample, not",
+            "config.objective.prediction 'noise' is neither",
         ),
     ],
 )

@@ -10,19 +10,20 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 
 class Draws(NamedTuple):
     """The random numbers of one corruption, uniform in [0, 1) but for the normal `noise`."""
 
-    noise_rate: jax.Array  # [s b]
-    noise_scale: jax.Array  # [s b]
-    jitter_rate: jax.Array  # [s b]
-    noise: jax.Array  # [s b t c]
-    noisy: jax.Array  # [s b t]
-    jittered: jax.Array  # [s b t]
-    blend: jax.Array  # [s b t]
-    dropped: jax.Array  # [s b t]
+    noise_rate: Float[Array, "s b"]
+    noise_scale: Float[Array, "s b"]
+    jitter_rate: Float[Array, "s b"]
+    noise: Float[Array, "s b t c"]
+    noisy: Float[Array, "s b t"]
+    jittered: Float[Array, "s b t"]
+    blend: Float[Array, "s b t"]
+    dropped: Float[Array, "s b t"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,12 +45,15 @@ class Corruption:
     dropout_rate: float = 0.02
 
     def __call__(
-        self, key: jax.Array, reference: jax.Array, mask: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """Corrupt `reference [s b t c]` at the real frames of `mask [s b t]`, see `apply`."""
+        self,
+        key: PRNGKeyArray,
+        reference: Float[Array, "s b t c"],
+        mask: Bool[Array, "s b t"],
+    ) -> tuple[Float[Array, "s b t c"], Bool[Array, "s b t"]]:
+        """Corrupt references at the real frames of their mask, see `apply`."""
         return self.apply(self.draw(key, reference.shape), reference, mask)
 
-    def draw(self, key: jax.Array, shape: tuple[int, ...]) -> Draws:
+    def draw(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Draws:
         """Random numbers for references of a shape `[s b t c]`."""
         keys = jax.random.split(key, 8)
         by_sample = lambda key: jax.random.uniform(key, shape[:2])
@@ -66,9 +70,9 @@ class Corruption:
         )
 
     def apply(
-        self, draws: Draws, reference: jax.Array, mask: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """Corrupt `reference [s b t c]` at the real frames of `mask [s b t]`.
+        self, draws: Draws, reference: Float[Array, "s b t c"], mask: Bool[Array, "s b t"]
+    ) -> tuple[Float[Array, "s b t c"], Bool[Array, "s b t"]]:
+        """Corrupt references at the real frames of their mask.
 
         Returns:
             The corrupted reference and its mask, false too where a frame dropped out.

@@ -5,11 +5,12 @@ with velocity `clean - noise` (ViMoGen, section 4; sigma is one minus the paper'
 """
 
 import dataclasses
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float64, PRNGKeyArray
 
 from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.errors import BadInput
@@ -20,14 +21,18 @@ TRAINING_STEPS = 1000
 ArrayT = TypeVar("ArrayT", np.ndarray, jax.Array)
 
 
-def interpolate(clean: jax.Array, noise: jax.Array, sigma: jax.Array) -> jax.Array:
-    """The point at `sigma [...]` between `clean` and `noise`, both `[... t c]`."""
+def interpolate(
+    clean: Float[Array, "*n t c"], noise: Float[Array, "*n t c"], sigma: Float[Array, "*n"]
+) -> Float[Array, "*n t c"]:
+    """The point at `sigma` between `clean` and `noise`."""
     sigma = sigma[..., None, None]
     return (1 - sigma) * clean + sigma * noise
 
 
-def shifted_grid(steps: int, start: float = 1.0, shift: float = SHIFT) -> np.ndarray:
-    """Decreasing times `[steps]`, float64: `steps` even ones from `start`, shifted to more noise.
+def shifted_grid(
+    steps: int, start: float = 1.0, shift: float = SHIFT
+) -> Float64[np.ndarray, " steps"]:
+    """Decreasing times: `steps` even ones from `start`, shifted to more noise.
 
     The published training grid has 1000 steps from 1; the published sampler 50 from 0.7.
     """
@@ -40,7 +45,7 @@ def shifted(even: ArrayT, shift: float) -> ArrayT:
     return shift * even / (1 + (shift - 1) * even)
 
 
-def bell_weight(sigma: jax.Array, shift: float = SHIFT) -> jax.Array:
+def bell_weight(sigma: Float[Array, "*n"], shift: float = SHIFT) -> Float[Array, "*n"]:
     """The published weight of a time: a bell around 0.5 with mean 1 over the grid and 0 at 1."""
     grid = np.exp(-2 * (shifted_grid(TRAINING_STEPS, shift=shift) - 0.5) ** 2)
     bell = jnp.exp(-2 * (sigma - 0.5) ** 2) - grid.min()
@@ -61,8 +66,8 @@ class Objective:
         corruption: of the references.
     """
 
-    prediction: Literal["velocity", "sample"] = "velocity"
-    times: Literal["shifted", "logit_normal"] = "shifted"
+    prediction: str = "velocity"
+    times: str = "shifted"
     shift: float = SHIFT
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
 
@@ -74,13 +79,18 @@ class Objective:
         if self.shift <= 0:
             raise BadInput(f"shift must be greater than 0, not {self.shift}")
 
-    def velocity(self, prediction: jax.Array, x: jax.Array, sigma: jax.Array) -> jax.Array:
-        """The velocity that a prediction at `x [... t c]`, `sigma [...] > 0` stands for."""
+    def velocity(
+        self,
+        prediction: Float[Array, "*n t c"],
+        x: Float[Array, "*n t c"],
+        sigma: Float[Array, "*n"],
+    ) -> Float[Array, "*n t c"]:
+        """The velocity that a prediction at `x` and `sigma`, which is above 0, stands for."""
         if self.prediction == "velocity":
             return prediction
         return (prediction - x) / sigma[..., None, None]
 
-    def draw_times(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    def draw_times(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
         """Random times to train on."""
         if self.times == "shifted":
             grid = jnp.asarray(shifted_grid(TRAINING_STEPS, shift=self.shift), jnp.float32)
@@ -88,7 +98,7 @@ class Objective:
         even = jax.nn.sigmoid(jax.random.normal(key, shape))
         return jnp.clip(shifted(even, self.shift), 1e-3, 1.0)
 
-    def weight(self, sigma: jax.Array) -> jax.Array:
+    def weight(self, sigma: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """The weight of the squared velocity error at each time."""
         bell = self.times == "shifted"
         weight = bell_weight(sigma, self.shift) if bell else jnp.ones_like(sigma)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.diffusion.flow import Objective, interpolate
 
@@ -15,24 +16,24 @@ GLOBAL_CHANNEL_WEIGHT = 3.0
 def flow_matching_loss(
     predict: Callable[[jax.Array, jax.Array], jax.Array],
     objective: Objective,
-    clean: jax.Array,
-    noise: jax.Array,
-    sigma: jax.Array,
-    mask: jax.Array,
-    channel_mask: jax.Array,
+    clean: Float[Array, "s b t c"],
+    noise: Float[Array, "s b t c"],
+    sigma: Float[Array, "s b"],
+    mask: Bool[Array, "s b t"],
+    channel_mask: Float[Array, "s b c"],
     text_samples: int,
     counts: Mapping[str, jax.typing.ArrayLike] | None = None,
-) -> tuple[jax.Array, dict[str, jax.Array]]:
+) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Weighted squared error of the velocity, as published: the weights are not normalised away.
 
     Args:
         predict: the network, from noisy motion `[s b t c]` and times `[s b]` to its prediction.
         objective: what it predicts.
-        clean: normalised motion `[s b t c]`.
-        noise: standard normal, of the same shape.
-        sigma: times `[s b]`.
-        mask: `[s b t]`, true at real frames.
-        channel_mask: `[s b c]`, 1 where a channel is supervised.
+        clean: normalised motion.
+        noise: standard normal.
+        sigma: times.
+        mask: true at real frames.
+        channel_mask: 1 where a channel is supervised.
         text_samples: how many of the `b`, the first ones, belong to the text branch.
         counts: what the sums of errors are divided by, as `supervised_values` gives them, which is
             the default. Where this is a part of a batch, those of the whole: then the losses of
@@ -56,8 +57,8 @@ def flow_matching_loss(
 
 
 def supervised_values(
-    mask: jax.Array, channel_mask: jax.Array, text_samples: int
-) -> dict[str, jax.Array]:
+    mask: Bool[Array, "s b t"], channel_mask: Float[Array, "s b c"], text_samples: int
+) -> dict[str, Float[Array, ""]]:
     """How many values count in `loss`, and in `loss_text` and `loss_reference` where they occur."""
     return _by_branch(mask.sum(2) * channel_mask.sum(2), text_samples)
 

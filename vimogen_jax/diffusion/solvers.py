@@ -2,18 +2,18 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float64
 
 from vimogen_jax.diffusion.flow import SHIFT, shifted_grid
 from vimogen_jax.errors import BadInput
 
-Solver = Literal["euler", "heun"]
-SOLVERS = get_args(Solver)
+SOLVERS = ("euler", "heun")
 
+# From a point `[s b t c]` and its time `[s b]`.
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -34,12 +34,12 @@ class Sampler:
     """
 
     steps: int = 50
-    solver: Solver = "euler"
+    solver: str = "euler"
     guidance_scale: float = 5.0
     start: float = 0.7
     shift: float = SHIFT
     smoothing: float = 1.0
-    trajectory: Literal["absolute", "fused"] = "absolute"
+    trajectory: str = "absolute"
 
     def __post_init__(self):
         if self.solver not in SOLVERS:
@@ -61,16 +61,18 @@ class Sampler:
         return self.guidance_scale != 1
 
     @property
-    def grid(self) -> np.ndarray:
-        """The times `[steps + 1]`, the last one 0."""
+    def grid(self) -> Float64[np.ndarray, " times"]:
+        """The times, one more than steps, the last one 0."""
         return np.append(shifted_grid(self.steps, self.start, self.shift), 0.0)
 
 
 PRESETS = {"published": Sampler()}
 
 
-def integrate(velocity: Velocity, noise: jax.Array, sampler: Sampler) -> jax.Array:
-    """Follow the velocity from `noise [s b t c]` to a clean motion, in one compiled loop."""
+def integrate(
+    velocity: Velocity, noise: Float[Array, "s b t c"], sampler: Sampler
+) -> Float[Array, "s b t c"]:
+    """Follow the velocity from noise to a clean motion, in one compiled loop."""
     grid = jnp.asarray(sampler.grid, jnp.float32)
     at = lambda sigma: jnp.full(noise.shape[:2], sigma)
 
@@ -90,6 +92,8 @@ def integrate(velocity: Velocity, noise: jax.Array, sampler: Sampler) -> jax.Arr
     return euler(x, grid[-2:])[0]
 
 
-def guide(conditional: jax.Array, null: jax.Array, scale: float) -> jax.Array:
+def guide(
+    conditional: Float[Array, "*n"], null: Float[Array, "*n"], scale: float
+) -> Float[Array, "*n"]:
     """Classifier-free guidance (Ho and Salimans 2022): the velocity away from that without text."""
     return null + scale * (conditional - null)
