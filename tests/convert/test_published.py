@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -92,6 +93,11 @@ WIDE = np.zeros((9, 8), np.float32)
         ({"blocks.1.norm3.bias": np.zeros(8, "f2")}, "text_norm.bias' as float16 and float32"),
         ({"motion_pos_embedding.pe": np.zeros((5000, 1, 8), "f4")}, "not the table"),
         ({"motion_pos_embedding.pe": np.zeros((5000, 8), "f4")}, r"has shape \[5000, 8\]"),
+        ({"motion_pos_embedding.pe": np.zeros((5001, 1, 8), "f4")}, r"has shape \[5001, 1, 8\]"),
+        (
+            {"ref_motion_embedding.weight": np.zeros((8, 139), "f4")},
+            r"'ref_motion_embedding.weight' has shape \[8, 139\]; .*\[8, 138\]",
+        ),
         ({"fusion.weight": WIDE}, "split head"),
     ],
 )
@@ -101,11 +107,23 @@ def test_what_is_missing_unknown_or_of_another_shape_is_named(arrays, changes, f
         published_model({key: array for key, array in arrays.items() if array is not None}, 2)
 
 
+def test_each_weight_of_another_size_is_named(arrays):
+    """Also those whose shapes tell a size: the others outvote them."""
+    free = {"text_embedding.0.weight": 1, "time_embedding.0.weight": 1}  # told by nothing else
+    for key, array in arrays.items():
+        for axis in range(array.ndim):
+            if free.get(key) == axis:
+                continue
+            longer = np.concatenate([array, array], axis)
+            with pytest.raises(BadInput, match=re.escape(key)):
+                published_model(arrays | {key: longer}, 2)
+
+
 def test_a_number_of_heads_that_cannot_be_told_is_asked_for(arrays):
     with pytest.raises(BadInput, match="8 wide.*number of heads") as raised:
         published_model(arrays)
     assert raised.value.remedy == "num_heads"
-    with pytest.raises(BadInput, match="num_heads 3"):
+    with pytest.raises(BadInput, match="dim 8 must divide by num_heads 3"):
         published_model(arrays, 3)
 
 

@@ -7,6 +7,7 @@ leading axis here; and the released head predicts `noise - clean`, ours the pape
 
 import dataclasses
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
@@ -17,7 +18,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import position_sinusoid
 from vimogen_jax.models.parameters import abstract_params, flatten, unflatten
 from vimogen_jax.models.vimogen import ModelConfig
-from vimogen_jax.motion.representation import FPS, NUM_CHANNELS
+from vimogen_jax.motion.representation import FPS, NUM_CHANNELS, REFERENCE_CHANNELS
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import Package
 from vimogen_jax.tensors import Rows, Tensor
@@ -62,6 +63,16 @@ _BLOCK_VECTORS = {
 # Fixed tables of sinusoids `[5000 1 d]`, which are computed here.
 _TABLES = ("motion_pos_embedding.pe", "ref_motion_pos_embedding.pe")
 _TABLE_ROWS = 5000
+# Keys whose axes are as wide as the model.
+_OF_WIDTH = (
+    ("text_embedding.0.weight", 0),
+    ("text_embedding.2.weight", 0),
+    ("text_embedding.2.weight", 1),
+    ("time_embedding.0.weight", 0),
+    ("time_embedding.2.weight", 0),
+    ("blocks.0.self_attn.q.weight", 0),
+    ("blocks.0.self_attn.k.weight", 0),
+)
 _SPLIT_HEAD = ("fusion", "local_motion_head", "global_motion_head")
 
 
@@ -109,12 +120,16 @@ def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None)
             "models do not use and this one does not have"
         )
 
-    def size(key: str, axis: int) -> int:
-        if key not in arrays or arrays[key].ndim != 2:
+    def size(*places: tuple[str, int]) -> int:
+        """The size that most of the keys' axes have: so a wrong one is later told by its name."""
+        if all(key not in arrays or arrays[key].ndim != 2 for key, _ in places):
+            key = places[0][0]
             raise BadInput(f"the weights lack {key}, or it is not a matrix: they are no ViMoGen")
-        return arrays[key].shape[axis]
+        there = ((arrays[key], axis) for key, axis in places if key in arrays)
+        found = Counter(array.shape[axis] for array, axis in there if array.ndim == 2)
+        return found.most_common(1)[0][0]
 
-    dim = size("text_embedding.0.weight", 0)
+    dim, text_dim = size(*_OF_WIDTH), size(("text_embedding.0.weight", 1))
     if num_heads is None and dim % HEAD_WIDTH:
         raise BadInput(
             f"the weights are {dim} wide: their number of heads must be given", remedy="num_heads"
@@ -128,13 +143,16 @@ def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None)
     try:
         return ModelConfig(
             dim=dim,
-            ffn_dim=size("blocks.0.ffn.0.weight", 0),
+            ffn_dim=size(
+                *((f"blocks.{i}.ffn.0.weight", 0) for i in sorted(blocks) or [0]),
+                *((f"blocks.{i}.ffn.2.weight", 1) for i in blocks),
+            ),
             num_heads=num_heads or dim // HEAD_WIDTH,
             num_layers=len(blocks),
-            text_dim=size("text_embedding.0.weight", 1),
-            freq_dim=size("time_embedding.0.weight", 1),
+            text_dim=text_dim,
+            freq_dim=size(("time_embedding.0.weight", 1)),
             motion_dim=NUM_CHANNELS,
-            reference_dim=size("ref_motion_embedding.weight", 1) if has_reference else 0,
+            reference_dim=len(REFERENCE_CHANNELS) if has_reference else 0,
             text_rows=TEXT_ROWS,
             dtype="bfloat16" if half_precision else "float32",
         )
@@ -227,7 +245,7 @@ def _tables(config: ModelConfig) -> tuple[str, ...]:
 
 def _require_table(key: str, table: np.ndarray, dim: int) -> None:
     rows = 256  # more than a motion has frames; late rows are coarse in PyTorch's float32
-    if table.shape[1:] != (1, dim) or len(table) < rows:
+    if table.shape != (_TABLE_ROWS, 1, dim):
         raise BadInput(f"{key!r} has shape {[*table.shape]}, not [{_TABLE_ROWS}, 1, {dim}]")
     error = np.abs(table[:rows, 0].astype(np.float64) - position_sinusoid(rows, dim)).max()
     if not error < 0.01:  # bfloat16 has steps of 0.004
