@@ -77,3 +77,9 @@ def test_a_name_is_a_whole_part_of_a_path():
 def test_targets_that_are_no_linear_maps_are_refused(targets):
     with pytest.raises(BadInput, match="LoRA"):
         build(LoRAConfig(rank=2, alpha=1.0, targets=targets))
+
+
+@pytest.mark.parametrize(("rank", "alpha"), [(0, 1.0), (-1, 1.0), (2, float("nan"))])
+def test_sizes_that_are_none_are_refused(rank, alpha):
+    with pytest.raises(BadInput, match="LoRA of rank"):
+        LoRAConfig(rank=rank, alpha=alpha, targets=("self_attention",))

@@ -6,6 +6,7 @@ Nothing of the size of W is computed.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -35,6 +36,10 @@ class LoRAConfig:
     rank: int
     alpha: float
     targets: Sequence[str]
+
+    def __post_init__(self):
+        if self.rank < 1 or not math.isfinite(self.alpha):
+            raise BadInput(f"LoRA of rank {self.rank} and alpha {self.alpha} is none")
 
 
 class Adapter(nnx.Module):
