@@ -25,8 +25,9 @@ from data.sources.take import Take
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import SPLITS, DatasetWriter
 from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record
-from vimogen_jax.motion.canonical import canonicalize
-from vimogen_jax.motion.representation import FPS, encode
+from vimogen_jax.motion.humanml3d import FPS as HUMANML3D_FPS
+from vimogen_jax.motion.layouts import HUMANML3D, VIMOGEN, Layout, layout_of
+from vimogen_jax.motion.representation import FPS
 from vimogen_jax.motion.resample import resample
 from vimogen_jax.text.encoder import TextEncoder
 from vimogen_jax.text.spec import EncoderSpec
@@ -40,7 +41,7 @@ Item = TypeVar("Item")
 class Prepared:
     """What became of a take: its channels, or why it has none."""
 
-    channels: np.ndarray | None  # [t 276] float32, canonical
+    channels: np.ndarray | None  # [t c] float32 of a layout, canonical
     dropped: str = ""  # in two words, such as "too short"
     detail: str = ""  # one sentence
     remedy: str = ""  # see `BadInput`
@@ -107,11 +108,13 @@ def build(
     overwrite: bool = False,
     keep_test: bool = False,
     report: Report | None = None,
+    layout: Layout = VIMOGEN,
 ) -> Report:
     """Write a dataset of the takes that can be used, and report on all of them.
 
     holdout: the share of takes for the validation split, chosen by a hash of the id, so that a
     take stays where it is when others are added; takes whose source deals them are not asked.
+    layout: of the frames.
     keep_test: make those that a source has for testing a split of their own; else they are left
     out.
     report: is filled in and returned; so what was dropped can be told of a build that fails.
@@ -123,7 +126,9 @@ def build(
     _check_captions(takes, encoder)
     spec = dataclasses.asdict(EncoderSpec.of(encoder))
     report = report or Report(fps)
-    prepare_one = functools.partial(prepare, fps=fps, keep_test=keep_test)
+    if layout == HUMANML3D and fps != HUMANML3D_FPS:
+        raise BadInput(f"HumanML3D's features have {HUMANML3D_FPS:g} frames a second, not {fps:g}")
+    prepare_one = functools.partial(prepare, fps=fps, keep_test=keep_test, layout=layout)
     with (
         DatasetWriter(
             folder, text_encoder=spec, null_text=encoder.null_text, fps=fps, overwrite=overwrite
@@ -162,8 +167,8 @@ def _check_captions(takes: Sequence[Take], encoder: TextEncoder) -> None:
                     raise BadInput(f"{take.told or take.id}: {fault}") from None
 
 
-def prepare(take: Take, fps: float, keep_test: bool = False) -> Prepared:
-    """Turn a take into channels at `fps`, or say why not."""
+def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VIMOGEN) -> Prepared:
+    """Turn a take into frames of a layout at `fps`, or say why not."""
     if take.split == "test" and not keep_test:
         return Prepared(None, "test split", f"{take.id} is for testing")
     if not take.caption:
@@ -172,7 +177,7 @@ def prepare(take: Take, fps: float, keep_test: bool = False) -> Prepared:
         return Prepared(None, "missing", f"{take.path}: no such file")
     notes: list[str] = []
     try:
-        channels, cut = _channels(take, fps, notes)
+        channels, cut = _channels(take, fps, layout, notes)
     except BadInput as fault:
         return Prepared(None, "unreadable", str(fault), fault.remedy)
     if len(channels) < MIN_FRAMES:
@@ -184,15 +189,17 @@ def prepare(take: Take, fps: float, keep_test: bool = False) -> Prepared:
     return Prepared(channels, cut=cut, notes=tuple(notes))
 
 
-def _channels(take: Take, fps: float, notes: list[str]) -> tuple[np.ndarray, bool]:
-    """The channels of a take, and whether only a part of it was kept."""
+def _channels(take: Take, fps: float, layout: Layout, notes: list[str]) -> tuple[np.ndarray, bool]:
+    """The frames of a take in a layout, and whether only a part of it was kept."""
     content = take.read(notes)
+    if isinstance(content, np.ndarray) and content.shape[1] != layout.width:
+        content = layout_of(content.shape[1]).decode(content, FPS)
     if isinstance(content, np.ndarray):
         if fps != FPS:
             raise BadInput(f"{take.path}: its channels are at {FPS:g} fps, not at {fps:g}")
         return content, False
     steady = longest_steady_stretch(content)
-    channels = encode(canonicalize(resample(steady, fps))).astype(np.float32)
+    channels = layout.encode(resample(steady, fps)).astype(np.float32)
     return channels, steady.num_frames < content.num_frames
 
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, write_json
+from vimogen_jax.files import read_json, whole_file, write_json
+from vimogen_jax.formats import pickles
 from vimogen_jax.generate import Generator, make_requests
 from vimogen_jax.models.parameters import fingerprint
+from vimogen_jax.motion.layouts import HUMANML3D
 from vimogen_jax.sampling import BATCH_SIZE
 
 NOTE = "generated.json"  # what the motions of a folder were made with
@@ -57,17 +59,19 @@ def begin(generator: Generator, folder: Path, made_with: Mapping[str, Any]) -> N
 def generate(
     generator: Generator, wanted: Sequence[Wanted], folder: Path, seeds: Sequence[int]
 ) -> None:
-    """Write motions as `<name>.npz`; those there are kept.
+    """Write motions as `<name>.npz`, or HumanML3D's features as `<name>.npy` where a model makes
+    such; those there are kept.
 
     A motion depends on the seeds and on what is wanted, not on where a run was stopped.
 
     Raises:
         BadInput: a duration is out of the model's range.
     """
+    suffix = ".npy" if generator.model.layout == HUMANML3D else ".npz"
     by_length = sorted(wanted, key=lambda each: each.seconds)
     for first in range(0, len(by_length), BATCH_SIZE):
         chosen = by_length[first : first + BATCH_SIZE]
-        paths = [folder / f"{each.name}.npz" for each in chosen]
+        paths = [folder / f"{each.name}{suffix}" for each in chosen]
         if all(map(_is_whole, paths)):
             continue
         requests = make_requests(
@@ -75,13 +79,20 @@ def generate(
             [each.seconds for each in chosen],
             seed=int(np.random.SeedSequence([*seeds, first]).generate_state(1)[0]),
         )
-        motions = generator(requests, progress=True)
-        for request, motion, path in zip(requests, motions, paths, strict=True):
-            formats.write(motion, path, generator.provenance(request))
+        sampled = generator.model.channels(generator.encode(requests), progress=True)
+        for request, normalised, path in zip(requests, sampled, paths, strict=True):
+            motion = generator.model.decode(normalised)
+            if path.suffix == ".npz":
+                formats.write(motion, path, generator.provenance(request))
+                continue
+            with whole_file(path) as aside, aside.open("wb") as file:
+                np.save(file, generator.model.statistics.denormalize(normalised))
 
 
 def _is_whole(path: Path) -> bool:
     try:
+        if path.suffix == ".npy":
+            return path.is_file() and len(pickles.read_npy(path)) > 0
         return path.is_file() and formats.read(path).num_frames > 0
     except BadInput:
         return False

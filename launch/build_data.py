@@ -20,6 +20,7 @@ from data.text_store import StoredEncoder
 from launch import cli, outputs, reading
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import dataset
+from vimogen_jax.motion.layouts import LAYOUTS
 from vimogen_jax.text.encoder import ENCODERS, TextEncoder, load_text_encoder
 
 MOTIONS = flags.DEFINE_multi_string(
@@ -53,6 +54,9 @@ KEEP_TEST = flags.DEFINE_bool(
 )
 READING = reading.define_flags()
 DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frames a second of the dataset", 1.0, 120.0)
+LAYOUT = flags.DEFINE_enum(
+    "layout", "vimogen", [*LAYOUTS], "of frames: ViMoGen's 276 channels or HumanML3D's 263 features"
+)
 WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "processes that read motions", 1)
 
 
@@ -71,6 +75,7 @@ def main() -> None:
             workers=WORKERS.value,
             overwrite=overwrite,
             keep_test=KEEP_TEST.value,
+            layout=LAYOUTS[LAYOUT.value],
             report=report,
         )
     except BadInput:
@@ -98,7 +103,7 @@ def read_sources() -> list[Take]:
     for folder, captions in zip(MOTIONS.value, CAPTIONS.value, strict=True):
         takes += read_captions(captions, folder, world)
     if HUMANML3D.value:
-        takes += read_humanml3d(HUMANML3D.value)
+        takes += read_humanml3d(HUMANML3D.value, LAYOUTS[LAYOUT.value])
     if VIMOGEN.value:
         takes += read_vimogen(VIMOGEN.value, VIMOGEN_ROOT.value, VIMOGEN_TEXT.value)
     if not takes:

@@ -127,6 +127,11 @@ def map_package(folder: epath.PathLike) -> Package:
     about = describe(folder)
     _, abstract = abstract_params(about.model)
     statistics = Statistics.load(folder / "statistics.safetensors")
+    if len(statistics.mean) != about.model.motion_dim:
+        raise BadInput(
+            f"{folder}: statistics are of frames {len(statistics.mean)} wide, the model's are "
+            f"{about.model.motion_dim}"
+        )
     weights = _map_weights(folder / "model.safetensors", flatten(abstract))
     return Package(**vars(about), statistics=statistics, params=unflatten(weights))
 

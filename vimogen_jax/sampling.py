@@ -26,6 +26,7 @@ from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.motion import representation
 from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times, resample
 from vimogen_jax.motion.smoothing import gaussian_smooth
@@ -111,6 +112,11 @@ class MotionModel:
         return self.statistics.reference().normalize(reference)
 
     @property
+    def layout(self) -> Layout:
+        """What the numbers of a frame are."""
+        return layout_of(len(self.statistics.mean))
+
+    @property
     def limits(self) -> str:
         """How long motions may be, in words."""
         shortest, longest = MIN_FRAMES / self.fps, MAX_FRAMES / self.fps
@@ -119,7 +125,7 @@ class MotionModel:
     def channels(
         self, requests: Sequence[EncodedRequest], progress: bool = False
     ) -> list[np.ndarray]:
-        """Sample the normalised channels `[t 276]` of each request, in their order.
+        """Sample the normalised channels `[t c]` of each request, in their order.
 
         progress: show a bar.
 
@@ -133,7 +139,7 @@ class MotionModel:
         return self._sample(requests, self.decode, progress)
 
     def decode(self, normalised: np.ndarray) -> Motion:
-        """The motion of normalised channels `[t 276]`, in the canonical frame.
+        """The motion of normalised channels `[t c]`, in the canonical frame.
 
         Raises:
             BadInput: the channels are not finite.
@@ -141,8 +147,8 @@ class MotionModel:
         if not np.isfinite(normalised).all():
             raise BadInput("sampling left the finite numbers; try a lower guidance_scale")
         channels = self.statistics.denormalize(normalised)
-        motion = representation.decode(channels, fps=self.fps)
-        if self.sampler.trajectory == "fused":
+        motion = self.layout.decode(channels, self.fps)
+        if self.layout == VIMOGEN and self.sampler.trajectory == "fused":
             motion = dataclasses.replace(motion, transl=_fused(motion, channels))
         return canonicalize(motion)
 
@@ -177,7 +183,7 @@ class MotionModel:
                 yield of_branch[start : start + size]
 
     def _sample_batch(self, requests: list[EncodedRequest]) -> np.ndarray:
-        """Normalised channels `[n t 276]` of requests of one branch, padded."""
+        """Normalised channels `[n t c]` of requests of one branch, padded."""
         rows = self.rows
         shards = rows.count if rows else 1
         fillers = requests[-1:] * (-len(requests) % shards)
@@ -185,7 +191,7 @@ class MotionModel:
         frames = _round_up(max(request.frames for request in filled), FRAME_BUCKET)
         mask = np.arange(frames) < np.array([[request.frames] for request in filled])
         drawn = np.array([(request.seed, request.draw) for request in filled], np.uint32)
-        noise = np.asarray(_noise(*drawn.T, frames))
+        noise = np.asarray(_noise(*drawn.T, frames, self.layout.width))
         text, null_text, reference = None, None, None
         if filled[0].reference is not None:
             reference = _references(filled, frames)
@@ -220,14 +226,14 @@ def sample(
         params: its weights.
         objective: what it predicts.
         sampler: how to solve; its guidance is used where there is a text.
-        noise: standard normal `[s b t 276]`.
+        noise: standard normal `[s b t c]`.
         mask: `[s b t]`, true at the frames of each motion.
         text: of every sample `[s b l k]`, or None where they follow references.
         null_text: `[s b l k]`, needed where there is guidance.
         reference: of every sample, where there is no text.
 
     Returns:
-        `[s b t 276]`.
+        `[s b t c]`.
     """
     model = nnx.merge(graphdef, params)
     guided = text is not None and sampler.guided
@@ -251,14 +257,14 @@ def sample(
     return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=sampler.smoothing)
 
 
-@functools.partial(jax.jit, static_argnames="frames")
-def _noise(seeds: jax.Array, draws: jax.Array, frames: int) -> jax.Array:
-    """Standard normal `[n t 276]`, of seeds and numbers of a draw `[n]`."""
+@functools.partial(jax.jit, static_argnames=("frames", "width"))
+def _noise(seeds: jax.Array, draws: jax.Array, frames: int, width: int) -> jax.Array:
+    """Standard normal `[n t width]`, of seeds and numbers of a draw `[n]`."""
 
     def draw(seed: jax.Array, number: jax.Array) -> jax.Array:
         # For the longest motion, then cut: the padding of a batch must not change the noise.
         key = jax.random.fold_in(jax.random.key(seed), number)
-        return jax.random.normal(key, (MAX_FRAMES, representation.NUM_CHANNELS))[:frames]
+        return jax.random.normal(key, (MAX_FRAMES, width))[:frames]
 
     return jax.vmap(draw)(seeds, draws)
 

@@ -13,10 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from data.sources.take import Take, part, read_settled
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import inside, read_text
+from vimogen_jax.formats import pickles
+from vimogen_jax.formats.arrays import table
 from vimogen_jax.formats.humanml3d_captions import parse_captions
+from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES
+from vimogen_jax.motion.layouts import HUMANML3D, VIMOGEN, Layout
 from vimogen_jax.motion.motion import Motion
 
 SOURCE = "HumanML3D"
@@ -28,8 +34,10 @@ SPLITS: dict[str, Literal["train", "validation", "test"]] = {
 }
 
 
-def read_humanml3d(folder: str | os.PathLike) -> list[Take]:
+def read_humanml3d(folder: str | os.PathLike, layout: Layout = VIMOGEN) -> list[Take]:
     """List a take for each caption, `000001#0` and on; motions are looked up but not read.
+
+    layout: of the dataset that they are for: its own features are left as they are for that.
 
     Raises BadInput, naming the file and line, where a list or a text is missing or malformed.
     """
@@ -40,7 +48,7 @@ def read_humanml3d(folder: str | os.PathLike) -> list[Take]:
         take
         for name, split in SPLITS.items()
         for clip in read_text(folder / f"{name}.txt").split()
-        for take in _takes(folder, clip, split)
+        for take in _takes(folder, clip, split, layout)
     ]
 
 
@@ -51,9 +59,19 @@ def read_clip(
     return part(read_settled(path, notes=notes).motion(), start, end, path)
 
 
+def read_features(
+    path: Path, start: float, end: float | None, notes: list[str] | None = None
+) -> np.ndarray:
+    """The features of a file from `start` to `end`, in seconds; BadInput where it is unfit."""
+    features = table(path, "the motion", pickles.read_npy(path), NUM_FEATURES)
+    last = len(features) if end is None else int(end * FPS)
+    return features[int(start * FPS) : last].astype(np.float32)
+
+
 def _takes(
-    folder: Path, clip: str, split: Literal["train", "validation", "test"]
+    folder: Path, clip: str, split: Literal["train", "validation", "test"], layout: Layout
 ) -> Iterator[Take]:
+    read = read_features if layout == HUMANML3D else read_clip
     path = inside(folder / "new_joint_vecs", f"{clip}.npy")
     texts = folder / "texts" / f"{clip}.txt"
     captions = parse_captions(read_text(texts), texts)
@@ -64,7 +82,7 @@ def _takes(
             source=SOURCE,
             licence=LICENCE,
             path=path,
-            read=partial(read_clip, path, caption.start, caption.end or None),
+            read=partial(read, path, caption.start, caption.end or None),
             split=split,
             told=f"{texts}, caption {number + 1}",
         )

@@ -176,12 +176,15 @@ def _summary(values: Sequence[float]) -> dict[str, Any]:
 def _facts(system: System | None, split: Split) -> dict[str, Any]:
     """What is to be known of a system's motions beside their scores."""
     if system is None:
-        return dict(motions=len(split.clips), missing=[], faults={}, kinds={}, other_lengths=0)
+        return dict(
+            motions=len(split.clips), missing=[], faults={}, doubts={}, kinds={}, other_lengths=0
+        )
     frames = {prompt.id: prompt.frames for prompt in split.prompts}
     return dict(
         motions=len(system.made),
         missing=[id for id in split.clips if id not in system.made],
         faults=system.faults,
+        doubts=system.doubts,
         kinds=system.kinds,
         repetitions=min(len(made.motions) for made in system.made.values()),
         other_lengths=sum(len(made.motions[0]) != frames[id] for id, made in system.made.items()),

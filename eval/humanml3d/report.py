@@ -103,6 +103,11 @@ def _notes(report: Mapping[str, Any]) -> Iterable[str]:
                 f"{name}: features were made of its motions ({made}). They differ by millimetres "
                 "from those that a model of features makes, which published rows are of."
             )
+        if doubts := list(system["doubts"].values()):
+            yield (
+                f"{name}: {len(doubts)} of its files do not look like features, but were scored: "
+                f"{doubts[0]}"
+            )
         if system["other_lengths"]:
             yield (
                 f"{name}: {system['other_lengths']} of {system['motions']} motions have other "

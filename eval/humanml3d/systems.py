@@ -28,7 +28,8 @@ from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
 from vimogen_jax.formats import World, humanml3d, look_all, pickles, settle
-from vimogen_jax.formats.found import Found
+from vimogen_jax.formats.arrays import table
+from vimogen_jax.formats.found import Found, filled
 from vimogen_jax.formats.humanml3d_captions import Caption
 from vimogen_jax.formats.look import SUFFIXES
 from vimogen_jax.formats.world import Frame, agree, usual_up
@@ -59,12 +60,15 @@ class System:
     made: by the clip's id.
     kinds: of how many motions the files are what, such as "joints".
     faults: why a file was not taken, by its path.
+    doubts: why features look like none, by their path. They are scored all the same: some are like
+        that of a system that is not good, and without them it would seem better.
     """
 
     name: str
     made: dict[str, Made]
     kinds: dict[str, int]
     faults: dict[str, str]
+    doubts: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class _Prompts:
@@ -115,12 +119,20 @@ class _Prompts:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Motion:
-    """One motion of a file: whose it is, what was found, and its features where they are that."""
+    """One motion of a file: whose it is, and what was found, or its features where it has them.
 
+    doubt: why features do not look like any.
+    """
+
+    path: str
     prompt: Prompt
     repetition: int
-    found: Found
-    features: np.ndarray | None
+    content: Found | np.ndarray
+    doubt: str = ""
+
+    @property
+    def kind(self) -> str:
+        return self.content.kind if isinstance(self.content, Found) else humanml3d.KIND
 
 
 def read_system(
@@ -154,22 +166,26 @@ def read_system(
             faults[str(path)] = str(fault).removeprefix(f"{path}: ")
     by_kind: dict[tuple[str, str], list[Found]] = defaultdict(list)
     for motion in motions.values():
-        by_kind[_kind(motion.found)].append(motion.found)
+        if isinstance(motion.content, Found):
+            by_kind[_kind(motion.content)].append(motion.content)
     frames = {kind: agree(alike, world) for kind, alike in by_kind.items()}
     made: dict[str, list[np.ndarray]] = defaultdict(list)
     kinds: Counter[str] = Counter()
     for (id, _), motion in sorted(motions.items()):
-        found = motion.found
         try:
-            made[id].append(_features(motion, world, frames[_kind(found)]))
-            kinds[found.kind] += 1
+            features = motion.content
+            if isinstance(features, Found):
+                features = _made_of(features, world, frames[_kind(features)])
+            made[id].append(_cut(motion.path, features))
+            kinds[motion.kind] += 1
         except BadInput as fault:
-            faults[found.path] = str(fault).removeprefix(f"{found.path}: ")
+            faults[motion.path] = str(fault).removeprefix(f"{motion.path}: ")
     if not kinds:
         reason = next(iter(faults.values()), "it holds no files of motions")
         raise BadInput(f"{folder}: no motion can be read: {reason}")
     ordered = {id: Made(captions[id], made[id]) for id in prompts.by_id if made[id]}
-    return System(name, ordered, dict(kinds), faults)
+    doubts = {motion.path: motion.doubt for motion in motions.values() if motion.doubt}
+    return System(name, ordered, dict(kinds), faults, doubts)
 
 
 def _is_motion(path: Path) -> bool:
@@ -184,13 +200,17 @@ def _by_numbers(path: Path) -> list[tuple[int, str]]:
 def _read(path: Path, prompts: _Prompts, world: World) -> list[_Motion]:
     """The motions of one file."""
     if path.suffix.lower() == ".npy" and (features := _as_features(path)) is not None:
-        found = humanml3d.find(path, features)
-        prompt, repetition = _named(path, prompts)
-        return [_Motion(prompt, repetition, found, features[: found.num_frames])]
+        features, doubt = table(path, "the motion", features, NUM_FEATURES), ""
+        features = features[: filled(features)]
+        try:
+            humanml3d.find(path, features)
+        except BadInput as fault:
+            doubt = str(fault).removeprefix(f"{path}: ")
+        return [_Motion(str(path), *_named(path, prompts), features, doubt)]
     founds = look_all(path, world.skeletons)
     if len(founds) == 1 and not founds[0].name:
-        return [_Motion(*_named(path, prompts), founds[0], None)]
-    return [_Motion(*prompts.of_text(found.name), found, None) for found in founds]
+        return [_Motion(str(path), *_named(path, prompts), founds[0])]
+    return [_Motion(str(path), *prompts.of_text(found.name), found) for found in founds]
 
 
 def _as_features(path: Path) -> np.ndarray | None:
@@ -231,20 +251,19 @@ def _kind(found: Found) -> tuple[str, str]:
     return found.kind, usual_up(found)
 
 
-def _features(motion: _Motion, world: World, frame: Frame) -> np.ndarray:
-    """Whole steps of features [t 263], of the evaluator's frames at most.
+def _made_of(found: Found, world: World, frame: Frame) -> np.ndarray:
+    """Features of a motion, as many frames: the last velocities go on for one more."""
+    rated = dataclasses.replace(world, fps=world.fps or FPS)
+    settled = settle(found, rated, frame)
+    joints = settled.found.joints @ Y_UP_TO_Z_UP
+    if len(joints) < 2:
+        raise BadInput(f"{found.path}: has {len(joints)} frames, and {FRAMES_A_STEP} are needed")
+    joints = resample_positions(joints, settled.fps, FPS)
+    return encode(np.concatenate([joints, 2 * joints[-1:] - joints[-2:-1]]))
 
-    Made of joints, they are as many: the last velocities go on for one more frame.
-    """
-    features, path = motion.features, motion.found.path
-    if features is None:
-        rated = dataclasses.replace(world, fps=world.fps or FPS)
-        settled = settle(motion.found, rated, frame)
-        joints = settled.found.joints @ Y_UP_TO_Z_UP
-        if len(joints) < 2:
-            raise BadInput(f"{path}: has {len(joints)} frames, and {FRAMES_A_STEP} are needed")
-        joints = resample_positions(joints, settled.fps, FPS)
-        features = encode(np.concatenate([joints, 2 * joints[-1:] - joints[-2:-1]]))
+
+def _cut(path: str, features: np.ndarray) -> np.ndarray:
+    """Whole steps of features [t 263], of the evaluator's frames at most."""
     frames = min(len(features), MAX_FRAMES) // FRAMES_A_STEP * FRAMES_A_STEP
     if not frames:
         raise BadInput(f"{path}: has {len(features)} frames, and {FRAMES_A_STEP} are needed")

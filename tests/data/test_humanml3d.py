@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from data.build import build
+from data.filters.jumps import longest_steady_stretch
 from data.sources.humanml3d import read_humanml3d
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.tiny_package import Letters
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.motion.humanml3d import encode
+from vimogen_jax.motion.humanml3d import encode, to_features
+from vimogen_jax.motion.layouts import HUMANML3D
 
 TEXTS = {
     "000001": "a man walks.#a/DET man/NOUN walk/VERB#0.0#0.0\nhe strolls.#he/PRON#nan#nan\n",
@@ -60,6 +62,29 @@ def test_a_dataset_of_it(folder, tmp_path):
     assert "HumanML3D: 1 takes to train on, 1 held out" in str(report)
     assert "dropped, missing: 2 (000001#0, 000001#1)" in str(report)
     assert "dropped, test split: 1 (000003#0)" in str(report)
+
+
+def test_a_dataset_of_its_features_as_they_are(folder, tmp_path):
+    build(read_humanml3d(folder, HUMANML3D), tmp_path / "out", Letters(), layout=HUMANML3D)
+    dataset = Dataset.open(tmp_path / "out")
+    records = dataset.records["train"]
+    found = {records[i].id: records[i].motion for i in range(len(records))}
+    whole = np.load(folder / "new_joint_vecs" / "000001.npy")
+    np.testing.assert_array_equal(found["000001#0"], whole)
+    turning = np.load(folder / "new_joint_vecs" / "M000001.npy")
+    np.testing.assert_array_equal(found["M000001#0"], turning[10:52])  # from 0.5 to 2.6 s
+    assert dataset.statistics.mean.shape == (263,)
+
+
+def test_a_dataset_of_features_of_any_motions(folder, tmp_path):
+    takes = read_humanml3d(folder)  # as motions of our body
+    build(takes, tmp_path / "out", Letters(), layout=HUMANML3D)
+    records = Dataset.open(tmp_path / "out").records["train"]
+    (found,) = (records[i].motion for i in range(len(records)) if records[i].id == "000001#0")
+    expected = to_features(longest_steady_stretch(takes[0].read()))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(BadInput, match="features have 20 frames a second, not 30"):
+        build(read_humanml3d(folder), tmp_path / "fast", Letters(), fps=30.0, layout=HUMANML3D)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import humanml3d
 from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.humanml3d import to_features
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample
 
@@ -27,7 +27,7 @@ def motion():
 
 
 def test_our_body_comes_back(motion, tmp_path):
-    features = humanml3d.to_features(motion)
+    features = to_features(motion)
     np.save(tmp_path / "a.npy", features.astype(np.float32))
     read = formats.read(tmp_path / "a.npy")
     assert (read.num_frames, read.fps) == (motion.num_frames - 1, 20.0)
@@ -41,13 +41,13 @@ def test_our_body_comes_back(motion, tmp_path):
 
 
 def test_another_rate_has_the_same_features(motion):
-    expected = humanml3d.to_features(motion)
-    fast = humanml3d.to_features(resample(motion, 40.0))
+    expected = to_features(motion)
+    fast = to_features(resample(motion, 40.0))
     np.testing.assert_allclose(fast, expected, atol=1e-9)
 
 
 def test_another_build_walks_as_far_for_its_legs(motion, tmp_path):
-    features = humanml3d.to_features(motion)
+    features = to_features(motion)
     np.save(tmp_path / "a.npy", features)
     larger = features.copy()
     larger[:, 1:67] *= 1.25  # steps, height and places

@@ -7,7 +7,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from tests.helpers.made_up import made_up_motion
-from vimogen_jax.formats.humanml3d import to_features
+from vimogen_jax.motion.humanml3d import to_features
 
 WORDS = ["sos", "eos", "unk", "a", "person", "walk", "step", "slowly", "number"]
 _SIZES = dict(movement_hidden=12, movement=10, motion_hidden=14, text_hidden=8, embedding=6)
@@ -16,7 +16,8 @@ _SIZES = dict(movement_hidden=12, movement=10, motion_hidden=14, text_hidden=8, 
 def write_data(folder: Path, clips: int = 40) -> Path:
     """So many test motions of 40 to 60 frames with two captions each, and some to be left out.
 
-    Clip 0 has a part with a caption of its own besides.
+    Clip 0 has a part with a caption of its own besides. Eight more are for training, two of them
+    held out.
     """
     random = np.random.default_rng(0)
     for name in ("new_joint_vecs", "texts"):
@@ -30,6 +31,11 @@ def write_data(folder: Path, clips: int = 40) -> Path:
         file.write("too short.#a/DET#0.0#1.0\n")
     _write_clip(folder, "900000", features[:39], 0)
     _write_clip(folder, "900001", np.concatenate([features] * 5)[:200], 0)
+    (folder / "texts" / "900002.txt").write_text("nobody.#nobody/PRON#0.0#0.0\n")
+    for i in range(8):
+        _write_clip(folder, f"{i + 800000}", to_features(made_up_motion("walk", random)), i)
+    (folder / "train.txt").write_text("".join(f"{i + 800000}\n" for i in range(6)))
+    (folder / "val.txt").write_text("800006\n800007\n")
     ids = [f"{i:06}" for i in range(clips)]
     (folder / "test.txt").write_text("\n".join([*ids, "900000", "900001", "900002"]) + "\n")
     return folder

@@ -53,7 +53,7 @@ def test_another_schema_version_is_refused(record, monkeypatch):
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"motion": np.zeros((50, 263))}, r"\(50, 263\)"),
+        ({"motion": np.zeros((50, 262))}, r"\(50, 262\), not \[frames, 276 or 263\]"),
         ({"motion": np.zeros((39, 276))}, "39 frames"),
         ({"motion": np.full((50, 276), np.nan)}, "not finite"),
         ({"text": np.zeros((0, 12))}, "text features of shape"),

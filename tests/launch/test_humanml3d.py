@@ -6,12 +6,15 @@ import json
 import numpy as np
 import pytest
 
+from data.build import build
+from data.sources.humanml3d import read_humanml3d
 from eval.humanml3d.split import read_split
 from tests.helpers.commands import run_command
 from tests.helpers.humanml3d_files import write_data, write_evaluator
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.motion.humanml3d import PLACES
+from vimogen_jax.motion.layouts import HUMANML3D
 from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.text.spec import EncoderSpec
@@ -106,6 +109,40 @@ def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(data, evaluat
     ended = humanml3d(*arguments, "--seed=1")
     assert ended.returncode == 1
     assert "motions of another checkpoint, sampler, seed or set of prompts" in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_model_of_features_from_the_dataset_to_its_scores(data, evaluator, tmp_path):
+    """Built, trained, sampled and scored; its features are scored as it makes them."""
+    takes, encoder = read_humanml3d(data, HUMANML3D), load_text_encoder("minilm")
+    build(takes, tmp_path / "dataset", encoder, layout=HUMANML3D)
+    run = tmp_path / "run"
+    settings = {
+        "model": dict(motion_dim=263, reference_dim=0),
+        "data": dict(path=tmp_path / "dataset", buckets="(60,)"),
+        "train": dict(workdir=run, steps=2, save_every=2, preview_every=2, eval_every=2),
+    }
+    ended = run_command(
+        "train",
+        "--config=configs/tiny.py",
+        *(f"--config.{a}.{b}={value}" for a, part in settings.items() for b, value in part.items()),
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert len(list((run / "previews" / "2").glob("*.npz"))) == 4
+    ended = humanml3d(
+        f"--data={data}",
+        f"--evaluator={evaluator}",
+        f"--checkpoint={run}",
+        f"--out={tmp_path / 'out'}",
+        "--repetitions=1",
+        "--modes_of=0",
+    )
+    assert ended.returncode == 0, ended.stderr
+    made = sorted((tmp_path / "out" / "motions").glob("*.npy"))
+    assert len(made) == 41 and np.load(made[0]).shape[1] == 263
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["systems"]["ours"]["kinds"] == {"HumanML3D features": 41}
+    assert report["systems"]["ours"]["other_lengths"] == 0
 
 
 def test_prompts_alone(data, tmp_path):

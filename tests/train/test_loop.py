@@ -95,6 +95,7 @@ def test_an_update_that_is_not_finite_ends_the_run(undisturbed, runs, tmp_path):
     ("section", "change", "message"),
     [
         ("model", dict(text_dim=7), "text_dim is 7, but the text of .* is from synthetic, 12 wide"),
+        ("model", dict(motion_dim=263), "motion_dim is 263, but frames of .* are 276 wide"),
         ("model", dict(num_heads=3), "config.model.dim 32 must divide by num_heads 3"),
         ("model", dict(num_layers=1), "num_layers must be at least 1, and 2 with a reference"),
         ("train", dict(steps=0), "config.train.steps must be at least 1"),

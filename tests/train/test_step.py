@@ -49,7 +49,9 @@ def batch(seed=0, texts=TEXTS):
     rng = np.random.default_rng(seed)
     lengths = rng.integers(6, FRAMES + 1, (SHARDS, SAMPLES))
     mask = np.arange(FRAMES) < lengths[..., None]
-    shapes = batch_shapes(SHARDS, texts, SAMPLES - texts, frames=FRAMES, tokens=5, text_dim=12)
+    shapes = batch_shapes(
+        SHARDS, texts, SAMPLES - texts, frames=FRAMES, tokens=5, text_dim=12, width=276
+    )
     arrays = Batch(*(rng.normal(size=shape).astype(dtype) for shape, dtype in shapes))
     return arrays._replace(
         motion=arrays.motion * mask[..., None],

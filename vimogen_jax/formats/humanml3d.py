@@ -1,17 +1,13 @@
-"""HumanML3D's features in, and of our motions: its skeleton stands with y up, at 20 fps.
+"""HumanML3D's features in: its skeleton stands with y up, at 20 fps.
 
-The rotations in them say no more than the places do (each turns a bone the shortest way from
-rest), so ours are fitted to the places. `motion.humanml3d` has what the features mean.
+`motion.humanml3d` has what the features mean, and makes them of our motions.
 """
 
 import os
 
 import numpy as np
 
-from vimogen_jax.body.axes import UPS, Y_UP_TO_Z_UP
-from vimogen_jax.body.evidence import leg_length
-from vimogen_jax.body.inverse_kinematics import fit_rotations
-from vimogen_jax.body.skeleton import HIPS, REST_JOINTS
+from vimogen_jax.body.axes import UPS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.arrays import table
 from vimogen_jax.formats.found import Found, filled, padding
@@ -22,11 +18,8 @@ from vimogen_jax.motion.humanml3d import (
     NUM_FEATURES,
     STEP,
     VELOCITIES,
-    encode,
     joints_from_places,
 )
-from vimogen_jax.motion.motion import Motion
-from vimogen_jax.motion.resample import resample
 
 KIND = "HumanML3D features"
 # Contacts are 0 or 1, and near that where a network drew them.
@@ -57,18 +50,6 @@ def find(path: str | os.PathLike, content: np.ndarray) -> Found:
     )
 
 
-def fit(joints: np.ndarray, fps: float) -> Motion:
-    """A motion of our body whose bones point as those of joints [t 22 3] do, z up.
-
-    The hips' path is scaled by the ratio of leg lengths, as that of a BVH is.
-    """
-    rotations = fit_rotations(joints)
-    hips = REST_JOINTS[HIPS].mean(0) - REST_JOINTS[0]
-    scale = leg_length(REST_JOINTS[None]) / leg_length(joints)
-    middle = joints[:, HIPS].mean(1) * scale
-    return Motion(rotations, middle - rotations[:, 0] @ hips - REST_JOINTS[0], fps)
-
-
 def _require_features(path: str | os.PathLike, features: np.ndarray) -> None:
     """Refuse numbers that contradict each other as features never do."""
     contacts = features[:, CONTACTS]
@@ -97,9 +78,3 @@ def _require_features(path: str | os.PathLike, features: np.ndarray) -> None:
             f"its velocity lie {apart:.2f} m a frame apart; is it normalised, or has it the root's "
             "place for its steps?"
         )
-
-
-def to_features(motion: Motion) -> np.ndarray:
-    """Features [t - 1, 263] of our motion, at 20 fps; BadInput where it has a frame or none."""
-    joints = np.asarray(resample(motion, FPS).joints(), np.float64)
-    return encode(joints @ Y_UP_TO_Z_UP)

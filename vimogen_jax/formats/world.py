@@ -14,9 +14,9 @@ import numpy as np
 from vimogen_jax.body import evidence
 from vimogen_jax.body.axes import UNITS, UPS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import humanml3d
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.retarget import Skeleton
+from vimogen_jax.motion.fit import fit_joints
 from vimogen_jax.motion.motion import Motion
 
 FAR = 10.0  # metres between the floor and the lowest joint: no motion is that far from it
@@ -67,7 +67,7 @@ class Settled:
         _require_rotations(found)
         if found.rotations is not None and found.transl is not None:
             return Motion(found.rotations, found.transl, self.fps)
-        return humanml3d.fit(found.joints, self.fps)
+        return fit_joints(found.joints, self.fps)
 
 
 def settle(

@@ -2,7 +2,7 @@
 
 s are the shards that it is cut into, of this process or of all; b the samples of a shard, of which
 the first bt (T2M) follow a text and the other br (M2M) a reference; t are frames, l tokens, k the
-width of the text encoder. Either part may be empty.
+width of the text encoder, c that of frames. Either part may be empty.
 """
 
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import ml_dtypes
 import numpy as np
 
-from vimogen_jax.motion.representation import NUM_CHANNELS, REFERENCE_CHANNELS
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
 T = TypeVar("T")
 
@@ -19,9 +19,9 @@ class Batch(NamedTuple, Generic[T]):
     """Arrays on the host, arrays on devices, or shapes.
 
     Attributes:
-        motion: `[s b t 276]` float32, normalised, 0 where padded.
+        motion: `[s b t c]` float32, normalised, 0 where padded.
         mask: `[s b t]` bool, true at real frames.
-        channel_mask: `[s b 276]` float32, 1 where a channel is supervised.
+        channel_mask: `[s b c]` float32, 1 where a channel is supervised.
         text: `[s bt l k]` bfloat16, 0 where padded.
         text_mask: `[s bt l]` bool, true at real tokens.
         reference: `[s br t 138]` float32, normalised, clean: corruption belongs to the train step.
@@ -48,18 +48,25 @@ class Shape(NamedTuple):
 
 
 def batch_shapes(
-    shards: int, texts: int, references: int, *, frames: int, tokens: int, text_dim: int
+    shards: int,
+    texts: int,
+    references: int,
+    *,
+    frames: int,
+    tokens: int,
+    text_dim: int,
+    width: int,
 ) -> Batch[Shape]:
-    """The shapes of a batch: s, bt, br, t, l and k, in this order."""
+    """The shapes of a batch: s, bt, br, t, l, k and c, in this order."""
     samples = texts + references
 
     def shape(dtype: np.typing.DTypeLike, *sizes: int) -> Shape:
         return Shape((shards, *sizes), np.dtype(dtype))
 
     return Batch(
-        motion=shape(np.float32, samples, frames, NUM_CHANNELS),
+        motion=shape(np.float32, samples, frames, width),
         mask=shape(bool, samples, frames),
-        channel_mask=shape(np.float32, samples, NUM_CHANNELS),
+        channel_mask=shape(np.float32, samples, width),
         text=shape(ml_dtypes.bfloat16, texts, tokens, text_dim),
         text_mask=shape(bool, texts, tokens),
         reference=shape(np.float32, references, frames, len(REFERENCE_CHANNELS)),

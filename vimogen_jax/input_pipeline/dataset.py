@@ -41,7 +41,7 @@ from vimogen_jax.input_pipeline.records import (
     encode_record,
 )
 from vimogen_jax.input_pipeline.stores import local_copy
-from vimogen_jax.motion.canonical import canonicalize_channels
+from vimogen_jax.motion.layouts import layout_of
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.npz import read_npz
 from vimogen_jax.tensors import map_tensors, write_tensors
@@ -96,6 +96,7 @@ class DatasetWriter:
         self._null_text = np.ascontiguousarray(null_text, ml_dtypes.bfloat16)
         self._fps = fps
         self._ids: set[str] = set()
+        self._width = 0  # of frames, as the first record has it
         self._max_text_length = len(self._null_text)
 
     def __enter__(self) -> "DatasetWriter":
@@ -127,6 +128,12 @@ class DatasetWriter:
             raise BadInput(
                 f"record {record.id!r} has text features {record.text.shape[1]} wide, but the "
                 f"encoder {self._text_encoder['name']} is {self._text_encoder['width']} wide"
+            )
+        self._width = self._width or record.motion.shape[1]
+        if record.motion.shape[1] != self._width:
+            raise BadInput(
+                f"record {record.id!r} has frames {record.motion.shape[1]} wide, others "
+                f"{self._width}"
             )
         self._splits[split].add(record, data)
         self._ids.add(record.id)
@@ -321,7 +328,7 @@ def _windows(records: RecordSource) -> Iterator[np.ndarray]:
     for i in range(len(records)):
         motion = records[i].motion
         for start in range(0, len(motion) - MIN_FRAMES + 1, MAX_FRAMES):
-            yield canonicalize_channels(motion[start : start + MAX_FRAMES])
+            yield layout_of(motion.shape[1]).window(motion[start : start + MAX_FRAMES])
 
 
 def _read_index(path: Path, records: int) -> Index:

@@ -13,7 +13,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.order import BatchSpec, Places, TrainOrder, validation_order
-from vimogen_jax.motion.canonical import canonicalize_channels
+from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
 AHEAD = 2  # batches in store: they are large
@@ -149,6 +149,7 @@ def read_batch(
     """
     s, b = spec.records.shape
     bt, t = spec.null_text.shape[1], spec.num_frames
+    layout = layout_of(len(dataset.statistics.mean))
     shapes = batch_shapes(
         s,
         bt,
@@ -156,6 +157,7 @@ def read_batch(
         frames=t,
         tokens=text_length,
         text_dim=dataset.null_text.shape[1],
+        width=layout.width,
     )
     batch: Batch[np.ndarray] = Batch(*(np.zeros(shape, dtype) for shape, dtype in shapes))
     records = np.where(spec.filler, -1, spec.records).astype(np.int32)
@@ -167,30 +169,31 @@ def read_batch(
             records[place] = -1
             batch.mask[place] = True  # attention needs something to see
         else:
-            motion = _window(record.motion, int(spec.starts[place]), t)
+            motion = _window(record.motion, int(spec.starts[place]), t, layout)
             batch.motion[place][: len(motion)] = dataset.statistics.normalize(motion)
             batch.mask[place][: len(motion)] = True
         if place[1] < bt:
             text = dataset.null_text if record is None or spec.null_text[place] else record.text
             batch.text[place][: len(text)] = text
             batch.text_mask[place][: len(text)] = True
-            if record is not None and record.quality == "low":
+            if layout == VIMOGEN and record is not None and record.quality == "low":
                 batch.channel_mask[place][BODY_POSE.stop :] = 0
 
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(read, np.ndindex(s, b)):
             pass
     batch.channel_mask[records < 0] = 0
-    batch.reference[:] = batch.motion[:, bt:, :, REFERENCE_CHANNELS]
+    if layout == VIMOGEN:
+        batch.reference[:] = batch.motion[:, bt:, :, REFERENCE_CHANNELS]
     batch.reference_mask[:] = batch.mask[:, bt:]
     return batch._replace(record=records)
 
 
-def _window(motion: np.ndarray, start: int, num_frames: int) -> np.ndarray:
+def _window(motion: np.ndarray, start: int, num_frames: int, layout: Layout) -> np.ndarray:
     """The frames from `start`, at most `num_frames`; made canonical again where cut out."""
     if len(motion) <= num_frames:
         return motion
-    return canonicalize_channels(motion[start : start + num_frames])
+    return layout.window(motion[start : start + num_frames])
 
 
 def _check_text_length(dataset: Dataset, text_length: int) -> None:

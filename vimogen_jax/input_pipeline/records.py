@@ -14,12 +14,13 @@ import numpy as np
 import safetensors.numpy
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.motion.representation import NUM_CHANNELS
+from vimogen_jax.motion.layouts import LAYOUTS
 
 SCHEMA_VERSION = 1
 MIN_FRAMES, MAX_FRAMES = 40, 200  # of a training window; longer records are cropped to it
 QUALITIES = ("high", "low")
 
+_WIDTHS = [layout.width for layout in LAYOUTS.values()]
 _DTYPES = {"F32": np.dtype(np.float32), "BF16": np.dtype(ml_dtypes.bfloat16)}
 _STRINGS = ("id", "caption", "source", "quality", "licence")
 
@@ -28,7 +29,7 @@ _STRINGS = ("id", "caption", "source", "quality", "licence")
 class Record:
     """One take.
 
-    motion: `[t 276]` float32, canonical, not normalised.
+    motion: `[t c]` float32 of a layout, canonical, not normalised.
     text: `[l k]` bfloat16, the caption's features without padding.
     quality: "low" marks sources whose global motion is not to be trusted beside a text.
     """
@@ -91,8 +92,8 @@ def _check(record: Record) -> None:
 
     motion, text = record.motion, record.text
     require(
-        motion.ndim == 2 and motion.shape[1] == NUM_CHANNELS,
-        f"has motion of shape {motion.shape}, not [frames, {NUM_CHANNELS}]",
+        motion.ndim == 2 and motion.shape[1] in _WIDTHS,
+        f"has motion of shape {motion.shape}, not [frames, {' or '.join(map(str, _WIDTHS))}]",
     )
     require(
         len(motion) >= MIN_FRAMES,

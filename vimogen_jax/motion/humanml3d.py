@@ -7,9 +7,13 @@ person to face +z, the way that the first frame faces.
 
 import numpy as np
 
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
 from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.fit import fit_joints
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import resample
 
 NUM_FEATURES = 263
 FPS = 20.0
@@ -72,6 +76,21 @@ _MIRRORED = [
 ]
 _STANDS = 0.002  # square metres that a joint in contact moves in a frame, at most
 _SIGMA, _REACH = 20.0, 80  # frames: of the Gaussian that smooths the heading, and how far it goes
+
+
+def to_features(motion: Motion) -> np.ndarray:
+    """Features [t - 1, 263] of our motion, at 20 fps; BadInput where it has a frame or none."""
+    joints = np.asarray(resample(motion, FPS).joints(), np.float64)
+    return encode(joints @ Y_UP_TO_Z_UP)
+
+
+def to_motion(features: np.ndarray, fps: float = FPS) -> Motion:
+    """A motion of our body with the joints of features [t 263], as far as its bones allow.
+
+    The rotations in features say no more than the places do: each turns a bone the shortest way
+    from rest. So ours are fitted to the places.
+    """
+    return fit_joints(joints_from_places(features) @ Y_UP_TO_Z_UP.T, fps)
 
 
 def encode(joints: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Mean and standard deviation of the channels, which normalise what the model sees."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from etils import epath
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
-from vimogen_jax.motion.representation import NUM_CHANNELS, REFERENCE_CHANNELS
+from vimogen_jax.motion.layouts import LAYOUTS, VIMOGEN, Layout
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 from vimogen_jax.tensors import map_tensors, write_tensors
 
 _CONSTANT = 1e-4  # a channel that varies less than this is centred, not scaled
@@ -18,7 +19,8 @@ _CONSTANT = 1e-4  # a channel that varies less than this is centred, not scaled
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Per-channel mean [c] and standard deviation [c], float32; c is 276, or 138 of a reference."""
+    """Per-channel mean [c] and standard deviation [c], float32; c as of the layout, or 138 of a
+    reference."""
 
     mean: np.ndarray
     std: np.ndarray
@@ -31,16 +33,16 @@ class Statistics:
         return x * self.std + self.mean
 
     def reference(self) -> "Statistics":
-        """The statistics of the 138 reference channels."""
+        """Of ViMoGen's channels, the statistics of the 138 reference channels."""
         return Statistics(self.mean[REFERENCE_CHANNELS], self.std[REFERENCE_CHANNELS])
 
     @classmethod
     def compute(cls, motions: Iterable[np.ndarray]) -> "Statistics":
-        """One pass over channels [t, 276], each frame counted once (Chan et al. 1979).
+        """One pass over channels [t, c], each frame counted once (Chan et al. 1979).
 
         Raises ValueError where there is no frame at all.
         """
-        count, mean, squares = 0, np.zeros(NUM_CHANNELS), np.zeros(NUM_CHANNELS)
+        count, mean, squares = 0, np.zeros(()), np.zeros(())
         for motion in motions:
             frames = np.asarray(motion, dtype=np.float64)
             if not len(frames):
@@ -48,9 +50,9 @@ class Statistics:
             total = count + len(frames)
             own_mean = frames.mean(axis=0)
             gap = own_mean - mean
-            squares += ((frames - own_mean) ** 2).sum(axis=0)
+            squares = squares + ((frames - own_mean) ** 2).sum(axis=0)
             squares += gap**2 * count * len(frames) / total
-            mean += gap * len(frames) / total
+            mean = mean + gap * len(frames) / total
             count = total
         if not count:
             raise ValueError("statistics need at least one frame of motion")
@@ -68,7 +70,7 @@ class Statistics:
         arrays = map_tensors(path)
         if arrays.keys() != {"mean", "std"}:
             raise BadInput(f"{path}: holds {sorted(arrays)}, not the channels' mean and std")
-        return cls._checked(arrays, path)
+        return cls._checked(arrays, path, LAYOUTS.values())
 
     def save_npy(self, folder: str | Path) -> None:
         """Write mean.npy and std.npy, as they lie beside the published weights."""
@@ -88,13 +90,18 @@ class Statistics:
                 raise BadInput(f"{path} is missing") from None
             except Exception:  # cut off, a pickle, or damage, which surfaces as nearly any
                 raise BadInput(f"{path} is not a whole file of numbers") from None
-        return cls._checked(arrays, folder)
+        return cls._checked(arrays, folder, [VIMOGEN])
 
     @classmethod
-    def _checked(cls, arrays: Mapping[str, np.ndarray], path: epath.PathLike) -> "Statistics":
+    def _checked(
+        cls, arrays: Mapping[str, np.ndarray], path: epath.PathLike, layouts: Collection[Layout]
+    ) -> "Statistics":
+        known = [(layout.width,) for layout in layouts]
         for name, values in arrays.items():
-            if values.shape != (NUM_CHANNELS,):
-                raise BadInput(f"{path}: {name} has shape {values.shape}, not ({NUM_CHANNELS},)")
+            if values.shape not in known:
+                wanted = " or ".join(map(str, known))
+                raise BadInput(f"{path}: {name} has shape {values.shape}, not {wanted}")
+            known = [values.shape]  # the other has to be as wide
             if values.dtype.kind != "f" or not np.isfinite(values).all():
                 raise BadInput(f"{path}: {name} holds values that are not finite")
         if not (arrays["std"] > 0).all():

@@ -127,6 +127,7 @@ def _training_batch(
         frames=int(check_buckets(data.buckets)[-1]),
         tokens=data.text_length or TEXT_LENGTH,
         text_dim=model.text_dim,
+        width=model.motion_dim,
     )
     array = _arrays(mesh)
     batch = Batch(*(array(*shape, dtype=dtype) for shape, dtype in shapes))

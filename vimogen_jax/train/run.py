@@ -23,6 +23,7 @@ from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import absolute, write_json
 from vimogen_jax.models.lora import merged
 from vimogen_jax.models.parameters import abstract_params, all_weights, fingerprint
+from vimogen_jax.motion.layouts import VIMOGEN, layout_of
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import (
     SCHEMA_VERSION,
@@ -219,6 +220,17 @@ def _require_fit(experiment: Experiment, dataset: "Dataset", base: Package | Non
         raise BadInput(
             f"config.model.text_dim is {experiment.model.text_dim}, but the text of "
             f"{dataset.folder} is from {encoder.name}, {encoder.width} wide"
+        )
+    layout = layout_of(len(dataset.statistics.mean))
+    if layout.width != experiment.model.motion_dim:
+        raise BadInput(
+            f"config.model.motion_dim is {experiment.model.motion_dim}, but frames of "
+            f"{dataset.folder} are {layout.width} wide"
+        )
+    if layout != VIMOGEN and experiment.model.reference_dim:
+        raise BadInput(
+            f"config.model.reference_dim must be 0: {dataset.folder}, of the layout "
+            f"{layout.name}, has no channels for a reference"
         )
     if base is None:
         return

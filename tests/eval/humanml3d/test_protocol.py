@@ -129,13 +129,15 @@ def test_too_few_motions_are_refused(numbered):
 def test_what_is_missing_is_listed_and_the_rest_scored(numbered, tmp_path):
     whole = system(numbered)
     made = {id: each for id, each in whole.made.items() if id != "000007"}
-    partly = System("<ours>", made, {"joints": 40}, {"some/where/8.npy": "holds NaN | infinity"})
+    faults, doubts = {"some/where/8.npy": "holds NaN | infinity"}, {"9.npy": "is it normalised?"}
+    partly = System("<ours>", made, {"joints": 40}, faults, doubts)
     report = evaluate(numbered, Space(), [partly], repetitions=1)
     assert not is_whole(report)
     markdown = to_markdown(report)
     assert "| <ours> | 000007 | no motion |" in markdown
     assert "| <ours> | 8.npy | holds NaN \\| infinity |" in markdown
     assert "40 from joints" in markdown
+    assert "1 of its files do not look like features, but were scored: is it norm" in markdown
     write_html(report, tmp_path / "index.html")
     page = (tmp_path / "index.html").read_text()
     cells = [tag for tag, _ in Reader(page).tags if tag == "td"]

@@ -206,6 +206,21 @@ def test_axes_and_units_are_found_out(few, tmp_path, unit):
     check_joints(read_system("ours", tmp_path, few), few)
 
 
+def test_features_that_contradict_themselves_are_scored_and_told(few, tmp_path):
+    """A bad system would seem better without them; normalised ones are all like that."""
+    for id in few.clips:
+        made = features(few, id).copy()
+        if id == "000001":
+            made[:, humanml3d.CONTACTS] = 3.0
+        np.save(tmp_path / f"{id}.npy", made)
+    system = read_system("ours", tmp_path, few)
+    assert system.faults == {} and [*system.made] == [*few.clips]
+    assert (system.made["000001"].motions[0][:, humanml3d.CONTACTS] == 3.0).all()
+    ((path, doubt),) = system.doubts.items()
+    assert path.endswith("000001.npy")
+    assert "contacts run from 3.00 to 3.00" in doubt and path not in doubt
+
+
 def test_two_files_of_one_motion(few, tmp_path):
     np.save(tmp_path / "000001.npy", features(few, "000001"))
     np.save(tmp_path / "000001_pred.npy", features(few, "000001", 1))
