@@ -12,6 +12,7 @@ from ml_collections import config_flags
 
 from launch import cli, huge_pages, outputs
 from vimogen_jax.bench import report
+from vimogen_jax.bench.features import bench_features
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
 from vimogen_jax.bench.programs import bench_sampling, bench_training
@@ -22,9 +23,9 @@ _CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment,
 MEASURE = flags.DEFINE_enum(
     "measure",
     "training",
-    ["training", "sampling", "feeding", "attention"],
-    "steps or samples of the longest bucket, made of random numbers; the input pipeline; or the "
-    "kernels of attention",
+    ["training", "sampling", "feeding", "attention", "features"],
+    "steps or samples of the longest bucket, made of random numbers; the input pipeline; the "
+    "kernels of attention; or HumanML3D's features, whatever the config",
 )
 REPEATS = flags.DEFINE_integer("repeats", 10, "steps, samplings or batches that count", 1)
 PEAK = flags.DEFINE_float(
@@ -48,6 +49,9 @@ def main() -> None:
     elif MEASURE.value == "attention":
         speeds = bench_kernels(experiment.model, repeats=repeats)
         text, record = report.kernels_text(speeds), dict(lengths=[*map(vars, speeds)])
+    elif MEASURE.value == "features":
+        features = bench_features(repeats)
+        text, record = report.features_text(features), dataclasses.asdict(features)
     else:
         bench = bench_training if MEASURE.value == "training" else bench_sampling
         peak = PEAK.value and PEAK.value * 1e12

@@ -5,6 +5,7 @@ import importlib.metadata
 import math
 from typing import Any
 
+from vimogen_jax.bench.features import FeatureSpeed
 from vimogen_jax.bench.feeding import TARGET, Feeding
 from vimogen_jax.bench.kernels import KernelSpeed
 from vimogen_jax.bench.programs import Speed
@@ -73,6 +74,14 @@ def feeding_text(feeding: Feeding) -> str:
             f"ratio         {feeding.ratio:.2f}",
         ]
     )
+
+
+def features_text(speed: FeatureSpeed) -> str:
+    """A line a way."""
+    lines = [f"{speed.motions} motions of {speed.frames} frames, of one core's time"]
+    for name, rate in speed.frames_per_second.items():
+        lines.append(f"{name:22} {rate:,.0f} frames a second")
+    return "\n".join(lines)
 
 
 def kernels_text(speeds: list[KernelSpeed]) -> str:
