@@ -242,8 +242,8 @@ def test_folders_that_cannot_be_written_are_known_before(tmp_path):
 
 def test_room_is_looked_for(tmp_path):
     files.require_room(tmp_path, 1, "a byte")
-    with pytest.raises(BadInput, match=r"all takes 1000000000\.0 GB, but the disk of .* has"):
-        files.require_room(tmp_path, 1e18, "all")
+    with pytest.raises(BadInput, match=r"all takes 1e\+09 GB, but the disk of .* left; buy"):
+        files.require_room(tmp_path, 10**18, "all", "buy one")
 
 
 @pytest.mark.parametrize(

@@ -230,13 +230,13 @@ def require_writable(folder: epath.PathLike, names: Iterable[str] = ()) -> None:
         _require_no_other(folder / name)
 
 
-def require_room(folder: str | os.PathLike[str], size: float, what: str) -> None:
-    """Raise BadInput if the disk of a folder that is there does not have `size` bytes left."""
+def require_room(folder: epath.PathLike, size: int, what: str, remedy: str = "") -> None:
+    """Raise BadInput if the disk of a folder that is there has not `size` bytes left for `what`."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise BadInput(
-            f"{what} takes {size / 1e9:.1f} GB, but the disk of {folder} has {free / 1e9:.1f} GB "
-            "left"
+            f"{what} takes {size / 1e9:.3g} GB, but the disk of {folder} has {free / 1e9:.3g} GB "
+            f"left{remedy and '; '}{remedy}"
         )
 
 

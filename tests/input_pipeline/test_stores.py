@@ -113,7 +113,7 @@ def test_a_store_that_fails_is_named(store, monkeypatch):
 def test_a_disk_that_is_too_small_is_told_before_anything_is_copied(store, monkeypatch):
     usage = shutil.disk_usage("/")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(BadInput, match=r"takes 0.0 GB more, but .* XDG_CACHE_HOME names"):
+    with pytest.raises(BadInput, match=r"takes .* GB, but .* 1e-06 GB left; XDG_CACHE_HOME names"):
         Dataset.open(URL)
 
 

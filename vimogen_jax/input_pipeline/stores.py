@@ -6,7 +6,6 @@ store does not. The copy lies among the user's caches, under the hash of the dat
 
 import contextlib
 import hashlib
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,7 +15,7 @@ from tqdm import tqdm
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import locked, reason, whole_file
+from vimogen_jax.files import locked, reason, require_room, whole_file
 from vimogen_jax.input_pipeline.manifest import MANIFEST, file_names, parse_manifest
 
 _STREAMS = 8  # one alone does not fill a network
@@ -50,12 +49,8 @@ def _copy_files(source: epath.Path, folder: Path, names: list[str]) -> None:
     missing = [name for name in names if not (folder / name).exists()]
     with _read_faults(source):
         sizes = {name: (source / name).stat().length for name in missing}
-    free = shutil.disk_usage(folder).free
-    if sum(sizes.values()) > free:
-        raise BadInput(
-            f"the copy of {source} takes {sum(sizes.values()) / 1e9:.1f} GB more, but the disk of "
-            f"{folder} has {free / 1e9:.1f} GB left; XDG_CACHE_HOME names another place"
-        )
+    rest = f"the rest of the copy of {source}"
+    require_room(folder, sum(sizes.values()), rest, "XDG_CACHE_HOME names another place")
     with (
         tqdm(
             total=sum(sizes.values()),

@@ -38,8 +38,10 @@ class LoRAConfig:
     targets: Sequence[str]
 
     def __post_init__(self):
-        if self.rank < 1 or not math.isfinite(self.alpha):
-            raise BadInput(f"LoRA of rank {self.rank} and alpha {self.alpha} is none")
+        if self.rank < 1:
+            raise BadInput(f"rank must be at least 1, not {self.rank}")
+        if not math.isfinite(self.alpha):
+            raise BadInput(f"alpha must be finite, not {self.alpha}")
 
 
 class Adapter(nnx.Module):

@@ -5,7 +5,6 @@ Several processes write and read one checkpoint together, each its own part.
 
 import contextlib
 import json
-import shutil
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,7 @@ import orbax.checkpoint as ocp
 from etils import epath
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import on_store
+from vimogen_jax.files import on_store, require_room
 from vimogen_jax.train.processes import everywhere, is_first
 from vimogen_jax.train.state import State
 
@@ -134,15 +133,9 @@ class Checkpoints:
 
     def _require_room(self, size: int) -> None:
         """Refuse a save that would fill the disk: Orbax would fail at length, and leave a part."""
-        if on_store(self._folder):
-            return
-        free = shutil.disk_usage(self._folder).free
-        if size > free:
-            raise BadInput(
-                f"a checkpoint takes {_amount(size)}, but the disk of {self._folder} has "
-                f"{_amount(free)} left; the run goes on from step {self._manager.latest_step()} "
-                "once there is room"
-            )
+        if not on_store(self._folder):
+            goes_on = f"the run goes on from step {self._manager.latest_step()} once there is room"
+            require_room(self._folder, size, "a checkpoint", goes_on)
 
     @contextlib.contextmanager
     def _write_faults(self) -> Iterator[None]:
@@ -215,10 +208,6 @@ def _on_the_way(fault: BaseException | None) -> BaseException | None:
 
 def _reason(fault: BaseException) -> str:
     return f"{type(fault).__name__}: {next(iter(str(fault).splitlines()), '')[:200]}"
-
-
-def _amount(size: int) -> str:
-    return f"{size / 1e9:.3g} GB"
 
 
 def _parts(state: State) -> dict[str, Any]:
