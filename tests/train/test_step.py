@@ -138,7 +138,7 @@ def test_steps_repeat_and_their_noise_follows_the_step(setup):
 def test_losses_fall_on_one_pose(setup):
     arrays = batch()
     pose = 0.5 * np.sign(np.random.default_rng(1).normal(size=276)).astype(np.float32)
-    arrays.motion = pose * arrays.mask[..., None]
+    arrays = arrays._replace(motion=pose * arrays.mask[..., None])
     state, losses = setup.state, []
     for _ in range(60):
         state, metrics = setup.run(state, arrays)
@@ -151,7 +151,7 @@ def test_losses_fall_on_one_pose(setup):
 def test_an_update_that_is_not_finite_is_refused(setup, poison, field):
     state, _ = setup.run(setup.state, batch())
     arrays = batch()
-    arrays[field][0, 0, 0, 0] = poison
+    getattr(arrays, field)[0, 0, 0, 0] = poison
     after, metrics = setup.run(state, arrays)
     assert metrics["refused"]
     assert int(after.pop("step")) == 2
