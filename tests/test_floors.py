@@ -31,7 +31,7 @@ ROOMS = {
     "formats": ("motion",),
     "viewer": ("motion",),
     "metrics": ("motion",),
-    "mocap": ("tensors",),
+    "mocap": ("metrics",),
     "input_pipeline": ("caches", "motion"),
     "config": ("errors",),
     "sharding": ("config",),

@@ -14,6 +14,8 @@ BAD = [
     ("build_data", ["--vimogen=NO.json", "--out=OUT"], "NO.json"),
     ("build_data", ["--humanml3d=NO", "--out=OUT"], "NO"),
     ("convert_umt5", ["--weights=NOWHERE.pth", "--out=OUT"], "NOWHERE.pth"),
+    ("mocap", ["--video=NOWHERE.mp4", "--out=OUT"], "NOWHERE.mp4"),
+    ("mocap", ["--video=x.mp4", "--out=OUT", "--formats=fbx"], "fbx"),
     ("convert_blazepose", ["--wheel=NOWHERE.whl", "--out=OUT"], "NOWHERE.whl"),
     (
         "train",

@@ -44,6 +44,10 @@ COMMANDS = {
     ),
     "view": (["MOTION", "--to=glb,html", "--out=OUT"], ["walk.glb", "index.html"]),
     "film": (["MOTION", "--out=OUT"], ["walk.mp4", "walk.npz"]),
+    "mocap": (
+        ["--video=NOWHERE.mp4", "--out=OUT"],
+        ["NOWHERE.npz", "NOWHERE.glb", "reading.json", "index.html"],
+    ),
     "plan": ([TINY, "--topology=NOWHERE", "--out=OUT"], ["plan.json", "plan.png"]),
     "bench": (
         [TINY, "--config.data.path=NOWHERE", "--measure=feeding", "--out=OUT"],

@@ -36,3 +36,9 @@ REST_JOINTS.setflags(write=False)
 NUM_JOINTS = len(JOINT_NAMES)
 HIPS = [JOINT_NAMES.index("left_hip"), JOINT_NAMES.index("right_hip")]
 FEET = [JOINT_NAMES.index("left_foot"), JOINT_NAMES.index("right_foot")]
+# The joint on the other side of each, itself in the middle.
+_OTHER_SIDE = {"left": "right", "right": "left"}
+MIRRORED = [
+    JOINT_NAMES.index(_OTHER_SIDE.get(side, side) + separator + part)
+    for side, separator, part in (name.partition("_") for name in JOINT_NAMES)
+]

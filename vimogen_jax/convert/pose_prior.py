@@ -2,7 +2,6 @@
 
 import os
 
-import jax.numpy as jnp
 import numpy as np
 
 from vimogen_jax.body.skeleton import NUM_JOINTS
@@ -33,12 +32,7 @@ def load_pose_prior(path: str | os.PathLike) -> PosePrior:
     shapes = (count,), (count, _PUBLISHED), (count, _PUBLISHED, _PUBLISHED)
     if (weights.shape, means.shape, covariances.shape) != shapes or not count:
         raise BadInput(f"{path}: not a mixture of Gaussians over the {_PUBLISHED} angles of SMPL")
-    covariances = covariances[:, :_KEPT, :_KEPT]
-    signs, log_volumes = np.linalg.slogdet(covariances)
-    if not ((weights > 0).all() and (signs > 0).all() and np.isfinite(log_volumes).all()):
-        raise BadInput(f"{path}: a Gaussian of the mixture has no weight or no volume")
-    return PosePrior(
-        offsets=jnp.asarray(log_volumes / 2 - np.log(weights), jnp.float32),
-        means=jnp.asarray(means[:, :_KEPT], jnp.float32),
-        precisions=jnp.asarray(np.linalg.inv(covariances), jnp.float32),
-    )
+    try:
+        return PosePrior.of(weights, means[:, :_KEPT], covariances[:, :_KEPT, :_KEPT])
+    except ValueError as fault:
+        raise BadInput(f"{path}: {fault}") from None

@@ -51,6 +51,22 @@ class PosePrior(NamedTuple):
     means: jax.Array
     precisions: jax.Array
 
+    @classmethod
+    def of(cls, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> "PosePrior":
+        """A mixture of weights [k], means [k 63] and covariances [k 63 63].
+
+        Raises ValueError where a Gaussian has no weight or no volume.
+        """
+        covariances = np.asarray(covariances, np.float64)
+        signs, log_volumes = np.linalg.slogdet(covariances)
+        if not ((weights > 0).all() and (signs > 0).all() and np.isfinite(log_volumes).all()):
+            raise ValueError("a Gaussian of the mixture has no weight or no volume")
+        return cls(
+            offsets=jnp.asarray(log_volumes / 2 - np.log(weights), jnp.float32),
+            means=jnp.asarray(means, jnp.float32),
+            precisions=jnp.asarray(np.linalg.inv(covariances), jnp.float32),
+        )
+
     def __call__(self, rotations: jax.Array) -> jax.Array:
         """Minus the log-likelihood under the best Gaussian: [... 22 3 3] -> [...]."""
         pose = matrix_to_axis_angle(rotations[..., 1:, :, :])
@@ -107,7 +123,7 @@ def _improve(
         rotations, pelvis = pose(*parameters)
         place = jax.vmap(forward_kinematics)
         distance = jnp.square((place(rotations, pelvis, rest)[1] - joints) / JOINT_UNIT)
-        cost = distance.sum(axis=(-2, -1)) + _cost_of_pose(rotations)
+        cost = distance.sum(axis=(-2, -1)) + cost_of_pose(rotations)
         if prior is not None:
             cost += PRIOR_WEIGHT * prior(rotations)
         return (cost * mask).sum() + _cost_of_acceleration(rotations, mask)
@@ -124,7 +140,7 @@ def _improve(
     return pose(*best)
 
 
-def _cost_of_pose(rotations: jax.Array) -> jax.Array:
+def cost_of_pose(rotations: jax.Array) -> jax.Array:
     """How far joints bend, and whether elbows and knees bend backwards: [... 22 3 3] -> [...]."""
     traces = jnp.trace(rotations[..., 1:, :, :], axis1=-2, axis2=-1)
     bend = (3 - traces).sum(axis=-1) / 2

@@ -9,7 +9,7 @@ import numpy as np
 
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import quaternion_to_matrix
-from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS
+from vimogen_jax.body.skeleton import JOINT_NAMES, MIRRORED, NUM_JOINTS, PARENTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.fit import fit_joints
 from vimogen_jax.motion.motion import Motion
@@ -67,12 +67,6 @@ _HIPS = [JOINT_NAMES.index(f"{side}_hip") for side in ("left", "right")]
 _SHOULDERS = [JOINT_NAMES.index(f"{side}_shoulder") for side in ("left", "right")]
 _CONTACTS = [
     JOINT_NAMES.index(f"{side}_{part}") for side in ("left", "right") for part in ("ankle", "foot")
-]
-_MIRRORED = [
-    JOINT_NAMES.index({"left": "right", "right": "left"}.get(side, side) + rest)
-    for side, rest in (
-        (name.partition("_")[0], "".join(name.partition("_")[1:])) for name in JOINT_NAMES
-    )
 ]
 _STANDS = 0.002  # square metres that a joint in contact moves in a frame, at most
 _SIGMA, _REACH = 20.0, 80  # frames: of the Gaussian that smooths the heading, and how far it goes
@@ -156,7 +150,7 @@ def canonicalize(joints: np.ndarray) -> np.ndarray:
 
 def mirror(joints: np.ndarray) -> np.ndarray:
     """Joints [... t 22 3] as in a mirror: HumanML3D has each motion so too, as M and its id."""
-    return joints[..., _MIRRORED, :] * [-1.0, 1.0, 1.0]
+    return joints[..., MIRRORED, :] * [-1.0, 1.0, 1.0]
 
 
 def joints_from_places(features: np.ndarray) -> np.ndarray:

@@ -1,0 +1,63 @@
+"""Learn which poses people take: the prior of visual motion capture, a mixture of Gaussians.
+
+    python -m data.pose_prior FOLDER...
+
+reads the motion files of folders and writes the prior to vimogen_jax/assets/mocap, from where the
+library loads it. The one that ships has learnt CMU's takes, which are free for all uses, but for
+02_04, 02_06, 05_05 and 06_14, which are kept for measuring.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+from tqdm import tqdm
+
+from vimogen_jax import formats
+from vimogen_jax.body.rotations import matrix_to_axis_angle
+from vimogen_jax.body.skeleton import MIRRORED
+from vimogen_jax.errors import BadInput
+from vimogen_jax.mocap.calibration import PRIOR
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.tensors import write_tensors
+
+GAUSSIANS = 8
+EVERY = 0.2  # seconds between the poses of a take: neighbours are alike
+MOST = 40_000  # poses that are learnt from
+NARROWEST = 2e-3  # squared radians that every direction varies by at least
+
+
+def learn(motions: Sequence[Motion], seed: int = 0) -> dict[str, np.ndarray]:
+    """The mixture over axis-angles of joints 1 to 21 in the poses of motions and their mirrors.
+
+    Returns:
+        weights `[k]`, means `[k 63]` and covariances `[k 63 63]`, float32.
+    """
+    poses = np.concatenate([_poses(motion) for motion in motions])
+    chosen = np.random.default_rng(seed).permutation(len(poses))[:MOST]
+    mixture = GaussianMixture(GAUSSIANS, reg_covar=NARROWEST, max_iter=30, random_state=seed)
+    mixture.fit(poses[chosen])
+    names = {"weights": "weights_", "means": "means_", "covariances": "covariances_"}
+    return {ours: getattr(mixture, theirs).astype(np.float32) for ours, theirs in names.items()}
+
+
+def _poses(motion: Motion) -> np.ndarray:
+    """Axis-angles `[n 63]` of some frames, as they are and mirrored."""
+    step = max(round(EVERY * motion.fps), 1)
+    angles = matrix_to_axis_angle(np.asarray(motion.rotations[::step], np.float64))
+    mirror = angles[:, MIRRORED] * [1, -1, -1]  # through the plane of the template's x
+    return np.concatenate([angles, mirror])[:, 1:].reshape(2 * len(angles), -1)
+
+
+def main(folders: Sequence[str]) -> None:
+    """Read, learn, write."""
+    paths = sorted(path for folder in folders for path in Path(folder).rglob("*.npz"))
+    if not paths:
+        raise BadInput(f"no motion (.npz) is in {', '.join(folders) or 'no folder'}")
+    write_tensors(PRIOR, learn([formats.read(path) for path in tqdm(paths, "reading")]))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

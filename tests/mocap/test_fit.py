@@ -1,0 +1,87 @@
+"""The body is fitted to landmarks: a known motion seen through a known camera comes back."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tests.helpers.made_up import made_up_motion
+from vimogen_jax.body.axes import CAMERA_TO_Z_UP
+from vimogen_jax.body.kinematics import forward_kinematics
+from vimogen_jax.metrics.joint_error import root_relative_joint_error
+from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
+from vimogen_jax.mocap.fit import JOINTS, LANDMARKS, WINDOW, Camera, fit
+from vimogen_jax.mocap.tracking import NUM_BODY, Track
+
+CAMERA = Camera(1000.0, (256.0, 256.0))
+EYE = np.array([0.0, -5.0, 1.0])  # it looks along +y, level
+
+
+def seen_by_the_camera(motion) -> Track:
+    """What a perfect network would say of the motion."""
+    turned, joints = forward_kinematics(motion.rotations, motion.transl)
+    turned = CAMERA_TO_Z_UP.T @ turned[:, JOINTS]
+    joints = (joints[:, JOINTS] - EYE) @ CAMERA_TO_Z_UP
+    markers = joints + (turned @ marker_offsets()[..., None])[..., 0]
+    frames = len(markers)
+    world, pixels = np.zeros((frames, NUM_BODY, 3)), np.zeros((frames, NUM_BODY, 2))
+    hips = [list(LANDMARKS).index(landmark) for landmark in (23, 24)]
+    world[:, LANDMARKS] = markers - markers[:, hips].mean(1, keepdims=True)
+    pixels[:, LANDMARKS] = CAMERA.focal * markers[..., :2] / markers[..., 2:] + CAMERA.centre
+    ones, zeros = np.ones(frames), np.zeros(frames, int)
+    return Track(pixels, world, np.ones((frames, NUM_BODY)), ones, zeros, zeros + 1)
+
+
+def joints_of(rotations, pelvis) -> np.ndarray:
+    """In the world, the pelvis at the origin."""
+    rotations = rotations.copy()
+    rotations[:, 0] = CAMERA_TO_Z_UP @ rotations[:, 0]
+    joints = forward_kinematics(rotations, np.zeros_like(pelvis))[1]
+    return joints - joints[:, :1]
+
+
+@pytest.fixture(scope="module")
+def motion():
+    return made_up_motion("walk", np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def track(motion) -> Track:
+    return seen_by_the_camera(motion)
+
+
+def test_a_motion_comes_back(motion, track):
+    rotations, pelvis = fit(track, motion.fps, CAMERA, marker_offsets(), pose_prior())
+    assert root_relative_joint_error(joints_of(rotations, pelvis), motion.joints()) < 0.03
+    place = (motion.joints()[:, 0] - EYE) @ CAMERA_TO_Z_UP
+    assert np.linalg.norm(pelvis - place, axis=-1).mean() < 0.05
+    np.testing.assert_allclose(np.linalg.det(rotations), 1, atol=1e-5)
+
+
+def test_a_gap_is_carried_over(motion, track):
+    lost = slice(10, 16)
+    arrays = {field.name: getattr(track, field.name).copy() for field in dataclasses.fields(Track)}
+    for name in ("pixels", "world"):
+        arrays[name][lost] = np.nan
+    arrays["confidence"][lost] = arrays["visibility"][lost] = 0
+    gap = Track(**arrays)
+    rotations, pelvis = fit(gap, motion.fps, CAMERA, marker_offsets(), pose_prior())
+    error = np.linalg.norm(
+        joints_of(rotations, pelvis) - (motion.joints() - motion.joints()[:, :1]), axis=-1
+    )
+    assert np.isfinite(rotations).all() and error[lost].mean() < 0.06
+
+
+def test_a_long_film_is_fitted_in_windows_without_seams(motion):
+    long = made_up_motion("walk", np.random.default_rng(1), frames=WINDOW + 40)
+    rotations, pelvis = fit(
+        seen_by_the_camera(long), long.fps, CAMERA, marker_offsets(), pose_prior()
+    )
+    assert len(rotations) == long.num_frames
+    joints = joints_of(rotations, pelvis)
+    assert root_relative_joint_error(joints, long.joints()) < 0.03
+    steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).max(axis=1)
+    real = np.linalg.norm(np.diff(long.joints() - long.joints()[:, :1], axis=0), axis=-1).max(
+        axis=1
+    )
+    assert steps.max() < 1.5 * real.max()

@@ -1,0 +1,35 @@
+"""What the fit knows beforehand: where landmarks lie on the body, and which poses people take.
+
+Both were learnt from takes that are free for all uses, by `data.pose_prior` and
+`data.marker_offsets`, and come along in assets/mocap.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from vimogen_jax.metrics.body_fit import PosePrior
+from vimogen_jax.mocap.fit import LANDMARKS
+from vimogen_jax.tensors import map_tensors
+
+ASSETS = Path(__file__).parents[1] / "assets" / "mocap"
+PRIOR = ASSETS / "pose_prior.safetensors"
+OFFSETS = ASSETS / "marker_offsets.safetensors"
+
+
+@functools.cache
+def marker_offsets() -> np.ndarray:
+    """Of each marker from its joint `[m 3]`, in the joint's frame at rest, metres.
+
+    Raises BadInput if the file of the installation is missing or damaged.
+    """
+    offsets = np.asarray(map_tensors(OFFSETS)["offsets"])
+    assert offsets.shape == (len(LANDMARKS), 3)
+    return offsets
+
+
+@functools.cache
+def pose_prior() -> PosePrior:
+    """The mixture over the poses of the body; raises as `marker_offsets`."""
+    return PosePrior.of(**map_tensors(PRIOR))
