@@ -73,5 +73,6 @@ $(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan: $(STAMPS)/%: pyproject.toml | $(STA
 $(STAMPS)/torch: pyproject.toml | $(STAMPS)/test
 	@echo "Installing PyTorch (some minutes)"
 	@$(call pip,$(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "torch==2.13.0")
-	@$(call pip,--editable ".[torch,oracle]")
+	@$(call pip,--editable ".[torch]")
+	@$(call pip,--editable ".[oracle]")
 	@touch $@

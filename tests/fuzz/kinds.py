@@ -36,13 +36,13 @@ from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
-from vimogen_jax.formats.humanml3d import to_features
 from vimogen_jax.formats.retarget import load_skeleton
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.mocap.film import frames as film_frames
 from vimogen_jax.mocap.film import open_film
 from vimogen_jax.models.lora import ADAPTER, LoRAConfig
 from vimogen_jax.models.parameters import abstract_params, fingerprint, flatten, unflatten
+from vimogen_jax.motion.humanml3d import to_features
 from vimogen_jax.motion.representation import encode
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import load_package, save_package
