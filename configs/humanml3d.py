@@ -15,8 +15,10 @@ from configs import small
 def get_config() -> ConfigDict:
     """The shipped model without its reference branch, for other frames."""
     config = small.get_config()
-    config.model.update(motion_dim=263, reference_dim=0)
-    config.sampler.update(trajectory="absolute")
-    config.data.update(path="datasets/humanml3d", text_share=dict(high=1.0, low=1.0))
-    config.train.workdir = "runs/humanml3d"
+    config.update(
+        model=dict(motion_dim=263, reference_dim=0),
+        sampler=dict(trajectory="absolute"),
+        data=dict(path="datasets/humanml3d", text_share=dict(high=1.0, low=1.0)),
+        train=dict(workdir="runs/humanml3d"),
+    )
     return config

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.pickles import read_npz
+from vimogen_jax.formats.pickles import read_pickled_npz
 from vimogen_jax.mocap.calibration import OFFSETS
 from vimogen_jax.mocap.film import frames, open_film
 from vimogen_jax.mocap.fit import JOINTS, LANDMARKS
@@ -74,7 +74,7 @@ def main(folder: str) -> None:
     films = []
     for path in tqdm(paths, "tracking"):
         film = open_film(path)
-        films.append((track(frames(film)), read_npz(path.with_suffix(".npz"), TRUTH)))
+        films.append((track(frames(film)), read_pickled_npz(path.with_suffix(".npz"), TRUTH)))
     write_tensors(OFFSETS, {"offsets": find_offsets(films, film.width)})
 
 

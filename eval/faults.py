@@ -37,7 +37,7 @@ class Outcome:
     story: str
 
 
-class Run:
+class WatchedRun:
     """A training run in a folder, one process of which is watched at a time; a context manager.
 
     A process that still runs at its end is killed. Waiting for one raises BadInput after an hour in
@@ -58,7 +58,7 @@ class Run:
         self._since = dict[str, float]()
         self._processes = list[subprocess.Popen]()
 
-    def __enter__(self) -> "Run":
+    def __enter__(self) -> "WatchedRun":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -171,7 +171,9 @@ class Run:
         self.shortest[name] = min(self.shortest.get(name, seconds), seconds)
 
 
-def strike(run: Run, kinds: Sequence[str], steps: int, choose: random.Random) -> Iterator[Outcome]:
+def strike(
+    run: WatchedRun, kinds: Sequence[str], steps: int, choose: random.Random
+) -> Iterator[Outcome]:
     """Train `steps` steps with a fault of each kind, of KINDS, in turn; yield what became of each.
 
     The last outcome, of kind "end", is that of the process which no fault struck.
@@ -192,12 +194,12 @@ def strike(run: Run, kinds: Sequence[str], steps: int, choose: random.Random) ->
     yield Outcome("end", f"{run.beginning()}, to the end")
 
 
-def _kill(run: Run, _: random.Random) -> tuple[str, str]:
+def _kill(run: WatchedRun, _: random.Random) -> tuple[str, str]:
     run.end(-signal.SIGKILL, by=signal.SIGKILL)
     return "step", f"SIGKILL after step {run.step}"
 
 
-def _kill_saving(run: Run, choose: random.Random) -> tuple[str, str]:
+def _kill_saving(run: WatchedRun, choose: random.Random) -> tuple[str, str]:
     run.wait(run.saving, "it saved")
     run.pause(choose, "save")
     run.end(-signal.SIGKILL, by=signal.SIGKILL)
@@ -206,7 +208,7 @@ def _kill_saving(run: Run, choose: random.Random) -> tuple[str, str]:
     return "save", f"SIGKILL in a save, after step {run.step}"
 
 
-def _kill_restoring(run: Run, choose: random.Random) -> tuple[str, str]:
+def _kill_restoring(run: WatchedRun, choose: random.Random) -> tuple[str, str]:
     if not run.whole():  # first there must be a checkpoint
         run.wait(lambda: bool(run.whole()), "a checkpoint was there")
         _kill(run, choose)
@@ -219,12 +221,12 @@ def _kill_restoring(run: Run, choose: random.Random) -> tuple[str, str]:
     return "restore", "SIGKILL in a restore"
 
 
-def _stop(run: Run, _: random.Random) -> tuple[str, str]:
+def _stop(run: WatchedRun, _: random.Random) -> tuple[str, str]:
     run.end(0, by=signal.SIGTERM)
     return "stop", run.last_words
 
 
-def _fill_disk(run: Run, _: random.Random) -> tuple[str, str]:
+def _fill_disk(run: WatchedRun, _: random.Random) -> tuple[str, str]:
     run.wait(lambda: bool(run.whole()), "a checkpoint was there")
     run.fill_disk()
     run.end(1)
@@ -233,7 +235,7 @@ def _fill_disk(run: Run, _: random.Random) -> tuple[str, str]:
 
 
 def _damage(kind: str, change: Callable[[Path, random.Random], None]) -> "Fault":
-    def strike(run: Run, choose: random.Random) -> tuple[str, str]:
+    def strike(run: WatchedRun, choose: random.Random) -> tuple[str, str]:
         run.wait(lambda: len(run.whole()) > 1, "a second checkpoint was there")
         run.end(-signal.SIGKILL, by=signal.SIGKILL)
         files = _files(run.newest())
@@ -258,7 +260,7 @@ def _cut(path: Path, _: random.Random) -> None:
         file.truncate(path.stat().st_size // 2)
 
 
-Fault = Callable[[Run, random.Random], tuple[str, str]]
+Fault = Callable[[WatchedRun, random.Random], tuple[str, str]]
 KINDS: dict[str, Fault] = {
     "step": _kill,
     "save": _kill_saving,
@@ -283,7 +285,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 def _saved(workdir: Path) -> dict[str, str]:
     """Hashes of all that the last checkpoint holds, read without the code that wrote it."""
-    folder = Run([], workdir, workdir).newest()
+    folder = WatchedRun([], workdir, workdir).newest()
     saved = {"place in the data": (folder / "iterator" / "metadata").read_text()}
     for part in ("rest", "ema"):
         with ocp.StandardCheckpointer() as checkpointer:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import jax
 import numpy as np
 
-from eval.takes import Take
+from eval.real_motions import RealMotion
 from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
@@ -19,7 +19,7 @@ from vimogen_jax.sampling import EncodedRequest, MotionModel
 
 
 def measure_refinement(
-    model: MotionModel, takes: Sequence[Take], seed: int = 0, progress: bool = False
+    model: MotionModel, takes: Sequence[RealMotion], seed: int = 0, progress: bool = False
 ) -> dict[str, dict[str, float]]:
     """Mean jitter and root-relative joint error to the clean take, of four motions and the clean.
 
@@ -82,7 +82,7 @@ def fill_gaps(reference: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.stack(columns, axis=1).astype(reference.dtype)
 
 
-def _joints(take: Take, reference: np.ndarray, statistics: Statistics) -> np.ndarray:
+def _joints(take: RealMotion, reference: np.ndarray, statistics: Statistics) -> np.ndarray:
     channels = take.channels.copy()
     channels[:, REFERENCE_CHANNELS] = statistics.denormalize(reference)
     return decode(channels, fps=take.fps).joints()

@@ -12,8 +12,8 @@ import jax
 import numpy as np
 
 from eval.action_following import ActionClassifier, recognised
+from eval.real_motions import RealMotion, read_real_motions
 from eval.refinement import measure_refinement
-from eval.takes import Take, read_takes
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -47,7 +47,9 @@ def evaluate(
     Raises:
         BadInput: a split has no takes of known action.
     """
-    splits = {split: read_takes(dataset, split, actions) for split in ("train", "validation")}
+    splits = {
+        split: read_real_motions(dataset, split, actions) for split in ("train", "validation")
+    }
     train, held_out = ([take for take in splits[split] if take.action] for split in splits)
     for split, takes in (("train", train), ("validation", held_out)):
         if len({take.action for take in takes}) < 2:
@@ -75,7 +77,7 @@ def evaluate(
     return report | {"targets": compare(report)}
 
 
-def draw(takes: Sequence[Take], per_action: int, seed: int) -> list[Take]:
+def draw(takes: Sequence[RealMotion], per_action: int, seed: int) -> list[RealMotion]:
     """`per_action` takes of every action, each at most once while there are enough."""
     rng = np.random.default_rng(seed)
     drawn = []
@@ -88,9 +90,9 @@ def draw(takes: Sequence[Take], per_action: int, seed: int) -> list[Take]:
 
 
 def measure_actions(
-    train: Sequence[Take],
-    held_out: Sequence[Take],
-    twins: Sequence[Take],
+    train: Sequence[RealMotion],
+    held_out: Sequence[RealMotion],
+    twins: Sequence[RealMotion],
     generated: Sequence[Motion],
 ) -> dict[str, Any]:
     """How often a classifier fitted on real takes recognises held-out ones and generated ones."""

@@ -26,7 +26,7 @@ from vimogen_jax.motion.representation import FPS, channel_joints
 from vimogen_jax.motion.resample import resample, resample_positions
 
 VIMOGEN_FILES = ("motion_gen_condition_on_motion.pt", "motion_gen_condition_on_text.pt")
-MIN_FRAMES = 3  # an acceleration
+MIN_CLIP_FRAMES = 3  # an acceleration
 
 Key = TypeVar("Key", bound=int | str)
 Kind = tuple[str, str]  # of files that agree with each other: what they are, and usually up
@@ -197,8 +197,8 @@ def _fault(key: Any, path: Path, fault: BadInput) -> Fault:
 
 
 def _require_frames(path: str, frames: int, at: str = "") -> None:
-    if frames < MIN_FRAMES:
-        raise BadInput(f"{path}: has {frames} frames{at}, and {MIN_FRAMES} are needed")
+    if frames < MIN_CLIP_FRAMES:
+        raise BadInput(f"{path}: has {frames} frames{at}, and {MIN_CLIP_FRAMES} are needed")
 
 
 def _clip(settled: Settled, floor: str, velocities: bool) -> Clip:

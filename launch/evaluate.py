@@ -7,9 +7,9 @@ from pathlib import Path
 
 from absl import flags
 
+from eval.real_motions import read_actions
 from eval.shipped_model import evaluate
 from eval.shipped_model_report import to_markdown
-from eval.takes import read_actions
 from launch import cli, outputs
 from vimogen_jax.files import write_json
 from vimogen_jax.generate import Generator

@@ -14,7 +14,7 @@ from vimogen_jax.train.run import load_run, load_run_adapter
 
 RUN = flags.DEFINE_string("run", None, "folder of the run", required=True)
 OUT = flags.DEFINE_string("out", None, "folder to write the package to", required=True)
-DTYPE = flags.DEFINE_enum("dtype", "float32", package.DTYPES, "of the weights on disk")
+DTYPE = flags.DEFINE_enum("dtype", "float32", package.WEIGHT_DTYPES, "of the weights on disk")
 ADAPTER = flags.DEFINE_bool("adapter", False, "write the LoRA adapter alone, in float32")
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-from eval.faults import KINDS, Run, differences, strike
+from eval.faults import KINDS, WatchedRun, differences, strike
 from launch import cli
 from vimogen_jax.command import HOME
 from vimogen_jax.errors import BadInput
@@ -59,8 +59,8 @@ def main() -> None:
     kinds = [list(KINDS)[i % len(KINDS)] for i in range(_FAULTS.value)]
     choose.shuffle(kinds)
     with (
-        Run(command, out / "undisturbed", HOME) as undisturbed,
-        Run(command, out / "struck", HOME) as struck,
+        WatchedRun(command, out / "undisturbed", HOME) as undisturbed,
+        WatchedRun(command, out / "struck", HOME) as struck,
     ):
         undisturbed.start()
         print(f"training {_STEPS.value} steps undisturbed, see {undisturbed.log}")

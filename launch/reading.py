@@ -29,7 +29,7 @@ class Read:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadingFlags:
     """The flags of a command, read when it runs."""
 
     fps: flags.FlagHolder[float | None]
@@ -72,9 +72,9 @@ def _to_motion(settled: Settled) -> Motion:
     return Motion(fit_rotations(found.positions), found.joints[:, 0] - REST_JOINTS[0], settled.fps)
 
 
-def define_flags() -> Reading:
+def define_flags() -> ReadingFlags:
     """Give the command that calls this --fps, --up, --units and --skeleton."""
-    return Reading(
+    return ReadingFlags(
         flags.DEFINE_float(
             "fps", None, "of motion files that do not say their frame rate", 1.0, FASTEST
         ),

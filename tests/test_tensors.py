@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.tensors import Rows, map_folder, map_tensors, write_tensors
+from vimogen_jax.tensors import Stacked, map_folder, map_tensors, write_tensors
 
 NORMAL = np.random.default_rng(0).normal(size=(3, 5))
 ARRAYS = {
@@ -41,7 +41,7 @@ def test_files_are_those_of_the_safetensors_library(tmp_path):
 
 
 def test_rows_are_written_as_one_tensor(tmp_path):
-    rows = Rows(tuple(NORMAL.T))
+    rows = Stacked(tuple(NORMAL.T))
     assert rows.shape == (5, 3)
     write_tensors(tmp_path / "file", {"rows": rows})
     np.testing.assert_array_equal(map_tensors(tmp_path / "file")["rows"], NORMAL.T)
@@ -61,7 +61,7 @@ def test_a_failure_leaves_what_was_there(tmp_path):
     write_tensors(tmp_path / "file", ARRAYS)
     before = (tmp_path / "file").read_bytes()
 
-    class Broken(Rows):
+    class Broken(Stacked):
         def __iter__(self):
             raise OSError("disk on fire")
 

@@ -27,7 +27,7 @@ from vimogen_jax.text.spec import EncoderSpec
 SCHEMA_VERSION = 1
 SKELETON = "smplx22"  # the one there is, see body.skeleton
 FILES = ("model.safetensors", "config.json", "statistics.safetensors")
-DTYPES = ("float32", "float16", "bfloat16")
+WEIGHT_DTYPES = ("float32", "float16", "bfloat16")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -77,10 +77,10 @@ def save_package(folder: epath.PathLike, package: Package, dtype: str = "float32
     """Write a package of weights in one dtype.
 
     Raises:
-        BadInput: `dtype` is not of `DTYPES`, or a weight is too large for it.
+        BadInput: `dtype` is not of `WEIGHT_DTYPES`, or a weight is too large for it.
     """
-    if dtype not in DTYPES:
-        raise BadInput(f"weights are saved as {' or '.join(DTYPES)}, not {dtype!r}")
+    if dtype not in WEIGHT_DTYPES:
+        raise BadInput(f"weights are saved as {' or '.join(WEIGHT_DTYPES)}, not {dtype!r}")
     weights = {}
     with np.errstate(over="ignore"):  # told below, by name
         for name, value in flatten(package.params).items():

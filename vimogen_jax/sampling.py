@@ -37,7 +37,7 @@ from vimogen_jax.sharding import Rows
 T = TypeVar("T")
 
 BATCH_SIZE = 16  # of each device
-FRAME_BUCKET, TOKEN_BUCKET = 20, 32  # batches are padded to multiples, so few programs compile
+FRAME_MULTIPLE, TOKEN_MULTIPLE = 20, 32  # batches are padded to multiples, so few programs compile
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -188,7 +188,7 @@ class MotionModel:
         shards = rows.count if rows else 1
         fillers = requests[-1:] * (-len(requests) % shards)
         filled = [*requests, *fillers]
-        frames = _round_up(max(request.frames for request in filled), FRAME_BUCKET)
+        frames = _round_up(max(request.frames for request in filled), FRAME_MULTIPLE)
         mask = np.arange(frames) < np.array([[request.frames] for request in filled])
         drawn = np.array([(request.seed, request.draw) for request in filled], np.uint32)
         noise = np.asarray(_noise(*drawn.T, frames, self.layout.width))
@@ -200,7 +200,7 @@ class MotionModel:
         batch = noise, mask, text, null_text if self.sampler.guided else None, reference
         batch = jax.tree.map(lambda x: x.reshape(shards, -1, *x.shape[1:]), batch)
         if rows:
-            batch = rows.place(jax.tree.map(lambda x: x[rows.local], batch))
+            batch = rows.device_put(jax.tree.map(lambda x: x[rows.local], batch))
         channels = sample(self.graphdef, self.params, self.objective, self.sampler, *batch)
         if rows:
             channels = multihost_utils.process_allgather(channels, tiled=True)
@@ -273,7 +273,9 @@ def _texts(requests: Sequence[EncodedRequest]) -> tuple[Text, Text]:
     """The texts `[n l k]`, and as many that stand for none."""
     texts = [request.null_text if request.text is None else request.text for request in requests]
     nulls = [request.null_text for request in requests]
-    longest = _round_up(max(len(text) for text in texts + nulls if text is not None), TOKEN_BUCKET)
+    longest = _round_up(
+        max(len(text) for text in texts + nulls if text is not None), TOKEN_MULTIPLE
+    )
     return Text(*_pad(texts, longest)), Text(*_pad(nulls, longest))
 
 

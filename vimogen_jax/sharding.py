@@ -210,10 +210,10 @@ class Rows:
     def __init__(self, mesh: Mesh, count: int):
         self.count = count
         self._layout = batch_sharding(mesh)
-        places = self._layout.addressable_devices_indices_map((count,)).values()
-        self.local = np.unique(np.concatenate([np.arange(count)[place] for place in places]))
+        indices = self._layout.addressable_devices_indices_map((count,)).values()
+        self.local = np.unique(np.concatenate([np.arange(count)[index] for index in indices]))
 
-    def place(self, batch: Any) -> Any:
+    def device_put(self, batch: Any) -> Any:
         """Global arrays `[count ...]` of a tree of this process's part, arrays `[local ...]`."""
 
         def put(local: np.ndarray) -> jax.Array:

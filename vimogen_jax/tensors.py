@@ -3,7 +3,7 @@
 They may lie on an object store (`gs://`, `s3://`): what is read from there is copied first.
 
 A file is eight bytes that hold the length of a header, the header, which is the JSON of every
-tensor's dtype, shape and place, and the tensors.
+tensor's dtype, shape and byte range, and the tensors.
 """
 
 import contextlib
@@ -25,19 +25,19 @@ from tqdm import tqdm
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, whole_file
 
-DTYPES = {
+SAFETENSORS_DTYPES = {
     "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
     "F32": np.dtype(np.float32),
     "F64": np.dtype(np.float64),
 }
 INDEX = ".safetensors.index.json"  # how the name of an index ends
-_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_NAMES = {dtype: name for name, dtype in SAFETENSORS_DTYPES.items()}
 
 
 @dataclasses.dataclass(frozen=True)
-class Rows:
-    """Arrays of one shape and dtype as the rows of one tensor, not copied together until used."""
+class Stacked:
+    """Arrays of one shape and dtype as one tensor `[rows ...]`, not copied together until used."""
 
     rows: tuple[np.ndarray, ...]
 
@@ -56,7 +56,7 @@ class Rows:
         return np.stack(self.rows).astype(dtype or self.dtype, copy=False)
 
 
-Tensor = np.ndarray | Rows
+Tensor = np.ndarray | Stacked
 
 
 def map_tensors(path: epath.PathLike) -> dict[str, np.ndarray]:
@@ -66,7 +66,7 @@ def map_tensors(path: epath.PathLike) -> dict[str, np.ndarray]:
         BadInput: the file is missing, damaged, or holds other numbers than floats.
     """
     try:
-        with _on_disk(path) as file, safe_open(file, "numpy"):  # checks lengths, shapes and places
+        with _on_disk(path) as file, safe_open(file, "numpy"):  # checks lengths, shapes and offsets
             content = np.memmap(file, np.uint8, mode="c")
     except FileNotFoundError:
         raise BadInput(f"{path} is missing") from None
@@ -77,10 +77,12 @@ def map_tensors(path: epath.PathLike) -> dict[str, np.ndarray]:
     header.pop("__metadata__", None)
     tensors = {}
     for name, entry in header.items():
-        if entry["dtype"] not in DTYPES:
-            raise BadInput(f"{path}: tensor {name} is {entry['dtype']}, not {', '.join(DTYPES)}")
+        if entry["dtype"] not in SAFETENSORS_DTYPES:
+            raise BadInput(
+                f"{path}: tensor {name} is {entry['dtype']}, not {', '.join(SAFETENSORS_DTYPES)}"
+            )
         begin, end = entry["data_offsets"]
-        tensor = content[start + begin : start + end].view(DTYPES[entry["dtype"]])
+        tensor = content[start + begin : start + end].view(SAFETENSORS_DTYPES[entry["dtype"]])
         tensors[name] = tensor.reshape(entry["shape"])
     return tensors
 
@@ -117,17 +119,17 @@ def map_folder(folder: str | Path) -> tuple[dict[str, np.ndarray], Path]:
             "not one"
         )
     try:
-        places = dict(read_json(indices[0])["weight_map"])
+        weight_map = dict(read_json(indices[0])["weight_map"])
     except (ValueError, TypeError, KeyError):
         raise BadInput(f"{indices[0]} is not an index with a weight_map") from None
     tensors = {}
-    for name in places.values():
+    for name in weight_map.values():
         if not isinstance(name, str) or Path(name).name != name or name in ("", ".."):
             raise BadInput(f"{indices[0]} lists {name!r}, which is no file of its folder")
-    for name in sorted(set(places.values())):
+    for name in sorted(set(weight_map.values())):
         tensors |= map_tensors(folder / name)
-    for key in sorted(places.keys() ^ tensors.keys()):
-        fault = "lists" if key in places else "does not list"
+    for key in sorted(weight_map.keys() ^ tensors.keys()):
+        fault = "lists" if key in weight_map else "does not list"
         raise BadInput(f"{indices[0]} {fault} {key}, unlike the files beside it")
     return tensors, indices[0]
 
@@ -156,8 +158,9 @@ def write_tensors(
     for name in order:
         shape = tensors[name].shape
         begin, end = end, end + math.prod(shape) * dtypes[name].itemsize
-        places = dict(shape=list(shape), data_offsets=[begin, end])
-        header[name] = dict(dtype=_NAMES[dtypes[name]]) | places
+        header[name] = dict(
+            dtype=_NAMES[dtypes[name]], shape=list(shape), data_offsets=[begin, end]
+        )
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with (
@@ -168,6 +171,6 @@ def write_tensors(
         file.write(len(text).to_bytes(8, "little") + text)
         for name in order:
             tensor = tensors[name]
-            for part in tensor if isinstance(tensor, Rows) else (tensor,):
+            for part in tensor if isinstance(tensor, Stacked) else (tensor,):
                 data = np.ascontiguousarray(part, dtypes[name]).reshape(-1).view(np.uint8).data
                 bar.update(file.write(data))

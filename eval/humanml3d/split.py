@@ -20,13 +20,13 @@ from vimogen_jax.formats.humanml3d_captions import Caption, parse_captions
 from vimogen_jax.metrics.humanml3d import FRAMES_A_STEP
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES
 
-MIN_FRAMES, TOO_MANY_FRAMES = 40, 200
+SCORED_FRAMES = range(40, 200)
 LISTED = 4384  # motions in HumanML3D's list, test.txt
 _PROMPTS_SEED = 0
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Clip:
+class CaptionedClip:
     """A motion with its captions.
 
     Attributes:
@@ -57,7 +57,7 @@ class Split:
     """
 
     folder: Path
-    clips: dict[str, Clip]
+    clips: dict[str, CaptionedClip]
     listed: int
     left_out: dict[str, int]
 
@@ -85,7 +85,7 @@ def read_split(folder: str | os.PathLike, name: str = "test") -> Split:
     if not (folder / "new_joint_vecs").is_dir():
         raise BadInput(f"{folder}: not HumanML3D: it has no folder new_joint_vecs")
     listed = read_text(folder / f"{name}.txt").split()
-    clips: dict[str, Clip] = {}
+    clips: dict[str, CaptionedClip] = {}
     left_out: Counter[str] = Counter()
     for id in listed:
         path = inside(folder / "new_joint_vecs", f"{id}.npy")
@@ -94,7 +94,7 @@ def read_split(folder: str | os.PathLike, name: str = "test") -> Split:
             continue
         features = table(path, "the motion", pickles.read_npy(path), NUM_FEATURES)
         if not _is_fit(features):
-            left_out[f"not {MIN_FRAMES} to {TOO_MANY_FRAMES - 1} frames"] += 1
+            left_out[f"not {SCORED_FRAMES[0]} to {SCORED_FRAMES[-1]} frames"] += 1
             continue
         texts = folder / "texts" / f"{id}.txt"
         captions = parse_captions(read_text(texts), texts)
@@ -103,27 +103,27 @@ def read_split(folder: str | os.PathLike, name: str = "test") -> Split:
         parts = sum(1 for caption in captions if caption.of_part)
         unfit = parts - sum(clip.id != id for clip in found)
         if unfit:
-            left_out[f"part of not {MIN_FRAMES} to {TOO_MANY_FRAMES - 1} frames"] += unfit
+            left_out[f"part of not {SCORED_FRAMES[0]} to {SCORED_FRAMES[-1]} frames"] += unfit
     return Split(folder, clips, len(listed), dict(left_out))
 
 
-def _clips(id: str, features: np.ndarray, captions: list[Caption]) -> list[Clip]:
+def _clips(id: str, features: np.ndarray, captions: list[Caption]) -> list[CaptionedClip]:
     """The motion, if captions tell of all of it, after its parts that have captions."""
-    parts: list[Clip] = []
+    parts: list[CaptionedClip] = []
     of_all = tuple(caption for caption in captions if not (caption.of_part))
     for caption in captions:
         if caption.of_part:
             part = features[int(caption.start * FPS) : int(caption.end * FPS)]
             if _is_fit(part):
-                parts.append(Clip(f"{ascii_uppercase[len(parts)]}_{id}", part, (caption,)))
-    return [*parts, Clip(id, features, of_all)] if of_all else parts
+                parts.append(CaptionedClip(f"{ascii_uppercase[len(parts)]}_{id}", part, (caption,)))
+    return [*parts, CaptionedClip(id, features, of_all)] if of_all else parts
 
 
 def _is_fit(features: np.ndarray) -> bool:
-    return MIN_FRAMES <= len(features) < TOO_MANY_FRAMES
+    return len(features) in SCORED_FRAMES
 
 
-def look(clip: Clip, random: np.random.RandomState) -> tuple[Caption, slice]:
+def look(clip: CaptionedClip, random: np.random.RandomState) -> tuple[Caption, slice]:
     """A caption of a clip, and the frames of a crop: a multiple of 4, one time in three 4 fewer."""
     caption = clip.captions[random.randint(len(clip.captions))]
     frames = len(clip.features) // FRAMES_A_STEP * FRAMES_A_STEP

@@ -6,10 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from eval.real_motions import read_actions, read_real_motions
 from eval.refinement import corrupt_all, fill_gaps, measure_refinement
 from eval.shipped_model import TARGETS, compare, draw, evaluate
 from eval.shipped_model_report import to_markdown
-from eval.takes import read_actions, read_takes
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import ACTIONS, made_up_dataset
 from tests.helpers.tiny_package import Letters, tiny_package
@@ -39,8 +39,8 @@ class Remembers:
     """A model that knows all takes by heart: the best there can be."""
 
     def __init__(self, dataset, actions):
-        self._train = read_takes(dataset, "train", actions)
-        self._held_out = read_takes(dataset, "validation", actions)
+        self._train = read_real_motions(dataset, "train", actions)
+        self._held_out = read_real_motions(dataset, "validation", actions)
         self.package = tiny_package()
         self.model = model_that_refines(lambda *_: [take.motion for take in self._held_out])
 
@@ -90,7 +90,7 @@ def test_targets_are_compared_in_their_direction():
 
 
 def test_takes_are_drawn_evenly_and_again_the_same(made_up):
-    takes = read_takes(made_up[0], "train", made_up[1])
+    takes = read_real_motions(made_up[0], "train", made_up[1])
     drawn = draw(takes, 4, seed=0)
     assert [take.action for take in drawn] == [action for action in ACTIONS for _ in range(4)]
     assert len({take.id for take in drawn}) == 12
@@ -112,7 +112,7 @@ def test_corruption_leaves_padding_out_and_gaps_are_interpolated():
 
 
 def test_a_model_that_gives_back_its_input_refines_nothing(made_up):
-    takes = read_takes(made_up[0], "validation", made_up[1])
+    takes = read_real_motions(made_up[0], "validation", made_up[1])
     denormalize = tiny_package().statistics.reference().denormalize
 
     def give_back(requests, progress):

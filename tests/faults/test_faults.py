@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eval.faults import KINDS, Run, differences, strike
+from eval.faults import KINDS, WatchedRun, differences, strike
 from tests.helpers.repository import ROOT
 from tests.helpers.runs import FAST, Runs
 from vimogen_jax.errors import BadInput
@@ -50,8 +50,8 @@ def test_a_run_ends_bitwise_as_an_undisturbed_one(flags, tmp_path):
     # The first kills in a step, and each takes a process; the slow test has all kinds.
     kinds = ["flip", "restore", "save", "stop", "disk"]
     with (
-        Run(command, tmp_path / "whole", ROOT) as undisturbed,
-        Run(command, tmp_path / "struck", ROOT) as struck,
+        WatchedRun(command, tmp_path / "whole", ROOT) as undisturbed,
+        WatchedRun(command, tmp_path / "struck", ROOT) as struck,
     ):
         undisturbed.start()
         undisturbed.end(0)
@@ -79,7 +79,7 @@ def test_a_process_that_says_nothing_is_given_up_and_killed(tmp_path, monkeypatc
     monkeypatch.setattr("eval.faults._PATIENCE", 0.1)
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     for wait in (lambda run: run.end(0), lambda run: run.wait(lambda: False, "never")):
-        with Run(command, tmp_path / "run", ROOT) as run:
+        with WatchedRun(command, tmp_path / "run", ROOT) as run:
             run.start()
             with pytest.raises(BadInput, match=r"nothing for 0.1 s, see .*run-1.log: nothing"):
                 wait(run)

@@ -144,9 +144,9 @@ def test_absurd_size_is_refused(tmp_path):
 def test_npz_reads_only_what_is_wanted(tmp_path):
     path = tmp_path / "a.npz"
     np.savez(path, good=np.arange(3), evil=np.array(Calls(os.system, "true"), object))
-    assert list(pickles.read_npz(path, ["good", "absent"])) == ["good"]
+    assert list(pickles.read_pickled_npz(path, ["good", "absent"])) == ["good"]
     with pytest.raises(BadInput, match="system, which is refused"):
-        pickles.read_npz(path, ["evil"])
+        pickles.read_pickled_npz(path, ["evil"])
 
 
 def test_damaged_npz(tmp_path):
@@ -158,14 +158,14 @@ def test_damaged_npz(tmp_path):
     for damaged in (b"", b"text", content[: len(content) // 2], bytes(flipped)):
         path.write_bytes(damaged)
         with pytest.raises(BadInput, match=r"a\.npz: not a readable NumPy file"):
-            pickles.read_npz(path, ["a"])
+            pickles.read_pickled_npz(path, ["a"])
 
 
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(BadInput, match=r"none\.npy: cannot be read: No such file"):
         pickles.read_npy(tmp_path / "none.npy")
     with pytest.raises(BadInput, match="cannot be read: Is a directory"):
-        pickles.read_npz(tmp_path, ["a"])
+        pickles.read_pickled_npz(tmp_path, ["a"])
 
 
 def test_arrays_of_python_2_come_through(tmp_path):
@@ -220,7 +220,10 @@ FAR_OUT = b"\x80\x02K\x01r\xff\xff\xff\xff."
 @pytest.mark.parametrize(
     ("read", "fault"),
     [
-        (lambda at: pickles.read_npz(_zeros(at, "a.npy", 2**28), ["a"]), "would unfold to 0.3 GB"),
+        (
+            lambda at: pickles.read_pickled_npz(_zeros(at, "a.npy", 2**28), ["a"]),
+            "would unfold to 0.3 GB",
+        ),
         (lambda at: pickles.read_pt(_zeros(at, "x/data.pkl", 2**28)), "would unfold to 0.3 GB"),
         (
             lambda at: pickles.read_npy(_large_header(at, (10**12, 3))),

@@ -19,8 +19,8 @@ from data.text_store import StoredEncoder
 from eval import systems
 from eval.mbench.prompts import asked, load_prompts
 from eval.mbench.votes import read_votes
+from eval.real_motions import read_actions
 from eval.score_cache import ScoreCache
-from eval.takes import read_actions
 from tests.fuzz.kind import Kind
 from tests.helpers import smplx_files, torch_files
 from tests.helpers.made_up import made_up_motion

@@ -10,10 +10,10 @@ from vimogen_jax.body.axes import CAMERA_TO_Z_UP
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
-from vimogen_jax.mocap.fit import JOINTS, LANDMARKS, WINDOW, Camera, fit
+from vimogen_jax.mocap.fit import JOINTS, LANDMARKS, WINDOW, Pinhole, fit
 from vimogen_jax.mocap.tracking import NUM_BODY, Track
 
-CAMERA = Camera(1000.0, (256.0, 256.0))
+CAMERA = Pinhole(1000.0, (256.0, 256.0))
 EYE = np.array([0.0, -5.0, 1.0])  # it looks along +y, level
 
 

@@ -82,7 +82,7 @@ def test_an_update_that_is_not_finite_ends_the_run(undisturbed, runs, tmp_path):
     status, out, err = runs.finish(workdir, "--config.optim.learning_rate=1e30")
     assert status == 1
     (sentence,) = err.strip().splitlines()
-    assert sentence.startswith("error: the update of step 11 was refused")
+    assert sentence.startswith("error: step 11 has a loss or a gradient that is not finite")
     batch = sentence.partition("held the records ")[2].split(", ")
     assert len(batch) == 8
     assert set(batch) <= set(Dataset.open(runs.dataset).index["train"].ids)

@@ -38,7 +38,7 @@ class Metric:
         return np.asarray(self).item()
 
 
-class Evaluator:
+class Validator:
     """Tells when it is asked."""
 
     def __init__(self, events):
@@ -51,7 +51,7 @@ def events(monkeypatch):
     """What the loop has done: steps, saves and so on; nothing of it is computed."""
     events = []
     monkeypatch.setattr(loop, "init_state", lambda *_: dict(step=np.int32(0), ema=0))
-    monkeypatch.setattr(loop, "Evaluator", lambda *_, **__: Evaluator(events))
+    monkeypatch.setattr(loop, "Validator", lambda *_, **__: Validator(events))
     monkeypatch.setattr(loop, "averaged", lambda state: state)
     monkeypatch.setattr(loop.Checkpoints, "save", lambda *_: events.append("save"))
     monkeypatch.setattr(loop.Checkpoints, "wait", lambda *_: events.append("wait"))
@@ -80,7 +80,7 @@ def test_metrics_are_read_at_reports_alone(tmp_path, events, monkeypatch):
         step = len(steps) + 1
         steps.append(step)
         read = lambda: reads.append((step, len(steps)))  # of which step, and when
-        return state, dict.fromkeys(("loss", "grad_norm", "refused"), Metric(read))
+        return state, dict.fromkeys(("loss", "grad_norm", "nonfinite"), Metric(read))
 
     trained(tmp_path, train_step, monkeypatch)
     assert steps == list(range(1, 13))
@@ -91,7 +91,7 @@ def test_metrics_are_read_at_reports_alone(tmp_path, events, monkeypatch):
 def test_a_run_that_is_stopped_saves_before_all_that_takes_longer(tmp_path, events, monkeypatch):
     def train_step(state, batch):
         events.append("step")
-        return state, dict.fromkeys(("loss", "grad_norm", "refused"), Metric(lambda: None))
+        return state, dict.fromkeys(("loss", "grad_norm", "nonfinite"), Metric(lambda: None))
 
     at_three = lambda step: "SIGTERM" if step == 3 else None
     monkeypatch.setattr(loop, "stop_requests", lambda: contextlib.nullcontext(at_three))

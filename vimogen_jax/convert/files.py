@@ -13,7 +13,7 @@ import numpy as np
 from etils import epath
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.tensors import DTYPES, map_folder, map_tensors
+from vimogen_jax.tensors import SAFETENSORS_DTYPES, map_folder, map_tensors
 
 TORCH_SUFFIXES = (".pt", ".pth")
 # Where training scripts keep the weights in what they save; the first that is there is taken.
@@ -79,7 +79,9 @@ def _from_torch(torch: Any, path: Path, key: str, value: Any) -> np.ndarray:
     if value.dtype == torch.bfloat16:
         return value.detach().view(torch.int16).numpy().view(ml_dtypes.bfloat16)
     if value.dtype not in (torch.float16, torch.float32, torch.float64):
-        raise BadInput(f"{path}: tensor {key} is {value.dtype}, not {', '.join(DTYPES)}")
+        raise BadInput(
+            f"{path}: tensor {key} is {value.dtype}, not {', '.join(SAFETENSORS_DTYPES)}"
+        )
     return value.detach().numpy()
 
 

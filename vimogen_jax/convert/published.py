@@ -21,7 +21,7 @@ from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.representation import FPS, NUM_CHANNELS, REFERENCE_CHANNELS
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import Package
-from vimogen_jax.tensors import Rows, Tensor
+from vimogen_jax.tensors import Stacked, Tensor
 from vimogen_jax.text.umt5_spec import PUBLISHED_SPEC
 
 HEAD_WIDTH = 128  # of an attention head, as published
@@ -279,7 +279,7 @@ def from_published(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
         dtypes = {str(array.dtype) for array in row.values()}
         if len(dtypes) > 1:
             raise BadInput(f"the weights hold {name!r} as {' and '.join(sorted(dtypes))}")
-        flat[name] = Rows(tuple(row[i] for i in range(len(row))))
+        flat[name] = Stacked(tuple(row[i] for i in range(len(row))))
     return flat
 
 

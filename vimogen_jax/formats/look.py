@@ -90,7 +90,7 @@ def look_all(path: str | os.PathLike, skeletons: Sequence[retarget.Skeleton] = (
         case ".glb":
             return [glb.find(path)]
         case ".npz":
-            if not (content := pickles.read_npz(path, _KEYS)):
+            if not (content := pickles.read_pickled_npz(path, _KEYS)):
                 known = "poses, global_orient, joints or motion"
                 raise BadInput(f"{path}: none of its arrays is called {known}")
             return _find(path, content)

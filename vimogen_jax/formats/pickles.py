@@ -38,7 +38,7 @@ def read_npy(path: str | os.PathLike) -> np.ndarray:
         return _parse(Path(path).read_bytes(), _Room(path))
 
 
-def read_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.ndarray]:
+def read_pickled_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.ndarray]:
     """Read the named arrays of a .npz file, those that it has; the others are not looked at.
 
     Raises BadInput, naming the file, where it is damaged or holds a pickle that is refused.

@@ -25,7 +25,7 @@ STEPS = 300
 LEARNING_RATE = 0.02  # radians or metres a step, falling to 0
 
 
-class Camera(NamedTuple):
+class Pinhole(NamedTuple):
     """A pinhole camera that looks along its z axis, x to its right, y down.
 
     focal: in pixels; centre: of the picture, in pixels.
@@ -35,7 +35,7 @@ class Camera(NamedTuple):
     centre: tuple[float, float]
 
 
-class Weights(NamedTuple):
+class CostWeights(NamedTuple):
     """Of the terms of the cost, against the squared distance of the picture in centimetres."""
 
     world: float = 0.3  # of the 3D landmarks
@@ -46,7 +46,7 @@ class Weights(NamedTuple):
     feet: float = 1.0  # of a foot that moves, at most; a foot that stands costs nothing
 
 
-WEIGHTS = Weights()
+WEIGHTS = CostWeights()
 
 # Landmark (of BlazePose's 33), the joint that carries its marker.
 MARKERS = {
@@ -83,10 +83,10 @@ _FEET = [
 def fit(
     track: Track,
     fps: float,
-    camera: Camera,
+    camera: Pinhole,
     offsets: np.ndarray,
     prior: PosePrior,
-    weights: Weights = WEIGHTS,
+    weights: CostWeights = WEIGHTS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Fit the body to a track without cuts.
 
@@ -127,7 +127,7 @@ def fit(
 
 
 @jax.jit
-def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: Weights, pace):
+def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: CostWeights, pace):
     """`[n w ...]` of n windows; `pace` frames of 20 a second in one of these."""
     rest = jnp.asarray(REST_JOINTS - REST_JOINTS[0], jnp.float32)
 

@@ -13,7 +13,7 @@ from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
 from vimogen_jax.mocap.film import Film, frames, open_film
-from vimogen_jax.mocap.fit import Camera, fit
+from vimogen_jax.mocap.fit import Pinhole, fit
 from vimogen_jax.mocap.tracking import Track, track
 from vimogen_jax.motion.canonical import canonicalize, transform
 from vimogen_jax.motion.motion import Motion
@@ -133,7 +133,7 @@ def _stretches(seen: Track, shortest: float) -> list[tuple[int, Track]]:
 def _read(
     film: Film, seen: Track, start: float, focal: float, how: str, tilt: float | None
 ) -> Reading:
-    camera = Camera(focal, (film.width / 2, film.height / 2))
+    camera = Pinhole(focal, (film.width / 2, film.height / 2))
     rotations, pelvis = fit(seen, film.fps, camera, marker_offsets(), pose_prior())
     tilt_from = "given"
     if tilt is None:

@@ -44,7 +44,7 @@ class LoRAConfig:
             raise BadInput(f"alpha must be finite, not {self.alpha}")
 
 
-class Adapter(nnx.Module):
+class LowRankUpdate(nnx.Module):
     """What is added to a linear map, `[... in] -> [... out]`, for one kernel or a stack of them."""
 
     def __init__(self, kernel: nnx.Param, rank: int, scale: float, *, rngs: nnx.Rngs):
@@ -93,7 +93,9 @@ def adapted(model: Model, lora: LoRAConfig | None, rngs: nnx.Rngs) -> Model:
     for path in sorted(linears):
         if any(is_part(name, path) for name in lora.targets):
             linear = linears[path]
-            linear.adapter = Adapter(linear.kernel, lora.rank, lora.alpha / lora.rank, rngs=rngs)
+            linear.adapter = LowRankUpdate(
+                linear.kernel, lora.rank, lora.alpha / lora.rank, rngs=rngs
+            )
     return model
 
 

@@ -34,7 +34,7 @@ REMAT_POLICIES = {
     "full": jax.checkpoint_policies.nothing_saveable,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
 }
-DTYPES = ("bfloat16", "float16", "float32")
+COMPUTE_DTYPES = ("bfloat16", "float16", "float32")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +77,8 @@ class ModelConfig:
             )
         if self.remat not in ("none", *REMAT_POLICIES):
             raise BadInput(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
-        if self.dtype not in DTYPES:
-            raise BadInput(f"dtype {self.dtype!r} is not one of {', '.join(DTYPES)}")
+        if self.dtype not in COMPUTE_DTYPES:
+            raise BadInput(f"dtype {self.dtype!r} is not one of {', '.join(COMPUTE_DTYPES)}")
 
 
 class Text(NamedTuple):

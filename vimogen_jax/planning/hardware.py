@@ -16,6 +16,7 @@ import jax
 from jax.experimental import topologies
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import first_line
 
 GIB = 2**30
 
@@ -159,8 +160,3 @@ def _require(module: str, topology: str) -> None:
             f"topology {topology!r} needs a compiler that is not here: "
             'pip install "vimogen_jax[plan]"'
         )
-
-
-def first_line(fault: Exception) -> str:
-    """The first sentence of an exception, without what follows in later lines."""
-    return next(iter(str(fault).strip().splitlines()), type(fault).__name__)

@@ -12,8 +12,9 @@ from tqdm import tqdm
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.files import first_line
 from vimogen_jax.planning.flops import matmul_flops
-from vimogen_jax.planning.hardware import Chip, Machine, first_line
+from vimogen_jax.planning.hardware import Chip, Machine
 from vimogen_jax.planning.hlo import Collective, Module
 from vimogen_jax.planning.lower import Program
 from vimogen_jax.sharding import Strategy

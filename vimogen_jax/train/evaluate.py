@@ -23,7 +23,7 @@ from vimogen_jax.train.step import make_eval_step
 PREVIEWS = 4
 
 
-class Evaluator:
+class Validator:
     """Evaluates weights on the validation split, each time with the same noise and times."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Evaluator:
         totals: dict[str, np.ndarray] = {}
         for i, batch in enumerate(validation_batches(self._dataset, **self._batches)):
             key = jax.random.fold_in(jax.random.key(0), i)
-            sums = self._step(params, self._rows.place(batch._replace(record=None)), key)
+            sums = self._step(params, self._rows.device_put(batch._replace(record=None)), key)
             for name, (errors, count) in jax.device_get(sums).items():
                 totals[name] = totals.get(name, 0) + np.array([errors, count], np.float64)
         return {f"validation_{name}": float(e / count) for name, (e, count) in totals.items()}

@@ -21,7 +21,7 @@ from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.train.checkpoint import Checkpoints
-from vimogen_jax.train.evaluate import Evaluator
+from vimogen_jax.train.evaluate import Validator
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import learning_rate, make_optimizer
 from vimogen_jax.train.processes import stop_requests
@@ -111,7 +111,7 @@ def train(experiment: Experiment) -> None:
             experiment.seed,
             times.accumulate,
         )
-        evaluator = Evaluator(
+        evaluator = Validator(
             graphdef,
             experiment.objective,
             experiment.sampler,
@@ -133,7 +133,7 @@ def train(experiment: Experiment) -> None:
         pending: list[Pending] = []
         for step in range(done + 1, times.steps + 1):
             batch = next(loader)
-            state, metrics = train_step(state, rows.place(batch._replace(record=None)))
+            state, metrics = train_step(state, rows.device_put(batch._replace(record=None)))
             pending.append(Pending(step, metrics, batch.record))
             if len(pending) > 1:  # one step runs, one waits; a longer queue would delay SIGTERM
                 pending[-2].metrics["loss"].block_until_ready()
@@ -165,13 +165,14 @@ def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:
     """Means of the metrics since the last report; the only read from the devices."""
     fetched = jax.device_get([entry.metrics for entry in pending])
     for entry, metrics in zip(pending, fetched, strict=True):
-        if metrics["refused"]:
+        if metrics["nonfinite"]:
             records = multihost_utils.process_allgather(entry.records, tiled=True)
             ids = ", ".join(dataset.index["train"].ids[np.unique(records[records >= 0])])
             raise BadInput(
-                f"the update of step {entry.step} was refused: loss {metrics['loss']}, gradient "
-                f"norm {metrics['grad_norm']}; its batch held the records {ids}"
+                f"step {entry.step} has a loss or a gradient that is not finite: "
+                f"loss {metrics['loss']}, gradient norm {metrics['grad_norm']}; its "
+                f"batch held the records {ids}"
             )
-    names = sorted(fetched[-1].keys() - {"refused"})
+    names = sorted(fetched[-1].keys() - {"nonfinite"})
     names.sort(key=lambda name: not name.startswith("loss"))  # losses first
     return {name: float(np.mean([metrics[name] for metrics in fetched])) for name in names}

@@ -92,8 +92,8 @@ def make_train_step(
     update is that of the whole batch, the memory that of a row.
 
     Metrics are scalars on device: loss, loss_text, loss_reference (where the batch has them),
-    grad_norm, and refused: true where loss or gradient were not finite and so nothing but the step
-    was updated.
+    grad_norm, and nonfinite: true where loss or gradient were not finite and so nothing but the
+    step was updated.
     """
 
     on_gpu = jax.tree.leaves(shardings)[0].mesh.devices.flat[0].platform in ("gpu", "cuda")
@@ -116,7 +116,7 @@ def make_train_step(
 
         (loss, branches), grads = _sum_over_rows(loss_and_grads, drawn, accumulate)
         grad_norm = optax.tree.norm(grads)
-        good = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
+        finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
         def update(grads: Any, kept: State) -> State:
             updates, opt = optimizer.update(grads, kept["opt"], kept["params"])
@@ -125,8 +125,8 @@ def make_train_step(
             return dict(params=params, ema=ema, opt=opt)
 
         kept = {part: state[part] for part in ("params", "ema", "opt")}
-        new = jax.lax.cond(good, update, lambda _, kept: kept, grads, kept)
-        metrics = dict(loss=loss, **branches, grad_norm=grad_norm, refused=~good)
+        new = jax.lax.cond(finite, update, lambda _, kept: kept, grads, kept)
+        metrics = dict(loss=loss, **branches, grad_norm=grad_norm, nonfinite=~finite)
         return dict(step=state["step"] + 1, frozen=state["frozen"], **new), metrics
 
     return train_step

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from eval.humanml3d.split import Clip, look, read_split
+from eval.humanml3d.split import CaptionedClip, look, read_split
 from tests.helpers.humanml3d_files import write_data
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.humanml3d_captions import Caption
@@ -26,7 +26,7 @@ def test_motions_and_parts_of_them(split):
 
 
 def test_looks_as_published():
-    clip = Clip("1", np.zeros((47, 263)), (Caption("a"), Caption("b"), Caption("c")))
+    clip = CaptionedClip("1", np.zeros((47, 263)), (Caption("a"), Caption("b"), Caption("c")))
     looks = [look(clip, np.random.RandomState(seed)) for seed in range(3000)]
     share = lambda values: {key: n / 3000 for key, n in Counter(values).items()}
     assert share(caption.text for caption, _ in looks) == pytest.approx(

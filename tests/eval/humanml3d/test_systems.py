@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eval.humanml3d.prompts import write_prompts
-from eval.humanml3d.split import Clip, Split
+from eval.humanml3d.split import CaptionedClip, Split
 from eval.humanml3d.systems import read_system
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
@@ -134,7 +134,7 @@ def test_mdm(few, tmp_path):
 
 def test_one_text_of_several_motions_falls_to_them_in_turn(few, tmp_path):
     walk = Caption("a person walks.")
-    clips = {id: Clip(id, few.clips["000001"].features, (walk,)) for id in ("7", "8")}
+    clips = {id: CaptionedClip(id, few.clips["000001"].features, (walk,)) for id in ("7", "8")}
     split = Split(few.folder, clips, 2, {})
     for number in range(12):  # so that 10 and 11 would come before 2 in the order of letters
         np.save(tmp_path / f"walk{number}.npy", features(split, "7", number))

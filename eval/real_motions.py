@@ -18,7 +18,7 @@ ACTIONS_SOURCE = "Bandai-Namco-Research-Motiondataset-2"  # ten actions in seven
 
 
 @dataclasses.dataclass(frozen=True)
-class Take:
+class RealMotion:
     """A take, no longer than the model's longest motion.
 
     Attributes:
@@ -41,14 +41,14 @@ class Take:
         return len(self.channels) / self.fps
 
 
-def read_takes(dataset: Dataset, split: str, actions: Mapping[str, str]) -> list[Take]:
+def read_real_motions(dataset: Dataset, split: str, actions: Mapping[str, str]) -> list[RealMotion]:
     """All takes of a split; `actions` has the action of some by their id."""
     records = dataset.records[split]
     takes = []
     for i in tqdm(range(len(records)), desc=f"reading {split}", unit="take"):
         record = records[i]
         channels, action = record.motion[:MAX_FRAMES], actions.get(record.id, "")
-        takes.append(Take(record.id, record.caption, action, channels, dataset.fps))
+        takes.append(RealMotion(record.id, record.caption, action, channels, dataset.fps))
     return takes
 
 
