@@ -19,7 +19,7 @@ from jax.experimental import multihost_utils
 from tqdm import tqdm
 
 from vimogen_jax.body.skeleton import FEET, NUM_JOINTS
-from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
 from vimogen_jax.diffusion.solvers import Sampler, guide, integrate
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -242,9 +242,10 @@ def sample(
         text = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), text, null_text)
     seen, cache = twice(mask), None if text is None else model.cache_text(text)
 
-    def velocity(x: jax.Array, sigma: jax.Array) -> jax.Array:
-        x, sigma = twice(x), twice(sigma)
-        v = objective.velocity(model(x, sigma, seen, cache, reference), x, sigma)
+    def velocity(x: jax.Array, timestep: jax.Array) -> jax.Array:
+        x, timestep = twice(x), twice(timestep)
+        prediction = model(x, timestep, seen, cache, reference)
+        v = objective.velocity(prediction, x, timestep / TIMESTEPS)
         if not guided:
             return v
         conditional, null = jnp.split(v, 2, axis=1)

@@ -55,9 +55,9 @@ def test_sample_prediction_bounds_the_weight_of_small_times():
 
 @pytest.mark.parametrize("times", ["shifted", "logit_normal"])
 def test_drawn_times_are_valid_and_vary(times):
-    sigma = Objective(times=times).draw_times(jax.random.key(1), (1000,))
-    assert ((sigma > 0) & (sigma <= 1)).all()
-    assert len(np.unique(sigma)) > 500
+    timestep = Objective(times=times).draw_timesteps(jax.random.key(1), (1000,))
+    assert ((timestep > 0) & (timestep <= 1000)).all()
+    assert len(np.unique(timestep)) > 500
 
 
 def test_unknown_choices_are_refused():

@@ -64,7 +64,7 @@ def test_forward_agrees_with_the_published_model(tm2m, golden, case):
     output = jax.jit(lambda p, *a: nnx.merge(graphdef, p)(*a))(
         params,
         take(inputs["x"]),
-        take(timestep / 1000),
+        take(timestep),
         take(mask > 0),
         Text(take(context)[:, :texts], jnp.ones((1, texts, 16), bool)) if texts else None,
         Reference(take(motion)[:, texts:], take(prefix)[:, texts:]) if texts < 3 else None,
@@ -73,19 +73,24 @@ def test_forward_agrees_with_the_published_model(tm2m, golden, case):
 
 
 def test_forward_of_the_smallest_model_agrees(golden, golden_file):
-    """Of its sample that attends to a text; all that it takes is shipped."""
+    """One sample attends to its text, one to its reference; all that they take is shipped."""
     graphdef, params = published_model(golden_file, "tm2m_micro", "full_state")
     arrays = golden("tm2m_micro_io")
-    by_text = arrays["attend_to_text_mask"] == 1
-    x, timestep, mask, context, expected = (
-        jnp.asarray(arrays[name][by_text])[None]
-        for name in ("x", "timestep", "x_mask", "context", "out")
+    order = np.argsort(-arrays["attend_to_text_mask"], kind="stable")
+    take = gate(order, 1)
+    text = Text(take(arrays["context"])[:, :1], jnp.ones((1, 1, 9), bool))
+    reference = Reference(
+        take(arrays["ref_motion"])[:, 1:], take(arrays["ref_motion_mask"])[:, 1:] > 0
     )
-    text = Text(context, jnp.ones(context.shape[:-1], bool))
     output = jax.jit(lambda p, *a: nnx.merge(graphdef, p)(*a))(
-        params, x, timestep / 1000, mask > 0, text
+        params,
+        take(arrays["x"]),
+        take(arrays["timestep"]),
+        take(arrays["x_mask"]) > 0,
+        text,
+        reference,
     )
-    np.testing.assert_allclose(-output, expected, atol=ATOL)
+    np.testing.assert_allclose(-output[0], arrays["out"][order], atol=ATOL)
 
 
 def test_text_only_model_agrees_with_the_published_one(golden, golden_file):
@@ -98,7 +103,7 @@ def test_text_only_model_agrees_with_the_published_one(golden, golden_file):
         ("out_nomask", arrays["timestep"], np.ones((2, 24))),
         ("out_shared_t", np.repeat(arrays["timestep_shared"], 2), arrays["x_mask"]),
     ):
-        output = run(params, arrays["x"][None], timestep[None] / 1000, mask[None] > 0, text)
+        output = run(params, arrays["x"][None], timestep[None], mask[None] > 0, text)
         np.testing.assert_allclose(-output, arrays[name], atol=ATOL, err_msg=name)
 
 
@@ -112,7 +117,7 @@ def test_padding_is_seen_where_the_model_has_text_rows(golden, golden_file):
         )[0],
         static_argnames="cached",
     )
-    arguments = inputs["x"][None], inputs["timestep"][None] / 1000, inputs["x_mask"][None] > 0
+    arguments = inputs["x"][None], inputs["timestep"][None], inputs["x_mask"][None] > 0
     for case, context, longest in (
         ("text_all", inputs["context"], 32),
         ("null_ctx_text", inputs["context_null_like"], 3),
@@ -133,7 +138,7 @@ def test_cached_text_gives_the_same_output(tm2m, golden):
     inputs = golden("tm2m_inputs")
     model = nnx.merge(graphdef, params)
     text = Text(inputs["context"][None], jnp.arange(16)[None, None] < jnp.array([[[16], [3], [9]]]))
-    arguments = inputs["x"][None], inputs["timestep"][None] / 1000, inputs["x_mask"][None] > 0
+    arguments = inputs["x"][None], inputs["timestep"][None], inputs["x_mask"][None] > 0
     np.testing.assert_allclose(
         model(*arguments, model.cache_text(text)), model(*arguments, text), atol=1e-5
     )
@@ -153,7 +158,7 @@ def training(tm2m, golden):
     arrays = golden("train_loss")
     order = np.argsort(~arrays["attend_to_text_mask"], kind="stable")
     take = gate(order, 2)
-    sigma = shifted_grid(1000).astype(np.float32)[arrays["timestep_ids"]]
+    timestep = (1000 * shifted_grid(1000)).astype(np.float32)[arrays["timestep_ids"]]
 
     def loss_fn(params):
         model = nnx.merge(graphdef, params)
@@ -163,11 +168,11 @@ def training(tm2m, golden):
             take(arrays["ref_motion"])[:, 2:], take(arrays["ref_motion_mask"])[:, 2:]
         )
         return flow_matching_loss(
-            lambda x, sigma: model(x, sigma, mask, text, reference),
+            lambda x, timestep: model(x, timestep, mask, text, reference),
             Objective(),
             take(arrays["motion"]),
             take(arrays["noise"]),
-            take(sigma),
+            take(timestep),
             mask,
             take(arrays["motion_dim_mask"]),
             text_samples=2,

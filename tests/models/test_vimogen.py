@@ -10,6 +10,7 @@ from flax import nnx
 
 from configs import small, vimogen_1b
 from tests.helpers.experiments import experiment_of
+from vimogen_jax.diffusion.flow import shifted_grid
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import time_sinusoid
 from vimogen_jax.models.vimogen import ModelConfig, Reference, Text, ViMoGen
@@ -34,7 +35,7 @@ def batch():
     mask = jnp.arange(10) < jnp.array([[10, 7, 5], [6, 10, 8]])[..., None]
     return dict(
         x=jax.random.normal(keys[0], (2, 3, 10, 276)),
-        sigma=jax.random.uniform(keys[1], (2, 3)),
+        timestep=jax.random.uniform(keys[1], (2, 3), maxval=1000.0),
         mask=mask,
         text=Text(jax.random.normal(keys[2], (2, 2, 4, 6)), jnp.ones((2, 2, 4), bool)),
         reference=Reference(jax.random.normal(keys[3], (2, 1, 10, 138)), mask[:, 2:]),
@@ -73,8 +74,8 @@ def test_the_split_gives_what_separate_batches_give(batch):
     graphdef, params = build()
     run = jax.jit(lambda b: nnx.merge(graphdef, params)(**b))
     whole = run(batch)
-    of_text = {key: batch[key][:, :2] for key in ("x", "sigma", "mask")}
-    of_reference = {key: batch[key][:, 2:] for key in ("x", "sigma", "mask")}
+    of_text = {key: batch[key][:, :2] for key in ("x", "timestep", "mask")}
+    of_reference = {key: batch[key][:, 2:] for key in ("x", "timestep", "mask")}
     np.testing.assert_allclose(whole[:, :2], run(of_text | dict(text=batch["text"])), atol=1e-5)
     np.testing.assert_allclose(
         whole[:, 2:], run(of_reference | dict(reference=batch["reference"])), atol=1e-5
@@ -141,8 +142,9 @@ def test_bad_sizes_are_refused():
 
 
 def test_time_sinusoid_is_accurate_at_a_thousand_radians():
-    sigma = np.float32(np.append(np.linspace(0, 1, 1001), np.random.default_rng(0).random(1000)))
-    phase = 1000 * np.float64(sigma)[:, None] * 10000.0 ** (-np.arange(128) / 128)
+    others = np.random.default_rng(0).uniform(0, 1000, 1000)
+    timestep = np.float32(np.concatenate([np.arange(1001), others, 1000 * shifted_grid(1000)]))
+    phase = np.float64(timestep)[:, None] * 10000.0 ** (-np.arange(128) / 128)
     expected = np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
     for sinusoid in (time_sinusoid, jax.jit(time_sinusoid, static_argnums=1)):
-        np.testing.assert_allclose(sinusoid(jnp.asarray(sigma), 256), expected, atol=1e-6)
+        np.testing.assert_allclose(sinusoid(jnp.asarray(timestep), 256), expected, atol=1e-6)

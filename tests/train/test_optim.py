@@ -81,14 +81,14 @@ def test_six_steps_agree_with_the_published_training(golden, golden_file):
     optimizer = make_optimizer(config(), lambda step: rates[step])
 
     @jax.jit
-    def step(params, ema, opt, noise, sigma):
+    def step(params, ema, opt, noise, timestep):
         def loss_fn(params):
             model = nnx.merge(graphdef, params)
-            predict = lambda x, sigma: model(x, sigma, mask, text, reference)
+            predict = lambda x, timestep: model(x, timestep, mask, text, reference)
             channels = take(arrays["motion_dim_mask"])
             motion = take(arrays["motion"])
             return flow_matching_loss(
-                predict, Objective(), motion, noise, sigma, mask, channels, text_samples=2
+                predict, Objective(), motion, noise, timestep, mask, channels, text_samples=2
             )[0]
 
         loss, grads = jax.value_and_grad(loss_fn)(params)
@@ -97,11 +97,11 @@ def test_six_steps_agree_with_the_published_training(golden, golden_file):
         return params, ema_update(ema, params, 0.9), opt, loss, optax.tree.norm(grads)
 
     params, ema, opt = start, start, optimizer.init(start)
-    grid = shifted_grid(1000).astype(np.float32)
+    grid = (1000 * shifted_grid(1000)).astype(np.float32)
     for i, wanted in enumerate(expected["steps"]):
         noise = take(steps[f"noise{i}"].astype(np.float32))
-        sigma = take(grid[steps[f"timestep_ids{i}"]])
-        params, ema, opt, loss, norm = step(params, ema, opt, noise, sigma)
+        timestep = take(grid[steps[f"timestep_ids{i}"]])
+        params, ema, opt, loss, norm = step(params, ema, opt, noise, timestep)
         np.testing.assert_allclose(loss, wanted["loss"], rtol=1e-4)
         np.testing.assert_allclose(norm, wanted["grad_norm_before_clip"], rtol=1e-4)
 

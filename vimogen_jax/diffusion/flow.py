@@ -18,6 +18,10 @@ from vimogen_jax.errors import BadInput
 SHIFT = 5.0  # of the published grids; it gives noisy times more of the steps
 TRAINING_STEPS = 1000
 
+# A timestep is 1000 sigma, as published. Networks are given it, not sigma: their features turn by
+# up to 1000 radians, and sigma in float32 would be off by 3e-5 of one.
+TIMESTEPS = 1000.0
+
 ArrayT = TypeVar("ArrayT", np.ndarray, jax.Array)
 
 
@@ -90,13 +94,14 @@ class Objective:
             return prediction
         return (prediction - x) / sigma[..., None, None]
 
-    def draw_times(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
-        """Random times to train on."""
+    def draw_timesteps(self, key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "..."]:
+        """Random timesteps to train on."""
         if self.times == "shifted":
-            grid = jnp.asarray(shifted_grid(TRAINING_STEPS, shift=self.shift), jnp.float32)
-            return grid[jax.random.randint(key, shape, 0, TRAINING_STEPS)]
+            grid = shifted_grid(TRAINING_STEPS, shift=self.shift) * TIMESTEPS
+            drawn = jax.random.randint(key, shape, 0, TRAINING_STEPS)
+            return jnp.asarray(grid, jnp.float32)[drawn]
         even = jax.nn.sigmoid(jax.random.normal(key, shape))
-        return jnp.clip(shifted(even, self.shift), 1e-3, 1.0)
+        return jnp.clip(shifted(even, self.shift), 1e-3, 1.0) * TIMESTEPS
 
     def weight(self, sigma: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """The weight of the squared velocity error at each time."""

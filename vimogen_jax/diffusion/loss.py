@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from vimogen_jax.diffusion.flow import Objective, interpolate
+from vimogen_jax.diffusion.flow import TIMESTEPS, Objective, interpolate
 
 LOCAL_CHANNELS = 258  # from here on the channels are global: root orientation and translation
 GLOBAL_CHANNEL_WEIGHT = 3.0
@@ -18,7 +18,7 @@ def flow_matching_loss(
     objective: Objective,
     clean: Float[Array, "s b t c"],
     noise: Float[Array, "s b t c"],
-    sigma: Float[Array, "s b"],
+    timestep: Float[Array, "s b"],
     mask: Bool[Array, "s b t"],
     channel_mask: Float[Array, "s b c"],
     text_samples: int,
@@ -27,11 +27,11 @@ def flow_matching_loss(
     """Weighted squared error of the velocity, as published: the weights are not normalised away.
 
     Args:
-        predict: the network, from noisy motion `[s b t c]` and times `[s b]` to its prediction.
+        predict: the network, from noisy motion `[s b t c]` and timesteps `[s b]` to its prediction.
         objective: what it predicts.
         clean: normalised motion.
         noise: standard normal.
-        sigma: times.
+        timestep: 1000 sigma.
         mask: true at real frames.
         channel_mask: 1 where a channel is supervised.
         text_samples: how many of the `b`, the first ones, belong to the text branch.
@@ -42,8 +42,9 @@ def flow_matching_loss(
     Returns:
         The loss, and the losses of the branches that occur as `loss_text`, `loss_reference`.
     """
+    sigma = timestep / TIMESTEPS
     x = interpolate(clean, noise, sigma)
-    velocity = objective.velocity(predict(x, sigma), x, sigma)
+    velocity = objective.velocity(predict(x, timestep), x, sigma)
     supervised = (mask[..., None] * channel_mask[:, :, None]).astype(jnp.float32)
     channel_weight = np.where(np.arange(clean.shape[-1]) < LOCAL_CHANNELS, 1, GLOBAL_CHANNEL_WEIGHT)
     weight = objective.weight(sigma)[..., None, None] * jnp.asarray(channel_weight, jnp.float32)

@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from vimogen_jax.diffusion.flow import SHIFT, shifted_grid
+from vimogen_jax.diffusion.flow import SHIFT, TIMESTEPS, shifted_grid
 from vimogen_jax.errors import BadInput
 
 SOLVERS = ("euler", "heun")
 
-# From a point `[s b t c]` and its time `[s b]`.
+# From a point `[s b t c]` and its timestep `[s b]`.
 Velocity = Callable[[jax.Array, jax.Array], jax.Array]
 
 
@@ -73,18 +73,18 @@ def integrate(
     velocity: Velocity, noise: Float[Array, "s b t c"], sampler: Sampler
 ) -> Float[Array, "s b t c"]:
     """Follow the velocity from noise to a clean motion, in one compiled loop."""
-    grid = jnp.asarray(sampler.grid, jnp.float32)
-    at = lambda sigma: jnp.full(noise.shape[:2], sigma)
+    grid = jnp.asarray(sampler.grid * TIMESTEPS, jnp.float32)
+    at = lambda timestep: jnp.full(noise.shape[:2], timestep)
 
     def euler(x, times):
         now, then = times
-        return x + velocity(x, at(now)) * (now - then), None
+        return x + velocity(x, at(now)) * (now - then) / TIMESTEPS, None
 
     def heun(x, times):
         now, then = times
         first = velocity(x, at(now))
-        second = velocity(x + first * (now - then), at(then))
-        return x + (first + second) / 2 * (now - then), None
+        second = velocity(x + first * (now - then) / TIMESTEPS, at(then))
+        return x + (first + second) / 2 * (now - then) / TIMESTEPS, None
 
     # A velocity made of a predicted sample has no value at time 0: the last step is Euler's.
     step = heun if sampler.solver == "heun" else euler

@@ -105,20 +105,21 @@ def position_sinusoid(frames: int, dim: int) -> np.ndarray:
     return np.stack([np.sin(phase), np.cos(phase)], axis=-1).reshape(frames, dim)
 
 
-def time_sinusoid(sigma: jax.Array, dim: int) -> jax.Array:
-    """Features `[... dim]` of `sigma`: cosines, then sines, of 1000 sigma 10000^(-2i/dim).
+def time_sinusoid(timestep: jax.Array, dim: int) -> jax.Array:
+    """Features `[... dim]` of a time up to 1000: cosines, then sines, of it times 10000^(-2i/dim).
 
-    A float32 product of up to 1000 radians is off by 6e-5. So sigma and the frequencies are each
-    cut into a coarse part of 12 bits and a small rest: the product of the coarse parts is exact,
-    its whole turns are dropped, and the other terms are too small to be wrong by more than 1e-8.
+    A float32 product of up to 1000 radians is off by 6e-5. So time and frequencies are each cut
+    into a coarse part of at most 12 bits and a small rest: the product of the coarse parts is
+    exact, its whole turns are dropped, and the other terms are too small to be wrong by over 1e-8.
     """
     half = dim // 2
-    turns = 1000.0 / (2 * np.pi) * 10000.0 ** (-np.arange(half) / half)
-    coarse = np.round(turns * 16) / 16
-    sigma = sigma.astype(jnp.float32)[..., None]
-    sigma_coarse = jnp.round(sigma * 2048) / 2048
-    whole = sigma_coarse * jnp.float32(coarse)
+    turns = 10000.0 ** (-np.arange(half) / half) / (2 * np.pi)
+    coarse = np.round(turns * 2**14) / 2**14
+    timestep = timestep.astype(jnp.float32)[..., None]
+    timestep_coarse = jnp.round(timestep * 2) / 2
+    whole = timestep_coarse * jnp.float32(coarse)
     phase = whole - jnp.round(whole)
-    phase += (sigma - sigma_coarse) * jnp.float32(coarse) + sigma * jnp.float32(turns - coarse)
+    phase += (timestep - timestep_coarse) * jnp.float32(coarse)
+    phase += timestep * jnp.float32(turns - coarse)
     angle = 2 * np.pi * phase
     return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)

@@ -230,7 +230,7 @@ class ViMoGen(nnx.Module):
     def __call__(
         self,
         x: jax.Array,
-        sigma: jax.Array,
+        timestep: jax.Array,
         mask: jax.Array,
         text: Text | TextCache | None = None,
         reference: Reference | None = None,
@@ -239,7 +239,7 @@ class ViMoGen(nnx.Module):
 
         Args:
             x: normalised noisy motion `[s b t 276]`.
-            sigma: diffusion time `[s b]`, 1 is noise and 0 is clean.
+            timestep: diffusion time `[s b]`, 1000 is noise and 0 is clean.
             mask: `[s b t]`, true at real frames.
             text: of the first `bt` samples of each shard, or None where there are none.
             reference: of the other `br` samples; `bt + br = b`.
@@ -255,10 +255,10 @@ class ViMoGen(nnx.Module):
             raise ValueError(f"{parts} samples have text or reference, the batch has {x.shape[1]}")
 
         x = self._embed(self.motion_embedding, x)
-        embedding = self.time_embedding(time_sinusoid(sigma, self.config.freq_dim))
+        embedding = self.time_embedding(time_sinusoid(timestep, self.config.freq_dim))
         embedding = constrain(embedding, "shards", None, None)
         time = self.time_projection(nnx.silu(embedding)).astype(jnp.float32)
-        time = time.reshape(*sigma.shape, 6, self.config.dim)
+        time = time.reshape(*timestep.shape, 6, self.config.dim)
 
         cache, embedded = None, None
         if isinstance(text, TextCache):

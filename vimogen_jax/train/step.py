@@ -28,24 +28,24 @@ _REPEATABLE = {"xla_gpu_exclude_nondeterministic_ops": True}
 
 
 class Drawn(NamedTuple):
-    """A batch with times `sigma [s b]` and `noise [s b t c]`, its references corrupted."""
+    """A batch with `timestep [s b]` and `noise [s b t c]`, its references corrupted."""
 
     batch: Arrays
-    sigma: jax.Array
+    timestep: jax.Array
     noise: jax.Array
 
 
 def draw(objective: Objective, batch: Arrays, key: jax.Array) -> Drawn:
     """Draw what is random of a step."""
     time_key, noise_key, corruption_key = jax.random.split(key, 3)
-    sigma = objective.draw_times(time_key, batch.motion.shape[:2])
+    timestep = objective.draw_timesteps(time_key, batch.motion.shape[:2])
     noise = jax.random.normal(noise_key, batch.motion.shape)
     if batch.reference.size:
         reference, mask = objective.corruption(
             corruption_key, batch.reference, batch.reference_mask
         )
         batch = batch._replace(reference=reference, reference_mask=mask)
-    return Drawn(batch, sigma, noise)
+    return Drawn(batch, timestep, noise)
 
 
 def batch_loss(
@@ -64,11 +64,11 @@ def batch_loss(
         reference = Reference(batch.reference, batch.reference_mask)
     model = nnx.merge(graphdef, params)
     return flow_matching_loss(
-        lambda x, sigma: model(x, sigma, batch.mask, text, reference),
+        lambda x, timestep: model(x, timestep, batch.mask, text, reference),
         objective,
         batch.motion,
         drawn.noise,
-        drawn.sigma,
+        drawn.timestep,
         batch.mask,
         batch.channel_mask,
         text_samples,
