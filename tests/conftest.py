@@ -4,6 +4,7 @@ import atexit
 import lzma
 import os
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -21,6 +22,8 @@ import pytest
 # Before these rooms are imported: their annotations, shapes and all, hold in every call of a test.
 jaxtyping.install_import_hook(["vimogen_jax.diffusion"], "beartype.beartype")
 
+# Started in the background, they and what they start would ignore the Ctrl-C that is tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
