@@ -29,7 +29,7 @@ LONGEST = 199  # frames of a motion that the protocol takes
 _MIRRORED = {"left": "right", "right": "left"}
 _MIRRORED |= {"clockwise": "counterclockwise", "counterclockwise": "clockwise"}
 _PARTS = [  # whose deviations count as one, as HumanML3D's are computed
-    *(humanml3d.TURN, humanml3d.STEP, humanml3d.HEIGHT, humanml3d.PLACES, humanml3d.ROTATIONS),
+    *(humanml3d.TURN, humanml3d.STEP, humanml3d.HEIGHT, humanml3d.POSITIONS, humanml3d.ROTATIONS),
     *(humanml3d.VELOCITIES, humanml3d.CONTACTS),
 ]
 _README = """A stand-in for HumanML3D, in its layout, of other motions: scores on it compare with
@@ -78,9 +78,9 @@ def write_stand_in(dataset: Dataset, folder: Path) -> dict[str, int]:
 def _write(folder: Path, id: str, joints: np.ndarray, captions: list[str]) -> np.ndarray:
     """Write one motion, and return its features."""
     features = humanml3d.encode(joints).astype(np.float32)
-    places = humanml3d.joints_from_places(features).astype(np.float32)
+    positions = humanml3d.joints_from_positions(features).astype(np.float32)
     np.save(folder / "new_joint_vecs" / f"{id}.npy", features)
-    np.save(folder / "new_joints" / f"{id}.npy", places)
+    np.save(folder / "new_joints" / f"{id}.npy", positions)
     write_text("".join(map(_line, captions)), folder / "texts" / f"{id}.txt")
     return features
 

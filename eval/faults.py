@@ -274,7 +274,7 @@ KINDS: dict[str, Fault] = {
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What is not bitwise the same at the ends of two runs: arrays, place in the data, reports."""
+    """What is not bitwise the same at the ends of two runs: arrays, iterator state, reports."""
     parts = [_saved(workdir) | _reported(workdir) for workdir in (one, other)]
     missing = parts[0].keys() ^ parts[1].keys()
     unequal = [
@@ -286,7 +286,7 @@ def differences(one: Path, other: Path) -> list[str]:
 def _saved(workdir: Path) -> dict[str, str]:
     """Hashes of all that the last checkpoint holds, read without the code that wrote it."""
     folder = WatchedRun([], workdir, workdir).newest()
-    saved = {"place in the data": (folder / "iterator" / "metadata").read_text()}
+    saved = {"iterator state": (folder / "iterator" / "metadata").read_text()}
     for part in ("rest", "ema"):
         with ocp.StandardCheckpointer() as checkpointer:
             tree = checkpointer.restore(folder / part)

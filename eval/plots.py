@@ -10,7 +10,7 @@ from vimogen_jax.metrics.metric import Metric
 WIDTH, MARGIN, ROW = 400, 16, 46  # units of the picture, which is as wide as there is room
 INK, MUTED, ACCENT = "#1e2430", "#5c6678", "#c8612f"
 
-Place = Callable[[float], str]  # of a value along the axis
+Axis = Callable[[float], str]  # from a value to where it lies along the axis
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,7 +76,7 @@ def nice_ticks(largest: float) -> list[float]:
     return [float(f"{number * step:.6g}") for number in range(count + 1)]
 
 
-def _dots(strip: Strip, x: Place, y: int) -> list[str]:
+def _dots(strip: Strip, x: Axis, y: int) -> list[str]:
     return [
         f'<circle cx="{x(value)}" cy="{y}" r="4" fill="{ACCENT}" fill-opacity=".35">'
         f"{_title(f'{text}: {value:.4g}')}</circle>"
@@ -84,7 +84,7 @@ def _dots(strip: Strip, x: Place, y: int) -> list[str]:
     ]
 
 
-def _bar(strip: Strip, x: Place, y: int) -> list[str]:
+def _bar(strip: Strip, x: Axis, y: int) -> list[str]:
     """The share of motions that have a 1, and of how many."""
     said = f"{sum(value for _, value in strip.values):.0f} of {len(strip.values)}"
     bar = lambda end, color: f'<path d="M{x(0)} {y}H{x(end)}" stroke="{color}" stroke-width="14"/>'

@@ -112,9 +112,9 @@ class Generator:
     ) -> list[Motion]:
         """Sample motions from prompts, from references, or from requests of either kind.
 
-        A motion depends on its own prompt or reference, length, seed and place in the result, which
+        A motion depends on its own prompt or reference, length, seed and index in the result, which
         numbers the draw; not on what else is asked for in the call. A request says all of that by
-        itself, and gives the same motion at every place.
+        itself, and gives the same motion at every index.
 
         Args:
             prompts: sentences of at most 1,000 characters; or requests, for which `seconds`,

@@ -39,11 +39,11 @@ def read_vimogen(
     if not isinstance(entries, list) or not entries:
         raise BadInput(f"{archive} is not a list of takes")
     takes = []
-    for place, entry in enumerate(entries):
+    for i, entry in enumerate(entries):
         try:
-            takes.append(_take(entry, folder, f"{text}_text_annot", f"{archive}, entry {place}"))
+            takes.append(_take(entry, folder, f"{text}_text_annot", f"{archive}, entry {i}"))
         except BadInput as fault:
-            raise BadInput(f"{archive}, entry {place}: {fault}") from None
+            raise BadInput(f"{archive}, entry {i}: {fault}") from None
     return takes
 
 

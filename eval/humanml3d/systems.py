@@ -112,9 +112,9 @@ class _Prompts:
         found = self._by_text.get(text)
         if not found:
             raise BadInput(f"no test motion has the caption {text!r}")
-        repetition, place = divmod(self._seen[text], len(found))
+        repetition, index = divmod(self._seen[text], len(found))
         self._seen[text] += 1
-        return found[place], repetition
+        return found[index], repetition
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ def test_the_command(tmp_path):
     record = json.loads((tmp_path / "features.json").read_text())
     assert set(record["frames_per_second"]) == {
         "from joints",
-        "to joints by places",
+        "to joints by positions",
         "to joints by rotations",
     }
     assert all(1 < rate < 1e12 for rate in record["frames_per_second"].values())

@@ -43,7 +43,7 @@ def test_the_layout(folder):
         }
     features = np.load(folder / "new_joint_vecs" / "000000.npy")
     joints = np.load(folder / "new_joints" / "000000.npy")
-    np.testing.assert_allclose(humanml3d.joints_from_places(features), joints, atol=1e-6)
+    np.testing.assert_allclose(humanml3d.joints_from_positions(features), joints, atol=1e-6)
     assert features.dtype == joints.dtype == np.float32
     trained = np.concatenate(
         [np.load(folder / "new_joint_vecs" / f"{id}.npy") for id in lists["train"]]

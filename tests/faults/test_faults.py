@@ -72,7 +72,7 @@ def test_a_run_ends_bitwise_as_an_undisturbed_one(flags, tmp_path):
     assert differences(undisturbed.workdir, struck.workdir) == [f"the report of step {STEPS}"]
     undisturbed.newest().rename(undisturbed.workdir / "gone")
     unlike = differences(undisturbed.workdir, struck.workdir)
-    assert {"rest['step']", "place in the data"} < set(unlike) and len(unlike) > 100
+    assert {"rest['step']", "iterator state"} < set(unlike) and len(unlike) > 100
 
 
 def test_a_process_that_says_nothing_is_given_up_and_killed(tmp_path, monkeypatch):

@@ -82,7 +82,7 @@ def test_many_shards_read_as_one(records, tmp_path, monkeypatch):
     source = Dataset.open(tmp_path / "many").records["train"]
     expected = [record.id for record in records[:20] + records[25:30]]
     assert [source[i].id for i in range(len(source))] == expected
-    assert "train-00001-of-00003.array_record: record 4" in source._place(14)
+    assert "train-00001-of-00003.array_record: record 4" in source._where(14)
 
 
 def test_a_dataset_can_be_pickled_after_reading(dataset):

@@ -13,7 +13,7 @@ from tests.helpers.commands import run_command
 from tests.helpers.humanml3d_files import write_data, write_evaluator
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
-from vimogen_jax.motion.humanml3d import PLACES
+from vimogen_jax.motion.humanml3d import POSITIONS
 from vimogen_jax.motion.layouts import HUMANML3D
 from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import load_text_encoder
@@ -39,7 +39,7 @@ def motions(data, tmp_path):
         (tmp_path / name).mkdir()
         for prompt in split.prompts:
             made = split.clips[prompt.id].features[: prompt.frames].copy()
-            made[:, PLACES] += noise * random.standard_normal(made[:, PLACES].shape)
+            made[:, POSITIONS] += noise * random.standard_normal(made[:, POSITIONS].shape)
             np.save(tmp_path / name / f"{prompt.id}.npy", made.astype(np.float32))
     return tmp_path
 

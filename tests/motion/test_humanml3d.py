@@ -16,7 +16,7 @@ TOLERANCES = {
     "TURN": 2e-5,
     "STEP": 2e-5,
     "HEIGHT": 2e-5,
-    "PLACES": 2e-5,
+    "POSITIONS": 2e-5,
     "ROTATIONS": 3e-4,
     "VELOCITIES": 2e-5,
     "CONTACTS": 0,
@@ -60,8 +60,8 @@ def test_the_published_motion_processed_again(published):
 @pytest.mark.parametrize("clip", [*CLIPS, "noisy", "published_012314"])
 def test_both_ways_back_as_published(published, clip):
     features = published[f"{clip}_features"]
-    places = humanml3d.joints_from_places(features)
-    np.testing.assert_allclose(places, published[f"{clip}_from_ric"], atol=1e-5, rtol=0)
+    positions = humanml3d.joints_from_positions(features)
+    np.testing.assert_allclose(positions, published[f"{clip}_from_ric"], atol=1e-5, rtol=0)
     if f"{clip}_from_rot" in published:
         rotated = humanml3d.joints_from_rotations(features)
         np.testing.assert_allclose(rotated, published[f"{clip}_from_rot"], atol=1e-5, rtol=0)
@@ -76,7 +76,7 @@ def test_clips_that_come_back_do(shared, published):
     told = json.loads((shared / "humanml3d" / "features.json").read_text())["clips"]
     for clip in CLIPS:
         (expected,) = (each["max_ric_vs_global"] for each in told if each["clip"] == clip)
-        back = humanml3d.joints_from_places(humanml3d.encode(published[f"{clip}_joints"]))
+        back = humanml3d.joints_from_positions(humanml3d.encode(published[f"{clip}_joints"]))
         error = np.abs(back - published[f"{clip}_global"][:-1]).max()
         assert error == pytest.approx(expected, abs=1e-5)
 
@@ -84,7 +84,7 @@ def test_clips_that_come_back_do(shared, published):
 def test_both_ways_back_are_the_uniform_skeleton_in_its_place(walk):
     features = humanml3d.encode(walk)
     expected = humanml3d.canonicalize(humanml3d.uniform_skeleton(walk))[:-1]
-    for back in (humanml3d.joints_from_places, humanml3d.joints_from_rotations):
+    for back in (humanml3d.joints_from_positions, humanml3d.joints_from_rotations):
         np.testing.assert_allclose(back(features), expected, atol=1e-9)
 
 
@@ -99,7 +99,7 @@ def test_motions_of_one_length_at_once(walk):
     features = humanml3d.encode(batch)
     for ours, joints in zip(features[0], batch[0], strict=True):
         np.testing.assert_allclose(ours, humanml3d.encode(joints), atol=1e-12)
-    for back in (humanml3d.joints_from_places, humanml3d.joints_from_rotations):
+    for back in (humanml3d.joints_from_positions, humanml3d.joints_from_rotations):
         np.testing.assert_allclose(back(features)[0, 1], back(features[0, 1]), atol=1e-12)
 
 

@@ -77,7 +77,7 @@ class Setup:
         texts=TEXTS,
     ):
         optimizer = make_optimizer(OPTIM, learning_rate(OPTIM, 100))
-        with sharding.use(strategy, jax.devices()[:devices]) as mesh:
+        with sharding.use(sharding.make_strategy(strategy), jax.devices()[:devices]) as mesh:
             plan = plan_state(model, optimizer, mesh, finetune)
             self.layout = sharding.batch_sharding(mesh)
             self.state = init_state(model, optimizer, plan, 3, finetune, base)

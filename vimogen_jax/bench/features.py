@@ -27,7 +27,7 @@ def bench_features(repeats: int) -> FeatureSpeed:
     features = humanml3d.encode(joints)
     calls = {
         "from joints": lambda: humanml3d.encode(joints),
-        "to joints by places": lambda: humanml3d.joints_from_places(features),
+        "to joints by positions": lambda: humanml3d.joints_from_positions(features),
         "to joints by rotations": lambda: humanml3d.joints_from_rotations(features),
     }
     speeds = {}

@@ -20,12 +20,12 @@ def forward_kinematics(
     """
     xp = rotations.__array_namespace__()
     rest = xp.asarray(rest, dtype=rotations.dtype)
-    turned, placed = [rotations[..., 0, :, :]], [transl + rest[0]]
+    turned, positions = [rotations[..., 0, :, :]], [transl + rest[0]]
     for joint, parent in enumerate(parents[1:], start=1):
         bone = rest[joint] - rest[parent]
         turned.append(turned[parent] @ rotations[..., joint, :, :])
-        placed.append(placed[parent] + turned[parent] @ bone)
-    return xp.stack(turned, axis=-3), xp.stack(placed, axis=-2)
+        positions.append(positions[parent] + turned[parent] @ bone)
+    return xp.stack(turned, axis=-3), xp.stack(positions, axis=-2)
 
 
 def skin(

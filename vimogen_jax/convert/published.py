@@ -120,12 +120,12 @@ def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None)
             "models do not use and this one does not have"
         )
 
-    def size(*places: tuple[str, int]) -> int:
+    def size(*axes: tuple[str, int]) -> int:
         """The size that most of the keys' axes have: so a wrong one is later told by its name."""
-        if all(key not in arrays or arrays[key].ndim != 2 for key, _ in places):
-            key = places[0][0]
+        if all(key not in arrays or arrays[key].ndim != 2 for key, _ in axes):
+            key = axes[0][0]
             raise BadInput(f"the weights lack {key}, or it is not a matrix: they are no ViMoGen")
-        there = ((arrays[key], axis) for key, axis in places if key in arrays)
+        there = ((arrays[key], axis) for key, axis in axes if key in arrays)
         found = Counter(array.shape[axis] for array, axis in there if array.ndim == 2)
         return found.most_common(1)[0][0]
 

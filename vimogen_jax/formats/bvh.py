@@ -168,8 +168,8 @@ def _channels(text: str, joint: str) -> list[str]:
     if count != str(len(channels)):
         raise _Malformed(f"{joint} announces {count[:20]} channels and names {len(channels)}")
     channels = [channel.capitalize() for channel in channels]
-    for place, channel in enumerate(channels):
-        if channel not in CHANNELS or channel in channels[:place]:
+    for i, channel in enumerate(channels):
+        if channel not in CHANNELS or channel in channels[:i]:
             raise _Malformed(f"{joint} has an unknown or repeated channel {channel[:20]!r}")
     return channels
 
@@ -212,9 +212,9 @@ def _numbers(lines: list[str], width: int, announced: float) -> np.ndarray:
     What is no number after the frames that were announced is not the table's.
     """
     if announced < len(lines):
-        for place in range(int(max(announced, 1)), len(lines)):
-            if not _is_number(lines[place].split()[0]):
-                lines = lines[:place]
+        for i in range(int(max(announced, 1)), len(lines)):
+            if not _is_number(lines[i].split()[0]):
+                lines = lines[:i]
                 break
     if not lines:
         raise _Malformed("the file holds no frames")

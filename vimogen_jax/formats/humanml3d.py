@@ -18,7 +18,7 @@ from vimogen_jax.motion.humanml3d import (
     NUM_FEATURES,
     STEP,
     VELOCITIES,
-    joints_from_places,
+    joints_from_positions,
 )
 
 KIND = "HumanML3D features"
@@ -31,7 +31,7 @@ def find(path: str | os.PathLike, content: np.ndarray) -> Found:
     """What an array of features holds: joints, y up.
 
     Raises BadInput, naming the file and what was seen, where the numbers are not those features:
-    normalised ones, say, or with a root's place where its step belongs.
+    normalised ones, say, or with a root's position where its step belongs.
     """
     features = table(path, "the motion", content, NUM_FEATURES)
     if not len(features):
@@ -41,7 +41,7 @@ def find(path: str | os.PathLike, content: np.ndarray) -> Found:
     return Found(
         path=str(path),
         kind=KIND,
-        positions=joints_from_places(features[:kept]),
+        positions=joints_from_positions(features[:kept]),
         usual_fps=FPS,
         turn=UPS["y"],
         fixed=True,
@@ -76,5 +76,5 @@ def _require_features(path: str | os.PathLike, features: np.ndarray) -> None:
         raise BadInput(
             f"{path}: the motion is not HumanML3D's features as they stand: the root's steps and "
             f"its velocity lie {apart:.2f} m a frame apart; is it normalised, or has it the root's "
-            "place for its steps?"
+            "position for its steps?"
         )

@@ -26,7 +26,7 @@ class Batch(NamedTuple, Generic[T]):
         text_mask: `[s bt l]` bool, true at real tokens.
         reference: `[s br t 138]` float32, normalised, clean: corruption belongs to the train step.
         reference_mask: `[s br t]` bool.
-        record: `[s b]` int32, place in the split; -1 where a sample only fills the shape. None on
+        record: `[s b]` int32, index in the split; -1 where a sample only fills the shape. None on
             devices, which have no use for it.
     """
 

@@ -290,13 +290,13 @@ class RecordSource:
         return len(self._source)
 
     def __getitem__(self, i: int) -> Record:
-        """Read record `i` of the split; raises BadInput naming its shard and place there."""
+        """Read record `i` of the split; raises BadInput naming its shard and index there."""
         try:
             return decode_record(self._source[i])
         except BadInput as fault:
-            raise BadInput(f"{self._place(i)}: {fault}") from None
+            raise BadInput(f"{self._where(i)}: {fault}") from None
         except RuntimeError:  # what ArrayRecord raises when its own checksums fail
-            raise BadInput(f"{self._place(i)}: the record is corrupt (unreadable)") from None
+            raise BadInput(f"{self._where(i)}: the record is corrupt (unreadable)") from None
 
     def read(self, i: int) -> Record | None:
         """Read record `i`, or skip it where it is corrupt and that was asked for: then None.
@@ -318,7 +318,7 @@ class RecordSource:
                 ) from None
             return None
 
-    def _place(self, i: int) -> str:
+    def _where(self, i: int) -> str:
         shard = bisect.bisect_right(self._starts, i) - 1
         return f"{self._paths[shard]}: record {i - self._starts[shard]}"
 

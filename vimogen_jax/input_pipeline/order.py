@@ -21,7 +21,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Index
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, QUALITIES
 
-Places = slice | np.ndarray  # of shards in a batch, ascending
+Shards = slice | np.ndarray  # indices of shards in a batch, ascending
 Counts = Sequence[tuple[int, int]]  # steps, rising from 0, and the T2M samples of batches since
 
 NEAR = 0.02  # so near to the share of T2M wanted, one is taken that is the same on more shards
@@ -32,7 +32,7 @@ class BatchSpec:
     """One batch, before any record is read. The first bt samples of a shard are its T2M part.
 
     num_frames: t, to which all motions are padded.
-    records, starts: `[s b]`, places in the split and the first frame of each window.
+    records, starts: `[s b]`, indices in the split and the first frame of each window.
     null_text: `[s bt]`, true where the text is replaced by the null text.
     filler: `[s b]`, true where a sample only fills the shape and must not count.
     """
@@ -43,7 +43,7 @@ class BatchSpec:
     null_text: np.ndarray
     filler: np.ndarray
 
-    def shards(self, part: Places) -> "BatchSpec":
+    def shards(self, part: Shards) -> "BatchSpec":
         """The share of one process."""
         arrays = {
             name: value[part] for name, value in vars(self).items() if isinstance(value, np.ndarray)
@@ -224,8 +224,8 @@ def validation_order(
     lengths = check_buckets(buckets)
     records = np.argsort(index.frames, kind="stable")
     for first in range(0, len(index), text * shards):
-        places = np.arange(first, first + text * shards).reshape(shards, text)
-        chosen = records[np.minimum(places, len(index) - 1)]
+        ranks = np.arange(first, first + text * shards).reshape(shards, text)
+        chosen = records[np.minimum(ranks, len(index) - 1)]
         frames = index.frames[chosen]
         longest = min(frames.max(), lengths[-1])
         yield BatchSpec(
@@ -233,7 +233,7 @@ def validation_order(
             records=np.tile(chosen, parts),
             starts=np.tile(np.maximum(frames - lengths[-1], 0) // 2, parts),
             null_text=np.zeros((shards, text), bool),
-            filler=np.tile(places >= len(index), parts),
+            filler=np.tile(ranks >= len(index), parts),
         )
 
 

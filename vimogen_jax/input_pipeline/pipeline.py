@@ -12,7 +12,7 @@ from absl import flags
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.order import BatchSpec, Places, TrainOrder, validation_order
+from vimogen_jax.input_pipeline.order import BatchSpec, Shards, TrainOrder, validation_order
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
@@ -33,7 +33,7 @@ def make_loader(
     seed: int,
     weights: Mapping[str, float] | None = None,
     workers: int = 1,
-    part: Places = slice(None),
+    part: Shards = slice(None),
 ) -> "Loader":
     """An endless iterator over this process's shards of the training batches.
 
@@ -70,7 +70,7 @@ def validation_batches(
     reference: bool,
     text_length: int,
     buckets: Sequence[int],
-    part: Places = slice(None),
+    part: Shards = slice(None),
 ) -> Iterator[Batch]:
     """This process's shards of one pass over a split, the same in every pass.
 
@@ -163,21 +163,21 @@ def read_batch(
     records = np.where(spec.filler, -1, spec.records).astype(np.int32)
     batch.channel_mask[:] = 1
 
-    def read(place: tuple[int, int]) -> None:
-        record = dataset.records[split].read(int(spec.records[place]))
+    def read(index: tuple[int, int]) -> None:
+        record = dataset.records[split].read(int(spec.records[index]))
         if record is None:
-            records[place] = -1
-            batch.mask[place] = True  # attention needs something to see
+            records[index] = -1
+            batch.mask[index] = True  # attention needs something to see
         else:
-            motion = _window(record.motion, int(spec.starts[place]), t, layout)
-            batch.motion[place][: len(motion)] = dataset.statistics.normalize(motion)
-            batch.mask[place][: len(motion)] = True
-        if place[1] < bt:
-            text = dataset.null_text if record is None or spec.null_text[place] else record.text
-            batch.text[place][: len(text)] = text
-            batch.text_mask[place][: len(text)] = True
+            motion = _window(record.motion, int(spec.starts[index]), t, layout)
+            batch.motion[index][: len(motion)] = dataset.statistics.normalize(motion)
+            batch.mask[index][: len(motion)] = True
+        if index[1] < bt:
+            text = dataset.null_text if record is None or spec.null_text[index] else record.text
+            batch.text[index][: len(text)] = text
+            batch.text_mask[index][: len(text)] = True
             if layout == VIMOGEN and record is not None and record.quality == "low":
-                batch.channel_mask[place][BODY_POSE.stop :] = 0
+                batch.channel_mask[index][BODY_POSE.stop :] = 0
 
     with ThreadPoolExecutor(workers) as pool:
         for _ in pool.map(read, np.ndindex(s, b)):

@@ -95,8 +95,8 @@ def fit(
     with jax.default_matmul_precision("highest"):  # fewer bits, as GPUs take, are centimetres
         rotations, pelvis = map(np.asarray, _improve(*arrays, prior))
     return [
-        Motion(turned[real], place[real] - np.float32(REST_JOINTS[0]), fps)
-        for turned, place, real in zip(rotations, pelvis, mask, strict=True)
+        Motion(turned[real], position[real] - np.float32(REST_JOINTS[0]), fps)
+        for turned, position, real in zip(rotations, pelvis, mask, strict=True)
     ]
 
 
@@ -114,15 +114,15 @@ def _rest(joints: np.ndarray) -> np.ndarray:
 def _improve(
     joints: jax.Array, mask: jax.Array, guess: jax.Array, rest: jax.Array, prior: PosePrior | None
 ) -> tuple[jax.Array, jax.Array]:
-    """Rotations [n t 22 3 3] and places of the pelvis [n t 3]."""
+    """Rotations [n t 22 3 3] and positions of the pelvis [n t 3]."""
 
     def pose(turns: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
         return guess @ axis_angle_to_matrix(turns), joints[:, :, 0] + shift
 
     def loss(parameters: tuple[jax.Array, jax.Array]) -> jax.Array:
         rotations, pelvis = pose(*parameters)
-        place = jax.vmap(forward_kinematics)
-        distance = jnp.square((place(rotations, pelvis, rest)[1] - joints) / JOINT_UNIT)
+        kinematics = jax.vmap(forward_kinematics)
+        distance = jnp.square((kinematics(rotations, pelvis, rest)[1] - joints) / JOINT_UNIT)
         cost = distance.sum(axis=(-2, -1)) + cost_of_pose(rotations)
         if prior is not None:
             cost += PRIOR_WEIGHT * prior(rotations)

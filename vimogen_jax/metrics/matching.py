@@ -32,7 +32,7 @@ def retrieval(texts: np.ndarray, motions: np.ndarray, batch: int = BATCH) -> Ret
     """Look for motions `[n d]` by their texts `[n d]` in batches, in their order.
 
     What is left after the last whole batch is dropped, as published. Among motions that are as near
-    as a text's own, its own is at any place alike: each place gets its share of the text.
+    as a text's own, its own is at any rank alike: each rank gets its share of the text.
 
     Raises:
         BadInput: there is no whole batch.
@@ -49,8 +49,8 @@ def retrieval(texts: np.ndarray, motions: np.ndarray, batch: int = BATCH) -> Ret
         distances = np.linalg.norm(some_texts[:, None] - some_motions, axis=-1)
         own = np.diagonal(distances)[:, None]
         nearer, alike = (distances < own).sum(1), (distances == own).sum(1)
-        places = np.arange(1, TOP + 1)
-        found += np.clip((places - nearer[:, None]) / alike[:, None], 0, 1).sum(0)
+        ranks = np.arange(1, TOP + 1)
+        found += np.clip((ranks - nearer[:, None]) / alike[:, None], 0, 1).sum(0)
         distance += own.sum()
     count = batches * batch
     return Retrieval(found / count, float(distance / count))

@@ -146,8 +146,8 @@ def foot_floating(joints: Any, mask: Any = None) -> Any:
 def _trembling(foot: Any, flying: Any) -> Any:
     """Whether each frame is of a flight in which the foot's direction from the start trembles.
 
-    foot `[... t 3]`, flying `[... t]`. The angle between the way to each place and the way to the
-    last has more than `TREMBLES` peaks; plateaus are one peak, the ends are none.
+    foot `[... t 3]`, flying `[... t]`. The angle between the way to each position and the way to
+    the last has more than `TREMBLES` peaks; plateaus are one peak, the ends are none.
     """
     xp = foot.__array_namespace__()
     start, end = _runs(flying)

@@ -98,7 +98,7 @@ def fit(
         weights: of the cost's terms.
 
     Returns:
-        Rotations `[t 22 3 3]`, each relative to its parent, the root's to the camera; and places
+        Rotations `[t 22 3 3]`, each relative to its parent, the root's to the camera; and positions
         of the pelvis `[t 3]` in the camera's frame, metres.
     """
     frames = len(track.confidence)
@@ -232,10 +232,10 @@ def _pelvis(pixels: np.ndarray, world: np.ndarray, seen: np.ndarray) -> np.ndarr
     weighted = design * (seen + 1e-6)[..., None, None]
     normal = np.einsum("tmij,tmik->tjk", weighted, design)
     right = np.einsum("tmij,tmi->tj", weighted, wanted)
-    places = np.linalg.solve(normal + 1e-9 * np.eye(3), right[..., None])[..., 0]
+    positions = np.linalg.solve(normal + 1e-9 * np.eye(3), right[..., None])[..., 0]
     found = seen.sum(-1) > 1e-3
-    frames = np.arange(len(places))
-    filled = [np.interp(frames, frames[found], column[found]) for column in places.T]
+    frames = np.arange(len(positions))
+    filled = [np.interp(frames, frames[found], column[found]) for column in positions.T]
     kernel = np.exp(-0.5 * np.square(np.arange(-9, 10) / 3))
     kernel /= kernel.sum()
     smooth = [np.convolve(np.pad(column, 9, mode="edge"), kernel, "valid") for column in filled]
@@ -267,7 +267,7 @@ def _blended(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Windows `[n w ...]` as one series, in their overlaps the later one coming in by and by."""
     turned = np.zeros((frames, NUM_JOINTS, 3, 3))
-    placed = np.zeros((frames, 3))
+    pelvis_path = np.zeros((frames, 3))
     for start, r, p in zip(starts, rotations, pelvis, strict=True):
         length = min(WINDOW, frames - start)
         share = np.ones(length)
@@ -276,7 +276,9 @@ def _blended(
         window = slice(start, start + length)
         mix = share[:, None, None, None]
         turned[window] = mix * r[:length] + (1 - mix) * turned[window]
-        placed[window] = share[:, None] * p[:length] + (1 - share[:, None]) * placed[window]
+        pelvis_path[window] = (
+            share[:, None] * p[:length] + (1 - share[:, None]) * pelvis_path[window]
+        )
     u, _, v = np.linalg.svd(turned)
     u[..., -1] *= np.linalg.det(u @ v)[..., None]
-    return u @ v, placed
+    return u @ v, pelvis_path

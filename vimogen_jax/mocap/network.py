@@ -128,13 +128,13 @@ def _resize(entry: dict, x: jax.Array) -> jax.Array:
 
 def _weights(out: int, size: int, half_pixel: bool) -> np.ndarray:
     """How much each of `size` inputs counts for each of `out` outputs: `[out size]`."""
-    place = np.arange(out) * size / out
+    source = np.arange(out) * size / out
     if half_pixel:
-        place = np.maximum((np.arange(out) + 0.5) * size / out - 0.5, 0)
-    lower = np.minimum(place.astype(int), size - 1)
+        source = np.maximum((np.arange(out) + 0.5) * size / out - 0.5, 0)
+    lower = np.minimum(source.astype(int), size - 1)
     weights = np.zeros((out, size), np.float32)
-    np.add.at(weights, (np.arange(out), lower), 1 - (place - lower))
-    np.add.at(weights, (np.arange(out), np.minimum(lower + 1, size - 1)), place - lower)
+    np.add.at(weights, (np.arange(out), lower), 1 - (source - lower))
+    np.add.at(weights, (np.arange(out), np.minimum(lower + 1, size - 1)), source - lower)
     return weights
 
 

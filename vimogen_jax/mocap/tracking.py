@@ -31,7 +31,7 @@ class Track:
     """What was seen of one person, frame by frame.
 
     Attributes:
-        pixels: `[t 33 2]` places in the picture, x to the right, y down; NaN where nobody is.
+        pixels: `[t 33 2]` positions in the picture, x to the right, y down; NaN where nobody is.
         world: `[t 33 3]` metres from the middle of the hips, as a camera has it: x right, y down,
             z away; NaN likewise.
         visibility: `[t 33]`, 0 to 1.
@@ -155,20 +155,20 @@ def read_landmarks(
     if presence < _PRESENCE:
         return None
     values = out["landmarks"][0].reshape(network.NUM_LANDMARKS, 5)
-    places = _refined(values[:, :2] / size, out["heatmaps"][0])
+    positions = _refined(values[:, :2] / size, out["heatmaps"][0])
     c, s = math.cos(crop.turn), math.sin(crop.turn)
     turn = np.array([[c, -s], [s, c]])
-    pixels = (places - 0.5) * crop.side @ turn.T + [crop.x, crop.y]
+    pixels = (positions - 0.5) * crop.side @ turn.T + [crop.x, crop.y]
     world = out["world"][0].reshape(network.NUM_LANDMARKS, 3).copy()
     world[:, :2] = world[:, :2] @ turn.T
     return pixels, world, expit(values[:, 3]), presence
 
 
-def _refined(places: np.ndarray, heatmaps: np.ndarray, reach: int = 3) -> np.ndarray:
-    """Places `[39 2]` in 0 to 1, moved to the centre of the heat around them, where it is sure."""
+def _refined(positions: np.ndarray, heatmaps: np.ndarray, reach: int = 3) -> np.ndarray:
+    """Positions `[39 2]` in 0 to 1, moved to the centre of the heat around, where it is sure."""
     size = len(heatmaps)
-    refined = places.copy()
-    for k, (x, y) in enumerate((places * size).astype(int)):
+    refined = positions.copy()
+    for k, (x, y) in enumerate((positions * size).astype(int)):
         if not (0 <= x < size and 0 <= y < size):
             continue
         rows = np.arange(max(0, y - reach), min(size, y + reach + 1))
@@ -214,12 +214,12 @@ def _small(picture: np.ndarray) -> np.ndarray:
 
 def _anchors() -> np.ndarray:
     """Where the detector's anchors are: `[2254 2]` in 0 to 1."""
-    places = []
+    positions = []
     for cells, repeats in _STRIDES:
         middle = (np.arange(cells) + 0.5) / cells
         x, y = np.meshgrid(middle, middle)
-        places.append(np.repeat(np.stack([x, y], -1).reshape(-1, 2), repeats, axis=0))
-    return np.concatenate(places)
+        positions.append(np.repeat(np.stack([x, y], -1).reshape(-1, 2), repeats, axis=0))
+    return np.concatenate(positions)
 
 
 _ANCHORS = _anchors()

@@ -21,7 +21,7 @@ FPS = 20.0
 TURN = slice(0, 1)  # HALF the angle, radians, from this heading to the next
 STEP = slice(1, 3)  # x and z of the root's step, seen from the NEXT frame's heading
 HEIGHT = slice(3, 4)  # of the root
-PLACES = slice(4, 67)  # of the 21 other joints, seen from the root's place on the floor and heading
+POSITIONS = slice(4, 67)  # of the 21 other joints, seen from under the root and its heading
 ROTATIONS = slice(67, 193)  # of their bones, 6D: the first two columns of the matrix, one by one
 VELOCITIES = slice(193, 259)  # of the 22 joints, seen from this frame's heading
 CONTACTS = slice(259, 263)  # of left ankle, left foot, right ankle and right foot
@@ -81,10 +81,10 @@ def to_features(motion: Motion) -> np.ndarray:
 def to_motion(features: np.ndarray, fps: float = FPS) -> Motion:
     """A motion of our body with the joints of features [t 263], as far as its bones allow.
 
-    The rotations in features say no more than the places do: each turns a bone the shortest way
-    from rest. So ours are fitted to the places.
+    The rotations in features say no more than the positions do: each turns a bone the shortest way
+    from rest. So ours are fitted to the positions.
     """
-    return fit_joints(joints_from_places(features) @ Y_UP_TO_Z_UP.T, fps)
+    return fit_joints(joints_from_positions(features) @ Y_UP_TO_Z_UP.T, fps)
 
 
 def encode(joints: np.ndarray) -> np.ndarray:
@@ -104,7 +104,7 @@ def encode(joints: np.ndarray) -> np.ndarray:
     to_heading = _about_y(2 * half)
     velocities = joints[after] - joints[now]
     steps = _turn(to_heading[after], velocities[..., :1, :])[..., 0, :]
-    places = _turn(to_heading, joints - joints[..., :1, :] * [1.0, 0, 1.0])
+    positions = _turn(to_heading, joints - joints[..., :1, :] * [1.0, 0, 1.0])
     flat = (*velocities.shape[:-2], -1)
     return np.concatenate(
         [
@@ -112,7 +112,7 @@ def encode(joints: np.ndarray) -> np.ndarray:
             np.arcsin(np.sin(half[..., 1:] - half[..., :-1]))[..., None],
             steps[..., [0, 2]],
             joints[now][..., 0, 1:2],
-            places[now][..., 1:, :].reshape(flat),
+            positions[now][..., 1:, :].reshape(flat),
             np.moveaxis(rotations[..., :-1, :, :, :2], -1, -2).reshape(flat),
             _turn(to_heading[now], velocities).reshape(flat),
             np.square(velocities[..., _CONTACTS, :]).sum(-1) < _STANDS,
@@ -153,11 +153,11 @@ def mirror(joints: np.ndarray) -> np.ndarray:
     return joints[..., MIRRORED, :] * [-1.0, 1.0, 1.0]
 
 
-def joints_from_places(features: np.ndarray) -> np.ndarray:
-    """Joints [... t 22 3] from features [... t 263] by the joints' places, as is usual."""
+def joints_from_positions(features: np.ndarray) -> np.ndarray:
+    """Joints [... t 22 3] from features [... t 263] by the joints' positions, as is usual."""
     from_heading, root = _root(features)
-    places = features[..., PLACES].reshape(*features.shape[:-1], NUM_JOINTS - 1, 3)
-    others = _turn(from_heading, places) + root[..., None, :] * [1.0, 0, 1.0]
+    positions = features[..., POSITIONS].reshape(*features.shape[:-1], NUM_JOINTS - 1, 3)
+    others = _turn(from_heading, positions) + root[..., None, :] * [1.0, 0, 1.0]
     return np.concatenate([root[..., None, :], others], axis=-2)
 
 
@@ -194,7 +194,7 @@ def _bone_rotations(joints: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bones(joints: np.ndarray) -> np.ndarray:
-    """The directions [... 21 3] from parents to joints; none where they are in one place."""
+    """The directions [... 21 3] from parents to joints; none where they are in one point."""
     return _unit(joints[..., 1:, :] - joints[..., _PARENTS, :])
 
 
@@ -228,7 +228,7 @@ def _smooth(directions: np.ndarray) -> np.ndarray:
 
 
 def _root(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The turns [... t 3 3] from headings to the world, and the root's places [... t 3].
+    """The turns [... t 3 3] from headings to the world, and the root's positions [... t 3].
 
     A frame's turn and step lead to the next frame; the first stands at the origin facing +z.
     """

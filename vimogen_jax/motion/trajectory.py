@@ -1,7 +1,7 @@
-"""Where the body goes: predicted places and velocities made to agree, with feet that stand still.
+"""Where the body goes: predicted positions and velocities made to agree, feet that stand still.
 
 A model says where the pelvis is, how far it moves until the next frame, and how fast each foot is.
-Places are right in the long run but shake by centimetres; velocities are steady but drift when
+Positions are right in the long run but shake by centimetres; velocities are steady but drift when
 added up; and while a foot stands, the pose of the legs tells how the body moves over it.
 """
 
@@ -10,53 +10,53 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.linalg import solve_banded
 
-PLACE_WEIGHT = 0.003  # of a place against a velocity; places then rule beyond about twenty frames
+POSITION_WEIGHT = 0.003  # against a velocity's; positions then rule beyond about twenty frames
 HEIGHT_WEIGHT = 0.1  # the same of heights, which the floor keeps from drifting
 FOOT_WEIGHT = 100.0  # of a foot that stands
 STANDING_SPEED = 0.03  # metres a frame, 0.6 m/s at 20 fps: at this speed half that weight is left
 
 
 def fuse(
-    places: np.ndarray, velocities: np.ndarray, feet: np.ndarray, foot_speeds: np.ndarray
+    positions: np.ndarray, velocities: np.ndarray, feet: np.ndarray, foot_speeds: np.ndarray
 ) -> np.ndarray:
     """The path `x [t 3]` that is nearest to all that is known, in the sense of least squares.
 
-    It minimises `p sum |x[t] - places[t]|^2 + sum |x[t+1] - x[t] - velocities[t]|^2`, with one `p`
-    for horizontal places and one for heights, and for each foot, horizontally,
+    It minimises `p sum |x[t] - positions[t]|^2 + sum |x[t+1] - x[t] - velocities[t]|^2`, with one
+    `p` for horizontal positions and one for heights, and for each foot, horizontally,
     `sum w[t] |x[t+1] + feet[t+1] - x[t] - feet[t]|^2`, where `w` falls from `FOOT_WEIGHT` towards 0
     with the fourth power of the foot's speed.
 
     Args:
-        places: `[t 3]` metres.
+        positions: `[t 3]` metres.
         velocities: `[t 3]` metres a frame, from each frame to the next; the last one is not used.
         feet: `[t f 3]` metres, where the feet are when the body is at 0.
         foot_speeds: `[t f]` metres a frame, from each frame to the next as well.
     """
-    moving = (velocities[:-1], np.ones(len(places) - 1))
+    moving = (velocities[:-1], np.ones(len(positions) - 1))
     weights = FOOT_WEIGHT / (1 + (foot_speeds[:-1] / STANDING_SPEED) ** 4)
     standing = zip(-np.diff(feet, axis=0).swapaxes(0, 1), weights.T, strict=True)
-    path = np.empty_like(places)
-    path[:, :2] = _least_squares(places, PLACE_WEIGHT, [moving, *standing])[:, :2]
-    path[:, 2] = _least_squares(places, HEIGHT_WEIGHT, [moving])[:, 2]
+    path = np.empty_like(positions)
+    path[:, :2] = _least_squares(positions, POSITION_WEIGHT, [moving, *standing])[:, :2]
+    path[:, 2] = _least_squares(positions, HEIGHT_WEIGHT, [moving])[:, 2]
     return path
 
 
 def _least_squares(
-    places: np.ndarray, place_weight: float, steps: Sequence[tuple[np.ndarray, np.ndarray]]
+    positions: np.ndarray, position_weight: float, steps: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> np.ndarray:
-    """The path nearest to `places [t 3]` and to what is claimed of its steps: pairs of `[t-1 3]`
+    """The path nearest to `positions [t 3]` and to what is claimed of its steps: pairs of `[t-1 3]`
     and weights `[t-1]`.
     """
     total = np.sum([weights for _, weights in steps], axis=0)
     claimed = np.sum([weights[:, None] * step for step, weights in steps], axis=0)
     # The normal equations couple neighbours alone: rows hold what is above, on and below the
     # diagonal.
-    normal = np.zeros((3, len(places)))
+    normal = np.zeros((3, len(positions)))
     normal[0, 1:] = normal[2, :-1] = -total
-    normal[1] = place_weight
+    normal[1] = position_weight
     normal[1, :-1] += total
     normal[1, 1:] += total
-    right = place_weight * places.astype(np.float64)
+    right = position_weight * positions.astype(np.float64)
     right[:-1] -= claimed
     right[1:] += claimed
     return solve_banded((1, 1), normal, right)

@@ -43,8 +43,8 @@ def draw(title: str, machine: Machine, rows: Sequence[Row]) -> Image.Image:
     slowest = max([value for parts in times for value in parts.values()], default=0.0)
     _heading(canvas, right, "least time of a step, ms", _colours(times))
     for number, parts in enumerate(times):
-        for place, (name, value) in enumerate(parts.items()):
-            top = _top(number) + place * 10
+        for bar, (name, value) in enumerate(parts.items()):
+            top = _top(number) + bar * 10
             end = right + value * 0.85 * panel / slowest
             canvas.rectangle([right, top, end, top + 8], _colours(times)[name])
             if value == max(parts.values()):

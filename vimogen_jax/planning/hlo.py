@@ -199,17 +199,17 @@ class Module:
         if opcode == "dynamic-update-slice":
             return 2 * operands[1]
         if opcode == "fusion":
-            read = [self._read(instruction, place) for place in range(len(instruction.operands))]
+            read = [self._read(instruction, index) for index in range(len(instruction.operands))]
             return sum(read) + self._written(instruction)
         return sum(operands) + made
 
-    def _read(self, fusion: Instruction, place: int) -> int:
+    def _read(self, fusion: Instruction, index: int) -> int:
         """Bytes that a fusion reads of an operand: where it only takes windows, those."""
         body = self._computations[fusion.called("calls")]
         (parameter,) = (
             instruction
             for instruction in body.values()
-            if instruction.opcode == "parameter" and instruction.rest.startswith(f"({place})")
+            if instruction.opcode == "parameter" and instruction.rest.startswith(f"({index})")
         )
         whole = sum(parameter.sizes)
         return min(whole, self._read_by_users(body, parameter.name, whole))
@@ -217,14 +217,14 @@ class Module:
     def _read_by_users(self, body: Mapping[str, Instruction], name: str, whole: int) -> int:
         total = 0
         for user in body.values():
-            for place in [i for i, operand in enumerate(user.operands) if operand == name]:
+            for index in [i for i, operand in enumerate(user.operands) if operand == name]:
                 if user.opcode in _ALIASES:
                     total += self._read_by_users(body, user.name, whole)
-                elif user.opcode in WINDOWS and place == 0:
+                elif user.opcode in WINDOWS and index == 0:
                     total += sum(user.sizes)
                 elif user.opcode == "fusion":
-                    total += self._read(user, place)
-                elif user.opcode != "dynamic-update-slice" or place != 0:
+                    total += self._read(user, index)
+                elif user.opcode != "dynamic-update-slice" or index != 0:
                     total += whole
         return total
 
@@ -288,10 +288,10 @@ def _shape(text: str) -> tuple[str, str]:
 def _closing(text: str) -> int:
     """Where the parenthesis that opens a text is closed."""
     depth = 0
-    for place, character in enumerate(text):
+    for index, character in enumerate(text):
         depth += (character == "(") - (character == ")")
         if depth == 0:
-            return place
+            return index
     return len(text)
 
 

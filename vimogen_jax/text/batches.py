@@ -11,7 +11,7 @@ Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
 def in_batches(
     ids: Sequence[Sequence[int]], forward: Forward, lengths: Sequence[int], rows: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (place in `ids`, features `[l_i k]`) of each text, batch by batch, in any order.
+    """Yield (index in `ids`, features `[l_i k]`) of each text, batch by batch, in any order.
 
     Texts of similar length go together, padded to one of the `lengths`; a batch is padded to one
     of the numbers of `rows`. Both ascend, and no text is longer than the last of `lengths`.
@@ -21,12 +21,12 @@ def in_batches(
         group = [i for i, tokens in enumerate(ids) if shortest < len(tokens) <= longest]
         shortest = longest
         for start in range(0, len(group), rows[-1]):
-            places = group[start : start + rows[-1]]
-            shape = next(r for r in rows if len(places) <= r), longest
+            indices = group[start : start + rows[-1]]
+            shape = next(r for r in rows if len(indices) <= r), longest
             tokens, mask = np.zeros(shape, np.int32), np.zeros(shape, bool)
-            for row, i in enumerate(places):
+            for row, i in enumerate(indices):
                 tokens[row, : len(ids[i])] = ids[i]
                 mask[row, : len(ids[i])] = True
             features = forward(tokens, mask)
-            for row, i in enumerate(places):
+            for row, i in enumerate(indices):
                 yield i, features[row, : len(ids[i])].copy()

@@ -41,7 +41,7 @@ class StreamingEncoder(TextEncoder, Protocol):
     """A text encoder that hands features over as they are ready, as those of this library do."""
 
     def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (place of a text, its features `[l k]`), in any order."""
+        """Yield (index of a text, its features `[l k]`), in any order."""
         ...
 
 

@@ -92,7 +92,7 @@ class MiniLM:
         self._tokens(texts)
 
     def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (place of a text, its features) as batches are done, in any order."""
+        """Yield (index of a text, its features) as batches are done, in any order."""
         ids = self._tokens(texts)
         return in_batches(ids, self._forward, _LENGTHS, _ROWS)
 

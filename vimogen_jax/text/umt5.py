@@ -69,7 +69,7 @@ class UMT5Encoder:
         """All texts are read; the end of a long one is cut off."""
 
     def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (place of a text, its features) as batches are done, in any order."""
+        """Yield (index of a text, its features) as batches are done, in any order."""
         encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
         cut = sum(bool(encoding.overflowing) for encoding in encodings)
         if cut:
@@ -148,7 +148,7 @@ def load_network(weights: umt5_files.Weights, dtype: str) -> tuple[Forward, int]
         layouts = nnx.to_pure_dict(sharding.tree_shardings(abstract, mesh))
         batch = sharding.batch_sharding(mesh)
     params = jax.tree.map_with_path(
-        functools.partial(_place, weights), nnx.to_pure_dict(abstract), layouts
+        functools.partial(_read_sharded, weights), nnx.to_pure_dict(abstract), layouts
     )
 
     def forward(tokens: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -159,7 +159,7 @@ def load_network(weights: umt5_files.Weights, dtype: str) -> tuple[Forward, int]
     return forward, len(devices)
 
 
-def _place(
+def _read_sharded(
     weights: umt5_files.Weights,
     path: tuple,
     leaf: jax.ShapeDtypeStruct,

@@ -149,8 +149,8 @@ def find_tokenizer(folder: Path) -> Path:
 
     It lies beside them; where Diffusers puts it; or where Wan's download of a model has it.
     """
-    places = [folder, folder.parent / "tokenizer", folder / "google" / "umt5-xxl"]
-    for place in places:
-        if (place / "tokenizer.json").is_file():
-            return place / "tokenizer.json"
-    raise BadInput(f"no tokenizer.json lies in {', '.join(map(str, places))}")
+    folders = [folder, folder.parent / "tokenizer", folder / "google" / "umt5-xxl"]
+    for candidate in folders:
+        if (candidate / "tokenizer.json").is_file():
+            return candidate / "tokenizer.json"
+    raise BadInput(f"no tokenizer.json lies in {', '.join(map(str, folders))}")

@@ -58,7 +58,7 @@ class Block(nnx.Module):
         self.num_heads = config.num_heads
 
     def __call__(self, x: jax.Array, mask: jax.Array, buckets: np.ndarray) -> jax.Array:
-        """`x [b l k]`, `mask [b l]`, and the table's row for each pair of places, `[l l]`."""
+        """`x [b l k]`, `mask [b l]`, and the table's row for each pair of positions, `[l l]`."""
         h = self.attention_norm(x)
         q, k, v = (
             linear(h).reshape(*h.shape[:2], self.num_heads, -1)
@@ -99,7 +99,7 @@ class UMT5Network(nnx.Module):
 
 
 def relative_buckets(length: int, config: UMT5Config) -> np.ndarray:
-    """The row of the table for a query at place i and a key at place j, `[i j]`.
+    """The row of the table for a query at position i and a key at position j, `[i j]`.
 
     Half of the rows are for keys ahead. Near distances have a row each, far ones share rows on a
     logarithmic scale; all beyond `max_distance` share the last.

@@ -81,12 +81,12 @@ class Checkpoints:
         self.wait()  # as saving would; then the room left is known
         parts = _parts(state)
         self._require_room(sum(array.nbytes for array in jax.tree.leaves(parts)))
-        place = iterator.get_state()
+        iterator_state = iterator.get_state()
         checksums = {name: np.asarray(_checksum(part)) for name, part in parts.items()}
-        parts |= dict(checksums=dict(checksums, iterator=_checksum_of_json(place)))
+        parts |= dict(checksums=dict(checksums, iterator=_checksum_of_json(iterator_state)))
         args = ocp.args.Composite(
             **{name: ocp.args.StandardSave(part) for name, part in parts.items()},
-            iterator=ocp.args.JsonSave(place),
+            iterator=ocp.args.JsonSave(iterator_state),
         )
         with self._write_faults():
             self._manager.save(step, args=args)
@@ -226,12 +226,12 @@ def _checksum(tree: Any) -> jax.Array:
 
 
 def _mixed(array: jax.Array) -> jax.Array:
-    """Numbers of 32 bits that look random, one for each value and its place in the whole array."""
+    """Numbers of 32 bits that look random, one for each value and its index in the whole array."""
     bits = jax.lax.bitcast_convert_type(array, jnp.uint32)
-    place = jnp.uint32(0)
+    index = jnp.uint32(0)
     for axis, size in enumerate(array.shape):
-        place = place * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, array.shape, axis)
-    bits ^= place * jnp.uint32(0x9E3779B9)
+        index = index * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, array.shape, axis)
+    bits ^= index * jnp.uint32(0x9E3779B9)
     for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):  # as MurmurHash3 ends
         bits = (bits ^ (bits >> shift)) * jnp.uint32(factor)
     return bits

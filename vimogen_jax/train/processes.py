@@ -38,7 +38,7 @@ def joined(
     Args:
         coordinator_address: host and port of process 0, where the processes meet.
         num_processes: how many there are.
-        process_id: this one's place among them, from 0.
+        process_id: this one's index among them, from 0.
 
     Raises:
         BadInput: the three do not fit each other, or the address cannot be used.

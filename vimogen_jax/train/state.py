@@ -68,12 +68,12 @@ def init_state(
     left_out: State = {part: {} for part in (*given, "frozen")}  # nor are they made to be replaced
     init = lambda key: _plain(_named_state(model, optimizer, finetune, key)) | left_out
     state = jax.jit(init, out_shardings=layouts(plan) | left_out)(key)
-    return state | {part: _place(base or {}, plan[part]) for part in given}
+    return state | {part: _device_put(base or {}, plan[part]) for part in given}
 
 
 def frozen_weights(base: Mapping[str, Any], plan: State) -> dict[str, Any]:
     """The weights of a base that are not trained, as the state holds them."""
-    return _place(base, plan["frozen"])
+    return _device_put(base, plan["frozen"])
 
 
 def averaged(state: State) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def layouts(plan: State) -> State:
     return jax.tree.map(lambda array: array.sharding, plan)
 
 
-def _place(weights: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+def _device_put(weights: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
     """Put those of the weights that a plan names where and as it says."""
     flat: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(weights)
     planned: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(plan)

@@ -85,17 +85,17 @@ def film(
         middle[frame], reach[frame] = vertices.mean(0), (vertices @ edges[frame].T).max(0)
         floor = min(floor, float(vertices[:, 2].min()))
 
-    def place(path: np.ndarray) -> tuple[np.ndarray, float]:
-        """The camera's places [t 3] beside a path, and how far away they are."""
+    def eyes_beside(path: np.ndarray) -> tuple[np.ndarray, float]:
+        """The camera's positions [t 3] beside a path, and how far away they are."""
         along = np.einsum("tex,tx->te", edges, path)
-        offset = _place((reach - along).max(0), (1, 1))
+        offset = _nearest((reach - along).max(0), (1, 1))
         return path + np.einsum("x,txy->ty", offset, axes), float(np.linalg.norm(offset))
 
     path = _smooth(middle, motion.fps)
-    eyes, away = place(path)
+    eyes, away = eyes_beside(path)
     if follow != "always":
         spot = np.broadcast_to((middle.min(0) + middle.max(0)) / 2, path.shape)
-        further, far = place(spot)
+        further, far = eyes_beside(spot)
         if follow == "never" or far < _FURTHER * away:
             path, eyes = spot, further
     return Shot(path, eyes, axes, floor)
@@ -135,8 +135,8 @@ def camera_axes(azimuth: float) -> np.ndarray:
 
 
 def eye_before(points: np.ndarray, axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The nearest place [3] from which a camera with `axes` sees all points [n 3]."""
-    return _place((points @ _edges(axes, size).T).max(0), size) @ axes
+    """The nearest position [3] from which a camera with `axes` sees all points [n 3]."""
+    return _nearest((points @ _edges(axes, size).T).max(0), size) @ axes
 
 
 def _edges(axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -148,8 +148,8 @@ def _edges(axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return np.array(edges) @ axes
 
 
-def _place(reach: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The nearest place [3], along a camera's axes, from which nothing that reaches so far [4]
+def _nearest(reach: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The nearest position [3], along a camera's axes, from which nothing that reaches so far [4]
     crosses an edge."""
     left, right, above, below = reach
     half = math.tan(FIELD_OF_VIEW / 2)

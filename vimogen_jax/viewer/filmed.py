@@ -25,7 +25,7 @@ def write_film(
     """Film a motion, `size` (even) pixels square at its own frame rate: an MP4 at `path`, and
     `truth` as an npz of the same name beside it, written first.
 
-    shot: the camera's places; by default it stands still.
+    shot: the camera's positions; by default it stands still.
     """
     body = body or builtin_body()
     shot = shot or film(motion, body, "never")
@@ -39,8 +39,8 @@ def truth(motion: Motion, shot: Shot, size: int) -> dict[str, np.ndarray]:
     """What the film shows, in the z-up world and metres.
 
     `joints` [t 22 3], `rot` [t 22 3 3] and `transl` [t 3] as `Motion` has them, and `fps`; of the
-    camera the places `eyes` [t 3], the `axes` (right, down, forward), [3 3] if it never turns, else
-    [t 3 3], and the `focal` length in pixels; the height of the `floor`. A point p is seen in
+    camera the positions `eyes` [t 3], the `axes` (right, down, forward), [3 3] if it never turns,
+    else [t 3 3], and the `focal` length in pixels; the height of the `floor`. A point p is seen in
     column size/2 + focal a/c and row size/2 + focal b/c, where (a, b, c) = axes (p - eye).
     """
     turns = (shot.axes != shot.axes[0]).any()

@@ -30,7 +30,7 @@ _SUN_SIZE = 0.06  # the light's radius over its distance: how soft shadows are
 _SUN_RAYS = 12
 _SHADOW = 0.5  # share of the floor's light that full shadow takes away
 _TEXEL = 0.012  # metres of a cell of the shadow's map
-_CLEAR = 0.012  # metres by which a hidden place must lie under what hides it
+_CLEAR = 0.012  # metres by which a hidden point must lie under what hides it
 # Samples of a pixel off its centre, so placed that steep and flat edges meet each on its own.
 _SAMPLES = np.array([[-0.375, 0.125], [-0.125, -0.375], [0.125, 0.375], [0.375, -0.125]])
 _LEVELS = 1 << 14  # of linear light, in the table that makes bytes of it
@@ -44,7 +44,7 @@ _compiled = njit(**_OPTIONS)
 
 
 def _kept(function: Callable) -> Callable:
-    """The function compiled, and kept on disk where there is a place for it."""
+    """The function compiled, and kept on disk where there is a folder for it."""
     try:
         return njit(cache=True, **_OPTIONS)(function)
     except RuntimeError:
@@ -103,25 +103,25 @@ def _cast(axes: np.ndarray, mesh: np.ndarray, faces: np.ndarray, floor: float) -
     seeds[0] = 0
     radius, turn = _SUN_SIZE * np.sqrt(seeds / _SUN_RAYS), seeds * math.pi * (3 - math.sqrt(5))
     disc = np.stack([radius * np.cos(turn), radius * np.sin(turn)], axis=1)
-    places = (middle[:, None] - height[:, None] * disc - corner) / _TEXEL
-    seen, heights = _cover(places, mesh[:, 2], faces, rows, columns)
+    points = (middle[:, None] - height[:, None] * disc - corner) / _TEXEL
+    seen, heights = _cover(points, mesh[:, 2], faces, rows, columns)
     towards /= np.linalg.norm(towards)
     return _Light(towards, floor, corner, heights[0], np.mean(seen[1:] >= 0, axis=0))
 
 
 @_kept
-def _cover(places, keys, faces, height, width):
+def _cover(points, keys, faces, height, width):
     """Of the faces [f 3] that look up at cells, the one with the greatest key, or -1, and that
-    key: [s h w], by samples s. `places` [v s 2] lie along both axes, in cells; `keys` are [v]."""
-    samples = places.shape[1]
+    key: [s h w], by samples s. `points` [v s 2] lie along both axes, in cells; `keys` are [v]."""
+    samples = points.shape[1]
     seen = np.full((samples, height, width), -1, np.int32)
     greatest = np.full((samples, height, width), -np.inf)
     for face in range(len(faces)):
         a, b, c = faces[face, 0], faces[face, 1], faces[face, 2]
         for sample in range(samples):
-            ay, ax = places[a, sample, 0], places[a, sample, 1]
-            by, bx = places[b, sample, 0], places[b, sample, 1]
-            cy, cx = places[c, sample, 0], places[c, sample, 1]
+            ay, ax = points[a, sample, 0], points[a, sample, 1]
+            by, bx = points[b, sample, 0], points[b, sample, 1]
+            cy, cx = points[c, sample, 0], points[c, sample, 1]
             area = (by - ay) * (cx - ax) - (bx - ax) * (cy - ay)
             if area <= 0:
                 continue
@@ -161,7 +161,7 @@ def _paint_floor(image, eye, axes, focal, light):
             y = right * axes[0, 1] + down * axes[1, 1] + axes[2, 1]
             share = 0.5
             for k, ray in ((0, x), (1, y)):
-                # How far the floor's place moves over a pixel, to the right and down.
+                # How far the point on the floor moves over a pixel, to the right and down.
                 wide = abs(axes[0, k]) + abs(axes[1, k] - ray * axes[1, 2] / z)
                 share *= _stripes((eye[k] + reach * ray) / _TILE, wide * reach / focal / _TILE)
             share += 0.5
@@ -210,9 +210,9 @@ def _paint_mesh(image, seen, points, faces, mesh, normals, colours, eye, light):
                     corners = faces[face, 0], faces[face, 1], faces[face, 2]
                     y, x = row + 0.5 + _SAMPLES[sample, 0], column + 0.5 + _SAMPLES[sample, 1]
                     shares = _shares(points, corners, y, x)
-                    place = _mix(mesh, corners, shares)
+                    point = _mix(mesh, corners, shares)
                     normal = _unit(_mix(normals, corners, shares))
-                    body, shine = _shade(place, normal, eye, light)
+                    body, shine = _shade(point, normal, eye, light)
                     r, g, b = _mix(colours, corners, shares)
                     red += count * (r * body + shine * _SKY[0])
                     green += count * (g * body + shine * _SKY[1])
@@ -233,7 +233,7 @@ def _to_bytes(image):
 
 @_compiled
 def _shares(points, corners, y, x):
-    """How much each corner of a face has of what is seen at a place, in perspective."""
+    """How much each corner of a face has of what is seen at a point, in perspective."""
     a, b, c = corners
     ay, ax, by, bx = points[a, 0], points[a, 1], points[b, 0], points[b, 1]
     cy, cx = points[c, 0], points[c, 1]
@@ -244,26 +244,26 @@ def _shares(points, corners, y, x):
 
 
 @_compiled
-def _shade(place, normal, eye, light):
-    """How much of its colour a place of the mesh sends to the eye, and how much of the sky's."""
+def _shade(point, normal, eye, light):
+    """How much of its colour a point of the mesh sends to the eye, and how much of the sky's."""
     sun = (light.sun[0], light.sun[1], light.sun[2])
-    view = _unit((eye[0] - place[0], eye[1] - place[1], eye[2] - place[2]))
+    view = _unit((eye[0] - point[0], eye[1] - point[1], eye[2] - point[2]))
     half = _unit((view[0] + sun[0], view[1] + sun[1], view[2] + sun[2]))
     lit = max(_dot(normal, sun), 0.0)
     shine = 0.18 * (1 - max(_dot(view, normal), 0.0)) ** 3
     if lit > 0:
         shine += 0.12 * max(_dot(half, normal), 0.0) ** 24
-        lit *= 1 - 0.6 * _hidden(light, place, normal)
+        lit *= 1 - 0.6 * _hidden(light, point, normal)
     return 0.34 + 0.2 * normal[2] + 0.75 * lit, shine
 
 
 @_compiled
-def _hidden(light, place, normal):
-    """Whether the mesh hides the sun from a place of it: between 0 and 1 at a shadow's edge."""
-    z = place[2] + _CLEAR * normal[2]
+def _hidden(light, point, normal):
+    """Whether the mesh hides the sun from a point of it: between 0 and 1 at a shadow's edge."""
+    z = point[2] + _CLEAR * normal[2]
     along = (z - light.floor) / light.sun[2]
-    x = place[0] + _CLEAR * normal[0] - along * light.sun[0]
-    y = place[1] + _CLEAR * normal[1] - along * light.sun[1]
+    x = point[0] + _CLEAR * normal[0] - along * light.sun[0]
+    y = point[1] + _CLEAR * normal[1] - along * light.sun[1]
     i, j, u, v = _near(light, x, y)
     cells = (
         light.heights[i, j],
@@ -299,7 +299,7 @@ def _unit(a):
 
 @_compiled
 def _near(light, x, y):
-    """The first of the four cells that lie round a place of the floor, and its place in them."""
+    """The first of the four cells round a point of the floor, and where in them it lies."""
     row, column = (x - light.corner[0]) / _TEXEL - 0.5, (y - light.corner[1]) / _TEXEL - 0.5
     i = min(max(math.floor(row), 0), light.shade.shape[0] - 2)
     j = min(max(math.floor(column), 0), light.shade.shape[1] - 2)

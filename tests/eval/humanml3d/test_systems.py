@@ -28,7 +28,7 @@ def features(split, id, repetition=0):
 
 
 def joints(split, id):
-    return humanml3d.joints_from_places(split.clips[id].features[:40])
+    return humanml3d.joints_from_positions(split.clips[id].features[:40])
 
 
 def encoded(joints):
@@ -164,8 +164,8 @@ def test_our_own_files_have_rotations(few, tmp_path):
     assert sum(system.kinds.values()) == 1
     (made,) = system.made["000001"].motions
     assert len(made) == motion.num_frames // 4 * 4
-    real = humanml3d.joints_from_places(few.clips["000001"].features[: len(made)])
-    np.testing.assert_allclose(humanml3d.joints_from_places(made), real, atol=0.03)
+    real = humanml3d.joints_from_positions(few.clips["000001"].features[: len(made)])
+    np.testing.assert_allclose(humanml3d.joints_from_positions(made), real, atol=0.03)
 
 
 def test_long_motions_are_cut_as_the_evaluator_cuts_them(few, tmp_path):
