@@ -164,7 +164,7 @@ def _check_captions(takes: Sequence[Take], encoder: TextEncoder) -> None:
                 try:
                     encoder.require_readable([take.caption])
                 except BadInput as fault:
-                    raise BadInput(f"{take.told or take.id}: {fault}") from None
+                    raise BadInput(f"{take.origin or take.id}: {fault}") from None
 
 
 def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VIMOGEN) -> Prepared:

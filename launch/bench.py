@@ -19,7 +19,7 @@ from vimogen_jax.bench.programs import bench_sampling, bench_training
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import require_writable, write_json
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 MEASURE = flags.DEFINE_enum(
     "measure",
     "training",
@@ -27,13 +27,18 @@ MEASURE = flags.DEFINE_enum(
     "steps or samples of the longest bucket, made of random numbers; the input pipeline; the "
     "kernels of attention; or HumanML3D's features, whatever the config",
 )
-REPEATS = flags.DEFINE_integer("repeats", 10, "steps, samplings or batches that count", 1)
+REPEATS = flags.DEFINE_integer("repeats", 10, "how many steps, samplings or batches to time", 1)
 PEAK = flags.DEFINE_float(
-    "peak_tflops", None, "of a device at most, in place of its published rate", 0.001
+    "peak_tflops", None, "the most TFLOP/s of a device, instead of its published rate", 0.001
 )
-CHIP = flags.DEFINE_enum("chip", "h200", ["h100", "h200", "v5e", "v5p", "v6e"], "one to be fed")
-TRACE = flags.DEFINE_string("trace", None, "folder for a profile of steps or samplings")
-OUT = flags.DEFINE_string("out", "out/bench", "folder for training.json and the like")
+CHIP = flags.DEFINE_enum(
+    "chip",
+    "h200",
+    ["h100", "h200", "v5e", "v5p", "v6e"],
+    "chip that --measure=feeding compares with",
+)
+TRACE = flags.DEFINE_string("trace", None, "folder to write a profile to")
+OUT = flags.DEFINE_string("out", "out/bench", "folder to write training.json and the like to")
 
 
 def main() -> None:

@@ -29,33 +29,42 @@ MOTIONS = flags.DEFINE_multi_string(
 CAPTIONS = flags.DEFINE_multi_string(
     "captions", [], "caption file, JSON lines; one for each --motions, in the same order"
 )
-HUMANML3D = flags.DEFINE_string("humanml3d", None, "folder of HumanML3D")
+HUMANML3D = flags.DEFINE_string("humanml3d", None, "HumanML3D folder")
 VIMOGEN = flags.DEFINE_string("vimogen", None, "JSON of ViMoGen-228K")
 VIMOGEN_ROOT = flags.DEFINE_string(
-    "vimogen_root", None, "folder that its motion paths start from; by default the JSON's"
+    "vimogen_root",
+    None,
+    "folder that motion paths of ViMoGen-228K start from; by default the JSON's",
 )
 VIMOGEN_TEXT = flags.DEFINE_enum(
-    "vimogen_text", "video", ["video", "motion"], "which of its two captions"
+    "vimogen_text", "video", ["video", "motion"], "which of the two captions of ViMoGen-228K to use"
 )
 OUT = flags.DEFINE_string("out", None, "folder to write the dataset to", required=True)
 TEXT_ENCODER = flags.DEFINE_string(
     "text_encoder",
     "minilm",
-    "minilm, umt5, or a path to weights of UMT5, which PyTorch then encodes with",
+    "minilm, umt5, or a path to weights of UMT5, to encode with PyTorch",
 )
 TEXT_STORE = flags.DEFINE_string(
-    "text_store", None, "folder that keeps features of texts, so that an interrupted build goes on"
+    "text_store",
+    None,
+    "folder that keeps features of texts, so that an interrupted build can go on",
 )
 HOLDOUT = flags.DEFINE_float(
     "holdout", 0.05, "share of the takes held out for validation", 0.0, 1.0
 )
 KEEP_TEST = flags.DEFINE_bool(
-    "keep_test", False, "make takes that a source has for testing a split, instead of none"
+    "keep_test",
+    False,
+    "keep the test takes of a source as a split of their own; else they are left out",
 )
 READING = reading.define_flags()
-DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frames a second of the dataset", 1.0, 120.0)
+DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frame rate of the dataset", 1.0, 120.0)
 LAYOUT = flags.DEFINE_enum(
-    "layout", "vimogen", [*LAYOUTS], "of frames: ViMoGen's 276 channels or HumanML3D's 263 features"
+    "layout",
+    "vimogen",
+    [*LAYOUTS],
+    "what a frame holds: ViMoGen's 276 channels or HumanML3D's 263 features",
 )
 WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "processes that read motions", 1)
 

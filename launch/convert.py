@@ -25,9 +25,9 @@ OUT = flags.DEFINE_string(
     "out", None, "folder of the package, or .pt or .safetensors file to write", required=True
 )
 NUM_HEADS = flags.DEFINE_integer(
-    "num_heads", None, "of attention; by default heads are 128 wide, as published", 1
+    "num_heads", None, "number of attention heads; by default heads are 128 wide, as published", 1
 )
-SEED = flags.DEFINE_integer("seed", 0, "of what Wan's weights lack")
+SEED = flags.DEFINE_integer("seed", 0, "seed of the parameters that Wan's weights lack")
 
 
 def main() -> None:

@@ -18,7 +18,10 @@ from vimogen_jax.files import write_text
 from vimogen_jax.tensors import write_tensors
 
 WHEEL = flags.DEFINE_string(
-    "wheel", None, "of mediapipe 0.10.21, from PyPI: the last that carries them", required=True
+    "wheel",
+    None,
+    "wheel of mediapipe 0.10.21 from PyPI, the last with both networks",
+    required=True,
 )
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 

@@ -15,7 +15,7 @@ from vimogen_jax.text.umt5_spec import PUBLISHED_SPEC, spec_of
 WEIGHTS = flags.DEFINE_string(
     "weights", None, "Wan's .pth, or a folder of Hugging Face's safetensors", required=True
 )
-OUT = flags.DEFINE_string("out", None, "folder to write", required=True)
+OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 
 
 def main() -> None:

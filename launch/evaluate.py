@@ -21,8 +21,10 @@ CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or r
 DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
 OUT = flags.DEFINE_string("out", None, "JSON file to write", required=True)
 CAPTIONS = flags.DEFINE_string("captions", str(CAPTION_FILE), "caption file with the actions")
-PER_ACTION = flags.DEFINE_integer("per_action", 20, "motions to generate of each action", 1)
-SEED = flags.DEFINE_integer("seed", 0, "of what is drawn: takes, noise, corruption", 0)
+PER_ACTION = flags.DEFINE_integer(
+    "per_action", 20, "how many motions to generate for each action", 1
+)
+SEED = flags.DEFINE_integer("seed", 0, "seed of takes, noise and corruption", 0)
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ from vimogen_jax import adapter, package
 from vimogen_jax.files import whole_folder
 from vimogen_jax.train.run import load_run, load_run_adapter
 
-RUN = flags.DEFINE_string("run", None, "folder of the run", required=True)
+RUN = flags.DEFINE_string("run", None, "run folder", required=True)
 OUT = flags.DEFINE_string("out", None, "folder to write the package to", required=True)
-DTYPE = flags.DEFINE_enum("dtype", "float32", package.WEIGHT_DTYPES, "of the weights on disk")
+DTYPE = flags.DEFINE_enum("dtype", "float32", package.WEIGHT_DTYPES, "dtype of the weights on disk")
 ADAPTER = flags.DEFINE_bool("adapter", False, "write the LoRA adapter alone, in float32")
 
 

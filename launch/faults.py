@@ -21,13 +21,13 @@ from vimogen_jax.command import HOME
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_new, require_writable
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 _OUT = flags.DEFINE_string(
-    "out", "out/faults", "Folder for both runs and what their processes say."
+    "out", "out/faults", "folder for both runs and the logs of their processes"
 )
-_FAULTS = flags.DEFINE_integer("faults", 20, "How many faults.", 1)
-_STEPS = flags.DEFINE_integer("steps", 100, "How many steps to train.", 1)
-_SEED = flags.DEFINE_integer("seed", 0, "Decides which fault strikes when.")
+_FAULTS = flags.DEFINE_integer("faults", 20, "number of faults", 1)
+_STEPS = flags.DEFINE_integer("steps", 100, "number of steps to train", 1)
+_SEED = flags.DEFINE_integer("seed", 0, "seed of the faults and their times")
 
 
 def _not_ours(argv: list[str]) -> list[str]:

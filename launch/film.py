@@ -17,16 +17,20 @@ from vimogen_jax.viewer.wardrobe import OUTFITS
 
 READING = reading.define_flags()
 OUT = flags.DEFINE_string("out", "out/films", "folder to write to")
-OUTFIT = flags.DEFINE_enum("outfit", None, list(OUTFITS), "clothes; by default drawn for each film")
+OUTFIT = flags.DEFINE_enum(
+    "outfit", None, list(OUTFITS), "clothes; by default chosen at random for each film"
+)
 CAMERA = flags.DEFINE_enum(
-    "camera", "still", ["still", "follow"], "whether it stands, or goes along with the person"
+    "camera", "still", ["still", "follow"], "whether the camera stands still or follows the person"
 )
 AZIMUTH = flags.DEFINE_float(
-    "azimuth", 38.0, "degrees to the left of where the person faces at first, where it stands"
+    "azimuth", 38.0, "where the camera begins: degrees to the left of where the person faces"
 )
-TURNING = flags.DEFINE_float("turning", 0.0, "degrees a second by which it goes round to the left")
-SIZE = flags.DEFINE_integer("size", 512, "pixels of each side, an even number", 32, 4096)
-SEED = flags.DEFINE_integer("seed", 0, "of the draw of clothes")
+TURNING = flags.DEFINE_float(
+    "turning", 0.0, "how fast the camera goes round to the left, degrees a second"
+)
+SIZE = flags.DEFINE_integer("size", 512, "width and height in pixels, an even number", 32, 4096)
+SEED = flags.DEFINE_integer("seed", 0, "seed of the clothes")
 
 
 def main(files: list[str]) -> None:

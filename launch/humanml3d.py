@@ -24,21 +24,25 @@ from vimogen_jax.generate import Generator
 
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
 
-DATA = flags.DEFINE_string("data", None, "folder of HumanML3D")
+DATA = flags.DEFINE_string("data", None, "HumanML3D folder")
 EVALUATOR = flags.DEFINE_string("evaluator", None, "folder of the evaluator's published files")
 MOTIONS = flags.DEFINE_string("motions", None, "folder of a system's motions")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "generate OUT/motions with this model first")
-NAME = flags.DEFINE_string("name", "ours", "what the report calls them")
+NAME = flags.DEFINE_string("name", "ours", "name of the system in the report")
 COMPARE = flags.DEFINE_multi_string("compare", [], "another system's folder, or NAME=folder")
-PROMPTS = flags.DEFINE_string("prompts", None, "only write the prompts to this folder")
-OUT = flags.DEFINE_string("out", "out/humanml3d", "folder to write the report to")
-REPETITIONS = flags.DEFINE_integer("repetitions", 20, "how often all is scored", 1)
-READING = reading.define_flags()
-SAMPLES = flags.DEFINE_integer("samples", 1, "motions of a prompt to generate", 1)
-MODES_OF = flags.DEFINE_integer(
-    "modes_of", MODES_TEXTS, "prompts of which 30 motions are generated, for multimodality", 0
+PROMPTS = flags.DEFINE_string(
+    "prompts", None, "write the prompts to this folder, and do nothing else"
 )
-SEED = flags.DEFINE_integer("seed", 0, "of generation, captions, crops and pairs", 0, 2**32 - 1)
+OUT = flags.DEFINE_string("out", "out/humanml3d", "folder to write the report to")
+REPETITIONS = flags.DEFINE_integer("repetitions", 20, "how often to repeat the scoring", 1)
+READING = reading.define_flags()
+SAMPLES = flags.DEFINE_integer("samples", 1, "how many motions to generate for each prompt", 1)
+MODES_OF = flags.DEFINE_integer(
+    "modes_of", MODES_TEXTS, "number of prompts with 30 motions each, for multimodality", 0
+)
+SEED = flags.DEFINE_integer(
+    "seed", 0, "seed of generation, captions, crops and pairs", 0, 2**32 - 1
+)
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ SOMETHING_MISSING = 2  # exit status: the report is written, but not of all moti
 
 MOTIONS = flags.DEFINE_string("motions", None, "folder of motions named by their prompt's id")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "generate OUT/motions with this model first")
-NAME = flags.DEFINE_string("name", "ours", "what the report calls them")
+NAME = flags.DEFINE_string("name", "ours", "name of the system in the report")
 COMPARE = flags.DEFINE_multi_string("compare", [], "another system's folder, or NAME=folder")
 OUT = flags.DEFINE_string("out", "out/mbench", "folder to write the report to")
 PROMPTS = flags.DEFINE_string(
@@ -45,21 +45,32 @@ PROMPTS = flags.DEFINE_string(
 DETAILED = flags.DEFINE_bool("detailed", False, "generate from the prompts' detailed texts")
 READING = reading.define_flags()
 FLOOR = flags.DEFINE_enum(
-    "floor", "file", ["file", "lowest"], "the files' height 0, or each motion's lowest joint"
+    "floor",
+    "file",
+    ["file", "lowest"],
+    "where the floor is: height 0 of the files, or each motion's lowest joint",
 )
-AS_RELEASED = flags.DEFINE_bool("as_released", False, "compute what MBench's release computes")
+AS_RELEASED = flags.DEFINE_bool(
+    "as_released", False, "compute exactly what MBench's release computes"
+)
 NRDF = flags.DEFINE_string("nrdf", None, "NRDF's published weights, for pose quality")
 BODY = flags.DEFINE_string("body", None, "a SMPL-X or SMPL-H .npz, for body penetration")
 POSE_PRIOR = flags.DEFINE_string("pose_prior", None, "SMPLify's gmm_08.pkl, for the body fit")
 FIT_FROM_JOINTS = flags.DEFINE_bool(
-    "fit_from_joints", False, "fit bodies to joints although poses are known, as others need it"
+    "fit_from_joints", False, "fit bodies to joints also where poses are known"
 )
-JUDGE = flags.DEFINE_string("judge", None, f"who looks at videos of the motions: {FORMS}")
-JUDGE_URL = flags.DEFINE_string("judge_url", None, "of the judge's server, if not the usual one")
+JUDGE = flags.DEFINE_string("judge", None, f"the model that judges videos of the motions: {FORMS}")
+JUDGE_URL = flags.DEFINE_string(
+    "judge_url", None, "URL of the judge's server, if not the usual one"
+)
 VOTES = flags.DEFINE_string("votes", None, "CSV file of people's votes on pairs of motions")
-SEED = flags.DEFINE_integer("seed", 0, "of generation, judges' choices and the bootstrap", 0)
+SEED = flags.DEFINE_integer("seed", 0, "seed of generation, judges' choices and the bootstrap", 0)
 BENCHMARK = flags.DEFINE_integer(
-    "benchmark", None, "only measure how long a run takes here, by one in so many motions", 1, 100
+    "benchmark",
+    None,
+    "only measure how long a run takes here, with one motion of this many",
+    1,
+    100,
 )
 
 

@@ -22,17 +22,17 @@ VIDEO = flags.DEFINE_string(
     "video", None, "video file, animated GIF or folder of pictures", required=True
 )
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
-TO = flags.DEFINE_list("formats", "npz,glb,html", f"any of {', '.join(FORMATS)}")
+TO = flags.DEFINE_list("formats", "npz,glb,html", f"what to write, any of {', '.join(FORMATS)}")
 FOCAL = flags.DEFINE_float(
-    "focal", None, "focal length of the camera, pixels; else the film's, or assumed", 1.0
+    "focal", None, "focal length in pixels; by default the film's, or assumed", 1.0
 )
 TILT = flags.DEFINE_float(
-    "tilt", None, "degrees that the camera looks down by; else found from the standing person"
+    "tilt", None, "degrees that the camera looks down; by default found from the person"
 )
-PERSON = flags.DEFINE_integer("person", 0, "whom of several, counted from the largest", 0)
-START = flags.DEFINE_float("start", 0.0, "second of the film to begin at", 0.0)
-SECONDS = flags.DEFINE_float("seconds", None, "how much of it to read; else all", 0.1)
-FPS = flags.DEFINE_float("fps", None, "frames a second of a folder of pictures", 1.0)
+PERSON = flags.DEFINE_integer("person", 0, "which person to follow, counted from the largest", 0)
+START = flags.DEFINE_float("start", 0.0, "where to begin, in seconds of the film", 0.0)
+SECONDS = flags.DEFINE_float("seconds", None, "how many seconds to read; by default all", 0.1)
+FPS = flags.DEFINE_float("fps", None, "frame rate of a folder of pictures", 1.0)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from absl import flags
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_new, require_writable
 
-OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace what is there already")
+OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace output files that exist already")
 
 
 def whole(folder: str, parts: Sequence[str]) -> Sequence[str]:

@@ -18,14 +18,16 @@ from vimogen_jax.planning.plan import plan
 from vimogen_jax.planning.report import as_json, as_text
 from vimogen_jax.sharding import STRATEGIES
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 TOPOLOGY = flags.DEFINE_string("topology", None, f"the machine: {KNOWN}", required=True)
 CHOSEN = flags.DEFINE_list(
-    "strategies", "all", f"of {', '.join(STRATEGIES)}; all, for these; config, for the config's own"
+    "strategies", "all", f"any of {', '.join(STRATEGIES)}; all; or config, for the config's own"
 )
-SAMPLING = flags.DEFINE_bool("sampling", False, "plan sampling a batch from text, not training")
-TUNED = flags.DEFINE_bool("tuned", False, "compile as for a real run: ten times as long")
-OUT = flags.DEFINE_string("out", "out/plan", "folder for plan.json and plan.png")
+SAMPLING = flags.DEFINE_bool("sampling", False, "plan sampling from text instead of training")
+TUNED = flags.DEFINE_bool(
+    "tuned", False, "compile as for a real run, which takes ten times as long"
+)
+OUT = flags.DEFINE_string("out", "out/plan", "folder to write plan.json and plan.png to")
 
 
 def main() -> None:

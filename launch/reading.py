@@ -76,10 +76,10 @@ def define_flags() -> ReadingFlags:
     """Give the command that calls this --fps, --up, --units and --skeleton."""
     return ReadingFlags(
         flags.DEFINE_float(
-            "fps", None, "of motion files that do not say their frame rate", 1.0, FASTEST
+            "fps", None, "frame rate of motion files that do not say theirs", 1.0, FASTEST
         ),
-        flags.DEFINE_enum("up", "auto", ["auto", *UPS], "axis of motion files that is up"),
-        flags.DEFINE_enum("units", "auto", ["auto", *UNITS], "of lengths in motion files"),
+        flags.DEFINE_enum("up", "auto", ["auto", *UPS], "which axis of motion files is up"),
+        flags.DEFINE_enum("units", "auto", ["auto", *UNITS], "unit of length in motion files"),
         flags.DEFINE_multi_string(
             "skeleton", [], "JSON table of a BVH skeleton of your own; may be repeated"
         ),

@@ -42,32 +42,34 @@ FORMATS = {
 PAGE = "index.html"  # one page of all motions
 LONGEST = 200  # bytes of a file's name without its number and ending
 
-PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; give it again for more motions")
+PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; may be repeated")
 PROMPTS = flags.DEFINE_string(
     "prompts", None, "text file with a sentence on each line; lines that begin with # are left out"
 )
 REFERENCE = flags.DEFINE_string(
-    "reference", None, "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), in place of prompts"
+    "reference", None, "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), instead of prompts"
 )
 READING = reading.define_flags()
 flags.DEFINE_alias("reference_fps", "fps")
-SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions, 2 to 10")
-SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each prompt or reference")
+SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions in seconds, 2 to 10")
+SAMPLES = flags.DEFINE_integer(
+    "samples", 1, "how many motions to sample for each prompt or reference"
+)
 OUT = flags.DEFINE_string(
     "out", None, "folder to write to; by default out/ and the words of the first sentence"
 )
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 ADAPTER = flags.DEFINE_string("adapter", None, "folder of a LoRA adapter to the checkpoint")
-FORMAT = flags.DEFINE_list("formats", "glb,npz,html", f"any of {', '.join(FORMATS)}")
-BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, in place of our body")
-SEED = flags.DEFINE_integer("seed", 0, "of the noise")
+FORMAT = flags.DEFINE_list("formats", "glb,npz,html", f"what to write, any of {', '.join(FORMATS)}")
+BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, instead of our body")
+SEED = flags.DEFINE_integer("seed", 0, "seed of the noise")
 SAMPLER = flags.DEFINE_enum(
     "sampler", None, list(PRESETS), "solver and its settings; by default the checkpoint's"
 )
-STEPS = flags.DEFINE_integer("steps", None, "of the solver; by default the sampler's")
-SOLVER = flags.DEFINE_enum("solver", None, SOLVERS, "by default the sampler's")
+STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the sampler's")
+SOLVER = flags.DEFINE_enum("solver", None, SOLVERS, "solver; by default the sampler's")
 GUIDANCE_SCALE = flags.DEFINE_float(
-    "guidance_scale", None, "how much to insist on the prompt; by default the sampler's"
+    "guidance_scale", None, "how strongly to follow the prompt; by default the sampler's"
 )
 
 

@@ -13,15 +13,15 @@ from ml_collections import config_flags
 
 from launch import cli, huge_pages
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.train.distributed import joined
 from vimogen_jax.train.loop import train
-from vimogen_jax.train.processes import joined
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="The experiment, of configs/.")
+_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator_address", None, "Of several processes, HOST:PORT of the first."
+    "coordinator_address", None, "HOST:PORT of the first process, where a run has several"
 )
-_PROCESSES = flags.DEFINE_integer("num_processes", None, "How many there are.")
-_PROCESS = flags.DEFINE_integer("process_id", None, "This one's place among them, from 0.")
+_PROCESSES = flags.DEFINE_integer("num_processes", None, "number of processes")
+_PROCESS = flags.DEFINE_integer("process_id", None, "index of this process, from 0")
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ def main() -> None:
     verbs = find_verbs()
     match sys.argv[1:]:
         case [] | ["-h" | "--help", *_]:
-            print("usage: vimogen VERB [options]; vimogen VERB --help tells a verb's options\n")
+            print("usage: vimogen VERB [options]; vimogen VERB --help lists a verb's options\n")
             width = max(map(len, verbs))
             for verb, purpose in verbs.items():
                 print(f"  {verb:{width}}  {purpose}")

@@ -99,7 +99,7 @@ def _locate(path: str, folder: Path, files: dict[str, list[Path]]) -> Path:
 
 def _parse(
     line: str,
-    told: str,
+    origin: str,
     source: str,
     folder: Path,
     files: dict[str, list[Path]],
@@ -131,7 +131,7 @@ def _parse(
         read=partial(read_part, path, start, end, world, fps),
         quality=quality,
         split=SPLITS[split] if split else None,
-        told=told,
+        origin=origin,
     )
 
 

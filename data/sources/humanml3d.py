@@ -84,5 +84,5 @@ def _takes(
             path=path,
             read=partial(read, path, caption.start, caption.end or None),
             split=split,
-            told=f"{texts}, caption {number + 1}",
+            origin=f"{texts}, caption {number + 1}",
         )

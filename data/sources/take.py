@@ -24,7 +24,7 @@ SPLITS: dict[str, Literal["train", "validation", "test"]] = {
 class Take:
     """One motion and what it shows; cheap to pickle, so that processes can share the reading.
 
-    caption: "" where the source has none; such a take is dropped. told: where it stands, such as
+    caption: "" where the source has none; such a take is dropped. origin: where it stands, such as
         "captions.jsonl, line 3".
     quality: "low" where the global motion is not to be trusted, as in motion from video.
     path: the motion file. read: gives its Motion, or finished channels [t 276] at 20 fps, which are
@@ -41,7 +41,7 @@ class Take:
     read: "Reader"
     quality: Literal["high", "low"] = "high"
     split: Literal["train", "validation", "test"] | None = None
-    told: str = ""
+    origin: str = ""
 
 
 class Reader(Protocol):

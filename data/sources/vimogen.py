@@ -1,7 +1,7 @@
 """ViMoGen-228K: one JSON list of takes, and a .pt of finished channels for each.
 
 Each entry has `id`, `subset`, `motion_path` (relative to the folder of the JSON), and a caption as
-a video model is told it (`video_text_annot`, which the published model learnt from) and one of
+video models are given it (`video_text_annot`, which the published model learnt from) and one of
 the motion alone (`motion_text_annot`). Its `split` names the collection it comes from; where it
 is train, val or test, it is heeded.
 """
@@ -55,7 +55,7 @@ def read_channels(path: Path, notes: list[str] | None = None) -> np.ndarray:
     return settled.found.channels
 
 
-def _take(entry: Any, folder: Path, text_key: str, told: str) -> Take:
+def _take(entry: Any, folder: Path, text_key: str, origin: str) -> Take:
     if not isinstance(entry, dict):
         raise BadInput("not a JSON object")
     for key in ("id", "subset", "motion_path", text_key):
@@ -73,7 +73,7 @@ def _take(entry: Any, folder: Path, text_key: str, told: str) -> Take:
         read=partial(read_channels, path),
         quality=_quality(entry["subset"]),
         split=SPLITS.get(str(entry.get("split")).lower()),
-        told=told,
+        origin=origin,
     )
 
 

@@ -127,7 +127,7 @@ def test_a_line_says_what_a_take_is_for(folder, write_lines):
     ]
     takes = read_captions(write_lines(*lines), folder)
     assert [take.split for take in takes] == ["train", "validation", "validation", "test", None]
-    assert takes[1].told.endswith("mine.jsonl, line 2")
+    assert takes[1].origin.endswith("mine.jsonl, line 2")
     for wrong in ("dev", 1, ["test"]):
         with pytest.raises(BadInput, match='line 1: "split" is .*not one of train'):
             read_captions(write_lines(lines[0] | {"split": wrong}), folder)

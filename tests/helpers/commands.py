@@ -109,7 +109,7 @@ def _settings_put_back() -> Iterator[None]:
             # So ml_collections reads a config.
             warnings.filterwarnings("ignore", message="the load_module", module="importlib")
             # JAX has started, too late to meet other processes.
-            with mock.patch("vimogen_jax.train.processes._meet"):
+            with mock.patch("vimogen_jax.train.distributed._meet"):
                 yield
     finally:
         sys.argv, sys.unraisablehook = argv, hook

@@ -19,7 +19,7 @@ from etils import epath
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, require_room
-from vimogen_jax.train.processes import everywhere, is_first
+from vimogen_jax.train.distributed import everywhere, is_first
 from vimogen_jax.train.state import State
 
 # Of TensorStore's statuses, those of the way to a file, not of what it holds.

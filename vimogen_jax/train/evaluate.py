@@ -17,7 +17,7 @@ from vimogen_jax.input_pipeline.dataset import Dataset, RecordSource
 from vimogen_jax.input_pipeline.pipeline import validation_batches
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, Record
 from vimogen_jax.sampling import EncodedRequest, MotionModel
-from vimogen_jax.train.processes import is_first
+from vimogen_jax.train.distributed import is_first
 from vimogen_jax.train.step import make_eval_step
 
 PREVIEWS = 4

@@ -11,7 +11,7 @@ from tensorboardX import SummaryWriter, record_writer
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, write_text
-from vimogen_jax.train.processes import is_first
+from vimogen_jax.train.distributed import is_first
 
 
 class Log:

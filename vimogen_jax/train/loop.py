@@ -21,10 +21,10 @@ from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.train.checkpoint import Checkpoints
+from vimogen_jax.train.distributed import stop_requests
 from vimogen_jax.train.evaluate import Validator
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import learning_rate, make_optimizer
-from vimogen_jax.train.processes import stop_requests
 from vimogen_jax.train.run import load_checkpoint, open_run, record_run
 from vimogen_jax.train.state import (
     averaged,

@@ -35,7 +35,7 @@ from vimogen_jax.package import (
     read_config,
 )
 from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
-from vimogen_jax.train.processes import is_first
+from vimogen_jax.train.distributed import is_first
 
 if TYPE_CHECKING:  # who loads a model needs nothing that reads data
     from vimogen_jax.input_pipeline.dataset import Dataset
