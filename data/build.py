@@ -21,9 +21,11 @@ import numpy as np
 from tqdm import tqdm
 
 from data.filters.jumps import MAX_SPEED, longest_steady_stretch
+from data.filters.toes import overturned_toes
 from data.sources.take import Take
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline.dataset import SPLITS, DatasetWriter
+from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
+from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
 from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record
 from vimogen_jax.motion.humanml3d import FPS as HUMANML3D_FPS
 from vimogen_jax.motion.layouts import HUMANML3D, VIMOGEN, Layout, layout_of
@@ -59,6 +61,7 @@ class Report:
     cut: Counter = dataclasses.field(default_factory=Counter)  # source
     notes: Counter = dataclasses.field(default_factory=Counter)  # (source, note)
     dropped: list[tuple[Take, Prepared]] = dataclasses.field(default_factory=list)
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     def usable(
         self, outcomes: Iterable[tuple[Take, Prepared]]
@@ -144,6 +147,8 @@ def build(
             raise BadInput(
                 f"none of the {len(takes)} takes can be used: {first.detail}", first.remedy
             )
+    dataset = Dataset.open(folder)
+    report.warnings += warnings(find_outliers(dataset, dataset.statistics))
     return report
 
 
@@ -186,6 +191,8 @@ def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VI
             "too short",
             f"{take.path}: {len(channels)} frames at {fps:g} fps, fewer than {MIN_FRAMES}",
         )
+    if layout == VIMOGEN and (turned := overturned_toes(channels)):
+        return Prepared(None, "toes overturned", f"{take.path}: {turned}")
     return Prepared(channels, cut=cut, notes=tuple(notes))
 
 

@@ -97,8 +97,10 @@ def main() -> None:
 def tell(report: Report) -> None:
     """Print what was taken and left, and why what cannot be read cannot."""
     for _, prepared in report.dropped:
-        if prepared.dropped == "unreadable":
+        if prepared.dropped in ("unreadable", "toes overturned"):
             print(f"dropped: {cli.advised(prepared.detail, prepared.remedy)}", file=sys.stderr)
+    for warning in report.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     if words := str(report):
         print(words)
 

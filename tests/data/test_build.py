@@ -21,6 +21,7 @@ from tests.helpers.made_up import made_up_motion
 from tests.helpers.repository import ROOT
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -203,6 +204,43 @@ def test_what_was_found_out_about_files_is_told(tmp_path):
         for i in range(len(split)):
             heights = split[i].motion[:, JOINTS].reshape(-1, 22, 3)[..., 2]
             assert heights[:, 15].min() > 1.3  # the head's
+
+
+@pytest.mark.parametrize(("joint", "other"), [("left_foot", "left_ankle"), ("right_foot", "neck")])
+def test_toes_that_turn_too_far_are_left_out(tmp_path, lines, joint, other):
+    """One frame is enough; other joints may turn so far, and toes a little less."""
+
+    def turned(name, joint, degrees):
+        motion = _motion(7, 62, 20.0)
+        place = JOINT_NAMES.index(joint)
+        motion.rotations[40, place] = axis_angle_to_matrix(np.radians([0, degrees, 0]))
+        bvh.write(motion, tmp_path / "bvh" / f"{name}.bvh")
+        return {"path": f"{name}.bvh", "caption": "a."}
+
+    more = [turned("bad", joint, 95), turned("sound", joint, 85), turned("other", other, 95)]
+    report = build(_takes(tmp_path, lines + more), tmp_path / "out", FakeEncoder())
+    ((take, prepared),) = report.dropped
+    assert (take.id, prepared.dropped) == ("bad", "toes overturned")
+    path = tmp_path / "bvh" / "bad.bvh"
+    assert prepared.detail == f"{path}: {joint} turns by 95 degrees at frame 40, beyond 90"
+    assert "  dropped, toes overturned: 1 (bad)" in str(report)
+
+
+def test_a_joint_that_leaps_in_one_frame_is_warned_of(tmp_path):
+    (tmp_path / "bvh").mkdir()
+    wrist = JOINT_NAMES.index("left_wrist")
+    for i in range(8):
+        motion = _motion(0, 150, 20.0)
+        motion.rotations[:, wrist] = np.eye(3)
+        if i == 5:
+            motion.rotations[70, wrist] = axis_angle_to_matrix(np.array([0, 3.0, 0]))
+        bvh.write(motion, tmp_path / "bvh" / f"{i}.bvh")
+    lines = [{"path": f"{i}.bvh", "caption": "waves."} for i in range(8)]
+    report = build(_takes(tmp_path, lines), tmp_path / "out", FakeEncoder())
+    assert "(left_wrist) of the take '5' lies " in report.warnings[0]
+    assert all("(left_wrist) of the take '5'" in line for line in report.warnings[:-1])
+    sound = build(_takes(tmp_path, lines[:5]), tmp_path / "sound", FakeEncoder())
+    assert sound.warnings == []
 
 
 def test_nothing_usable_leaves_nothing_behind(tmp_path, lines):

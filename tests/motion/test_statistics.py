@@ -7,6 +7,7 @@ from safetensors.numpy import save_file
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.package import find, load_package
 
 
 @pytest.fixture
@@ -118,3 +119,29 @@ def test_a_truncated_or_missing_file_is_refused_by_name(statistics, tmp_path):
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(BadInput, match=r"statistics\.safetensors is not a whole"):
         Statistics.load(path)
+
+
+def test_what_hardly_varies_does_not_outweigh_a_take_that_does(motions):
+    """A knee whose cosine deviates by 3e-4, and a take that bends it by 25 degrees."""
+    for motion in motions:
+        motion[:, 24] = 0.9997 + 3e-4 * np.sin(np.arange(len(motion)))
+    statistics = Statistics.compute(motions)
+    np.testing.assert_array_equal(statistics.bounded().std, statistics.std)
+    take = motions[0].copy()
+    take[:, 24] = np.cos(np.radians(25))
+    assert np.abs(statistics.normalize(take)[:, 24]).max() < 20
+
+
+def test_the_bound_leaves_published_statistics_as_they_are(golden_file):
+    published = Statistics.load_npy(golden_file("mean.npy").parent)
+    bounded = published.bounded()
+    np.testing.assert_array_equal(bounded.mean, published.mean)
+    np.testing.assert_array_equal(bounded.std, published.std)
+
+
+def test_the_shipped_statistics_are_bounded_where_they_are_trained_with():
+    shipped = load_package(find("small")).statistics
+    assert shipped.std.min() < 1e-3  # a knee and a foot, in the takes that it was trained on
+    elsewhere = shipped.mean - np.float32(0.1)
+    assert np.abs(shipped.normalize(elsewhere)).max() > 100
+    assert np.abs(shipped.bounded().normalize(elsewhere)).max() < 21

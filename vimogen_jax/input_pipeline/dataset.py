@@ -153,7 +153,8 @@ class DatasetWriter:
             "splits": splits,
         }
         records = RecordSource(self._aside, splits["train"]["shards"])
-        Statistics.compute(_windows(records)).save(self._aside / _STATISTICS)
+        seen = (window for i in range(len(records)) for window in windows(records[i].motion))
+        Statistics.compute(seen).save(self._aside / _STATISTICS)
         small = [_STATISTICS, _NULL_TEXT, *(_index_name(split) for split in splits)]
         manifest["crc32"] = {name: zlib.crc32((self._aside / name).read_bytes()) for name in small}
         write_json(manifest, self._aside / MANIFEST)
@@ -323,12 +324,10 @@ class RecordSource:
         return f"{self._paths[shard]}: record {i - self._starts[shard]}"
 
 
-def _windows(records: RecordSource) -> Iterator[np.ndarray]:
-    """The motions as training sees them: no longer than a window, each window canonical."""
-    for i in range(len(records)):
-        motion = records[i].motion
-        for start in range(0, len(motion) - MIN_FRAMES + 1, MAX_FRAMES):
-            yield layout_of(motion.shape[1]).window(motion[start : start + MAX_FRAMES])
+def windows(motion: np.ndarray) -> Iterator[np.ndarray]:
+    """A motion as training sees it: no longer than a window, each window canonical."""
+    for start in range(0, len(motion) - MIN_FRAMES + 1, MAX_FRAMES):
+        yield layout_of(motion.shape[1]).window(motion[start : start + MAX_FRAMES])
 
 
 def _read_index(path: Path, records: int) -> Index:

@@ -72,6 +72,16 @@ _STANDS = 0.002  # square metres that a joint in contact moves in a frame, at mo
 _SIGMA, _REACH = 20.0, 80  # frames: of the Gaussian that smooths the heading, and how far it goes
 
 
+def joint_of(feature: int) -> str:
+    """The joint whose position, rotation, velocity or contact a feature holds a number of."""
+    for of, first, size in ((POSITIONS, 1, 3), (ROTATIONS, 1, 6), (VELOCITIES, 0, 3)):
+        if of.start <= feature < of.stop:
+            return JOINT_NAMES[first + (feature - of.start) // size]
+    if feature >= CONTACTS.start:
+        return JOINT_NAMES[_CONTACTS[feature - CONTACTS.start]]
+    return JOINT_NAMES[0]
+
+
 def to_features(motion: Motion) -> np.ndarray:
     """Features [t - 1, 263] of our motion, at 20 fps; BadInput where it has a frame or none."""
     joints = np.asarray(resample(motion, FPS).joints(), np.float64)

@@ -23,6 +23,7 @@ class Layout:
         width: numbers of a frame.
         encode: a motion to `[t - 1, c]`.
         decode: `[t c]` of a frame rate to a motion.
+        joint_of: the joint that a number is of.
         window: makes frames that were cut out of a motion such as those of a whole one.
     """
 
@@ -31,6 +32,7 @@ class Layout:
     encode: Callable[[Motion], np.ndarray]
     decode: Callable[[np.ndarray, float], Motion]
     window: Callable[[np.ndarray], np.ndarray]
+    joint_of: Callable[[int], str]
 
 
 def _canonical_channels(motion: Motion) -> np.ndarray:
@@ -48,6 +50,7 @@ VIMOGEN = Layout(
     _canonical_channels,
     representation.decode,
     canonicalize_channels,
+    representation.joint_of,
 )
 HUMANML3D = Layout(
     "humanml3d",
@@ -55,6 +58,7 @@ HUMANML3D = Layout(
     humanml3d.to_features,
     humanml3d.to_motion,
     _as_they_are,
+    humanml3d.joint_of,
 )
 LAYOUTS = {layout.name: layout for layout in (VIMOGEN, HUMANML3D)}
 _BY_WIDTH = {layout.width: layout for layout in LAYOUTS.values()}

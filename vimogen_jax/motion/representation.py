@@ -8,7 +8,7 @@ with interleaved columns. NumPy and JAX arrays alike.
 import numpy as np
 
 from vimogen_jax.body.rotations import Array, matrix_to_rot6d, rot6d_to_matrix
-from vimogen_jax.body.skeleton import NUM_JOINTS
+from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS
 from vimogen_jax.motion.motion import Motion
 
 NUM_CHANNELS = 276
@@ -24,6 +24,14 @@ TRANSL_VELOCITY = slice(273, 276)
 
 # What the reference branch sees: the rotations, and nothing of where the body is.
 REFERENCE_CHANNELS = np.r_[BODY_POSE, GLOBAL_ORIENT, ANGULAR_VELOCITY]  # 138 indices
+
+
+def joint_of(channel: int) -> str:
+    """The joint whose rotation, position or velocity a channel holds a number of."""
+    for of, first, size in ((BODY_POSE, 1, 6), (JOINTS, 0, 3), (JOINT_VELOCITIES, 0, 3)):
+        if of.start <= channel < of.stop:
+            return JOINT_NAMES[first + (channel - of.start) // size]
+    return JOINT_NAMES[0]
 
 
 def encode(motion: Motion) -> Array:

@@ -17,11 +17,12 @@ from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
 from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.train.checkpoint import Checkpoints
-from vimogen_jax.train.distributed import stop_requests
+from vimogen_jax.train.distributed import is_first, stop_requests
 from vimogen_jax.train.evaluate import Validator
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import learning_rate, make_optimizer
@@ -34,6 +35,8 @@ from vimogen_jax.train.state import (
     plan_state,
 )
 from vimogen_jax.train.step import make_train_step
+
+_LOOKED_AT = 1000  # takes of a split, for values far from the mean, before training begins
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +67,8 @@ def train(experiment: Experiment) -> None:
     data = dataclasses.replace(data, text_length=text_length)
     experiment = dataclasses.replace(experiment, data=data)
     run = open_run(experiment, dataset, base)
-    if base is not None:
-        dataset = dataclasses.replace(dataset, statistics=base.statistics)
+    statistics = (dataset if base is None else base).statistics.bounded()
+    dataset = dataclasses.replace(dataset, statistics=statistics)
     schedule = learning_rate(experiment.optim, times.steps)
     optimizer = make_optimizer(experiment.optim, schedule)
     text_only = experiment.model.reference_dim == 0
@@ -127,6 +130,9 @@ def train(experiment: Experiment) -> None:
             f"{run.folder}: at step {done} of {times.steps}, on {mesh.size} devices; "
             "compiling the first step, which takes a while"
         )
+        if done == 0 and is_first():
+            for warning in warnings(find_outliers(dataset, statistics, most=_LOOKED_AT)):
+                log.tell(f"warning: {warning}")
         if base is not None and done == 0:
             log.write(0, evaluator.losses(averaged(state)))
 
