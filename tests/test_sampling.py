@@ -124,7 +124,7 @@ def test_a_model_without_a_reference_branch_follows_texts_alone():
 
 
 def test_numbers_that_are_not_finite_are_refused(model):
-    with pytest.raises(BadInput, match="left the finite numbers"):
+    with pytest.raises(BadInput, match="gave numbers that are not finite"):
         model.decode(np.full((40, 276), np.nan, np.float32))
 
 

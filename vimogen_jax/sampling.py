@@ -145,7 +145,7 @@ class MotionModel:
             BadInput: the channels are not finite.
         """
         if not np.isfinite(normalised).all():
-            raise BadInput("sampling left the finite numbers; try a lower guidance_scale")
+            raise BadInput("sampling gave numbers that are not finite; try a lower guidance_scale")
         channels = self.statistics.denormalize(normalised)
         motion = self.layout.decode(channels, self.fps)
         if self.layout == VIMOGEN and self.sampler.trajectory == "fused":

@@ -70,7 +70,7 @@ def evaluate(
     """
     for name, count in [(REAL, len(split.clips)), *((x.name, len(x.made)) for x in systems)]:
         if count < BATCH:
-            raise BadInput(f"{name}: {count} motions are no batch of {BATCH} to compare")
+            raise BadInput(f"{name}: {count} motions are fewer than a batch of {BATCH}")
     if any(system.name == REAL for system in systems):
         raise BadInput(f"a system cannot be called {REAL!r}, which is the first row")
     texts, real_motions = _Texts(embedder), _RealMotions(split, embedder)

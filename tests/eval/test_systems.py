@@ -279,7 +279,7 @@ BAD = {
     "21 joints": (lambda joints: joints[:, :21], "21, 3], neither joints"),
     "24 joints": (lambda joints: np.repeat(joints, 2, axis=1)[:, :24], "24, 3], neither joints"),
     "centimetres": (lambda joints: joints * 100, "are in cm, where m is expected"),
-    "no person": (lambda joints: joints * 0, "no person's in any unit"),
+    "no person": (lambda joints: joints * 0, "its legs have no length"),
     "y up": (y_up, "stands along y, where z is expected"),
     "words": (lambda joints: np.array(["a", "b"]), "not numbers"),
 }

@@ -198,7 +198,7 @@ def test_a_small_file_takes_little_memory_and_no_minutes(write_text):
     for text, fault in (
         ("HIERARCHY\n" + "\n" * 250_000, "ends before its MOTION"),
         ("HIERARCHY\n" + " \t" * 250_000 + "x", "ends before its MOTION"),
-        (wide, "20,000 frames of 20,001 joints are more than its 20,000 numbers can tell"),
+        (wide, "20,000 frames of 20,001 joints are more than its 20,000 numbers can hold"),
         (channels + "}\nMOTION\n", "unknown or repeated channel"),
         (head + "{" * 200_000 + "\nMOTION\n", "cannot make sense of '{'"),
     ):

@@ -66,7 +66,7 @@ def test_another_build_walks_as_far_for_its_legs(motion, tmp_path):
         ),
         (np.full((50, 263), np.nan), "the motion holds NaN"),
         (np.zeros((0, 263)), "holds no frames"),
-        (np.zeros((50, 263)), "legs of no length"),
+        (np.zeros((50, 263)), "its legs have no length"),
         (np.array(["a"]), "holds no motion that is known, but an array that is not numbers"),
     ],
 )

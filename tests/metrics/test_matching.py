@@ -102,7 +102,7 @@ def test_published_intervals(arrays, told):
 @pytest.mark.parametrize(
     ("measure", "count", "fault"),
     [
-        (retrieval, 31, "31 motions are no batch of 32"),
+        (retrieval, 31, "31 motions are fewer than a batch of 32"),
         (frechet_distance, 1, "1 motions have no covariance"),
         (kernel_distance, 1, "1 motions have no pairs"),
     ],

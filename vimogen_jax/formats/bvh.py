@@ -60,7 +60,7 @@ def read(path: str | os.PathLike) -> Bvh:
         if len(values) * len(names) * 3 > _MOST_STILL * values.size + 2**22:
             raise _Malformed(
                 f"{len(values):,} frames of {len(names):,} joints are more than its "
-                f"{values.size:,} numbers can tell"
+                f"{values.size:,} numbers can hold"
             )
     except _Malformed as fault:
         raise BadInput(f"{path}: {fault}") from None

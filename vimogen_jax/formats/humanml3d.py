@@ -75,6 +75,6 @@ def _require_features(path: str | os.PathLike, features: np.ndarray) -> None:
     if apart > max(0.5 * longest, 0.01):
         raise BadInput(
             f"{path}: the motion is not HumanML3D's features as they stand: the root's steps and "
-            f"its velocity lie {apart:.2f} m a frame apart; is it normalised, or has it the root's "
-            "position for its steps?"
+            f"its velocity lie {apart:.2f} m a frame apart; is it normalised, or does it hold "
+            "the root's positions instead of its steps?"
         )

@@ -189,7 +189,7 @@ def _require_person(found: Found) -> None:
         return
     leg = evidence.leg_length(joints)
     if not leg > 0:
-        raise BadInput(f"{found.path}: legs of no length are no person's in any unit")
+        raise BadInput(f"{found.path}: its legs have no length, so no unit fits")
     if (changes := evidence.bone_changes(joints)) > LOOSE:
         raise BadInput(
             f"{found.path}: is no person's: most bones change their length by {changes:.0%} from "

@@ -39,7 +39,7 @@ def retrieval(texts: np.ndarray, motions: np.ndarray, batch: int = BATCH) -> Ret
     """
     batches = len(texts) // batch
     if not batches:
-        raise BadInput(f"{len(texts)} motions are no batch of {batch} to look for one's own in")
+        raise BadInput(f"{len(texts)} motions are fewer than a batch of {batch}")
     texts, motions = (
         np.asarray(x, np.float64)[: batches * batch].reshape(batches, batch, -1)
         for x in (texts, motions)

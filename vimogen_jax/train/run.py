@@ -239,8 +239,7 @@ def _require_fit(experiment: Experiment, dataset: "Dataset", base: Package | Non
     )
     if base.fps != dataset.fps:
         raise BadInput(
-            f"config.init_from moves at {base.fps:g} fps, but {dataset.folder} at "
-            f"{dataset.fps:g} fps"
+            f"config.init_from has {base.fps:g} fps, but {dataset.folder} has {dataset.fps:g} fps"
         )
 
 

@@ -122,7 +122,7 @@ def test_a_system_has_a_name_of_its_own(numbered):
 def test_too_few_motions_are_refused(numbered):
     few = system(numbered)
     made = dict(list(few.made.items())[:31])
-    with pytest.raises(BadInput, match="ours: 31 motions are no batch of 32 to compare"):
+    with pytest.raises(BadInput, match="ours: 31 motions are fewer than a batch of 32"):
         evaluate(numbered, Space(), [System("ours", made, {}, {})])
 
 

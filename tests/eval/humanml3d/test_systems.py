@@ -184,7 +184,7 @@ WRONG = [
     ("walk.npy", np.zeros((40, 263)), "its name is no id of a test motion"),
     ("sample3_repeat0_len40.npy", np.zeros((40, 263)), "none on line 3, from 0"),
     ("000001.npy", {"motion": 1}, "not MDM's results: no motion, text and lengths"),
-    ("000001.npy", np.zeros((5, 22, 3)), "legs of no length are no person's"),
+    ("000001.npy", np.zeros((5, 22, 3)), "its legs have no length"),
 ]
 
 
