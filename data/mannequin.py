@@ -130,14 +130,14 @@ def _flesh() -> list[list[_Capsule]]:
             if side == -1 and all("left" not in joint and at[0] == 0 for joint, at, _ in chain):
                 continue  # in the middle
             joints = [joint.replace("left", name) for joint, _, _ in chain]
-            places = [
+            positions = [
                 (point(joint, at, side), radius)
                 for joint, (_, at, radius) in zip(joints, chain, strict=True)
             ]
             chains.append(
                 [
                     _Capsule(JOINT_NAMES.index(joint), *start, *end)
-                    for joint, start, end in zip(joints, places, places[1:], strict=False)
+                    for joint, start, end in zip(joints, positions, positions[1:], strict=False)
                 ]
             )
     return chains

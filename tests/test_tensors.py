@@ -99,13 +99,13 @@ def test_a_folder_is_read_by_its_index(tmp_path):
     write_tensors(tmp_path / "2.safetensors", {"number": ARRAYS["number"]})
     with pytest.raises(BadInput, match="holds 2 safetensors files"):
         map_folder(tmp_path)
-    places = {"double": "1.safetensors", "number": "2.safetensors"}
-    index.write_text(json.dumps({"weight_map": places}))
-    same(map_folder(tmp_path)[0], {name: ARRAYS[name] for name in places})
+    weight_map = {"double": "1.safetensors", "number": "2.safetensors"}
+    index.write_text(json.dumps({"weight_map": weight_map}))
+    same(map_folder(tmp_path)[0], {name: ARRAYS[name] for name in weight_map})
     for wrong, fault in (
-        (places | {"number": "../2.safetensors"}, "no file of its folder"),
-        (places | {"number": "3.safetensors"}, "3.safetensors is missing"),
-        (places | {"more": "1.safetensors"}, "lists more"),
+        (weight_map | {"number": "../2.safetensors"}, "no file of its folder"),
+        (weight_map | {"number": "3.safetensors"}, "3.safetensors is missing"),
+        (weight_map | {"more": "1.safetensors"}, "lists more"),
         ({"number": "2.safetensors", "double": "2.safetensors"}, "lists double"),
         ([1], "not an index"),
     ):

@@ -17,7 +17,7 @@ def pose(**angles) -> np.ndarray:
     return axis_angle_to_matrix(vectors)
 
 
-def places(rotations: np.ndarray) -> np.ndarray:
+def positions(rotations: np.ndarray) -> np.ndarray:
     return forward_kinematics(rotations, np.zeros((len(rotations), 3)))[1]
 
 
@@ -36,17 +36,17 @@ def rotations():
 
 
 def test_the_bones_point_where_they_were_seen(rotations):
-    seen = places(rotations)
+    seen = positions(rotations)
     fitted = fit_rotations(seen)
     np.testing.assert_allclose(fitted @ fitted.swapaxes(-1, -2), np.eye(3) + 0 * fitted, atol=1e-9)
     assert (np.linalg.det(fitted) > 0).all()
     # The collars turn against each other, which no one chest fits: centimetres there, and below.
-    assert np.linalg.norm(places(fitted) - seen, axis=-1)[:, :13].max() < 0.002
+    assert np.linalg.norm(positions(fitted) - seen, axis=-1)[:, :13].max() < 0.002
     assert degrees_between(fitted[:, 0], rotations[:, 0]).max() < 0.2
 
 
 def test_build_and_world_do_not_matter(rotations):
-    seen = places(rotations)
+    seen = positions(rotations)
     fitted = fit_rotations(seen)
     turn = axis_angle_to_matrix(np.array([0.3, -1.0, 2.0]))
     elsewhere = fit_rotations(1.3 * seen @ turn.T + [5.0, 0, 1.0])
@@ -62,11 +62,11 @@ def test_an_elbow_shows_how_the_upper_arm_is_twisted(side, twist):
     along = np.radians(twist) * bone / np.linalg.norm(bone)
     inward = [0, -1.2 if side == "left" else 1.2, 0]
     given = pose(**{f"{side}_shoulder": along, f"{side}_elbow": inward})
-    fitted = fit_rotations(places(given))
+    fitted = fit_rotations(positions(given))
     assert degrees_between(fitted[:, shoulder], given[:, shoulder]).max() < 1
 
 
 def test_arms_that_hang_are_not_twisted():
     given = pose(left_shoulder=[0, 0, -1.2], right_shoulder=[0, 0, 1.2])
-    fitted = fit_rotations(places(given))
+    fitted = fit_rotations(positions(given))
     assert degrees_between(fitted, given).max() < 1

@@ -33,8 +33,8 @@ def folder(tmp_path):
     rng = np.random.default_rng(0)
     for clip, text in TEXTS.items():
         motions = [made_up_motion("walk", rng) for _ in range(2)]
-        places = np.concatenate([motion.joints() for motion in motions]) @ Y_UP_TO_Z_UP
-        features = encode(places).astype(np.float32)
+        positions = np.concatenate([motion.joints() for motion in motions]) @ Y_UP_TO_Z_UP
+        features = encode(positions).astype(np.float32)
         np.save(folder / "new_joint_vecs" / f"{clip}.npy", features)
         (folder / "texts" / f"{clip}.txt").write_text(text)
     for name, clips in LISTS.items():

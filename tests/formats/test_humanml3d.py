@@ -50,7 +50,7 @@ def test_another_build_walks_as_far_for_its_legs(motion, tmp_path):
     features = to_features(motion)
     np.save(tmp_path / "a.npy", features)
     larger = features.copy()
-    larger[:, 1:67] *= 1.25  # steps, height and places
+    larger[:, 1:67] *= 1.25  # steps, height and positions
     np.save(tmp_path / "larger.npy", larger)
     ours, theirs = (formats.read(tmp_path / name) for name in ("a.npy", "larger.npy"))
     np.testing.assert_allclose(theirs.rotations, ours.rotations, atol=1e-9)

@@ -210,7 +210,7 @@ def test_null_text_comes_in_exact_numbers(probability):
     assert sum(counts) == pytest.approx(50 * 12 * probability, abs=1)
 
 
-def test_null_text_falls_on_every_place():
+def test_null_text_falls_on_every_index():
     order = make_order(make_index(np.random.default_rng(0), 100))
     share = np.mean([order(step).null_text for step in range(400)], axis=0)
     assert share.min() > 0.4 and share.max() < 0.6

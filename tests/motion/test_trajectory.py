@@ -1,4 +1,4 @@
-"""The path made of places, velocities and standing feet."""
+"""The path made of positions, velocities and standing feet."""
 
 import numpy as np
 

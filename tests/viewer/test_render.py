@@ -66,8 +66,8 @@ def test_a_camera_goes_round_and_keeps_the_body_in_view(follow):
     gone = np.unwrap(ahead) - facing
     np.testing.assert_allclose(gone, 0.3 + np.arange(30) / 20, atol=1e-6)
     for camera, mesh in zip(shot.cameras(100), poses(body, motion), strict=True):
-        places = camera.project(mesh)[:, :2]
-        assert places.min() > 0 and places.max() < 100
+        points = camera.project(mesh)[:, :2]
+        assert points.min() > 0 and points.max() < 100
 
 
 def test_motion_of_one_frame_can_be_filmed():

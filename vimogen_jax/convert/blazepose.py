@@ -183,7 +183,7 @@ class _Reader:
         """A sparse tensor written out: its levels are walked in order, all entries at once.
 
         A level lists every index (dense) or those between two segments (compressed rows). Levels
-        beyond the tensor's own axes are places inside blocks of one of them.
+        beyond the tensor's own axes are indices inside blocks of one of them.
         """
         sparsity, shape = tensor.Sparsity(), tensor.ShapeAsNumpy()
         axes = [sparsity.TraversalOrder(i) for i in range(sparsity.TraversalOrderLength())]

@@ -53,12 +53,12 @@ def test_the_texts_are_in_an_order_of_prompt_and_seed():
     assert question.choices[question.right] == PROMPT.text
     assert all(f"\n{number}. {text}" in question.text for number, text in question.choices.items())
     assert best_match(PROMPT, seed=3) == question
-    places = [best_match(PROMPT, seed).right for seed in range(40)]
-    places += [
+    positions = [best_match(PROMPT, seed).right for seed in range(40)]
+    positions += [
         best_match(Prompt(id, *["consistency", "x", 1.0], distractors=("y",))).right
         for id in range(40)
     ]
-    assert len(set(places[:40])) > 6 and set(places[40:]) == {"1", "2"}
+    assert len(set(positions[:40])) > 6 and set(positions[40:]) == {"1", "2"}
 
 
 def test_published_prompts_give_ten_texts(shared):
