@@ -122,8 +122,8 @@ def build(
     out.
     report: is filled in and returned; so what was dropped can be told of a build that fails.
     Raises BadInput if the folder is taken, if two takes have one id, if the encoder refuses a
-    caption, or if fewer than two takes can be used; nothing is left then, and a dataset that was
-    to be overwritten stays.
+    caption, or if no take can be used; nothing is left then, and a dataset that was to be
+    overwritten stays.
     """
     _check_ids(takes)
     _check_captions(takes, encoder)
@@ -148,7 +148,8 @@ def build(
                 f"none of the {len(takes)} takes can be used: {first.detail}", first.remedy
             )
     dataset = Dataset.open(folder)
-    report.warnings += warnings(find_outliers(dataset, dataset.statistics))
+    outliers = find_outliers(dataset, dataset.statistics)
+    report.warnings += filter(None, [dataset.caution, *warnings(outliers)])
     return report
 
 
@@ -267,12 +268,20 @@ def _deal(
 ) -> Iterator[tuple[str, Take, np.ndarray]]:
     """Name the split of each take: its source's word, or whether its hash lies under the share.
 
+    A take that is all there is comes twice, to be trained on and held out: to learn one by heart
+    is how a new setup is tried.
+
     Hashes run from 0 to 1; the take of the smallest one above the share waits to the end, to be
     held out if no other was.
     """
+    usable = iter(usable)
+    first = list(itertools.islice(usable, 2))
+    if len(first) == 1 and first[0][0].split != "test":
+        yield from ((split, *first[0]) for split in ("train", "validation"))
+        return
     held_out = False
     waiting: list[tuple[float, Take, np.ndarray]] = []
-    for take, channels in usable:
+    for take, channels in itertools.chain(first, usable):
         digest = hashlib.sha256(take.id.encode()).digest()
         place = int.from_bytes(digest[:8], "big") / 2**64
         if take.split or place < share:

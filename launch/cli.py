@@ -27,6 +27,7 @@ from vimogen_jax.files import first_line, reason, require_writable
 # Programs that compile faster than this, in seconds, are not worth a file.
 _WORTH_KEEPING = 0.1
 _PAGE = re.compile(r"--?config(=|$)").match
+LAUNCH = "vimogen " if HOME == INSTALLED else "python -m launch."  # how a command begins
 _OURS = ("vimogen_jax", "configs", "data", "eval", "launch")
 
 
@@ -125,7 +126,7 @@ def _help(argv: list[str]) -> None:
     """Tell the flags where that is asked for: absl would exit with 1."""
     if HOME == INSTALLED:
         module = sys.modules["__main__"]
-        module.__doc__ = (module.__doc__ or "").replace("python -m launch.", "vimogen ")
+        module.__doc__ = (module.__doc__ or "").replace("python -m launch.", LAUNCH)
     if {"-h", "--help"} & {*argv[1:]}:
         app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
     if "--helpfull" in argv[1:]:

@@ -8,13 +8,17 @@ Cloud TPU or Kubernetes starts finds its fellows; else tell each where it stands
 --coordinator_address=HOST:PORT --num_processes=4 --process_id=0
 """
 
+import os
+import shlex
+
 from absl import flags
 from ml_collections import config_flags
 
 from launch import cli, huge_pages
 from vimogen_jax.experiment import Experiment
-from vimogen_jax.train.distributed import joined
-from vimogen_jax.train.loop import train
+from vimogen_jax.files import on_store
+from vimogen_jax.train.distributed import is_first, joined
+from vimogen_jax.train.loop import Reached, train
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 _COORDINATOR = flags.DEFINE_string(
@@ -28,7 +32,18 @@ def main() -> None:
     """Train as the config of the command line says."""
     huge_pages.take()
     with joined(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value):
-        train(Experiment.from_config(_CONFIG.value.to_dict()))
+        reached = train(Experiment.from_config(_CONFIG.value.to_dict()))
+        if is_first():
+            tell_how_to_look(reached)
+
+
+def tell_how_to_look(reached: Reached) -> None:
+    """Print the commands that show what was trained."""
+    folder = os.fspath(reached.folder)
+    if reached.previews is not None and not on_store(folder):
+        files = f"{shlex.quote(os.fspath(reached.previews))}/*.npz"
+        print(f"to see its previews: {cli.LAUNCH}view {files}")
+    print(f'to try it: {cli.LAUNCH}sample "a person walks." --checkpoint {shlex.quote(folder)}')
 
 
 if __name__ == "__main__":

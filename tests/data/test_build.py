@@ -127,6 +127,19 @@ def test_one_take_at_least_is_held_out(tmp_path, lines):
     assert report.records["studio", "train"] == 5
 
 
+@pytest.mark.parametrize("split", ["", "train", "validation"])
+def test_a_take_that_is_all_there_is_is_trained_on_and_held_out(tmp_path, lines, split):
+    takes = [dataclasses.replace(take, split=split) for take in _takes(tmp_path, lines)[:2]]
+    takes[0].path.write_text("HIERARCHY")  # what cannot be used does not count
+    report = build(takes, tmp_path / "out", FakeEncoder())
+    index = Dataset.open(tmp_path / "out").index
+    assert {split: each.ids.tolist() for split, each in index.items()} == {
+        "train": ["1"],
+        "validation": ["1"],
+    }
+    assert any("the take '1' is trained on and held out" in line for line in report.warnings)
+
+
 def test_unfit_takes_are_left_out_and_reported(tmp_path, lines):
     folder = tmp_path / "bvh"
     bvh.write(_motion(7, 60, 30.0), folder / "short.bvh")  # 40 frames at 20 fps, 39 of channels

@@ -35,6 +35,17 @@ def test_metrics_reach_terminal_file_and_tensorboard(undisturbed):
     assert list((workdir / "tensorboard").glob("events.out.tfevents.*"))
 
 
+def test_its_end_says_what_was_reached_and_how_to_see_it(undisturbed):
+    workdir, out = undisturbed
+    last = json.loads((workdir / "metrics.jsonl").read_text().splitlines()[-1])
+    loss, previews = last["validation_loss"], workdir / "previews" / str(STEPS)
+    assert out.splitlines()[-3:] == [
+        f"{workdir}: all {STEPS} steps are done, held-out loss {loss:.4g}, previews in {previews}",
+        f"to see its previews: python -m launch.view {previews}/*.npz",
+        f'to try it: python -m launch.sample "a person walks." --checkpoint {workdir}',
+    ]
+
+
 def test_previews_are_what_a_generator_makes_of_validation_captions(undisturbed, runs, monkeypatch):
     workdir, _ = undisturbed
     folder = workdir / "previews" / str(STEPS)

@@ -77,7 +77,7 @@ class DatasetWriter:
     overwrite: replace a dataset that is there already; it stays until then.
 
     Raises BadInput if the folder exists, if a record is unfit, its text is of another width or
-    its id was used before, and at the end if one of the first two splits is empty.
+    its id is in the split already, and at the end if one of the first two splits is empty.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class DatasetWriter:
         self._text_encoder = dict(text_encoder)
         self._null_text = np.ascontiguousarray(null_text, ml_dtypes.bfloat16)
         self._fps = fps
-        self._ids: set[str] = set()
+        self._ids: set[tuple[str, str]] = set()
         self._width = 0  # of frames, as the first record has it
         self._max_text_length = len(self._null_text)
 
@@ -121,7 +121,7 @@ class DatasetWriter:
 
     def add(self, split: str, record: Record) -> None:
         """Append a record to one of `SPLITS`."""
-        if record.id in self._ids:
+        if (split, record.id) in self._ids:
             raise BadInput(f"two records have the id {record.id!r}")
         data = encode_record(record)
         if record.text.shape[1] != self._text_encoder["width"]:
@@ -136,7 +136,7 @@ class DatasetWriter:
                 f"{self._width}"
             )
         self._splits[split].add(record, data)
-        self._ids.add(record.id)
+        self._ids.add((split, record.id))
         self._max_text_length = max(self._max_text_length, len(record.text))
 
     def _finish(self) -> None:
@@ -234,6 +234,18 @@ class Dataset:
     statistics: Statistics
     index: dict[str, Index]
     records: dict[str, "RecordSource"]
+
+    @property
+    def caution(self) -> str:
+        """A sentence where takes that are held out are trained on, too; else empty."""
+        train, held_out = self.index["train"].ids, self.index["validation"].ids
+        known = np.intersect1d(train, held_out).tolist()
+        if not known:
+            return ""
+        return (
+            f"the take {known[0]!r} is trained on and held out: the held-out loss tells how well "
+            "it is learnt by heart, not how well others are known"
+        )
 
     @classmethod
     def open(

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import jax
 import numpy as np
+from etils import epath
 from jax.experimental import multihost_utils
 
 from vimogen_jax import sharding
@@ -48,7 +49,16 @@ class Pending:
     records: np.ndarray
 
 
-def train(experiment: Experiment) -> None:
+@dataclasses.dataclass(frozen=True)
+class Reached:
+    """Where a training ended: the run's folder, its step, and its newest previews, if any."""
+
+    folder: epath.Path
+    step: int
+    previews: epath.Path | None
+
+
+def train(experiment: Experiment) -> Reached:
     """Train; resume where the run in the workdir stands.
 
     Ends after the last step, or after SIGTERM or SIGINT with a step soon after; both save. Of
@@ -131,12 +141,14 @@ def train(experiment: Experiment) -> None:
             "compiling the first step, which takes a while"
         )
         if done == 0 and is_first():
-            for warning in warnings(find_outliers(dataset, statistics, most=_LOOKED_AT)):
+            outliers = find_outliers(dataset, statistics, most=_LOOKED_AT)
+            for warning in filter(None, [dataset.caution, *warnings(outliers)]):
                 log.tell(f"warning: {warning}")
         if base is not None and done == 0:
             log.write(0, evaluator.losses(averaged(state)))
 
         pending: list[Pending] = []
+        losses: dict[str, float] = {}
         for step in range(done + 1, times.steps + 1):
             batch = next(loader)
             state, metrics = train_step(state, rows.device_put(batch._replace(record=None)))
@@ -154,17 +166,29 @@ def train(experiment: Experiment) -> None:
             if stopping:  # first of all: little time may be left
                 checkpoints.save(step, state, loader)
                 checkpoints.wait()
-            if step % times.eval_every == 0:
-                values |= evaluator.losses(averaged(state))
+            if step % times.eval_every == 0 or step == times.steps:
+                losses = evaluator.losses(averaged(state))
+                values |= losses
             if values:
                 log.write(step, values)
             if step % times.preview_every == 0:
                 evaluator.write_previews(averaged(state), run.folder / "previews" / str(step))
             if stopping:
                 log.tell(f"stopped by {stopping} after step {step}, which is saved")
-                return
+                return Reached(run.folder, step, _newest_previews(run.folder))
             if saving:
                 checkpoints.save(step, state, loader)
+        reached = Reached(run.folder, times.steps, _newest_previews(run.folder))
+        loss = f", held-out loss {losses['validation_loss']:.4g}" if losses else ""
+        previews = f", previews in {reached.previews}" if reached.previews else ""
+        log.tell(f"{run.folder}: all {times.steps} steps are done{loss}{previews}")
+        return reached
+
+
+def _newest_previews(run: epath.Path) -> epath.Path | None:
+    folder = run / "previews"
+    steps = [int(path.name) for path in folder.iterdir()] if folder.exists() else []
+    return folder / str(max(steps)) if steps else None
 
 
 def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:
