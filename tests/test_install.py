@@ -12,6 +12,7 @@ import pytest
 
 from tests.helpers.repository import PACKAGES, ROOT
 from vimogen_jax import __version__, command
+from vimogen_jax.text.minilm import WEIGHTS
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +65,9 @@ def vimogen(wheel, tmp_path_factory) -> Path:
         (packages / name).mkdir()
         (packages / name / "__init__.py").write_text(f"raise AssertionError('a foreign {name}')")
     (packages / "others.pth").write_text(sysconfig.get_path("purelib"))
+    if WEIGHTS.is_dir():  # the text encoder's, which lie beside this environment's packages
+        (folder / "share").mkdir()
+        (folder / "share" / WEIGHTS.name).symlink_to(WEIGHTS)
     return folder / "bin" / "vimogen"
 
 

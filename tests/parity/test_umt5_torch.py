@@ -105,7 +105,7 @@ def test_a_pth_that_runs_code_is_refused(tmp_path):
 
 
 def test_a_dataset_is_built_with_it(wan, tmp_path):
-    stand = lambda: Motion(np.tile(np.eye(3), (60, 22, 1, 1)), np.zeros((60, 3)), 20.0)
+    stand = lambda _: Motion(np.tile(np.eye(3), (60, 22, 1, 1)), np.zeros((60, 3)), 20.0)
     captions = [f"a person walks {word}." for word in ("ahead", "back", "on", "off")]
     takes = [Take(text, text, "studio", "CC0", wan, stand) for text in captions]
     encoder = StoredEncoder(load_umt5(wan), tmp_path / "store")

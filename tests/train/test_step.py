@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.extend.core import jaxprs_in_params
 
@@ -214,7 +215,12 @@ def test_a_batch_in_four_parts_gives_the_update_of_the_whole(setup, devices):
     close = lambda tolerance: partial(np.testing.assert_allclose, rtol=1e-5, atol=tolerance)
     jax.tree.map(close(0), same, metrics)
     jax.tree.map(close(3e-7), other["opt"], state["opt"])  # moments: the gradient, clipped to 1
-    jax.tree.map(close(1e-4), other["params"], state["params"])
+    # Adam divides a gradient by its own size: of one near zero, rounding decides the update.
+    moments = optax.tree.get(state["opt"], "mu")
+    clear = jax.tree.map(lambda moment: np.abs(moment) > 1e-7, moments)
+    assert np.mean(np.concatenate([np.ravel(each) for each in jax.tree.leaves(clear)])) > 0.9
+    where_clear = lambda a, b, clear: close(1e-4)(np.asarray(a)[clear], np.asarray(b)[clear])
+    jax.tree.map(where_clear, other["params"], state["params"], clear)
 
 
 LORA = FinetuneConfig(lora_rank=3, lora_alpha=6.0, lora_targets=("blocks", "reference_encoder"))
