@@ -160,9 +160,13 @@ def test_features_that_contradict_themselves_are_refused(tmp_path):
 def test_channels_and_joints_that_are_none_are_refused(motion, tmp_path):
     channels = encode(motion).astype(np.float32)
     normalised = (channels - channels.mean(0)) / (channels.std(0) + 0.05)
-    for bad in (normalised, np.roll(channels, 66, axis=1), channels * 0 + 1):
+    for bad, fault in (
+        (normalised, "no person's"),
+        (np.roll(channels, 66, axis=1), "no person's"),
+        (channels * 0 + 1, "its legs have no length"),
+    ):
         path = torch_files.save(tmp_path / "a.pt", np.ascontiguousarray(bad))
-        with pytest.raises(BadInput, match=r"a\.pt: .*no person's"):
+        with pytest.raises(BadInput, match=rf"a\.pt: .*{fault}"):
             formats.read(path)
     order = np.random.default_rng(0).permutation(22)
     for bad in (motion.joints()[:, order], np.random.default_rng(0).normal(size=(50, 22, 3))):
