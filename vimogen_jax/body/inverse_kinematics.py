@@ -28,7 +28,7 @@ def fit_rotations(joints: np.ndarray) -> np.ndarray:
         kept = world[:, parent] if parent >= 0 else np.zeros((3, 3))
         wanted = _bones(joint, joints) + _elbow(joint, joints)
         leaf = joint not in PARENTS
-        world[:, joint] = kept if leaf else _nearest_rotations(wanted + _KEEP * kept)
+        world[:, joint] = kept if leaf else nearest_rotations(wanted + _KEEP * kept)
     relative = world.copy()
     relative[:, 1:] = world[:, PARENTS[1:]].swapaxes(-1, -2) @ world[:, 1:]
     return relative
@@ -74,8 +74,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def _nearest_rotations(matrices: np.ndarray) -> np.ndarray:
-    """The rotations nearest to matrices [t 3 3] (Kabsch 1976)."""
+def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
+    """The rotations nearest to matrices [... 3 3] (Kabsch 1976)."""
     u, _, v = np.linalg.svd(matrices)
     u[..., -1] *= np.linalg.det(u @ v)[..., None]
     return u @ v

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from vimogen_jax.body.inverse_kinematics import fit_rotations
+from vimogen_jax.body.inverse_kinematics import fit_rotations, nearest_rotations
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
@@ -105,9 +105,10 @@ def fit(
     pixels = (_filled(track.pixels)[:, LANDMARKS] - camera.centre) / camera.focal
     world = _filled(track.world)
     seen = (track.visibility * track.found[:, None])[:, LANDMARKS]
-    guess = fit_rotations(_joints(world))
+    joints = _joints(world)
+    guess = fit_rotations(joints)
     middle = world[:, 23:25].mean(axis=1, keepdims=True)
-    start = _pelvis(pixels, world[:, LANDMARKS], seen) + _joints(world)[:, 0]
+    start = _pelvis(pixels, world[:, LANDMARKS], seen) + joints[:, 0]
     arrays = (pixels, (world - middle)[:, LANDMARKS], seen, guess, start)
     starts = _windows(frames)
     cut = lambda x: np.stack([_padded(x[s : s + WINDOW]) for s in starts])
@@ -144,7 +145,7 @@ def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: C
         apart = (markers[..., :2] / depth - pixels) * metres / 0.01
         flat = _robust(jnp.sum(jnp.square(apart), -1), 5.0)
         apart = (markers - markers[..., _HIPS, :].mean(-2, keepdims=True) - world) / 0.01
-        trust = jnp.array([1.0, 1.0, 0.0]) + jnp.array([0.0, 0.0, 1.0]) * weights.depth
+        trust = jnp.array([1.0, 1.0, weights.depth])
         solid = _robust(jnp.sum(jnp.square(apart) * trust, -1), 10.0)
         cost = (seen * (flat + weights.world * solid)).sum(-1) + cost_of_pose(rotations)
         # Where nobody is seen, the frames around count, not what people do most.
@@ -279,6 +280,4 @@ def _blended(
         pelvis_path[window] = (
             share[:, None] * p[:length] + (1 - share[:, None]) * pelvis_path[window]
         )
-    u, _, v = np.linalg.svd(turned)
-    u[..., -1] *= np.linalg.det(u @ v)[..., None]
-    return u @ v, pelvis_path
+    return nearest_rotations(turned), pelvis_path
