@@ -60,7 +60,7 @@ def read_tflite(path: str | os.PathLike, network: str) -> tuple[list[dict], dict
             f"{expected[:8]}…"
         )
     try:
-        import tflite
+        import tflite  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise BadInput(
             'a .tflite is read by the package "tflite": install the extra "blazepose"'
