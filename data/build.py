@@ -268,29 +268,32 @@ def _deal(
 ) -> Iterator[tuple[str, Take, np.ndarray]]:
     """Name the split of each take: its source's word, or whether its hash lies under the share.
 
-    A take that is all there is comes twice, to be trained on and held out: to learn one by heart
-    is how a new setup is tried.
-
     Hashes run from 0 to 1; the take of the smallest one above the share waits to the end, to be
-    held out if no other was.
+    held out if no other was. Where all takes are then in one of the two splits, as a single one
+    is, that of the smallest hash comes in the other too: to learn a few by heart is how a new
+    setup is tried.
     """
-    usable = iter(usable)
-    first = list(itertools.islice(usable, 2))
-    if len(first) == 1 and first[0][0].split != "test":
-        yield from ((split, *first[0]) for split in ("train", "validation"))
-        return
-    held_out = False
-    waiting: list[tuple[float, Take, np.ndarray]] = []
-    for take, channels in itertools.chain(first, usable):
+    dealt = set[str]()
+    waiting: tuple[float, Take, np.ndarray] | None = None
+    least: tuple[float, Take, np.ndarray] | None = None
+    for take, channels in usable:
         digest = hashlib.sha256(take.id.encode()).digest()
-        place = int.from_bytes(digest[:8], "big") / 2**64
-        if take.split or place < share:
+        item = int.from_bytes(digest[:8], "big") / 2**64, take, channels
+        if take.split != "test" and (least is None or item[0] < least[0]):
+            least = item
+        if take.split or item[0] < share:
             split = take.split or "validation"
-            held_out = held_out or split == "validation"
-            yield split, take, channels
-            continue
-        waiting = sorted([*waiting, (place, take, channels)], key=lambda item: item[0])
-        if len(waiting) > 1:
-            yield "train", *waiting.pop()[1:]
+        else:
+            if waiting is None or item[0] < waiting[0]:
+                item, waiting = waiting, item
+            if item is None:
+                continue
+            split = "train"
+        dealt.add(split)
+        yield split, *item[1:]
     if waiting:
-        yield "train" if held_out else "validation", *waiting[0][1:]
+        split = "train" if "validation" in dealt else "validation"
+        dealt.add(split)
+        yield split, *waiting[1:]
+    if least:
+        yield from ((split, *least[1:]) for split in ("train", "validation") if split not in dealt)

@@ -140,6 +140,22 @@ def test_a_take_that_is_all_there_is_is_trained_on_and_held_out(tmp_path, lines,
     assert any("the take '1' is trained on and held out" in line for line in report.warnings)
 
 
+@pytest.mark.parametrize(
+    ("split", "holdout", "other"), [("train", 0.05, "validation"), ("", 1.0, "train")]
+)
+def test_takes_that_all_lie_in_one_split_are_in_part_in_the_other_too(
+    tmp_path, lines, split, holdout, other
+):
+    takes = [dataclasses.replace(take, split=split) for take in _takes(tmp_path, lines)]
+    takes.append(dataclasses.replace(takes.pop(), split="test"))
+    (one,) = {"train", "validation"} - {other}
+    report = build(takes, tmp_path / "out", FakeEncoder(), holdout=holdout)
+    index = Dataset.open(tmp_path / "out").index
+    assert sorted(index[one].ids.tolist()) == list("01234")
+    assert len(index[other].ids) == 1
+    assert any("is trained on and held out" in line for line in report.warnings)
+
+
 def test_unfit_takes_are_left_out_and_reported(tmp_path, lines):
     folder = tmp_path / "bvh"
     bvh.write(_motion(7, 60, 30.0), folder / "short.bvh")  # 40 frames at 20 fps, 39 of channels
@@ -189,14 +205,12 @@ def test_a_caption_that_the_encoder_refuses_is_named_before_a_motion_is_read(tmp
 
 
 def test_what_was_dropped_is_told_of_a_build_that_fails_too(tmp_path, lines):
-    takes = _takes(tmp_path, lines)
+    takes = [dataclasses.replace(take, split="test") for take in _takes(tmp_path, lines)]
     (tmp_path / "bvh" / "1.bvh").write_text("HIERARCHY")
-    splits = ["train", "validation", "train", "train", "train", "train"]
-    dealt = [dataclasses.replace(take, split=x) for take, x in zip(takes, splits, strict=True)]
     report = Report(20.0)
-    with pytest.raises(BadInput, match="no record for the validation split"):
-        build(dealt, tmp_path / "out", FakeEncoder(), report=report)
-    assert "studio: 5 takes to train on, 0 held out" in str(report)
+    with pytest.raises(BadInput, match="no record for the train split"):
+        build(takes, tmp_path / "out", FakeEncoder(), keep_test=True, report=report)
+    assert "studio: 0 takes to train on, 0 held out" in str(report)
     assert "  dropped, unreadable: 1 (1)" in str(report)
 
 
