@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import os
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from scipy import stats
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_text
 
 COLUMNS = ("dimension", "prompt", "first", "second", "preferred")
 TIE = "tie"
@@ -30,7 +32,8 @@ class Vote:
 def read_votes(
     path: str | os.PathLike, dimensions: Collection[str], systems: Collection[str]
 ) -> list[Vote]:
-    """Read a CSV file with the `COLUMNS`; `prompt` is an id.
+    """Read a CSV file with the `COLUMNS`, be they parted by comma, semicolon or tab; `prompt` is
+    an id.
 
     Args:
         dimensions, systems: the names that there are.
@@ -39,10 +42,13 @@ def read_votes(
         BadInput: the file is missing, a column is, a row prefers none of its two systems, or it is
             on a dimension or system that there is not.
     """
+    text = read_text(path)
+    head = text.partition("\n")[0]
     try:
-        with open(path, encoding="utf-8-sig", newline="") as file:  # spreadsheets write a mark
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as fault:
+        rows = list(
+            csv.DictReader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=head.count))
+        )
+    except csv.Error as fault:
         raise BadInput(f"{path} cannot be read: {fault}") from None
     votes = []
     for number, row in enumerate(rows, start=2):
