@@ -12,7 +12,6 @@ import json
 import os
 import random
 import re
-import resource
 import signal
 import subprocess
 import time
@@ -113,6 +112,8 @@ class WatchedRun:
 
         To a full disk's ENOSPC the kernel prefers EFBIG here: another number by the same way.
         """
+        import resource  # of Unix, and its prlimit of Linux
+
         largest = max(path.stat().st_size for path in _files(self.newest()))
         limits = (largest // 2, largest // 2)
         resource.prlimit(self._processes[-1].pid, resource.RLIMIT_FSIZE, limits)

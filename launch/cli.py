@@ -20,7 +20,7 @@ from absl.flags import FLAGS
 from absl.flags import Error as FlagsError
 
 from vimogen_jax.caches import cache_folder
-from vimogen_jax.command import HOME, INSTALLED
+from vimogen_jax.command import HOME, INSTALLED, may_be_left_unread
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import first_line, reason, require_writable
 
@@ -183,9 +183,8 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
             _keep_nothing()
         try:
             main(*([argv[1:]] if takes_words else []))
-        except BrokenPipeError:  # as with `| head`: nobody reads on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise SystemExit(1) from None
+        except BrokenPipeError:
+            raise
         except (BadInput, FlagsError, OSError) as fault:
             raise _refuse(fault) from None
         except ImportError as fault:
@@ -209,4 +208,5 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
 
     # Names of files need not be text.
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
-    app.run(guarded, flags_parser=_parse)
+    with may_be_left_unread():
+        app.run(guarded, flags_parser=_parse)

@@ -6,6 +6,7 @@ Trains twice with `launch.train`, in processes of their own. The run of the conf
 `--steps`; what faults there are, docs/reliability.md tells.
 """
 
+import platform
 import random
 import signal
 import sys
@@ -41,6 +42,8 @@ def _not_ours(argv: list[str]) -> list[str]:
 
 def main() -> None:
     """Train undisturbed and with faults, tell what happened, and compare."""
+    if platform.system() != "Linux":
+        raise BadInput("faults are put on a run by signals and limits that Linux alone has")
     # An exit kills the training that runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     out = Path(_OUT.value).absolute()

@@ -1,5 +1,7 @@
 """The command `vimogen`: its verbs, and what it says to others."""
 
+import os
+import subprocess
 import sys
 
 import pytest
@@ -37,3 +39,23 @@ def test_its_version(monkeypatch, capsys):
 def test_what_is_no_verb(verb, advice, monkeypatch):
     with pytest.raises(SystemExit, match=f"^error: there is no verb '{verb}'.*{advice}"):
         run(monkeypatch, verb)
+
+
+@pytest.mark.parametrize(
+    ("status", "arguments"),
+    [
+        (1, ["-c", "from vimogen_jax.command import main; main()"]),
+        (1, ["-c", "from launch import cli; cli.run(lambda: print('said'))"]),
+        (0, ["-m", "launch.export", "--help"]),
+        (0, ["-m", "launch.export", "--helpfull"]),
+    ],
+)
+def test_nobody_need_read_on(status, arguments):
+    """As with `| head`."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (status, "")

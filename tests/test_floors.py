@@ -201,6 +201,18 @@ def test_only_what_draws_needs_numba():
     assert wrong == []
 
 
+def test_what_windows_lacks_is_imported_where_it_is_used():
+    unix = {"fcntl", "grp", "pty", "pwd", "resource", "syslog", "termios", "tty"}
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for folder in PACKAGES
+        for path in sources(folder)
+        for name, at_module_level in imports(path)
+        if at_module_level and name.split(".")[0] in unix
+    ]
+    assert wrong == []
+
+
 def test_configs_load_without_jax():
     modules = ", ".join(f"configs.{path.stem}" for path in sources("configs"))
     code = f"import sys, {modules}; assert not {JAX | TORCH!r} & set(sys.modules)"

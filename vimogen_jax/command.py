@@ -6,9 +6,12 @@ that folder on the path, before all others.
 """
 
 import ast
+import contextlib
 import difflib
+import os
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from vimogen_jax import __version__
@@ -20,6 +23,11 @@ HOME = INSTALLED if INSTALLED.is_dir() else _LIBRARY.parent
 
 def main() -> None:
     """Run the verb that the command line begins with, or list the verbs."""
+    with may_be_left_unread():
+        _main()
+
+
+def _main() -> None:
     verbs = find_verbs()
     match sys.argv[1:]:
         case [] | ["-h" | "--help", *_]:
@@ -38,6 +46,19 @@ def main() -> None:
             sys.path.insert(0, str(HOME))
             sys.argv[1:] = options
             runpy.run_module(f"launch.{name}", run_name="__main__", alter_sys=True)
+
+
+@contextlib.contextmanager
+def may_be_left_unread() -> Iterator[None]:
+    """End quietly where nobody reads on what is printed, as with `| head`."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
+        raise SystemExit(1) from None
 
 
 def find_verbs() -> dict[str, str]:

@@ -1,11 +1,13 @@
 """What every command does: programs once compiled are kept, wherever the user says."""
 
 import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
+from tests.helpers.commands import run_command
 from tests.helpers.repository import ROOT
 
 COMMAND = """
@@ -43,6 +45,15 @@ cli.run(main)
             [sys.executable, "-c", command.format(define)], cwd=ROOT, capture_output=True, text=True
         )
         assert (done.returncode, done.stderr) == (1, f"error: a.npz: does not say{advice}\n")
+
+
+def test_faults_are_put_on_runs_where_there_are_signals_and_limits(tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    ended = run_command("faults", "--config=configs/tiny.py", f"--out={tmp_path}/out")
+    assert ended.returncode == 1
+    assert ended.stderr == (
+        "error: faults are put on a run by signals and limits that Linux alone has\n"
+    )
 
 
 def test_programs_are_kept_among_the_users_caches_and_found_again(tmp_path):

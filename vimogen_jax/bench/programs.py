@@ -5,7 +5,6 @@ A call is one training step, or the sampling of one batch.
 
 import dataclasses
 import math
-import resource
 import statistics
 import time
 from collections.abc import Callable
@@ -44,7 +43,8 @@ class Speed:
         compile_seconds: wall time of compiling, without what was kept from before.
         seconds: wall time of each call, from the end of one to the end of the next.
         processor: what a call takes of this process: `user_seconds` and `system_seconds` of all
-            threads, and `page_faults`, many where memory is mapped anew in every call.
+            threads, and `page_faults`, many where memory is mapped anew in every call; empty
+            where the system does not tell.
         memory: bytes on one device: arguments and temporaries as the compiler plans them, and the
             peak of the process where the device counts it.
         fault: why there is no more than what is filled in.
@@ -164,6 +164,10 @@ def _seconds(call: Call, repeats: int) -> list[float]:
 
 def _usage() -> dict[str, float]:
     """What this process has taken so far."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return {}
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return dict(
         user_seconds=usage.ru_utime,

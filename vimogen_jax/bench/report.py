@@ -38,13 +38,18 @@ def program_text(speed: Speed, call: str) -> str:
     if speed.compile_seconds is not None:
         lines.append(f"compiling     {speed.compile_seconds:.1f} s")
     if rates := speed.rates():
-        lines += [
+        lines.append(
             f"time          {_time(rates['median_seconds'])} a {call}, median of "
             f"{len(speed.seconds)} from {_time(rates['fastest_seconds'])} to "
-            f"{_time(rates['slowest_seconds'])}",
-            f"processor     {_time(speed.processor['user_seconds'])} and "
-            f"{_time(speed.processor['system_seconds'])} of the system a {call}, with "
-            f"{speed.processor['page_faults']:.0f} page faults",
+            f"{_time(rates['slowest_seconds'])}"
+        )
+        if speed.processor:
+            lines.append(
+                f"processor     {_time(speed.processor['user_seconds'])} and "
+                f"{_time(speed.processor['system_seconds'])} of the system a {call}, with "
+                f"{speed.processor['page_faults']:.0f} page faults"
+            )
+        lines += [
             f"a second      {rates['calls_per_second']:.3g} of these, "
             f"{rates['samples_per_second']:.3g} motions, {rates['frames_per_second']:.4g} frames",
             f"achieved      {_si(rates['flops_per_second'])}FLOP/s",
