@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import locked, read_text, reason, require_room, whole_file, write_text
+from vimogen_jax.files import locked, reason, require_room, whole_file
 from vimogen_jax.input_pipeline.manifest import MANIFEST, file_names, parse_manifest
 
 _STREAMS = 8  # one alone does not fill a network
@@ -33,14 +33,15 @@ def local_copy(url: str) -> Path:
     """
     source = epath.Path(url)
     with _read_faults(url):
-        text = read_text(source / MANIFEST)
-    manifest = parse_manifest(text, source / MANIFEST)
-    folder = cache_folder("datasets") / hashlib.sha256(text.encode()).hexdigest()[:16]
+        content = (source / MANIFEST).read_bytes()
+    manifest = parse_manifest(content.decode("utf-8-sig", "replace"), source / MANIFEST)
+    folder = cache_folder("datasets") / hashlib.sha256(content).hexdigest()[:16]
     with _disk_faults(folder, url):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
             _copy_files(source, folder, file_names(manifest))
-            write_text(text, folder / MANIFEST)
+            with whole_file(folder / MANIFEST) as aside:
+                aside.write_bytes(content)
     return folder
 
 
