@@ -141,9 +141,7 @@ def _look(
     files = _listed(folder, asked)
     for key, path in tqdm(files, desc=f"reading {name}", unit="file", disable=None):
         try:
-            if path.is_dir():
-                raise BadInput(f"{path}: the folder holds no .pt")
-            for each, found in _keyed(key, look_all(path, world.skeletons), asked):
+            for each, found in _keyed(key, look_all(path, world), asked):
                 if each not in asked.keys:
                     faults.append(Fault(None, str(path), f"there is no {asked.what} {each!r}"))
                 elif each in founds:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli, outputs
+from launch import cli, outputs, reading
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
@@ -29,7 +29,7 @@ FOCAL = flags.DEFINE_float(
 TILT = flags.DEFINE_float(
     "tilt", None, "degrees that the camera looks down; by default found from the person"
 )
-PERSON = flags.DEFINE_integer("person", 0, "which person to follow, counted from the largest", 0)
+PERSON = reading.define_person()
 START = flags.DEFINE_float("start", 0.0, "where to begin, in seconds of the film", 0.0)
 SECONDS = flags.DEFINE_float("seconds", None, "how many seconds to read; by default all", 0.1)
 FPS = flags.DEFINE_float("fps", None, "frame rate of a folder of pictures", 1.0)
@@ -55,8 +55,8 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     for path in write(out, names, readings, kinds):
         print(path)
-    for name, reading in zip(names, readings, strict=True):
-        print(tell(name, reading))
+    for name, each in zip(names, readings, strict=True):
+        print(tell(name, each))
 
 
 def check_formats(names: Sequence[str]) -> list[str]:
@@ -72,25 +72,25 @@ def write(
 ) -> list[Path]:
     """Write the motions, what is to be known of them, and the page; returns the files."""
     files = [f"{name}.{kind}" for name in names for kind in kinds]
-    for name, reading in zip(names, readings, strict=True):
+    for name, each in zip(names, readings, strict=True):
         for kind in kinds:
-            formats.write(reading.motion, out / f"{name}.{kind}")
-    facts = {name: reading.facts() for name, reading in zip(names, readings, strict=True)}
+            formats.write(each.motion, out / f"{name}.{kind}")
+    facts = {name: each.facts() for name, each in zip(names, readings, strict=True)}
     write_json(dict(video=VIDEO.value, motions=facts), out / FACTS)
     files.append(FACTS)
     if "html" in TO.value:
         cards = [
-            Card(name, reading.motion, tell(name, reading), [f"{name}.{kind}" for kind in kinds])
-            for name, reading in zip(names, readings, strict=True)
+            Card(name, each.motion, tell(name, each), [f"{name}.{kind}" for kind in kinds])
+            for name, each in zip(names, readings, strict=True)
         ]
         write_page(cards, out / PAGE)
         files.append(PAGE)
     return [out / file for file in files]
 
 
-def tell(name: str, reading: Reading) -> str:
+def tell(name: str, read: Reading) -> str:
     """What was seen and assumed, in a line."""
-    facts = reading.facts()
+    facts = read.facts()
     gaps = sum(end - begin for begin, end in facts["gaps"])
     return (
         f"{name}: {facts['seconds']:g} s from {facts['start']:g} s, {facts['people']} in the "

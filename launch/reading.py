@@ -13,6 +13,7 @@ from vimogen_jax.formats import World, look, look_all, settle, to_motion
 from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.retarget import load_skeleton
 from vimogen_jax.formats.world import Settled
+from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 
 flags.disclaim_key_flags()  # they are the command's, so its --help lists them
@@ -36,16 +37,25 @@ class ReadingFlags:
     up: flags.FlagHolder[str]
     units: flags.FlagHolder[str]
     skeleton: flags.FlagHolder[list[str]]
+    frame: flags.FlagHolder[str]
+    person: flags.FlagHolder[int]
 
     def world(self) -> World:
         """What was said; raises BadInput where a skeleton's table is wrong."""
         tables = tuple(map(load_skeleton, self.skeleton.value))
-        return World(self.fps.value, self.up.value, self.units.value, tables)
+        return World(
+            fps=self.fps.value,
+            up=self.up.value,
+            units=self.units.value,
+            skeletons=tables,
+            view=self.frame.value,
+            person=self.person.value,
+        )
 
     def motion(self, path: str) -> Motion:
         """The motion of the one file that the command is given: all that was said holds of it."""
         world = self.world()
-        return to_motion(look(path, world.skeletons), world, self.fps.value)
+        return to_motion(look(path, world), world, self.fps.value)
 
     def motions(self, files: Sequence[str]) -> Iterator[Read]:
         """All motions in files; one that has joints alone gets a body whose bones point as they do.
@@ -55,7 +65,7 @@ class ReadingFlags:
         world, names = self.world(), set()
         fps = self.fps.value if len(files) == 1 else None
         for file in files:
-            for found in look_all(file, world.skeletons):
+            for found in look_all(file, world):
                 settled = settle(found, world, fps=fps)
                 first = "-".join(filter(None, [Path(file).stem, found.name.replace("/", "-")]))
                 name, number = first, 1
@@ -68,12 +78,13 @@ class ReadingFlags:
 def _to_motion(settled: Settled) -> Motion:
     found = settled.found
     if found.positions is None or found.rotations is not None or found.fitted:
-        return settled.motion()
+        motion = settled.motion()
+        return motion if found.floor else canonicalize(motion)
     return Motion(fit_rotations(found.positions), found.joints[:, 0] - REST_JOINTS[0], settled.fps)
 
 
 def define_flags() -> ReadingFlags:
-    """Give the command that calls this --fps, --up, --units and --skeleton."""
+    """Give the command that calls this --fps, --up, --units, --skeleton, --frame and --person."""
     return ReadingFlags(
         flags.DEFINE_float(
             "fps", None, "frame rate of motion files that do not say theirs", 1.0, FASTEST
@@ -83,4 +94,22 @@ def define_flags() -> ReadingFlags:
         flags.DEFINE_multi_string(
             "skeleton", [], "JSON table of a BVH skeleton of your own; may be repeated"
         ),
+        flags.DEFINE_enum(
+            "frame",
+            "world",
+            ["world", "camera"],
+            "of files with both: a person's motion in the world, or as the camera saw it",
+        ),
+        define_person(),
+    )
+
+
+def define_person() -> flags.FlagHolder[int]:
+    """Give the command that calls this --person."""
+    return flags.DEFINE_integer(
+        "person",
+        0,
+        "which of several people of a film to take, counted from 0: in a film from the largest, in "
+        "a file of another program from the one seen longest",
+        0,
     )

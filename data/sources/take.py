@@ -58,7 +58,7 @@ def read_settled(
     world: what is known of files like it. fps: frames a second of this one, whatever it says.
     Raises BadInput where the file is unfit.
     """
-    settled = settle(look(path, world.skeletons), world, fps=fps)
+    settled = settle(look(path, world), world, fps=fps)
     if notes is not None:
         notes += settled.found.notes
     return settled

@@ -207,7 +207,7 @@ def _read(path: Path, prompts: _Prompts, world: World) -> list[_Motion]:
         except BadInput as fault:
             doubt = str(fault).removeprefix(f"{path}: ")
         return [_Motion(str(path), *_named(path, prompts), features, doubt)]
-    founds = look_all(path, world.skeletons)
+    founds = look_all(path, world)
     if len(founds) == 1 and not founds[0].name:
         return [_Motion(str(path), *_named(path, prompts), founds[0])]
     return [_Motion(str(path), *prompts.of_text(found.name), found) for found in founds]

@@ -326,7 +326,7 @@ def test_unreadable_unasked_and_missing(motions, tmp_path):
     reasons = {(fault.id, fault.file.rpartition("/")[2]): fault.reason for fault in system.faults}
     expected = {
         (0, "0.npy"): "not a readable NumPy file",
-        (1, "1"): "the folder holds no .pt",
+        (1, "1"): "a folder, but none of a motion",
         (None, "2.npz"): "prompt 2 has a motion already",
         (None, "77.npz"): "there is no prompt 77",
         (None, "walk.npz"): "there is no prompt 'walk'",

@@ -1,15 +1,18 @@
 """The restricted reader: plain values come through, code and forged arrays are refused by name."""
 
+import collections
 import contextlib
 import io
 import os
 import pickle
 import tracemalloc
 import zipfile
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.helpers import film_results, torch_files
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 
@@ -257,3 +260,63 @@ def test_lists_that_double_each_other_end_somewhere(tmp_path):
     (tmp_path / "doubled.pkl").write_bytes(pickle.dumps({"a": _doubled(200)}))
     with pytest.raises(BadInput, match=r"doubled\.pkl: .*unfolds to far more than its own size"):
         pickles.read_pickle(tmp_path / "doubled.pkl")
+
+
+def test_dictionaries_with_a_default_and_joblibs_arrays(tmp_path):
+    arrays = [np.eye(3), np.arange(4, dtype=np.int16), np.zeros((0, 2))]
+    content = collections.defaultdict(dict, {0: dict(pose=arrays[0]), 1: arrays[1:]})
+    path = tmp_path / "a.pkl"
+    path.write_bytes(film_results.pickled(content))
+    read = pickles.read_pickle(path)
+    assert type(read) is dict and read.keys() == {0, 1}
+    for ours, theirs in zip([read[0]["pose"], *read[1]], arrays, strict=True):
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_tensors_in_pickles_that_are_no_pt(tmp_path):
+    path = tmp_path / "a.pkl"
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    path.write_bytes(film_results.pickled([film_results.Tensor(array)] * 2))
+    for read in pickles.read_pickle(path):
+        np.testing.assert_array_equal(read, array)
+
+
+def call_of_numbers(numbers: bytes, shape: tuple[int, ...]) -> Any:
+    storage = film_results.Call("torch.storage", "_load_from_bytes", numbers)
+    return film_results.Call("torch._utils", "_rebuild_tensor_v2", storage, 0, shape, (1,), False)
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (call_of_numbers(torch_files.storage_row(np.zeros(3)), (4,)), "reaches beyond its storage"),
+        (call_of_numbers(b"import os", (1,)), "not a readable pickle file"),
+        (call_of_numbers(pickle.dumps(1), (1,)), "it does not begin as one"),
+        (film_results.Call("torch.storage", "_load_from_bytes", b""), "not a readable pickle"),
+        (film_results.Call("torch.serialization", "load", "x"), r"torch\.serialization\.load"),
+        (film_results.Call("joblib.numpy_pickle", "NDArrayWrapper"), "NDArrayWrapper, which is"),
+        (np.array([{}], object), "objects of joblib's, which are refused"),
+    ],
+)
+def test_forged_tensors_and_arrays_behind(tmp_path, content, fault):
+    path = tmp_path / "evil.pkl"
+    path.write_bytes(film_results.pickled(content))
+    with pytest.raises(BadInput, match=rf"evil\.pkl: .*{fault}"):
+        pickles.read_pickle(path)
+
+
+def test_arrays_behind_that_are_cut_off(tmp_path):
+    path = tmp_path / "a.pkl"
+    path.write_bytes(film_results.pickled([np.zeros(1000)])[:-500])
+    with pytest.raises(BadInput, match=r"a\.pkl: .*it is cut off"):
+        pickles.read_pickle(path)
+
+
+def test_the_numbers_of_tensors_are_bounded_by_the_file(tmp_path):
+    """The same bytes may be asked for again and again."""
+    numbers = torch_files.storage_row(np.zeros(2**18, np.uint8))
+    path = tmp_path / "a.pkl"
+    path.write_bytes(film_results.pickled([call_of_numbers(numbers, (1,)) for _ in range(1000)]))
+    with pytest.raises(BadInput, match=r"a\.pkl: .*far more than its own size"):
+        pickles.read_pickle(path)

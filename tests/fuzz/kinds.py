@@ -22,7 +22,7 @@ from eval.mbench.votes import read_votes
 from eval.real_motions import read_actions
 from eval.score_cache import ScoreCache
 from tests.fuzz.kind import Kind
-from tests.helpers import smplx_files, torch_files
+from tests.helpers import film_results, smplx_files, torch_files
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.synthetic import make_record, write_dataset
 from tests.helpers.tiny_package import Letters, tiny_package
@@ -86,6 +86,18 @@ def _visual(path: Path) -> None:
         ".pt": lambda: torch_files.save(path, arrays),
     }
     save[path.suffix]()
+
+
+def _film_result(program: str, file: str, read: str) -> Kind:
+    """What another program leaves of a person: a file that is damaged, and what is read with it."""
+    write = film_results.WRITERS[program]
+    make = lambda folder: write(folder, _motion()[:6])
+    return Kind(file, make, lambda folder: _read_film_result(folder / read))
+
+
+def _read_film_result(path: Path) -> None:
+    for view in ("world", "camera"):
+        formats.read(path, fps=20, view=view)
 
 
 def _vimogen_pt(path: Path) -> None:
@@ -317,6 +329,20 @@ KINDS: dict[str, Kind] = {
     "old pt": _motion_kind("7.pt", _old_pt),
     "features": _motion_kind("7.npy", lambda path: np.save(path, to_features(_motion()))),
     "results": Kind("results.npy", _results, _read_results),
+    **{
+        f"{program} {Path(file).name}": _film_result(program, file, read)
+        for program, file, read in (
+            ("GVHMR", "hmr4d_results.pt", "hmr4d_results.pt"),
+            ("GVHMR npz", "dance.npz", "dance.npz"),
+            ("GEM", "hmr4d_results.pt", "hmr4d_results.pt"),
+            ("WHAM", "wham_output.pkl", "wham_output.pkl"),
+            ("TRAM", "hps_track_0.npy", "hps_track_0.npy"),
+            ("TRAM", "camera.npy", "hps_track_0.npy"),
+            ("PromptHMR", "results.pkl", "results.pkl"),
+            ("SMPLer-X", "smplx/00002_0.npz", "smplx"),
+            ("SAM 3D Body", "sam/img0002.npz", "sam"),
+        )
+    },
     "captions": _one("captions.jsonl", _captions, lambda x: read_captions(x, x.parent / "m")),
     "humanml3d list": Kind("train.txt", _humanml3d, _read_humanml3d),
     "humanml3d text": Kind("texts/000001.txt", _humanml3d, _read_humanml3d),

@@ -1,7 +1,7 @@
 """Motion files in and out, by their extension.
 
-Read: .bvh, .npz (AMASS or visual motion capture), .glb, .npy, .pt and .pkl. Written: .bvh, .npz
-(AMASS), .glb and .npy (joints).
+Read: .bvh, .npz (AMASS or visual motion capture), .glb, .npy, .pt and .pkl, and folders of a file
+for each frame or track. Written: .bvh, .npz (AMASS), .glb and .npy (joints).
 """
 
 import os
@@ -34,16 +34,19 @@ def read(
     fps: float | None = None,
     up: str = "auto",
     units: str = "auto",
+    view: str = "world",
+    person: int = 0,
 ) -> Motion:
     """Read a motion of our body, z up and in metres, from any file of one that is known.
 
-    skeletons, up, units: what is known of the file, as `World` has it; the rest is found out.
+    skeletons, up, units, view, person: what is known of the file, or wanted of it, as `World` has
+        it; the rest is found out.
     fps: frames a second, whatever the file says. `look` and `settle` tell what it was taken for.
 
     Raises BadInput, naming the file and the fault, where no motion can be read.
     """
-    world = World(up=up, units=units, skeletons=tuple(skeletons))
-    return to_motion(look(path, skeletons), world, fps)
+    world = World(up=up, units=units, skeletons=tuple(skeletons), view=view, person=person)
+    return to_motion(look(path, world), world, fps)
 
 
 def write(

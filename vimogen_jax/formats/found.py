@@ -23,6 +23,7 @@ class Found:
         channels: `[t 276]` float32 where the file holds ViMoGen's.
         fps: frames a second, where the file states it.
         usual_fps: that of the format, where it has one.
+        relabels: what to mind in saying the frame rate, where programs say a wrong one.
         turn: `[3 3]`, takes the file's world, as its format or table has it, to z up; None where
             the format leaves that open.
         fixed: whether the format leaves no choice of world and unit: what contradicts it is wrong.
@@ -31,6 +32,10 @@ class Found:
         fitted: whether our body may be fitted to positions that come without rotations.
         skeleton: whose joints the file has, such as the name of a BVH's table.
         name: which of the motions in the file it is, where there are several.
+        view: of a person in a film, whether in the "world" or as the "camera" saw it.
+        person: which of the people in the film, whoever is seen longest first.
+        seen: `[t]` bool, in which frames the person was seen, the others being filled in; None
+            where the file does not say.
         notes: what was done beyond reading, a short clause each.
     """
 
@@ -42,6 +47,7 @@ class Found:
     channels: np.ndarray | None = None
     fps: float | None = None
     usual_fps: float | None = None
+    relabels: str = ""
     turn: np.ndarray | None = None
     fixed: bool = False
     scaled: bool = False
@@ -49,6 +55,9 @@ class Found:
     fitted: bool = False
     skeleton: str = "22 joints of SMPL"
     name: str = ""
+    view: str = ""
+    person: int = 0
+    seen: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     @property

@@ -4,7 +4,7 @@ A file is opened once. Another kind of content is another row of the table.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,34 @@ from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import (
     amass,
+    frame_files,
     glb,
+    gvhmr,
     humanml3d,
     joints,
     mdm,
     motion_x,
     pickles,
+    prompthmr,
     retarget,
+    tram,
     vimogen,
     visual_mocap,
+    wham,
 )
 from vimogen_jax.formats.found import Found
+from vimogen_jax.formats.world import World
 from vimogen_jax.motion.humanml3d import NUM_FEATURES
 from vimogen_jax.motion.representation import NUM_CHANNELS
 
+ANY = World()
 SUFFIXES = (".npy", ".npz", ".pt", ".pkl", ".bvh", ".glb")
 
 # Of a .npz only these are looked at.
-_KEYS = (*amass.KEYS, *visual_mocap.KEYS, "joints", "motion", "text", "lengths")
+_KEYS = (
+    *(*amass.KEYS, *visual_mocap.KEYS, *gvhmr.KEYS, *frame_files.KEYS),
+    *("joints", "motion", "text", "lengths"),
+)
 
 
 def _has(*keys: str) -> Callable[[Any], bool]:
@@ -54,7 +64,14 @@ def _jointed(content: Any) -> bool:
 
 # What the content of an archive may be: how it is told, and what reads it.
 _CONTENTS: tuple[tuple[Callable[[Any], bool], Callable[[str, Any], Found | list[Found]]], ...] = (
+    (frame_files.is_one, frame_files.find),
     (_has("global_orient"), visual_mocap.find),
+    (_has("smpl_params_incam"), gvhmr.find),
+    (_has("body_params_incam"), gvhmr.find_gem),
+    (_has("camera_global_orient"), gvhmr.find_npz),
+    (_has("people"), prompthmr.find),
+    (_has("pred_rotmat"), tram.find),
+    (wham.is_one, wham.find),
     (_has("poses"), amass.find),
     (_has("root_orient"), amass.find),
     (_has("trans"), amass.find),
@@ -68,30 +85,39 @@ _CONTENTS: tuple[tuple[Callable[[Any], bool], Callable[[str, Any], Found | list[
 )
 
 
-def look(path: str | os.PathLike, skeletons: Sequence[retarget.Skeleton] = ()) -> Found:
+def look(path: str | os.PathLike, world: World = ANY) -> Found:
     """The one motion in a file. Raises BadInput as `look_all` does, and where there are several."""
-    founds = look_all(path, skeletons)
+    founds = look_all(path, world)
     if len(founds) != 1:
         names = ", ".join(repr(found.name) for found in founds[:3])
         raise BadInput(f"{path}: holds {len(founds)} motions ({names}, ...), where one is expected")
     return founds[0]
 
 
-def look_all(path: str | os.PathLike, skeletons: Sequence[retarget.Skeleton] = ()) -> list[Found]:
+def look_all(path: str | os.PathLike, world: World = ANY) -> list[Found]:
     """The motions in a file, in the file's order; each with a `name` where there are several.
 
-    skeletons: tables for BVH, tried before the known ones. Raises BadInput, naming the file and
-    the fault, where it is damaged or holds nothing that is known.
+    Of several people in a film, and of several views of them, only the one that `world` wants.
+    Where a program left a file for each frame or track, the path is that of their folder.
+
+    world: its skeletons are tables for BVH, tried before the known ones. Raises BadInput, naming
+    the file and the fault, where it is damaged or holds nothing that is known.
     """
     path = os.fspath(path)
+    return _wanted(path, _look(path, world), world)
+
+
+def _look(path: str, world: World) -> list[Found]:
+    if os.path.isdir(path):
+        return _look_into(Path(path))
     match Path(path).suffix.lower():
         case ".bvh":
-            return [retarget.find(path, skeletons)]
+            return [retarget.find(path, world.skeletons)]
         case ".glb":
             return [glb.find(path)]
         case ".npz":
             if not (content := pickles.read_pickled_npz(path, _KEYS)):
-                known = "poses, global_orient, joints or motion"
+                known = "poses, global_orient, pred_keypoints_3d, joints or motion"
                 raise BadInput(f"{path}: none of its arrays is called {known}")
             return _find(path, content)
         case ".npy":
@@ -105,6 +131,29 @@ def look_all(path: str | os.PathLike, skeletons: Sequence[retarget.Skeleton] = (
             return _find(path, pickles.read_pickle(path))
         case _:
             raise BadInput(f"{path}: a motion is read from {', '.join(SUFFIXES)}")
+
+
+def _look_into(folder: Path) -> list[Found]:
+    for each in (folder, *(folder / name for name in ("hps", "smplx"))):
+        if any(each.glob(tram.TRACKS)):
+            return tram.find_folder(each)
+        if frame_files.listed(each):
+            return frame_files.find_folder(each)
+    raise BadInput(f"{folder}: a folder, but none of a motion in a file for each frame or track")
+
+
+def _wanted(path: str, founds: list[Found], world: World) -> list[Found]:
+    """Of the people of a film, the one who is wanted, in the view that is."""
+    people = {found.person for found in founds if found.view}
+    if not people:
+        return founds
+    if world.person not in people:
+        many = f"{len(people)} people" if len(people) > 1 else "one person"
+        raise BadInput(f"{path}: holds {many}, so nobody is number {world.person}, from 0")
+    views = {found.view: found for found in founds if found.person == world.person}
+    if world.view == "camera" and "camera" not in views:
+        raise BadInput(f"{path}: does not say how the camera saw the person")
+    return [views[world.view] if world.view in views else views["camera"]]
 
 
 def _find(path: str, content: Any) -> list[Found]:

@@ -1,9 +1,12 @@
-"""Files that are or hide pickles, in, safely: .npy, .npz, .pkl, and PyTorch's .pt without PyTorch.
+"""Files that are or hide pickles, in, safely: .npy, .npz, .pkl, also as joblib writes it, and
+PyTorch's .pt without PyTorch.
 
-A pickle is a program that may call anything. `_Unpickler` lets it build arrays, numbers, strings,
-lists, tuples and dictionaries, and refuses the rest by name. Arrays and dtypes are stood in for
-until they are checked: NumPy's own `__setstate__` would take a forged dtype, and with it raw
-bytes as object pointers. A .pt is a zip of such a pickle and the raw numbers of its tensors.
+A pickle is a program that may call anything. `_Unpickler` lets it build arrays, tensors, numbers,
+strings, lists, tuples and dictionaries, and refuses the rest by name. Arrays and dtypes are stood
+in for until they are checked: NumPy's own `__setstate__` would take a forged dtype, and with it raw
+bytes as object pointers. A .pt is a zip of such a pickle and the raw numbers of its tensors; a
+tensor in another pickle has its numbers beside it as a .pt of old. joblib writes the numbers of an
+array behind the pickle's opcodes that describe it.
 
 What a file unfolds to is bounded by its own size: archives may be compressed without end, and a
 pickle may hold the same list or tensor again and again.
@@ -53,7 +56,8 @@ def read_pickle(path: str | os.PathLike) -> Any:
     """Read the plain values of a .pkl file; BadInput, naming the file, where damaged or refused."""
     with _naming(path, "pickle"), open(path, "rb") as file:
         # Python 2's strings are bytes or text; latin1 keeps either.
-        return _plain(_Unpickler(file, encoding="latin1").load(), _Room(path))
+        room = _Room(path)
+        return _plain(_Unpickler(file, room).load(), room)
 
 
 def read_pt(path: str | os.PathLike) -> Any:
@@ -65,7 +69,8 @@ def read_pt(path: str | os.PathLike) -> Any:
     with _naming(path, "PyTorch"), open(path, "rb") as file:
         if file.peek(2)[:2] == b"PK":
             return _read_zipped(file, _Room(path))
-        return _read_row(file, _Room(path))
+        room = _Room(path)
+        return _plain(_read_row(file, room), room)
 
 
 class _Room:
@@ -93,17 +98,17 @@ def _read_zipped(file: IO[bytes], room: _Room) -> Any:
         return np.frombuffer(unfold(archive, f"{folder}/data/{key}"), dtype)
 
     opened = io.BytesIO(unfold(archive, program))
-    return _plain(_TensorUnpickler(opened, storage).load(), room)
+    return _plain(_Unpickler(opened, room, storage).load(), room)
 
 
 def _read_row(file: IO[bytes], room: _Room) -> Any:
     """What PyTorch wrote before 1.6: its mark, the tensors in a pickle, their storages' names in
     another, and then the storages, each with how many numbers it has before it."""
-    if _Unpickler(file).load() != _MARK:
+    if _Unpickler(file, room).load() != _MARK:
         raise ValueError("it does not begin as one")
     for _ in range(2):  # the version, and the widths of numbers on the machine
-        _Unpickler(file).load()
-    size = os.fstat(file.fileno()).st_size
+        _Unpickler(file, room).load()
+    size = _left(file)
     storages: dict[str, np.ndarray] = {}
 
     def storage(key: str, dtype: np.dtype, count: int) -> np.ndarray:
@@ -114,8 +119,8 @@ def _read_row(file: IO[bytes], room: _Room) -> Any:
             storages[key] = np.empty(count, dtype)  # filled below
         return storages[key]
 
-    content = _TensorUnpickler(file, storage).load()
-    for key in _Unpickler(file).load():
+    content = _Unpickler(file, room, storage).load()
+    for key in _Unpickler(file, room).load():
         if key not in storages:
             raise ValueError(f"no tensor is in its storage {key!r}")
         count = int.from_bytes(file.read(8), "little")
@@ -125,7 +130,15 @@ def _read_row(file: IO[bytes], room: _Room) -> Any:
         storages.pop(key)[:] = np.frombuffer(numbers, storages[key].dtype)
     if storages:
         raise ValueError("it is cut off")
-    return _plain(content, room)
+    return content
+
+
+def _left(file: IO[bytes]) -> int:
+    """How many bytes of a file are still to be read."""
+    here = file.tell()
+    end = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return end - here
 
 
 @contextmanager
@@ -155,7 +168,7 @@ def _parse(content: bytes, room: _Room) -> np.ndarray:
     )
     shape, fortran, dtype = read_header(file)
     if dtype.hasobject:
-        return np.reshape(_plain(_Unpickler(file).load(), room), shape)
+        return np.reshape(_plain(_Unpickler(file, room).load(), room), shape)
     count = math.prod(shape)
     if min(shape, default=0) < 0 or count * dtype.itemsize > len(content) - file.tell():
         raise ValueError(f"it holds fewer numbers than its shape {list(shape)} has")
@@ -212,25 +225,62 @@ def _encode(text: str, _encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+class _DefaultDict(dict):
+    """Stands in for one, whose default nobody asks for."""
+
+    def __init__(self, _default: Any = None) -> None:
+        super().__init__()
+
+
+class _Behind(_Array):
+    """Stands in for an array of joblib's, whose numbers stand behind what describes it."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._state = state
+
+    def read(self, file: IO[bytes], left: Callable[[], int], room: _Room) -> None:
+        dtype, shape = self._state["dtype"].value, self._state["shape"]
+        if dtype.hasobject:
+            raise pickle.UnpicklingError("the pickle holds objects of joblib's, which are refused")
+        if self._state.get("numpy_array_alignment_bytes") is not None:
+            file.read(file.read(1)[0])  # padding, and how much
+        size = math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or size > left():
+            raise ValueError("it is cut off")
+        room.take(size)
+        self.value = np.frombuffer(file.read(size), dtype).reshape(
+            shape, order=self._state["order"]
+        )
+
+
+def _tensor(
+    storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
+) -> _Array:
+    ends = [max(size - 1, 0) * stride for size, stride in zip(shape, strides, strict=True)]
+    reach = max(offset + sum(ends) + 1, math.prod(shape)) if math.prod(shape) else 0
+    if min((offset, *shape, *strides)) < 0 or reach > len(storage):
+        raise pickle.UnpicklingError("a tensor reaches beyond its storage")
+    bytes_apart = [stride * storage.itemsize for stride in strides]
+    array = _Array()
+    array.value = np.lib.stride_tricks.as_strided(storage[offset:], shape, bytes_apart)
+    return array
+
+
 _ADMITTED: dict[tuple[str, str], Callable] = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
     ("_codecs", "encode"): _encode,
     ("__builtin__", "bytes"): bytes,  # no bytes at all, in protocols before 3
+    ("builtins", "dict"): dict,
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("collections", "defaultdict"): _DefaultDict,
+    ("joblib.numpy_pickle", "NumpyArrayWrapper"): _Behind,
+    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
 }
 for _core in ("numpy._core", "numpy.core"):  # NumPy 2 and NumPy 1
     _ADMITTED[f"{_core}.multiarray", "_reconstruct"] = _Array
     _ADMITTED[f"{_core}.multiarray", "scalar"] = _scalar
     _ADMITTED[f"{_core}.numeric", "_frombuffer"] = _frombuffer
-
-
-class _Unpickler(pickle._Unpickler):
-    """The one in Python: that in C makes as much room as a number in the file says."""
-
-    def find_class(self, module: str, name: str) -> Callable:
-        if (module, name) not in _ADMITTED:
-            raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, which is refused")
-        return _ADMITTED[module, name]
 
 
 _STORAGES = {
@@ -250,42 +300,53 @@ _STORAGES = {
 _MARK = 0x1950A86A20F9469CFC6C
 
 
-class _TensorUnpickler(_Unpickler):
-    """Of a .pt: `storage` gives one by name, type and count, and tensors are views of it."""
+class _Unpickler(pickle._Unpickler):
+    """The one in Python: that in C makes as much room as a number in the file says.
+
+    storage: of a .pt, gives the numbers of tensors by name, type and count.
+    """
+
+    dispatch: dict[int, Callable] = pickle._Unpickler.dispatch.copy()  # type: ignore[assignment]
 
     def __init__(
-        self, file: IO[bytes], storage: Callable[[str, np.dtype, int], np.ndarray]
+        self,
+        file: IO[bytes],
+        room: _Room,
+        storage: Callable[[str, np.dtype, int], np.ndarray] | None = None,
     ) -> None:
-        super().__init__(file)
-        self._storage = storage
+        super().__init__(file, encoding="latin1")  # Python 2's strings are bytes or text
+        self._file, self._room, self._storage = file, room, storage
 
     def find_class(self, module: str, name: str) -> Any:
         if module == "torch" and name in _STORAGES:
             return np.dtype(_STORAGES[name])
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _tensor
-        if (module, name) == ("collections", "OrderedDict"):
-            return collections.OrderedDict
-        return super().find_class(module, name)
+        if (module, name) == ("torch.storage", "_load_from_bytes"):
+            return self._numbers
+        if (module, name) not in _ADMITTED:
+            raise pickle.UnpicklingError(f"the pickle asks for {module}.{name}, which is refused")
+        return _ADMITTED[module, name]
 
     def persistent_load(self, pid: Any) -> np.ndarray:
+        if self._storage is None:
+            raise pickle.UnpicklingError("the pickle asks for what is not in it")
         _, dtype, key, _, count, *view = pid
         if view not in ([], [None]):
             raise pickle.UnpicklingError("the pickle holds a view of a storage, which is refused")
         return self._storage(key, dtype, count)
 
+    def _numbers(self, row: bytes) -> np.ndarray:
+        """What a tensor in a pickle that is no .pt is a view of."""
+        numbers = _read_row(io.BytesIO(row), self._room)
+        if type(numbers) is not np.ndarray:
+            raise pickle.UnpicklingError("the pickle holds a tensor without numbers")
+        return numbers
 
-def _tensor(
-    storage: np.ndarray, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: Any
-) -> _Array:
-    ends = [max(size - 1, 0) * stride for size, stride in zip(shape, strides, strict=True)]
-    reach = max(offset + sum(ends) + 1, math.prod(shape)) if math.prod(shape) else 0
-    if min((offset, *shape, *strides)) < 0 or reach > len(storage):
-        raise pickle.UnpicklingError("a tensor reaches beyond its storage")
-    bytes_apart = [stride * storage.itemsize for stride in strides]
-    array = _Array()
-    array.value = np.lib.stride_tricks.as_strided(storage[offset:], shape, bytes_apart)
-    return array
+    def load_build(self) -> None:
+        pickle._Unpickler.load_build(self)  # type: ignore[attr-defined]
+        if isinstance(built := self.stack[-1], _Behind):  # type: ignore[attr-defined]
+            built.read(self._file, lambda: _left(self._file), self._room)
+
+    dispatch[pickle.BUILD[0]] = load_build
 
 
 def _plain(value: Any, room: _Room, made: dict[int, np.ndarray] | None = None) -> Any:

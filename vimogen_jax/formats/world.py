@@ -33,12 +33,16 @@ class World:
         up: "z", "y", "-y" (as a camera has it) or "auto".
         units: a unit of `UNITS`, or "auto".
         skeletons: tables for BVH, tried before the known ones.
+        view: "world" or "camera": where a motion from a film is to stand, if its file has both.
+        person: which of several people of a film, counted from 0 by the frames they are seen in.
     """
 
     fps: float | None = None
     up: str = "auto"
     units: str = "auto"
     skeletons: tuple[Skeleton, ...] = ()
+    view: str = "world"
+    person: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,10 @@ def _rate(found: Found, world: World) -> tuple[float, str]:
     for fps, source in ((found.fps, "stated"), (world.fps, "given"), (found.usual_fps, "known")):
         if fps is not None:
             return fps, source
-    raise BadInput(f"{found.path}: does not say how many frames a second it has", remedy="fps")
+    mind = f" ({found.relabels})" if found.relabels else ""
+    raise BadInput(
+        f"{found.path}: does not say how many frames a second it has{mind}", remedy="fps"
+    )
 
 
 def _require_rotations(found: Found) -> None:
