@@ -7,15 +7,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
+from tqdm import tqdm
 
-from launch import cli, outputs, reading
+from launch import cli, films, outputs, reading
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
-from vimogen_jax.mocap.reading import Reading, read_film
-from vimogen_jax.viewer.page import Card, write_page
+from vimogen_jax.mocap.film import frames, open_film, reduced
+from vimogen_jax.mocap.reading import LINES, Reading
+from vimogen_jax.viewer.mp4 import encode
+from vimogen_jax.viewer.page import Card, Filmed, write_page
 
 PAGE, FACTS = "index.html", "reading.json"
+SHOWN = 640  # pixels of the longer side of the film on the page
 FORMATS = ("html", "npz", "glb", "bvh", "npy")
 
 VIDEO = flags.DEFINE_string(
@@ -23,40 +27,27 @@ VIDEO = flags.DEFINE_string(
 )
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 TO = flags.DEFINE_list("formats", "npz,glb,html", f"what to write, any of {', '.join(FORMATS)}")
-FOCAL = flags.DEFINE_float(
-    "focal", None, "focal length in pixels; by default the film's, or assumed", 1.0
+FILM = films.define_flags(
+    flags.DEFINE_float("seconds", None, "how many seconds to read; by default all", 0.1),
+    flags.DEFINE_float("fps", None, "frame rate of a folder of pictures", 1.0),
+    reading.define_person(),
 )
-TILT = flags.DEFINE_float(
-    "tilt", None, "degrees that the camera looks down; by default found from the person"
-)
-PERSON = reading.define_person()
-START = flags.DEFINE_float("start", 0.0, "where to begin, in seconds of the film", 0.0)
-SECONDS = flags.DEFINE_float("seconds", None, "how many seconds to read; by default all", 0.1)
-FPS = flags.DEFINE_float("fps", None, "frame rate of a folder of pictures", 1.0)
 
 
 def main() -> None:
     """Look at what was asked for, read, write; one motion for each stretch between cuts."""
     kinds = check_formats(TO.value)
     stem = Path(VIDEO.value).stem
-    out = outputs.files(OUT.value, [FACTS, PAGE, *(f"{stem}.{kind}" for kind in kinds)])
-    readings = read_film(
-        VIDEO.value,
-        focal=FOCAL.value,
-        tilt=TILT.value,
-        person=PERSON.value,
-        start=START.value,
-        seconds=SECONDS.value,
-        fps=FPS.value,
-        progress=True,
-    )
+    shown = [PAGE, film_name(stem)] if "html" in TO.value else []
+    out = outputs.files(OUT.value, [FACTS, *shown, *(f"{stem}.{kind}" for kind in kinds)])
+    readings = FILM.readings(VIDEO.value)
     names = [stem if number == 0 else f"{stem}-{number}" for number in range(len(readings))]
     outputs.files(OUT.value, [f"{name}.{kind}" for name in names for kind in kinds])
     out.mkdir(parents=True, exist_ok=True)
     for path in write(out, names, readings, kinds):
         print(path)
     for name, each in zip(names, readings, strict=True):
-        print(tell(name, each))
+        print(f"{name}: {each}")
 
 
 def check_formats(names: Sequence[str]) -> list[str]:
@@ -79,25 +70,40 @@ def write(
     write_json(dict(video=VIDEO.value, motions=facts), out / FACTS)
     files.append(FACTS)
     if "html" in TO.value:
+        file = film_name(names[0])
+        write_film(out / file)
         cards = [
-            Card(name, each.motion, tell(name, each), [f"{name}.{kind}" for kind in kinds])
+            Card(
+                name,
+                each.motion,
+                str(each),
+                [f"{name}.{kind}" for kind in kinds],
+                filmed(each, file),
+            )
             for name, each in zip(names, readings, strict=True)
         ]
         write_page(cards, out / PAGE)
-        files.append(PAGE)
+        files += [file, PAGE]
     return [out / file for file in files]
 
 
-def tell(name: str, read: Reading) -> str:
-    """What was seen and assumed, in a line."""
-    facts = read.facts()
-    gaps = sum(end - begin for begin, end in facts["gaps"])
-    return (
-        f"{name}: {facts['seconds']:g} s from {facts['start']:g} s, {facts['people']} in the "
-        f"picture; focal length {facts['focal']['pixels']:g} px ({facts['focal']['how']}), "
-        f"tilt {facts['tilt']['degrees']:g}° ({facts['tilt']['how']})"
-        + (f", not seen for {gaps:.1f} s" if gaps else "")
-    )
+def film_name(stem: str) -> str:
+    """The film that the page shows, beside it."""
+    return f"{stem}-film.mp4"
+
+
+def write_film(path: Path) -> None:
+    """Write what was read of the film small, and so that every browser plays it."""
+    film = open_film(VIDEO.value, FILM.fps.value)
+    pictures = frames(film, FILM.start.value, FILM.seconds.value)
+    bar = tqdm(pictures, "film for the page", unit="frame", disable=None)
+    encode((reduced(picture, SHOWN) for picture in bar), path, film.fps)
+
+
+def filmed(reading: Reading, file: str) -> Filmed:
+    """The film on the card of a reading."""
+    landmarks = reading.track.pixels / reading.size
+    return Filmed(file, reading.start - FILM.start.value, reading.size, landmarks, LINES)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from typing import Any
 
 from absl import flags
 
-from launch import cli, outputs, reading
+from launch import cli, films, outputs, reading
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
@@ -28,6 +28,7 @@ from vimogen_jax.generate import (
     check_prompts,
     make_requests,
 )
+from vimogen_jax.mocap.film import is_film, open_film
 from vimogen_jax.motion.motion import Motion
 
 # Format: the endings of its files, in the order in which they are written: what takes long is last.
@@ -40,6 +41,8 @@ FORMATS = {
     "mp4": (".mp4",),
 }
 PAGE = "index.html"  # one page of all motions
+USUAL_SECONDS = 5.0
+LONGEST_REFERENCE = 10.0  # seconds, which models learn
 LONGEST = 200  # bytes of a file's name without its number and ending
 
 PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; may be repeated")
@@ -47,11 +50,18 @@ PROMPTS = flags.DEFINE_string(
     "prompts", None, "text file with a sentence on each line; lines that begin with # are left out"
 )
 REFERENCE = flags.DEFINE_string(
-    "reference", None, "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), instead of prompts"
+    "reference",
+    None,
+    "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), or a film of one, instead of prompts",
 )
 READING = reading.define_flags()
 flags.DEFINE_alias("reference_fps", "fps")
-SECONDS = flags.DEFINE_float("seconds", 5.0, "length of a prompt's motions in seconds, 2 to 10")
+SECONDS = flags.DEFINE_float(
+    "seconds",
+    None,
+    "2 to 10: length of a prompt's motions, by default 5; or of a film, what to read",
+)
+FILM = films.define_flags(SECONDS, READING.fps, READING.person)
 SAMPLES = flags.DEFINE_integer(
     "samples", 1, "how many motions to sample for each prompt or reference"
 )
@@ -91,13 +101,14 @@ def main(words: list[str]) -> None:
     if REFERENCE.value:
         if words or PROMPT.value or PROMPTS.value:
             raise BadInput("a motion follows either --reference or prompts, not both")
-        given = READING.motion(REFERENCE.value)
+        given = read_reference(REFERENCE.value)
         titles = [f"{Path(REFERENCE.value).stem} refined"]
         shown = [(Path(REFERENCE.value).name, given)]
     else:
         titles = read_prompts([*sentences(words), *PROMPT.value], PROMPTS.value)
     prompts = None if given else titles
-    requests = make_requests(prompts, SECONDS.value, given, SAMPLES.value, SEED.value)
+    seconds = USUAL_SECONDS if SECONDS.value is None else SECONDS.value
+    requests = make_requests(prompts, seconds, given, SAMPLES.value, SEED.value)
     names = file_names(titles, SAMPLES.value)
     folder = OUT.value or os.path.join("out", names[0].rpartition("-")[0])
     out = outputs.files(folder, all_files(names, chosen))
@@ -108,6 +119,30 @@ def main(words: list[str]) -> None:
     sampled = list(map(Sampled, names, repeated, motions, about))
     for path in write(sampled, shown, out, chosen, body):
         print(path)
+
+
+def read_reference(path: str) -> Motion:
+    """The motion to refine, of a file or of a film, which is told then.
+
+    Raises BadInput where it cannot be read, or where a film has more than one motion needs.
+    """
+    if not is_film(path):
+        return READING.motion(path)
+    lasts = open_film(path, READING.fps.value).seconds - FILM.start.value
+    if SECONDS.value is None and lasts > LONGEST_REFERENCE:
+        raise BadInput(
+            f"{path}: goes on for {lasts:.1f} s, of which a reference can have "
+            f"{LONGEST_REFERENCE:g}: choose them by --start and --seconds"
+        )
+    readings = FILM.readings(path)
+    if len(readings) > 1:
+        parts = ", ".join(f"{each.start:.1f} s" for each in readings)
+        raise BadInput(
+            f"{path}: has {len(readings)} parts with a person, from {parts}: choose one by --start "
+            "and --seconds"
+        )
+    print(f"{path}: {readings[0]}")
+    return readings[0].motion
 
 
 def load_generator() -> Generator:

@@ -4,6 +4,7 @@ import json
 
 from tests.helpers.commands import run_command
 from vimogen_jax import formats
+from vimogen_jax.mocap.film import frames, open_film
 
 
 def test_a_film_is_read(shared, tmp_path):
@@ -14,7 +15,11 @@ def test_a_film_is_read(shared, tmp_path):
     (facts,) = json.loads((tmp_path / "out/reading.json").read_text())["motions"].values()
     assert facts["found"] == 1 and facts["people"] == 1 and facts["gaps"] == []
     assert facts["focal"]["how"] == "assumed" and len(facts["confidence"]) == 20
-    assert "raise: 1 s from 0 s" in (tmp_path / "out/index.html").read_text()
+    page = (tmp_path / "out/index.html").read_text()
+    assert "1 s from 0 s; person 0, 1 in the picture; focal length 614.4 px (assumed)" in page
+    assert 'src="raise-film.mp4"' in page
+    shown = open_film(tmp_path / "out/raise-film.mp4")
+    assert (shown.fps, shown.width, len(list(frames(shown)))) == (20, 512, 20)
 
 
 def test_a_film_of_nobody_is_one_sentence(shared, tmp_path):

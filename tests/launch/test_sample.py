@@ -15,6 +15,7 @@ from vimogen_jax.diffusion.solvers import PRESETS
 from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.text.spec import EncoderSpec
+from vimogen_jax.viewer.mp4 import encode
 
 
 @pytest.fixture(scope="module")
@@ -145,3 +146,22 @@ def test_without_a_folder_it_is_called_after_the_sentence(checkpoint, tmp_path, 
     assert ended.returncode == 0, ended.stderr
     names = {path.name for path in (tmp_path / "out" / "a-person-waves").iterdir()}
     assert names == {"a-person-waves-0.glb", "a-person-waves-0.npz", "index.html"}
+
+
+def test_a_film_is_read_and_refined(checkpoint, shared, tmp_path):
+    film = shared / "priors/filmed/raise.mp4"
+    ended = sample(
+        *("--checkpoint", checkpoint, "--out", tmp_path / "out", "--reference", film),
+        *("--formats", "npz,html", "--steps", 2),
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert formats.read(tmp_path / "out/raise-refined-0.npz").num_frames == 40
+    assert "raise.mp4: 2 s from 0 s; person 0" in ended.stdout
+    assert "raise.mp4" in (tmp_path / "out/index.html").read_text()
+
+
+def test_of_a_long_film_a_part_is_asked_for(tmp_path):
+    encode(np.zeros((230, 32, 32, 3), np.uint8), tmp_path / "long.mp4", fps=20)
+    ended = sample("--reference", tmp_path / "long.mp4", "--start=1", "--out", tmp_path / "out")
+    assert ended.returncode == 1 and not (tmp_path / "out").exists()
+    assert "long.mp4: goes on for 10.5 s, of which a reference can have 10" in ended.stderr

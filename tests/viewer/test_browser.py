@@ -12,7 +12,8 @@ from tests.helpers.browser import chromium, find_chromium
 from tests.helpers.stride import Z_UP, body_pixels, stride
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.viewer.page import Card, write_page
+from vimogen_jax.viewer.mp4 import encode
+from vimogen_jax.viewer.page import Card, Filmed, write_page
 from vimogen_jax.viewer.render import render_frames
 
 pytestmark = pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
@@ -180,3 +181,42 @@ def test_without_webgl_there_are_a_sentence_and_the_videos(page):
         (source,) = tab.evaluate(videos)
         assert source == (page.parent / "bend.mp4").as_uri()
         assert tab.evaluate("document.querySelector('footer')") is None
+
+
+def test_a_film_stands_where_its_motion_does(tmp_path):
+    """At rest the film shows the motion's frame, and the landmarks of that frame lie on it."""
+    greys = (
+        np.full((40, 64, 96, 3), 1, np.uint8)
+        * 6
+        * np.arange(40, dtype=np.uint8)[:, None, None, None]
+    )
+    encode(greys, tmp_path / "walk film.mp4", fps=20)
+    landmarks = np.full((20, 2, 2), np.nan)
+    landmarks[:15] = [[0.25, 0.25], [0.75, 0.25]]
+    film = Filmed("walk film.mp4", 0.5, (96, 64), landmarks, [(0, 1)])
+    write_page([Card("a person walks", stride(20), filmed=film)], tmp_path / "page.html")
+    with chromium() as tab:
+        tab.resize(*SIZES["desktop"])
+        tab.open(tmp_path / "page.html", "#t=0.5")
+        for frame, found in ((10, True), (11, True), (15, False)):
+            tab.evaluate(
+                f"scrubber.value = {frame / 20}; scrubber.dispatchEvent(new Event('input'))"
+            )
+            tab.wait(f"document.querySelector('.film canvas').dataset.frame === '{frame}'")
+            tab.wait(
+                f"(v => v.readyState > 1 && !v.seeking && Math.abs(v.currentTime - "
+                f"{frame / 20 + 0.5}) < 0.04)(document.querySelector('.film video'))"
+            )
+            box = tab.evaluate(
+                "(({x, y, width, height}) => [x, y, width, height])"
+                "(document.querySelector('.film').getBoundingClientRect())"
+            )
+            with Image.open(io.BytesIO(tab.screenshot())) as picture:
+                seen = np.asarray(picture.convert("RGB")).astype(int)
+            at = lambda x, y, box=box, seen=seen: seen[
+                int(box[1] + y * box[3]), int(box[0] + x * box[2])
+            ]
+            assert box[2] / box[3] == pytest.approx(1.5, abs=0.02)
+            assert np.abs(at(0.5, 0.75) - 6 * (frame + 10)).max() < 5
+            orange = [at(x, 0.25)[0] - at(x, 0.25)[2] > 100 for x in (0.25, 0.5, 0.75, 0.9)]
+            assert orange == [found, found, found, False]

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from tests.helpers.stride import body_pixels, stride
+from vimogen_jax.viewer.mp4 import encode
 from vimogen_jax.viewer.render import render_frames
-from vimogen_jax.viewer.video import encode, write_mp4
+from vimogen_jax.viewer.video import write_mp4
 
 
 @pytest.mark.parametrize("fps", [20.0, 29.97])
@@ -37,6 +38,6 @@ def test_the_same_pictures_make_the_same_bytes(tmp_path):
         for place, picture in enumerate(pictures):
             left = place * size // 60
             picture[size // 4 : size // 2, left : left + size // 4] = 4 * place
-        encode(pictures, tmp_path / "square.mp4", fps=20, size=size)
+        encode(pictures, tmp_path / "square.mp4", fps=20)
         found.setdefault(size, set()).add((tmp_path / "square.mp4").read_bytes())
     assert {len(each) for each in found.values()} == {1}

@@ -18,6 +18,10 @@ from vimogen_jax.errors import BadInput
 MAX_FPS = 30.0
 MAX_PIXELS = 8192 * 8192
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+FILMS = (
+    *(".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg", ".ts", ".mts"),
+    *(".m2ts", ".3gp", ".wmv", ".flv", ".ogv"),
+)
 _PERCEPTUAL_QUANTIZER = 16  # the transfer characteristic of HDR10, as H.273 numbers it
 _FOCAL_TAG = "com.apple.quicktime.camera.focal_length.35mm_equivalent"
 _FULL_FRAME = 36.0  # millimetres, the width that such a focal length refers to
@@ -40,6 +44,12 @@ class Film:
     height: int
     seconds: float
     focal: float | None = None
+
+
+def is_film(path: str | os.PathLike) -> bool:
+    """Whether this is a film by its name, or a folder of pictures."""
+    path = Path(path)
+    return bool(_pictures(path)) if path.is_dir() else path.suffix.lower() in FILMS
 
 
 def open_film(path: str | os.PathLike, fps: float | None = None) -> Film:
@@ -91,6 +101,16 @@ def frames(film: Film, start: float = 0.0, seconds: float | None = None) -> Iter
         shown = frame
     if shown is not None and yielded < count:
         yield shown
+
+
+def reduced(picture: np.ndarray, longest: int) -> np.ndarray:
+    """A picture whose longer side has at most so many pixels, both sides an even number."""
+    height, width = picture.shape[:2]
+    share = min(longest / max(height, width), 1)
+    size = tuple(max(2 * round(side * share / 2), 2) for side in (width, height))
+    if size == (width, height):
+        return picture
+    return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BILINEAR))
 
 
 def _timed(film: Film) -> Iterator[tuple[float, np.ndarray]]:

@@ -19,6 +19,13 @@ from vimogen_jax.motion.canonical import canonicalize, transform
 from vimogen_jax.motion.motion import Motion
 
 SHORTEST = 0.5  # seconds; segments between cuts that are shorter are left out
+# Which of BlazePose's 33 landmarks are joined where a body is drawn of them.
+LINES = (
+    *((11, 12), (23, 24), (11, 23), (12, 24), (7, 0), (0, 8)),  # trunk, face
+    *((11, 13), (13, 15), (15, 19), (12, 14), (14, 16), (16, 20)),  # arms
+    *((23, 25), (25, 27), (27, 29), (29, 31), (27, 31)),  # left leg
+    *((24, 26), (26, 28), (28, 30), (30, 32), (28, 32)),
+)
 FOCAL_OF_SIDE = 1.2  # focal length in lengths of the longer side where nothing tells it
 # A body that bends or leans further tells no tilt.
 _STRAIGHT, _UPRIGHT = math.radians(35), math.radians(25)
@@ -40,6 +47,8 @@ class Reading:
     Attributes:
         motion: z up, canonical; where nobody was found it is carried over, see `track.found`.
         track: what was seen of the person, frame by frame of the motion.
+        size: width and height of the film, pixels.
+        person: which of the people in the film, counted from the largest.
         start: when it begins in the film, seconds.
         focal: focal length in pixels.
         focal_from, tilt_from: "given", "film" (it says so), "found" or "assumed".
@@ -48,11 +57,25 @@ class Reading:
 
     motion: Motion
     track: Track
+    size: tuple[int, int]
+    person: int
     start: float
     focal: float
     focal_from: str
     tilt: float
     tilt_from: str
+
+    def __str__(self) -> str:
+        """What was seen and assumed, in a line."""
+        facts = self.facts()
+        gaps = sum(end - begin for begin, end in facts["gaps"])
+        return (
+            f"{facts['seconds']:g} s from {facts['start']:g} s; person {facts['person']}, "
+            f"{facts['people']} in the picture; "
+            f"focal length {facts['focal']['pixels']:g} px ({facts['focal']['how']}), "
+            f"tilt {facts['tilt']['degrees']:g}° ({facts['tilt']['how']})"
+            + (f", not seen for {gaps:.1f} s" if gaps else "")
+        )
 
     def facts(self) -> dict:
         """What was seen and assumed, as JSON can hold it."""
@@ -70,6 +93,7 @@ class Reading:
             tilt=dict(degrees=round(self.tilt, 1), how=self.tilt_from),
             found=round(float(found.mean()), 4),
             gaps=gaps,
+            person=self.person,
             people=int(self.track.people.max()),
             confidence=[round(float(c), 3) for c in self.track.confidence],
         )
@@ -109,7 +133,7 @@ def read_film(
     bar = tqdm(pictures, "tracking", total=expected, unit="frame", disable=not progress)
     seen = track(bar, person)
     readings = [
-        _read(film, part, start + begin / film.fps, known, how, tilt)
+        _read(film, part, person, start + begin / film.fps, known, how, tilt)
         for begin, part in _stretches(seen, SHORTEST * film.fps)
     ]
     if not readings:
@@ -131,7 +155,13 @@ def _stretches(seen: Track, shortest: float) -> list[tuple[int, Track]]:
 
 
 def _read(
-    film: Film, seen: Track, start: float, focal: float, how: str, tilt: float | None
+    film: Film,
+    seen: Track,
+    person: int,
+    start: float,
+    focal: float,
+    how: str,
+    tilt: float | None,
 ) -> Reading:
     camera = Pinhole(focal, (film.width / 2, film.height / 2))
     rotations, pelvis = fit(seen, film.fps, camera, marker_offsets(), pose_prior())
@@ -141,7 +171,10 @@ def _read(
         tilt, tilt_from = (0.0, "assumed") if tilt is None else (tilt, "found")
     motion = Motion(rotations, pelvis - REST_JOINTS[0], film.fps)
     motion = transform(motion, CAMERA_TO_Z_UP @ _about_x(math.radians(tilt)), np.zeros(3))
-    return Reading(canonicalize(motion), seen, start, focal, how, float(tilt), tilt_from)
+    size = film.width, film.height
+    return Reading(
+        canonicalize(motion), seen, size, person, start, focal, how, float(tilt), tilt_from
+    )
 
 
 def _tilt(rotations: np.ndarray, pelvis: np.ndarray) -> float | None:

@@ -9,8 +9,8 @@ from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.files import whole_file
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.camera import Shot, film
+from vimogen_jax.viewer.mp4 import encode
 from vimogen_jax.viewer.render import render_frames
-from vimogen_jax.viewer.video import encode
 from vimogen_jax.viewer.wardrobe import Outfit, dress
 
 
@@ -32,7 +32,7 @@ def write_film(
     with whole_file(Path(path).with_suffix(".npz")) as aside, aside.open("wb") as file:
         np.savez(file, allow_pickle=False, **truth(motion, shot, size))
     pictures = render_frames(motion, body, size, shot=shot, colours=dress(body, outfit))
-    encode(pictures, path, motion.fps, size)
+    encode(pictures, path, motion.fps)
 
 
 def truth(motion: Motion, shot: Shot, size: int) -> dict[str, np.ndarray]:

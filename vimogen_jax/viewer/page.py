@@ -21,16 +21,38 @@ from vimogen_jax.files import write_text
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.camera import film
 
+_NOT_FOUND = 65535
+
+
+@dataclass(frozen=True, eq=False)
+class Filmed:
+    """The film that a motion was read from, and what was found in it, frame by frame of the motion.
+
+    Attributes:
+        file: an MP4, named as seen from the page.
+        start: when the motion begins in it, seconds.
+        size: its width and height.
+        landmarks: `[t n 2]` as shares of width and height; NaN where they were not found.
+        lines: which of them are joined.
+    """
+
+    file: str
+    start: float
+    size: tuple[int, int]
+    landmarks: np.ndarray
+    lines: Sequence[tuple[int, int]]
+
 
 @dataclass(frozen=True)
 class Card:
     """A motion on the page: its sentence, what there is to say of it ("sample 2 of 4, seed 0"),
-    and the files that hold it, named as seen from the page."""
+    the files that hold it, named as seen from the page, and the film that it was read from."""
 
     title: str
     motion: Motion
     facts: str = ""
     files: Sequence[str] = ()
+    filmed: Filmed | None = None
 
 
 def write_page(
@@ -57,7 +79,10 @@ def write_page(
             "parents": list(body.parents),
             "held": held.round(5).tolist(),
         },
-        "motions": [_motion(card.motion, body) for card in cards],
+        "motions": [
+            _motion(card.motion, body) | ({"film": _film(card.filmed)} if card.filmed else {})
+            for card in cards
+        ],
     }
     page = Template((assets / "page.html").read_text(encoding="utf-8")).substitute(
         header=header,
@@ -73,11 +98,20 @@ def _figure(card: Card) -> str:
     title, motion = html.escape(card.title), card.motion
     length = f"{motion.seconds:.1f} s, {motion.num_frames} frames"
     facts = ", ".join(filter(None, [card.facts, f"{length} at {motion.fps:g} a second"]))
-    kind = lambda name: html.escape(PurePosixPath(name).suffix[1:].upper())
-    links = "".join(f'<a href="{quote(name)}" download>{kind(name)}</a>' for name in card.files)
+    ending = lambda name: html.escape(PurePosixPath(name).suffix[1:].upper())
+    links = "".join(f'<a href="{quote(name)}" download>{ending(name)}</a>' for name in card.files)
     files = f"<p>{links}</p>" if links else ""
+    film, kind = "", ""
+    if filmed := card.filmed:
+        width, height = filmed.size
+        kind = ' class="filmed"'
+        film = (
+            f'<div class="film" style="--ratio: {width / height:.5f}"><video muted playsinline '
+            f'preload="auto" src="{quote(filmed.file)}" aria-label="{title}, filmed"></video>'
+            "<canvas></canvas></div>"
+        )
     return (
-        f'<figure><canvas role="img" tabindex="0" aria-label="{title}"></canvas>'
+        f'<figure{kind}>{film}<canvas role="img" tabindex="0" aria-label="{title}"></canvas>'
         f"<figcaption>{title}<p>{html.escape(facts)}</p>{files}</figcaption></figure>"
     )
 
@@ -97,6 +131,17 @@ def _motion(motion: Motion, body: Body) -> dict[str, Any]:
         "rotations": _base64(np.rint(32767 * turns).astype("<i2")),
         "pelvis": _base64(pelvis.astype("<f4")),
         "path": _base64((shot.eyes + away * ahead).astype("<f4")),
+    }
+
+
+def _film(filmed: Filmed) -> dict[str, Any]:
+    """What the viewer takes: `marks` [t n 2] as 16-bit steps of the picture, the last for none."""
+    marks = np.rint(np.clip(filmed.landmarks, 0, 1) * (_NOT_FOUND - 1))
+    marks = np.where(np.isnan(filmed.landmarks), _NOT_FOUND, marks)
+    return {
+        "start": round(filmed.start, 4),
+        "marks": _base64(marks.astype("<u2")),
+        "lines": [list(line) for line in filmed.lines],
     }
 
 

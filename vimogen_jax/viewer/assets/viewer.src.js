@@ -123,6 +123,8 @@ class Card {
     this.frames = this.pelvis.length / 3;
     this.seconds = (this.frames - 1) / this.fps;
     this.moved = new Vector3();
+    const place = canvas.parentElement.querySelector(".film");
+    this.film = place && new Film(place, motion.film, this.frames, this.fps);
 
     this.scene = new Scene();
     this.scene.background = BACKGROUND;
@@ -226,11 +228,66 @@ class Card {
   }
 }
 
+/** The film that a motion was read from, and the landmarks found in it, at the card's time. */
+class Film {
+  constructor(place, { start, marks, lines }, frames, fps) {
+    [this.video, this.canvas] = place.children;
+    this.context = this.canvas.getContext("2d");
+    this.marks = decode(Uint16Array, marks); // [t n 2]
+    Object.assign(this, { start, lines, frames, fps });
+  }
+
+  /** The video runs by its own clock and is set right where it strays; at rest it stands. */
+  show(seconds, running, speed) {
+    const { video } = this;
+    const wanted = this.start + seconds + 0.25 / this.fps; // safely inside of the frame
+    const strayed = Math.abs(video.currentTime - wanted);
+    if (!running && !video.paused) video.pause();
+    if (strayed > (running ? 0.15 : 0.01) && !video.seeking) video.currentTime = wanted;
+    if (!running || video.seeking) return this.draw(seconds);
+    video.playbackRate = speed;
+    if (video.paused) video.play().catch(() => {}); // one that cannot play stands
+    this.draw(seconds);
+  }
+
+  draw(seconds) {
+    const frame = Math.min(Math.floor(seconds * this.fps + 1e-3), this.frames - 1);
+    const { canvas, context, marks, lines } = this;
+    const ratio = Math.min(devicePixelRatio, 2);
+    const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((x) => x * ratio);
+    if (canvas.width !== Math.round(width)) {
+      Object.assign(canvas, { width: Math.round(width), height: Math.round(height) });
+    }
+    const count = marks.length / this.frames / 2;
+    const at = (k) => {
+      const [x, y] = [0, 1].map((i) => marks[2 * (count * frame + k) + i]);
+      return x === 65535 ? null : [(x / 65534) * width, (y / 65534) * height];
+    };
+    context.clearRect(0, 0, canvas.width, canvas.height);
+    canvas.dataset.frame = frame;
+    if (!count || !at(0)) return;
+    context.strokeStyle = context.fillStyle = "#ffb000";
+    context.lineWidth = 2 * ratio;
+    context.beginPath();
+    for (const [a, b] of lines) {
+      context.moveTo(...at(a));
+      context.lineTo(...at(b));
+    }
+    context.stroke();
+    for (let k = 0; k < count; k++) {
+      context.beginPath();
+      context.arc(...at(k), 2.5 * ratio, 0, 7);
+      context.fill();
+    }
+  }
+}
+
 /** In place of each canvas the motion's video, where the page has one beside it. */
 function showVideos(fault) {
   document.getElementById("no-webgl").hidden = false;
   document.body.dataset.fault = fault.message;
-  for (const canvas of document.querySelectorAll("figure canvas")) {
+  for (const video of document.querySelectorAll(".film video")) video.controls = true;
+  for (const canvas of document.querySelectorAll("figure > canvas")) {
     const link = canvas.parentElement.querySelector('a[href$=".mp4"]');
     if (!link) {
       canvas.remove();
@@ -262,7 +319,7 @@ function main() {
     ground: new PlaneGeometry(60, 60),
     tiles: new MeshLambertMaterial({ map: checker() }),
   };
-  const canvases = [...document.querySelectorAll("figure canvas")];
+  const canvases = [...document.querySelectorAll("figure > canvas")];
   const cards = motions.map((motion, i) => new Card(canvases[i], motion, body, shared));
   control(cards, renderer);
 }
@@ -317,6 +374,8 @@ function control(cards, renderer) {
     scrubber.value = shown;
     clock.textContent = `${shown.toFixed(2)} / ${end.toFixed(2)} s`;
     for (const card of cards) {
+      const moment = Math.min(shown, card.seconds);
+      card.film?.show(moment, playing && shown < card.seconds, Number(speed.value));
       const box = card.canvas.getBoundingClientRect();
       if (!everywhere && (box.bottom < 0 || box.top > innerHeight)) continue;
       card.show(shown);
