@@ -12,6 +12,8 @@ from tqdm import tqdm
 from launch import cli, outputs, reading
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import resample
 from vimogen_jax.viewer.camera import film
 from vimogen_jax.viewer.wardrobe import OUTFITS
 
@@ -30,6 +32,10 @@ TURNING = flags.DEFINE_float(
     "turning", 0.0, "how fast the camera goes round to the left, degrees a second"
 )
 SIZE = flags.DEFINE_integer("size", 512, "width and height in pixels, an even number", 32, 4096)
+FILM_FPS = flags.DEFINE_float(
+    "film_fps", None, "frame rate of the films; by default each motion's own", 1.0, 120.0
+)
+SECONDS = flags.DEFINE_float("seconds", None, "how many seconds to film; by default all", 0.1)
 SEED = flags.DEFINE_integer("seed", 0, "seed of the clothes")
 
 
@@ -41,7 +47,7 @@ def main(files: list[str]) -> None:
         raise BadInput("nothing to do: name a motion file, or several")
     if SIZE.value % 2:
         raise BadInput(f"--size {SIZE.value} is odd, which this video format cannot hold")
-    motions = {read.name: read.motion for read in READING.motions(files)}
+    motions = {read.name: _part(read.motion) for read in READING.motions(files)}
     out = outputs.files(OUT.value, [f"{name}{end}" for name in motions for end in (".mp4", ".npz")])
     out.mkdir(parents=True, exist_ok=True)
     body, follow = builtin_body(), "never" if CAMERA.value == "still" else "always"
@@ -52,6 +58,13 @@ def main(files: list[str]) -> None:
         path = out / f"{name}.mp4"
         write_film(motion, path, OUTFITS[OUTFIT.value or drawn], shot, SIZE.value, body)
         print(path)
+
+
+def _part(motion: Motion) -> Motion:
+    """What of a motion is filmed, at the film's rate."""
+    if FILM_FPS.value:
+        motion = resample(motion, FILM_FPS.value)
+    return motion[: round(SECONDS.value * motion.fps)] if SECONDS.value else motion
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import optax
 
 from vimogen_jax.body.inverse_kinematics import fit_rotations, nearest_rotations
 from vimogen_jax.body.kinematics import forward_kinematics
-from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.rotations import matrix_to_rot6d, rot6d_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.metrics.body_fit import PosePrior, cost_of_pose
 from vimogen_jax.mocap.tracking import Track
@@ -133,8 +133,8 @@ def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: C
     rest = jnp.asarray(REST_JOINTS - REST_JOINTS[0], jnp.float32)
 
     def pose(parameters):
-        turns, shift = parameters
-        return guess @ axis_angle_to_matrix(turns), start + shift
+        columns, pelvis = parameters
+        return rot6d_to_matrix(columns), pelvis
 
     def loss(parameters):
         rotations, pelvis = pose(parameters)
@@ -168,7 +168,7 @@ def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: C
         updates, state = optimizer.update(jax.grad(loss)(parameters), state)
         return (optax.apply_updates(parameters, updates), state), None
 
-    begin = (jnp.zeros(guess.shape[:-1]), jnp.zeros_like(start))
+    begin = (matrix_to_rot6d(guess), start)
     (best, _), _ = jax.lax.scan(step, (begin, optimizer.init(begin)), length=STEPS)
     return pose(best)
 

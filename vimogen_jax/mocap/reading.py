@@ -167,17 +167,17 @@ def _read(
     rotations, pelvis = fit(seen, film.fps, camera, marker_offsets(), pose_prior())
     tilt_from = "given"
     if tilt is None:
-        tilt = _tilt(rotations, pelvis)
+        tilt = find_tilt(rotations, pelvis)
         tilt, tilt_from = (0.0, "assumed") if tilt is None else (tilt, "found")
     motion = Motion(rotations, pelvis - REST_JOINTS[0], film.fps)
-    motion = transform(motion, CAMERA_TO_Z_UP @ _about_x(math.radians(tilt)), np.zeros(3))
+    motion = transform(motion, CAMERA_TO_Z_UP @ turned_down(tilt), np.zeros(3))
     size = film.width, film.height
     return Reading(
         canonicalize(motion), seen, size, person, start, focal, how, float(tilt), tilt_from
     )
 
 
-def _tilt(rotations: np.ndarray, pelvis: np.ndarray) -> float | None:
+def find_tilt(rotations: np.ndarray, pelvis: np.ndarray) -> float | None:
     """Degrees by which the camera looks down, from a person who stands or walks; None without."""
     joints = forward_kinematics(rotations, pelvis - REST_JOINTS[0])[1]
     hips, knees, ankles = (joints[:, of] for of in (_HIPS, _KNEES, _ANKLES))
@@ -193,7 +193,7 @@ def _tilt(rotations: np.ndarray, pelvis: np.ndarray) -> float | None:
     return math.degrees(np.median(np.arctan2(-up[standing, 2], -up[standing, 1])))
 
 
-def _about_x(angle: float) -> np.ndarray:
-    """Turns what a camera that looks down by an angle sees to what a level one would."""
-    c, s = math.cos(angle), math.sin(angle)
+def turned_down(tilt: float) -> np.ndarray:
+    """Turns what a camera that looks down by a tilt in degrees sees to what a level one would."""
+    c, s = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
     return np.array([[1.0, 0, 0], [0, c, s], [0, -s, c]])

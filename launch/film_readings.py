@@ -1,0 +1,34 @@
+"""Measure visual motion capture on films of which the truth is known: what is wrong, and how fast.
+
+python -m launch.film walk.bvh wave.npz --out out/films
+python -m launch.film_readings --films out/films --out out/film_readings.json
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from eval.film_readings import measure, to_markdown
+from launch import cli, outputs
+from vimogen_jax.bench.report import versions
+from vimogen_jax.files import write_json
+
+FILMS = flags.DEFINE_string(
+    "films", None, "folder of films, each with its truth as launch.film writes it", required=True
+)
+OUT = flags.DEFINE_string("out", "out/film_readings.json", "JSON file to write")
+
+
+def main() -> None:
+    """Read the films, print the tables and write the figures."""
+    out = Path(OUT.value)
+    outputs.files(out.parent, [out.name])
+    report = measure(FILMS.value)
+    print(to_markdown(report))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(dict(versions=versions(), **report), out)
+    print(f"\n{out} written")
+
+
+if __name__ == "__main__":
+    cli.run(main)
