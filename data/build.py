@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
@@ -26,7 +26,7 @@ from data.sources.take import Take
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
 from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
-from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record
+from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record, Wording
 from vimogen_jax.motion.humanml3d import FPS as HUMANML3D_FPS
 from vimogen_jax.motion.layouts import HUMANML3D, VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import FPS
@@ -116,7 +116,8 @@ def build(
     """Write a dataset of the takes that can be used, and report on all of them.
 
     holdout: the share of takes for the validation split, chosen by a hash of the id, so that a
-    take stays where it is when others are added; takes whose source deals them are not asked.
+    take stays where it is when others are added, and its mirror image with it; takes whose source
+    deals them are not asked.
     layout: of the frames.
     keep_test: make those that a source has for testing a split of their own; else they are left
     out.
@@ -164,11 +165,11 @@ def _check_captions(takes: Sequence[Take], encoder: TextEncoder) -> None:
     """Raise BadInput, naming where it stands, at the first caption that the encoder refuses."""
     for group in _groups(takes, TAKES_AT_ONCE):
         try:
-            encoder.require_readable([take.caption for take in group])
+            encoder.require_readable([caption for take in group for caption in take.captions])
         except BadInput:
             for take in group:
                 try:
-                    encoder.require_readable([take.caption])
+                    encoder.require_readable(take.captions)
                 except BadInput as fault:
                     raise BadInput(f"{take.origin or take.id}: {fault}") from None
 
@@ -239,10 +240,10 @@ def _with_texts(
 ) -> Iterator[tuple[str, Record]]:
     """Encode the captions of many takes together, each distinct one once, and make the records."""
     for group in _groups(dealt, TAKES_AT_ONCE):
-        captions = list(dict.fromkeys(take.caption for _, take, _ in group))
+        captions = list(dict.fromkeys(each for _, take, _ in group for each in take.captions))
         texts = dict(zip(captions, encoder(captions), strict=True))
         for split, take, channels in group:
-            yield split, _record(take, channels, texts[take.caption])
+            yield split, _record(take, channels, texts)
 
 
 def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -251,15 +252,16 @@ def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield group
 
 
-def _record(take: Take, channels: np.ndarray, text: np.ndarray) -> Record:
+def _record(take: Take, channels: np.ndarray, texts: Mapping[str, np.ndarray]) -> Record:
     return Record(
         id=take.id,
         motion=channels,
-        text=text,
+        text=texts[take.caption],
         caption=take.caption,
         source=take.source,
         quality=take.quality,
         licence=take.licence,
+        wordings=tuple(Wording(each, texts[each]) for each in take.wordings),
     )
 
 
@@ -269,31 +271,32 @@ def _deal(
     """Name the split of each take: its source's word, or whether its hash lies under the share.
 
     Hashes run from 0 to 1; the take of the smallest one above the share waits to the end, to be
-    held out if no other was. Where all takes are then in one of the two splits, as a single one
+    held out if no other was, with its mirror image. Where all takes are then in one of the two splits, as a single one
     is, that of the smallest hash comes in the other too: to learn a few by heart is how a new
     setup is tried.
     """
     dealt = set[str]()
-    waiting: tuple[float, Take, np.ndarray] | None = None
+    waiting: list[tuple[float, Take, np.ndarray]] = []  # a take, and its mirror image
     least: tuple[float, Take, np.ndarray] | None = None
     for take, channels in usable:
-        digest = hashlib.sha256(take.id.encode()).digest()
+        digest = hashlib.sha256((take.twin_of or take.id).encode()).digest()
         item = int.from_bytes(digest[:8], "big") / 2**64, take, channels
         if take.split != "test" and (least is None or item[0] < least[0]):
             least = item
         if take.split or item[0] < share:
-            split = take.split or "validation"
+            split, ready = take.split or "validation", [item]
+        elif not waiting or item[0] <= waiting[0][0]:
+            twins = bool(waiting) and item[0] == waiting[0][0]
+            split, ready = "train", [] if twins else waiting
+            waiting = [*waiting, item] if twins else [item]
         else:
-            if waiting is None or item[0] < waiting[0]:
-                item, waiting = waiting, item
-            if item is None:
-                continue
-            split = "train"
+            split, ready = "train", [item]
+        for each in ready:
+            dealt.add(split)
+            yield split, *each[1:]
+    split = "train" if "validation" in dealt else "validation"
+    for each in waiting:
         dealt.add(split)
-        yield split, *item[1:]
-    if waiting:
-        split = "train" if "validation" in dealt else "validation"
-        dealt.add(split)
-        yield split, *waiting[1:]
+        yield split, *each[1:]
     if least:
         yield from ((split, *least[1:]) for split in ("train", "validation") if split not in dealt)

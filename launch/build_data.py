@@ -11,6 +11,7 @@ import time
 
 from absl import flags
 
+from data.augment import mirrored, reworded
 from data.build import Report, build
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
@@ -57,6 +58,12 @@ KEEP_TEST = flags.DEFINE_bool(
     "keep_test",
     False,
     "keep the test takes of a source as a split of their own; else they are left out",
+)
+MIRROR = flags.DEFINE_bool(
+    "mirror", False, "also take every motion mirrored, left and right exchanged in its captions"
+)
+WORDINGS = flags.DEFINE_integer(
+    "wordings", 0, "how many other wordings to give each caption, by a small grammar", 0
 )
 READING = reading.define_flags()
 DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frame rate of the dataset", 1.0, 120.0)
@@ -119,7 +126,9 @@ def read_sources() -> list[Take]:
         takes += read_vimogen(VIMOGEN.value, VIMOGEN_ROOT.value, VIMOGEN_TEXT.value)
     if not takes:
         raise BadInput("give a source: --motions with --captions, --humanml3d or --vimogen")
-    return takes
+    if MIRROR.value:
+        takes += mirrored(takes)
+    return reworded(takes, WORDINGS.value)
 
 
 def _load_encoder() -> TextEncoder:

@@ -67,6 +67,17 @@ def test_what_is_not_set_is_as_in_the_checkpoint():
     assert experiment.sampler == dataclasses.replace(shipped.sampler, steps=7)
 
 
+def test_parts_that_begin_neutral_may_be_new_to_a_checkpoint(tmp_path):
+    save_package(tmp_path / "base", tiny_package())
+    new = dict(reference_widths=(0.0, 1.5), infill=True)
+    base = str(tmp_path / "base")
+    experiment = experiment_of(finetune, init_from=base, finetune=dict(lora_rank=0), model=new)
+    assert experiment.model.gated and experiment.model.infill
+    save_package(tmp_path / "base", tiny_package(reference_widths=(0.0,)))
+    with pytest.raises(BadInput, match=r"reference_widths is \(0.0, 1.5\), but that of"):
+        experiment_of(finetune, init_from=base, finetune=dict(lora_rank=0), model=new)
+
+
 def test_a_checkpoint_is_found_from_another_folder(tmp_path, monkeypatch):
     save_package(tmp_path / "base", tiny_package())
     monkeypatch.chdir(tmp_path)
@@ -108,6 +119,13 @@ def test_what_is_not_set_has_the_librarys_default_without_a_checkpoint():
         (dict(finetune=dict(lora_rank=-1)), "config.finetune.lora_rank must be at least 0"),
         (dict(train=dict(keep=0)), "config.train.keep must be at least 1, not 0"),
         (dict(init_from="nowhere"), "there is no checkpoint nowhere: name its folder"),
+        (dict(model=dict(least_trust=2.0)), "config.model.least_trust must lie in 0 to 1"),
+        (
+            dict(model=dict(reference_widths=(0.0,)), objective=dict(prediction="velocity")),
+            "config.model.reference_widths is of models whose objective.prediction is sample",
+        ),
+        (dict(objective=dict(infill=dict(share=0.1))), "config.objective.infill is of a model"),
+        (dict(objective=dict(camera=dict(held=2.0))), "config.objective.camera.held must lie in 0"),
         (dict(init_from="small"), r"config.model.dim is 32, but that of config.init_from is 192"),
     ],
 )

@@ -182,6 +182,12 @@ class Experiment:
     def __post_init__(self):
         if self.seed < 0:
             raise BadInput(f"seed must be at least 0, not {self.seed}")
+        if self.model.gated and self.objective.prediction != "sample":
+            raise BadInput(
+                "model.reference_widths is of models whose objective.prediction is sample"
+            )
+        if self.objective.infill.share and not self.model.infill:
+            raise BadInput("objective.infill is of a model with model.infill")
         if self.finetune.needs_base and not self.init_from:
             raise BadInput("finetune freezes weights, but config.init_from names none")
 
@@ -243,7 +249,9 @@ def _over(begun: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
 def _require_same_model(base: Description, experiment: Experiment) -> None:
     for key, begun in vars(base.model).items():
         asked = getattr(experiment.model, key)
-        if begun != asked and key not in ("dtype", "remat"):
+        if key == "infill" or (key == "reference_widths" and not begun):
+            continue  # parts that begin neutral
+        if begun != asked and key not in ("dtype", "remat", "least_trust"):
             raise BadInput(
                 f"config.model.{key} is {asked}, but that of config.init_from is {begun}"
             )

@@ -252,10 +252,13 @@ def sample(
         return guide(conditional, null, sampler.guidance_scale)
 
     x = integrate(velocity, noise, sampler)
-    if not sampler.smoothing:
+    smoothing = sampler.smoothing
+    if reference is not None and sampler.reference_smoothing is not None:
+        smoothing = sampler.reference_smoothing
+    if not smoothing:
         return x
-    reach = math.ceil(2 * sampler.smoothing)  # in frames; two, as published, at a deviation of one
-    return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=sampler.smoothing)
+    reach = math.ceil(2 * smoothing)  # in frames; two, as published, at a deviation of one
+    return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=smoothing)
 
 
 @functools.partial(jax.jit, static_argnames=("frames", "width"))

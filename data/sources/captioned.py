@@ -1,8 +1,8 @@
 """A folder of motion files with a caption file: one JSON object a line, one line a take.
 
 `path` (in the folder, or a bare file name anywhere below it) and `caption` are required; `id`,
-`source`, `licence`, `quality`, `split`, `start`, `end` and `fps` are optional, and other fields are
-ignored. `docs/data.md` describes them.
+`wordings`, `source`, `licence`, `quality`, `split`, `start`, `end` and `fps` are optional, and
+other fields are ignored. `docs/data.md` describes them.
 """
 
 import os
@@ -132,6 +132,7 @@ def _parse(
         quality=quality,
         split=SPLITS[split] if split else None,
         origin=origin,
+        wordings=_sentences(fields, "wordings"),
     )
 
 
@@ -140,6 +141,13 @@ def _text(fields: dict, name: str, default: str | None = None) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadInput(f'"{name}" is missing, empty or not a string')
     return value
+
+
+def _sentences(fields: dict, name: str) -> tuple[str, ...]:
+    value = fields.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(s, str) and s.strip() for s in value):
+        raise BadInput(f'"{name}" is {value!r}, not a list of sentences')
+    return tuple(value)
 
 
 def _positive(fields: dict, name: str) -> float | None:

@@ -30,6 +30,8 @@ class Take:
     path: the motion file. read: gives its Motion, or finished channels [t 276] at 20 fps, which are
         kept bit for bit; raises BadInput where the file is unfit. What was done beyond reading is
         appended to the list that it is given.
+    wordings: other sentences that say the same as the caption.
+    twin_of: the id of the take that this one is the mirror image of; both go into one split.
     split: where the source deals its takes itself; "test" is left out, or kept apart.
     """
 
@@ -42,6 +44,13 @@ class Take:
     quality: Literal["high", "low"] = "high"
     split: Literal["train", "validation", "test"] | None = None
     origin: str = ""
+    wordings: tuple[str, ...] = ()
+    twin_of: str = ""
+
+    @property
+    def captions(self) -> tuple[str, ...]:
+        """The caption and its other wordings."""
+        return (self.caption, *self.wordings)
 
 
 class Reader(Protocol):

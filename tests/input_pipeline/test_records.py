@@ -7,7 +7,7 @@ import pytest
 from tests.helpers.synthetic import make_record
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import records
-from vimogen_jax.input_pipeline.records import decode_record, encode_record
+from vimogen_jax.input_pipeline.records import Wording, decode_record, encode_record
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,24 @@ def test_decoding_gives_the_record_back(record):
     np.testing.assert_array_equal(back.text, record.text)
     for name in ("id", "caption", "source", "quality", "licence"):
         assert getattr(back, name) == getattr(record, name)
+
+
+def test_other_wordings_come_back_in_their_order(record):
+    said = [(f"wording {i}", np.full((i + 1, 12), i, ml_dtypes.bfloat16)) for i in range(12)]
+    many = make_record(
+        np.random.default_rng(0), 1, 64, wordings=tuple(Wording(*each) for each in said)
+    )
+    back = decode_record(encode_record(many))
+    assert [wording.caption for wording in back.wordings] == [caption for caption, _ in said]
+    for found, given in zip(back.texts, many.texts, strict=True):
+        np.testing.assert_array_equal(found, given)
+
+
+def test_records_of_the_first_version_are_read(record, monkeypatch):
+    monkeypatch.setattr(records, "SCHEMA_VERSION", 1)
+    data = encode_record(record)
+    monkeypatch.undo()
+    assert decode_record(data).wordings == ()
 
 
 def test_transposed_arrays_are_stored_in_order(record):

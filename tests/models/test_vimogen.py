@@ -13,7 +13,8 @@ from tests.helpers.experiments import experiment_of
 from vimogen_jax.diffusion.flow import shifted_grid
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import time_sinusoid
-from vimogen_jax.models.vimogen import ModelConfig, Reference, Text, ViMoGen
+from vimogen_jax.models.vimogen import Known, ModelConfig, Reference, Text, ViMoGen
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
 SIZES = dict(dim=16, ffn_dim=32, num_heads=2, num_layers=2, text_dim=6, freq_dim=8, dtype="float32")
 
@@ -148,3 +149,32 @@ def test_time_sinusoid_is_accurate_at_a_thousand_radians():
     expected = np.concatenate([np.cos(phase), np.sin(phase)], axis=-1)
     for sinusoid in (time_sinusoid, jax.jit(time_sinusoid, static_argnums=1)):
         np.testing.assert_allclose(sinusoid(jnp.asarray(timestep), 256), expected, atol=1e-6)
+
+
+def test_new_parts_change_nothing_until_they_have_learnt(batch):
+    """Known channels and the reference at the input come in through zeros, the gate is halfway."""
+    plain = nnx.merge(*build())
+    config = ModelConfig(**SIZES, reference_widths=(0.0,), infill=True)
+    wide = ViMoGen(config, rngs=nnx.Rngs(0))
+    for name in vars(plain):
+        if isinstance(getattr(plain, name), nnx.Module):
+            setattr(wide, name, getattr(plain, name))
+    x, mask = batch["x"], batch["mask"]
+    known = Known(x, jnp.broadcast_to(mask[..., None], x.shape))
+    before, after = plain(**batch), wide(**batch, known=known)
+    np.testing.assert_allclose(after[:, :2], before[:, :2], atol=1e-6)
+    halfway = (before[:, 2:, :, REFERENCE_CHANNELS] + batch["reference"].motion) / 2
+    seen = np.asarray(mask[:, 2:])
+    found = after[:, 2:, :, REFERENCE_CHANNELS]
+    np.testing.assert_allclose(found[seen], halfway[seen], atol=1e-5)
+
+
+def test_known_channels_reach_every_frame_once_learnt(batch):
+    graphdef, params = build(infill=True)
+    run = jax.jit(lambda known: nnx.merge(graphdef, params)(**batch, known=known))
+    x = batch["x"]
+    without = run(Known(x, jnp.zeros(x.shape, bool)))
+    one = run(Known(x, jnp.zeros(x.shape, bool).at[:, :, 2, 5].set(True)))
+    assert (jnp.abs(one - without).max((2, 3)) > 1e-5).all()
+    hidden = Known(x + 1, jnp.zeros(x.shape, bool))
+    np.testing.assert_array_equal(run(hidden), without)

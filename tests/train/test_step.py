@@ -17,6 +17,7 @@ from vimogen_jax.experiment import FinetuneConfig, OptimConfig
 from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.models.parameters import abstract_params, all_weights
 from vimogen_jax.models.vimogen import ModelConfig
+from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.train.optim import ema_decay, learning_rate, make_optimizer
 from vimogen_jax.train.state import (
     EVERYTHING,
@@ -31,6 +32,7 @@ MODEL = ModelConfig(
     dim=16, ffn_dim=32, num_heads=2, num_layers=2, text_dim=12, freq_dim=8, dtype="float32"
 )
 OBJECTIVE = Objective("sample", "logit_normal")
+STATISTICS = Statistics(np.zeros(276, np.float32), np.ones(276, np.float32))
 OPTIM = OptimConfig(
     learning_rate=1e-2,
     schedule="constant",
@@ -86,7 +88,7 @@ class Setup:
                 self.state["frozen"] = frozen_weights(base, plan)
             graphdef, _ = abstract_params(model, finetune.lora)
             step = make_train_step(
-                graphdef, OBJECTIVE, optimizer, OPTIM, layouts(plan), 3, accumulate
+                graphdef, OBJECTIVE, STATISTICS, optimizer, OPTIM, layouts(plan), 3, accumulate
             )
             self.traced = step.trace(plan, self.put(batch(texts=texts)))
             self._step = self.traced.lower().compile(FAST)

@@ -12,7 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64, PRNGKeyArray
 
+from vimogen_jax.diffusion.camera import CameraNoise
 from vimogen_jax.diffusion.corruption import Corruption
+from vimogen_jax.diffusion.infill import Infill
 from vimogen_jax.errors import BadInput
 
 SHIFT = 5.0  # of the published grids; it gives noisy times more of the steps
@@ -67,13 +69,17 @@ class Objective:
         times: "shifted", the published grid with its bell weight, or "logit_normal".
         shift: how far either is moved to more noise. Only there does the network learn to decide
             by the text what to do: at lesser noise the motion itself shows it.
-        corruption: of the references.
+        corruption: of the references, as published.
+        camera: noise on them before that.
+        infill: what is given of the motions.
     """
 
     prediction: str = "velocity"
     times: str = "shifted"
     shift: float = SHIFT
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
+    camera: CameraNoise = dataclasses.field(default_factory=CameraNoise)
+    infill: Infill = dataclasses.field(default_factory=Infill)
 
     def __post_init__(self):
         if self.prediction not in ("velocity", "sample"):

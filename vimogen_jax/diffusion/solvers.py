@@ -29,6 +29,7 @@ class Sampler:
             is taken for a motion at sigma 0.921, as released.
         shift: of the grid, see `shifted_grid`.
         smoothing: standard deviation in frames of the Gaussian smoothing at the end; 0 is none.
+        reference_smoothing: of motions that follow a reference; None is as much.
         trajectory: of the root, "absolute", as its channels say, or "fused" with their velocities
             and with feet that stand, see `motion.trajectory`.
     """
@@ -40,6 +41,7 @@ class Sampler:
     shift: float = SHIFT
     smoothing: float = 1.0
     trajectory: str = "absolute"
+    reference_smoothing: float | None = None
 
     def __post_init__(self):
         if self.solver not in SOLVERS:
@@ -52,8 +54,9 @@ class Sampler:
             raise BadInput(f"start must lie above 0 and up to 1, not {self.start}")
         if self.shift <= 0:
             raise BadInput(f"shift must be greater than 0, not {self.shift}")
-        if self.smoothing < 0:
-            raise BadInput(f"smoothing must be at least 0, not {self.smoothing}")
+        for name in ("smoothing", "reference_smoothing"):
+            if (getattr(self, name) or 0) < 0:
+                raise BadInput(f"{name} must be at least 0, not {getattr(self, name)}")
 
     @property
     def guided(self) -> bool:

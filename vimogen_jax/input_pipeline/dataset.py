@@ -124,11 +124,12 @@ class DatasetWriter:
         if (split, record.id) in self._ids:
             raise BadInput(f"two records have the id {record.id!r}")
         data = encode_record(record)
-        if record.text.shape[1] != self._text_encoder["width"]:
-            raise BadInput(
-                f"record {record.id!r} has text features {record.text.shape[1]} wide, but the "
-                f"encoder {self._text_encoder['name']} is {self._text_encoder['width']} wide"
-            )
+        for text in record.texts:
+            if text.shape[1] != self._text_encoder["width"]:
+                raise BadInput(
+                    f"record {record.id!r} has text features {text.shape[1]} wide, but the "
+                    f"encoder {self._text_encoder['name']} is {self._text_encoder['width']} wide"
+                )
         self._width = self._width or record.motion.shape[1]
         if record.motion.shape[1] != self._width:
             raise BadInput(
@@ -137,7 +138,7 @@ class DatasetWriter:
             )
         self._splits[split].add(record, data)
         self._ids.add((split, record.id))
-        self._max_text_length = max(self._max_text_length, len(record.text))
+        self._max_text_length = max(self._max_text_length, *map(len, record.texts))
 
     def _finish(self) -> None:
         for split, writer in self._splits.items():

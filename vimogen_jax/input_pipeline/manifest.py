@@ -8,7 +8,7 @@ from etils import epath
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json
-from vimogen_jax.input_pipeline.records import SCHEMA_VERSION
+from vimogen_jax.input_pipeline.records import READABLE, SCHEMA_VERSION
 
 MANIFEST = "manifest.json"
 
@@ -26,11 +26,11 @@ def parse_manifest(text: str, path: epath.PathLike) -> dict[str, Any]:
         raise BadInput(f"{path} is {fault}") from None
     try:
         version = manifest["schema_version"]
-        if version == SCHEMA_VERSION:
+        if version in READABLE:
             _check(manifest)
     except (TypeError, KeyError, ValueError, AttributeError):
         raise BadInput(f"{path} is not the manifest of a dataset") from None
-    if version != SCHEMA_VERSION:
+    if version not in READABLE:
         raise BadInput(
             f"{path} has schema version {version}, but this version of vimogen_jax reads "
             f"{SCHEMA_VERSION}; build the dataset again"

@@ -34,6 +34,7 @@ class BatchSpec:
     num_frames: t, to which all motions are padded.
     records, starts: `[s b]`, indices in the split and the first frame of each window.
     null_text: `[s bt]`, true where the text is replaced by the null text.
+    wordings: `[s bt]`, which of a record's texts is read, counted around: 0 is the caption.
     filler: `[s b]`, true where a sample only fills the shape and must not count.
     """
 
@@ -41,6 +42,7 @@ class BatchSpec:
     records: np.ndarray
     starts: np.ndarray
     null_text: np.ndarray
+    wordings: np.ndarray
     filler: np.ndarray
 
     def shards(self, part: Shards) -> "BatchSpec":
@@ -111,6 +113,7 @@ class TrainOrder:
             records=by_shard(records),
             starts=by_shard(starts),
             null_text=null_text,
+            wordings=self._rng("wording", step).integers(2**31, size=null_text.shape),
             filler=np.zeros((self._shards, self._shard_size), bool),
         )
 
@@ -207,7 +210,7 @@ class TrainOrder:
         return chosen.reshape(self._shards, -1)
 
     def _rng(self, purpose: str, *key: int) -> np.random.Generator:
-        purposes = ("window", "epoch", "null_text")
+        purposes = ("window", "epoch", "null_text", "wording")
         return np.random.default_rng([self._seed, purposes.index(purpose), *key])
 
 
@@ -233,6 +236,7 @@ def validation_order(
             records=np.tile(chosen, parts),
             starts=np.tile(np.maximum(frames - lengths[-1], 0) // 2, parts),
             null_text=np.zeros((shards, text), bool),
+            wordings=np.zeros((shards, text), int),
             filler=np.tile(ranks >= len(index), parts),
         )
 

@@ -173,7 +173,10 @@ def read_batch(
             batch.motion[index][: len(motion)] = dataset.statistics.normalize(motion)
             batch.mask[index][: len(motion)] = True
         if index[1] < bt:
-            text = dataset.null_text if record is None or spec.null_text[index] else record.text
+            if record is None or spec.null_text[index]:
+                text = dataset.null_text
+            else:
+                text = record.texts[spec.wordings[index] % len(record.texts)]
             batch.text[index][: len(text)] = text
             batch.text_mask[index][: len(text)] = True
             if layout == VIMOGEN and record is not None and record.quality == "low":

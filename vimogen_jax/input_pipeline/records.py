@@ -1,13 +1,14 @@
 """A record: one motion with its text features, as bytes that describe and check themselves.
 
-The bytes are a safetensors blob (tensors `motion` and `text`; strings in its metadata, with
-the schema version) followed by the blob's CRC-32 in four little-endian bytes.
+The bytes are a safetensors blob (tensors `motion` and `text`, and `text.1` and on for other
+wordings of the caption; strings in its metadata, with the schema version) followed by the blob's
+CRC-32 in four little-endian bytes.
 """
 
 import dataclasses
 import json
 import zlib
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import ml_dtypes
 import numpy as np
@@ -16,13 +17,21 @@ import safetensors.numpy
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = (1, 2)  # the first version has no other wordings
 MIN_FRAMES, MAX_FRAMES = 40, 200  # of a training window; longer records are cropped to it
 QUALITIES = ("high", "low")
 
 _WIDTHS = [layout.width for layout in LAYOUTS.values()]
 _DTYPES = {"F32": np.dtype(np.float32), "BF16": np.dtype(ml_dtypes.bfloat16)}
 _STRINGS = ("id", "caption", "source", "quality", "licence")
+
+
+class Wording(NamedTuple):
+    """A caption and its features `[l k]` bfloat16, without padding."""
+
+    caption: str
+    text: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +41,7 @@ class Record:
     motion: `[t c]` float32 of a layout, canonical, not normalised.
     text: `[l k]` bfloat16, the caption's features without padding.
     quality: "low" marks sources whose global motion is not to be trusted beside a text.
+    wordings: what else says the same as the caption.
     """
 
     id: str
@@ -41,16 +51,23 @@ class Record:
     source: str
     quality: Literal["high", "low"]
     licence: str
+    wordings: tuple[Wording, ...] = ()
+
+    @property
+    def texts(self) -> list[np.ndarray]:
+        """The features of the caption, then of its other wordings."""
+        return [self.text, *(wording.text for wording in self.wordings)]
 
 
 def encode_record(record: Record) -> bytes:
     """Serialise a record. Raises BadInput, naming its id, if it is not fit to train on."""
     _check(record)
-    tensors = {
-        "motion": np.ascontiguousarray(record.motion, np.float32),
-        "text": np.ascontiguousarray(record.text, ml_dtypes.bfloat16),
-    }
+    tensors = {"motion": np.ascontiguousarray(record.motion, np.float32)}
+    for i, text in enumerate(record.texts):
+        tensors[_numbered("text", i)] = np.ascontiguousarray(text, ml_dtypes.bfloat16)
     strings = {name: getattr(record, name) for name in _STRINGS}
+    for i, wording in enumerate(record.wordings, start=1):
+        strings[_numbered("caption", i)] = wording.caption
     strings["schema_version"] = str(SCHEMA_VERSION)
     blob = safetensors.numpy.save(tensors, strings)
     return blob + _checksum(blob)
@@ -65,13 +82,21 @@ def decode_record(data: bytes) -> Record:
     start = 8 + int.from_bytes(blob[:8], "little")
     header, values = json.loads(bytes(blob[8:start])), blob[start:]
     strings = header.pop("__metadata__")
-    if strings["schema_version"] != str(SCHEMA_VERSION):
+    if strings["schema_version"] not in map(str, READABLE):
         raise BadInput(
             f"the record has schema version {strings['schema_version']}, "
             f"but this version of vimogen_jax reads {SCHEMA_VERSION}"
         )
     tensors = {name: _tensor(values, **tensor) for name, tensor in header.items()}
-    return Record(**tensors, **{name: strings[name] for name in _STRINGS})
+    wordings = tuple(
+        Wording(strings[_numbered("caption", i)], tensors.pop(_numbered("text", i)))
+        for i in range(1, len(tensors) - 1)
+    )
+    return Record(**tensors, **{name: strings[name] for name in _STRINGS}, wordings=wordings)
+
+
+def _numbered(name: str, i: int) -> str:
+    return f"{name}.{i}" if i else name
 
 
 def _tensor(
@@ -90,7 +115,7 @@ def _check(record: Record) -> None:
         if not condition:
             raise BadInput(f"record {record.id!r} {fault}")
 
-    motion, text = record.motion, record.text
+    motion = record.motion
     require(
         motion.ndim == 2 and motion.shape[1] in _WIDTHS,
         f"has motion of shape {motion.shape}, not [frames, {' or '.join(map(str, _WIDTHS))}]",
@@ -100,11 +125,12 @@ def _check(record: Record) -> None:
         f"has {len(motion)} frames, fewer than the {MIN_FRAMES} of the shortest window",
     )
     require(bool(np.isfinite(motion).all()), "has motion that is not finite")
-    require(
-        text.ndim == 2 and len(text) > 0,
-        f"has text features of shape {text.shape}, not [tokens, width]",
-    )
-    require(bool(np.isfinite(text.astype(np.float32)).all()), "has text that is not finite")
+    for text in record.texts:
+        require(
+            text.ndim == 2 and len(text) > 0,
+            f"has text features of shape {text.shape}, not [tokens, width]",
+        )
+        require(bool(np.isfinite(text.astype(np.float32)).all()), "has text that is not finite")
     require(
         record.quality in QUALITIES,
         f"has quality {record.quality!r}, not one of {', '.join(QUALITIES)}",

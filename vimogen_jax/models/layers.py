@@ -49,6 +49,20 @@ def linear(
     )
 
 
+def zero_linear(
+    inputs: int, outputs: int, axes: tuple[str, str], dtype: jnp.dtype, rngs: nnx.Rngs
+) -> Linear:
+    """A biased linear map that begins as zero: at first it adds nothing to what it is added to."""
+    return Linear(
+        inputs,
+        outputs,
+        dtype=dtype,
+        kernel_init=partitioned(nnx.initializers.zeros, *axes),
+        bias_init=partitioned(nnx.initializers.zeros, axes[1]),
+        rngs=rngs,
+    )
+
+
 def layer_norm(x: jax.Array) -> jax.Array:
     """LayerNorm without affine over the last axis, in float32."""
     x = x.astype(jnp.float32)

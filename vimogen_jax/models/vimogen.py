@@ -4,6 +4,10 @@ Noisy motion and time go in; each block applies self-attention, then cross-atten
 text OR the encoded reference motion, then a feed-forward layer; the head predicts.
 Self-attention and feed-forward weights are shared by both branches.
 
+By config, and not in the published model: a gate at the head that passes a reference's channels on
+where they are to be trusted (a narrow stream cannot carry them), and channels of the motion that
+are known, as one more input. Both begin neutral.
+
 Every array leads with `[s b ...]`: `s` shards of the batch, the only sharded axis, and `b` samples
 in each. The first samples of every shard attend to their text, the rest to their reference, so the
 gate is a static slice of an unsharded axis: no branch computes samples of the other and no data
@@ -11,6 +15,7 @@ moves between devices.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -27,7 +32,9 @@ from vimogen_jax.models.layers import (
     parameter,
     position_sinusoid,
     time_sinusoid,
+    zero_linear,
 )
+from vimogen_jax.models.reference_gate import ReferenceGate
 from vimogen_jax.sharding import constrain
 
 REMAT_POLICIES = {
@@ -43,6 +50,10 @@ class ModelConfig:
 
     With `text_rows`, texts are padded with zeros to that many rows which are all seen, as the
     published model was trained (226); with 0, only a text's own tokens are seen.
+    `reference_widths` gives the reference branch its gate (`models.reference_gate`), and is what
+    that chooses from: the reference smoothed over so many frames, 0 for as it is. `least_trust`, 0
+    to 1, is the floor under its trust. The model must predict the sample.
+    With `infill` the model takes known channels.
     `dtype` is that of matrix products; `remat` is "none", "full" (keep block inputs only) or
     "dots" (keep the results of weight products too).
     """
@@ -56,6 +67,9 @@ class ModelConfig:
     motion_dim: int = 276
     reference_dim: int = 138
     text_rows: int = 0
+    reference_widths: Sequence[float] = ()
+    least_trust: float = 0.0
+    infill: bool = False
     dtype: str = "bfloat16"
     remat: str = "none"
 
@@ -75,10 +89,19 @@ class ModelConfig:
                 f"num_layers must be at least 1, and 2 with a reference branch, whose encoder has "
                 f"half of them, not {self.num_layers}"
             )
+        if any(width < 0 for width in self.reference_widths):
+            raise BadInput(f"reference_widths must be at least 0, not {self.reference_widths}")
+        if not 0 <= self.least_trust <= 1:
+            raise BadInput(f"least_trust must lie in 0 to 1, not {self.least_trust}")
         if self.remat not in ("none", *REMAT_POLICIES):
             raise BadInput(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
         if self.dtype not in COMPUTE_DTYPES:
             raise BadInput(f"dtype {self.dtype!r} is not one of {', '.join(COMPUTE_DTYPES)}")
+
+    @property
+    def gated(self) -> bool:
+        """Whether there is a reference branch, and it has a gate."""
+        return bool(self.reference_dim and self.reference_widths)
 
 
 class Text(NamedTuple):
@@ -97,6 +120,13 @@ class TextCache(NamedTuple):
 
 class Reference(NamedTuple):
     """Reference motion `[s br t 138]`, as long as the motion, with `mask [s br t]`."""
+
+    motion: jax.Array
+    mask: jax.Array
+
+
+class Known(NamedTuple):
+    """Channels of the clean motion that are given, `[s b t 276]`, where `mask` of that shape is."""
 
     motion: jax.Array
     mask: jax.Array
@@ -219,6 +249,15 @@ class ViMoGen(nnx.Module):
             rngs,
         )
         self.head = Head(config, rngs=rngs)
+        if config.gated:
+            self.reference_input = zero_linear(dim, dim, ("heads", "embed"), dtype, rngs)
+            self.reference_gate = ReferenceGate(
+                dim, config.reference_dim, config.reference_widths, config.least_trust, rngs=rngs
+            )
+        if config.infill:
+            self.known_input = zero_linear(
+                2 * config.motion_dim, dim, ("motion", "embed"), dtype, rngs
+            )
 
     def cache_text(self, text: Text) -> TextCache:
         """Project the text for every block once, so that a sampler need not at every step."""
@@ -234,6 +273,7 @@ class ViMoGen(nnx.Module):
         mask: jax.Array,
         text: Text | TextCache | None = None,
         reference: Reference | None = None,
+        known: Known | None = None,
     ) -> jax.Array:
         """Predict from a noisy motion.
 
@@ -243,6 +283,7 @@ class ViMoGen(nnx.Module):
             mask: `[s b t]`, true at real frames.
             text: of the first `bt` samples of each shard, or None where there are none.
             reference: of the other `br` samples; `bt + br = b`.
+            known: channels that are given, by a model with `infill`; None is as if none were.
 
         Returns:
             The prediction `[s b t 276]`, float32.
@@ -266,10 +307,17 @@ class ViMoGen(nnx.Module):
         elif text is not None:
             text = self._as_seen(text)
             embedded = self.text_embedding(text.tokens)
+        if known is not None:
+            given = jnp.where(known.mask, known.motion, 0.0)
+            x += self.known_input(jnp.concatenate([given, known.mask.astype(given.dtype)], -1))
         encoded = None
+        texts = x.shape[1]
         if reference is not None:
-            texts = x.shape[1] - reference.mask.shape[1]
+            texts -= reference.mask.shape[1]
             encoded = self._encode_reference(reference, mask[:, texts:], time[:, texts:])
+            if self.config.gated:
+                seen = jnp.where(reference.mask[..., None], self.reference_input(encoded), 0)
+                x = jnp.concatenate([x[:, :texts], x[:, texts:] + seen], axis=1)
 
         def block_body(x, layer):
             block, keys_values = layer
@@ -284,7 +332,11 @@ class ViMoGen(nnx.Module):
             return block(x, mask, time, text_context, reference_context), None
 
         x, _ = jax.lax.scan(self._remat(block_body), x, (self.blocks, cache))
-        return self.head(x, embedding.astype(jnp.float32))
+        out = self.head(x, embedding.astype(jnp.float32))
+        if reference is None or not self.config.gated:
+            return out
+        gated = self.reference_gate(out[:, texts:], x[:, texts:], reference.motion, reference.mask)
+        return jnp.concatenate([out[:, :texts], gated], axis=1)
 
     def _as_seen(self, text: Text) -> Text:
         """The text with the padding that the model sees, see `ModelConfig.text_rows`.

@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vimogen_jax import sharding
 from vimogen_jax.experiment import Experiment
@@ -16,6 +17,7 @@ from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.input_pipeline.order import check_buckets, shard_size, split_shard
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import Text
+from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.sampling import sample
 from vimogen_jax.train.optim import learning_rate, make_optimizer
 from vimogen_jax.train.state import layouts, plan_state
@@ -72,6 +74,7 @@ def train_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program:
     step = make_train_step(
         graphdef,
         experiment.objective,
+        Statistics(np.zeros(model.motion_dim), np.ones(model.motion_dim)),
         optimizer,
         experiment.optim,
         layouts(plan),

@@ -40,7 +40,7 @@ class Validator:
         self._rows = sharding.Rows(mesh, mesh.size)
         self._dataset = dataset
         self._batches = dict(batches, shards=mesh.size, part=self._rows.local)
-        self._step = make_eval_step(graphdef, objective)
+        self._step = make_eval_step(graphdef, objective, dataset.statistics)
 
     def losses(self, params: Any) -> dict[str, float]:
         """Mean losses over the validation split, one by branch and one of both."""

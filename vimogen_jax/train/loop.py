@@ -118,6 +118,7 @@ def train(experiment: Experiment) -> Reached:
         train_step = make_train_step(
             graphdef,
             experiment.objective,
+            statistics,
             optimizer,
             experiment.optim,
             layouts(plan),

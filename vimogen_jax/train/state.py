@@ -60,8 +60,8 @@ def init_state(
 ) -> State:
     """The state at step 0: no device ever holds more than its part, and no value depends on it.
 
-    Weights are those of `base`, where there is one, and else random. What is frozen is not random
-    but left out: see `frozen_weights`.
+    Weights are those of `base`, where there is one, and else random; parts that it lacks begin as
+    zero, as they are made to. What is frozen is not random but left out: see `frozen_weights`.
     """
     key, _ = jax.random.split(jax.random.key(seed))  # the other is for the steps
     given = ("params", "ema") if base is not None and finetune.lora is None else ()
@@ -92,10 +92,10 @@ def _device_put(weights: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str
     planned: dict[tuple[str, ...], Any] = traverse_util.flatten_dict(plan)
 
     def put(value: Any, array: jax.ShapeDtypeStruct) -> jax.Array:
-        value = np.asarray(value, array.dtype)
+        value = np.broadcast_to(np.asarray(value, array.dtype), array.shape)
         return jax.make_array_from_callback(array.shape, array.sharding, lambda i: value[i])
 
-    placed = {path: put(flat[path], array) for path, array in planned.items()}
+    placed = {path: put(flat.get(path, 0), array) for path, array in planned.items()}
     return traverse_util.unflatten_dict(placed)
 
 

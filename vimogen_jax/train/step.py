@@ -14,7 +14,8 @@ from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
 from vimogen_jax.experiment import OptimConfig
 from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.models.parameters import all_weights
-from vimogen_jax.models.vimogen import Reference, Text
+from vimogen_jax.models.vimogen import Known, Reference, Text
+from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.sharding import constrain
 from vimogen_jax.train.optim import ema_decay, ema_update
 from vimogen_jax.train.state import State
@@ -28,24 +29,35 @@ _REPEATABLE = {"xla_gpu_exclude_nondeterministic_ops": True}
 
 
 class Drawn(NamedTuple):
-    """A batch with `timestep [s b]` and `noise [s b t c]`, its references corrupted."""
+    """A batch with `timestep [s b]` and `noise [s b t c]`, its references corrupted.
+
+    `known [s b t c]` is true where the motion is given, or None.
+    """
 
     batch: Arrays
     timestep: jax.Array
     noise: jax.Array
+    known: jax.Array | None
 
 
-def draw(objective: Objective, batch: Arrays, key: jax.Array) -> Drawn:
-    """Draw what is random of a step."""
+def draw(objective: Objective, statistics: Statistics, batch: Arrays, key: jax.Array) -> Drawn:
+    """Draw what is random of a step; `statistics` are what its batch is normalised by."""
     time_key, noise_key, corruption_key = jax.random.split(key, 3)
     timestep = objective.draw_timesteps(time_key, batch.motion.shape[:2])
     noise = jax.random.normal(noise_key, batch.motion.shape)
     if batch.reference.size:
-        reference, mask = objective.corruption(
-            corruption_key, batch.reference, batch.reference_mask
-        )
+        reference, mask = batch.reference, batch.reference_mask
+        if not objective.camera.none:
+            of_reference = statistics.reference()
+            camera_key = jax.random.fold_in(key, 1)
+            filmed, mask = objective.camera(camera_key, of_reference.denormalize(reference), mask)
+            reference = jnp.where(mask[..., None], of_reference.normalize(filmed), 0.0)
+        reference, mask = objective.corruption(corruption_key, reference, mask)
         batch = batch._replace(reference=reference, reference_mask=mask)
-    return Drawn(batch, timestep, noise)
+    known = None
+    if objective.infill.share:
+        known = objective.infill(jax.random.fold_in(key, 2), batch.mask)
+    return Drawn(batch, timestep, noise, known)
 
 
 def batch_loss(
@@ -62,9 +74,10 @@ def batch_loss(
         text = Text(batch.text, batch.text_mask)
     if text_samples < batch.motion.shape[1]:
         reference = Reference(batch.reference, batch.reference_mask)
+    known = None if drawn.known is None else Known(batch.motion, drawn.known)
     model = nnx.merge(graphdef, params)
     return flow_matching_loss(
-        lambda x, timestep: model(x, timestep, batch.mask, text, reference),
+        lambda x, timestep: model(x, timestep, batch.mask, text, reference, known),
         objective,
         batch.motion,
         drawn.noise,
@@ -79,6 +92,7 @@ def batch_loss(
 def make_train_step(
     graphdef: nnx.GraphDef,
     objective: Objective,
+    statistics: Statistics,
     optimizer: optax.GradientTransformation,
     optim: OptimConfig,
     shardings: State,
@@ -102,7 +116,7 @@ def make_train_step(
     @partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None), compiler_options=options)
     def train_step(state: State, batch: Arrays) -> tuple[State, Metrics]:
         _, key = jax.random.split(jax.random.key(seed))
-        drawn = draw(objective, batch, jax.random.fold_in(key, state["step"]))
+        drawn = draw(objective, statistics, batch, jax.random.fold_in(key, state["step"]))
         counts = _counts(batch)
 
         def loss_of(params: Any, part: Drawn) -> tuple[jax.Array, Metrics]:
@@ -133,7 +147,7 @@ def make_train_step(
 
 
 def make_eval_step(
-    graphdef: nnx.GraphDef, objective: Objective
+    graphdef: nnx.GraphDef, objective: Objective, statistics: Statistics
 ) -> Callable[[Any, Arrays, jax.Array], dict[str, tuple[jax.Array, jax.Array]]]:
     """The jitted sums of errors of weights on a batch, each with the count of its values.
 
@@ -145,7 +159,7 @@ def make_eval_step(
     def eval_step(params: Any, batch: Arrays, key: jax.Array):
         counts = _counts(batch)
         ones = dict.fromkeys(counts, 1.0)
-        drawn = draw(objective, batch, key)
+        drawn = draw(objective, statistics, batch, key)
         loss, branches = batch_loss(graphdef, objective, params, drawn, ones)
         sums = dict(loss=loss, **branches)
         return {name: (sums[name], counts[name]) for name in counts}

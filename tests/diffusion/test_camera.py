@@ -1,0 +1,87 @@
+"""The noise of cameras: equal in angle, of the level asked for, and of nothing but real frames."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from tests.helpers.synthetic import synthetic_motion
+from vimogen_jax.diffusion.camera import CameraNoise, to_reference, to_rotations, wrong_way_round
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
+
+FRAMES = 60
+
+
+@pytest.fixture(scope="module")
+def reference():
+    rng = np.random.default_rng(0)
+    motions = [synthetic_motion(rng, FRAMES) for _ in range(6)]
+    return jnp.asarray(np.stack(motions)[None, :, :, REFERENCE_CHANNELS])
+
+
+@pytest.fixture(scope="module")
+def mask():
+    return jnp.broadcast_to(jnp.arange(FRAMES) < 50, (1, 6, FRAMES))
+
+
+def noisy(reference, mask, seed=0, **levels):
+    return jax.jit(CameraNoise(**levels))(jax.random.key(seed), reference, mask)
+
+
+def angles(reference, out):
+    """How far each joint was turned, in radians `[s b t j]`."""
+    apart = jnp.swapaxes(to_rotations(reference), -1, -2) @ to_rotations(out)
+    cosine = (jnp.trace(apart, axis1=-2, axis2=-1) - 1) / 2
+    return jnp.arccos(jnp.clip(cosine, -1, 1))
+
+
+def test_channels_and_rotations_are_the_same(reference, mask):
+    back = to_reference(to_rotations(reference), mask)
+    np.testing.assert_allclose(back[:, :, :49], reference[:, :, :49], atol=1e-5)
+
+
+def test_no_noise_leaves_a_reference_as_it_is(reference, mask):
+    assert CameraNoise().none
+    out, kept = noisy(reference, mask, held=1e-9)
+    np.testing.assert_allclose(out[:, :, :49], reference[:, :, :49], atol=1e-5)
+    np.testing.assert_array_equal(kept, mask)
+
+
+@pytest.mark.parametrize("kind", ["white", "drift", "constant"])
+def test_joints_turn_by_as_much_and_no_more_than_the_level(kind, reference, mask):
+    out, _ = noisy(reference, mask, **{kind: 0.2})
+    turned = angles(reference, out).mean((0, 1, 2))
+    assert (turned > 0.005).all()
+    assert turned.mean() < 0.2 * np.sqrt(3)
+    # From frame to frame: new, smooth, and not at all.
+    steps = jnp.abs(jnp.diff(angles(reference, out), axis=2)).mean() / turned.mean()
+    low, high = dict(white=(0.2, 1.0), drift=(0.01, 0.2), constant=(0, 0.01))[kind]
+    assert low <= steps <= high
+
+
+def test_tilt_turns_the_root_alone_and_all_frames_alike(reference, mask):
+    out, _ = noisy(reference, mask, tilt=0.3)
+    turned = angles(reference, out)
+    assert turned[..., 1:].max() < 2e-3  # arccos of float32
+    assert turned[..., 0].max() > 0.01
+    assert jnp.abs(jnp.diff(turned[..., 0], axis=2)).max() < 2e-3
+
+
+def test_held_frames_repeat_the_one_before(reference, mask):
+    held = [noisy(reference, mask, seed, held=1.0)[0] for seed in range(3)]
+    repeats = [(each[:, :, 1:, :126] == each[:, :, :-1, :126]).all(-1).any(-1) for each in held]
+    assert jnp.stack(repeats).any() and not jnp.stack(repeats).all()
+
+
+def test_a_lost_stretch_is_in_the_mask_and_never_all_is_lost(reference, mask):
+    _, kept = noisy(reference, mask, lost=1.0)
+    assert (kept.sum(-1) < mask.sum(-1)).any()
+    assert kept.any(-1).all()
+    assert not (kept & ~mask).any()
+
+
+def test_the_wrong_way_round_twice_is_right_again(reference):
+    rotations = to_rotations(reference)
+    turned = wrong_way_round(rotations)
+    assert jnp.abs(turned - rotations).max() > 0.5
+    np.testing.assert_allclose(wrong_way_round(turned), rotations, atol=1e-6)

@@ -1,0 +1,140 @@
+"""Noise of cameras on references in training: what motion capture from video gets wrong.
+
+Errors are turns of a joint, as large in angle for all: shaking, drifting, constant in a take; the
+camera is not level; frames are held, a stretch is lost, or the body is seen the wrong way round.
+Noise that is equal in normalised channels and new in every frame, as published
+(`diffusion.corruption`), teaches a model little about such.
+"""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_rot6d, rot6d_to_matrix
+from vimogen_jax.body.skeleton import MIRRORED, NUM_JOINTS
+from vimogen_jax.errors import BadInput
+
+DRIFT_FRAMES = 8.0  # over which a drift is smooth
+LONGEST_LOSS, LONGEST_FLIP = 20, 30  # frames
+_BODY = 6 * (NUM_JOINTS - 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class CameraNoise:
+    """How much at most, in radians or as a share; none by default.
+
+    Every sample draws a level, and each error a part of it, so that motions that are nearly true
+    are seen as well.
+
+    Attributes:
+        white: deviation about each axis of turns that are new in every frame.
+        drift: of turns that are smooth over `DRIFT_FRAMES`.
+        constant: of turns that stay as they are; each joint has its own share of it.
+        tilt: of the whole body's, as of a camera that is not level.
+        held: share of frames that repeat the one before.
+        lost: share of samples that lose a stretch of up to `LONGEST_LOSS` frames.
+        flipped: share of samples in which, for up to `LONGEST_FLIP` frames, left is taken for right
+            and front for back.
+    """
+
+    white: float = 0.0
+    drift: float = 0.0
+    constant: float = 0.0
+    tilt: float = 0.0
+    held: float = 0.0
+    lost: float = 0.0
+    flipped: float = 0.0
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if value < 0 or (name in ("held", "lost", "flipped") and value > 1):
+                raise BadInput(f"{name} must lie in 0 to 1, and angles above, not {value}")
+
+    @property
+    def none(self) -> bool:
+        return not any(vars(self).values())
+
+    def __call__(
+        self,
+        key: PRNGKeyArray,
+        reference: Float[Array, "s b t c"],
+        mask: Bool[Array, "s b t"],
+    ) -> tuple[Float[Array, "s b t c"], Bool[Array, "s b t"]]:
+        """Noise on references, the 138 channels as they are before they are normalised.
+
+        Returns:
+            The noisy reference and its mask, false too where a frame was lost.
+        """
+        s, b, t, _ = reference.shape
+        keys = iter(jax.random.split(key, 20))
+        uniform = lambda *shape: jax.random.uniform(next(keys), (s, b, *shape))
+        normal = lambda *shape: jax.random.normal(next(keys), (s, b, *shape))
+        rotations = to_rotations(reference)
+
+        start, length = uniform(1) * t, uniform(1) * LONGEST_FLIP
+        frames = jnp.arange(t)
+        turned = (frames >= start) & (frames < start + length) & (uniform(1) < self.flipped)
+        rotations = jnp.where(turned[..., None, None, None], wrong_way_round(rotations), rotations)
+
+        level = uniform(1, 1, 1)
+        part = lambda most: most * level * uniform(1, 1, 1)
+        angles = part(self.white) * normal(t, NUM_JOINTS, 3)
+        angles += part(self.drift) * smooth_over_time(normal(t, NUM_JOINTS, 3))
+        of_joint = jnp.exp(0.7 * normal(1, NUM_JOINTS, 1) - 0.25)  # mean square 1
+        angles += part(self.constant) * of_joint * normal(1, NUM_JOINTS, 3)
+        rotations = rotations @ axis_angle_to_matrix(angles)
+        tilt = part(self.tilt) * normal(1, 1, 3) * jnp.array([1.0, 1.0, 0.0])  # z is up
+        root = axis_angle_to_matrix(tilt) @ rotations[..., :1, :, :]
+        rotations = jnp.concatenate([root, rotations[..., 1:, :, :]], axis=-3)
+
+        rate = self.held * uniform(1) * (uniform(1) < 0.4)
+        own = jnp.where(uniform(t) < rate, 0, frames)
+        shown = jax.lax.associative_scan(jnp.maximum, own, axis=-1)
+        rotations = jnp.take_along_axis(rotations, shown[..., None, None, None], axis=2)
+
+        start, length = uniform(1) * t, uniform(1) * LONGEST_LOSS
+        lost = (frames >= start) & (frames < start + length) & (uniform(1) < self.lost)
+        kept = mask & ~lost
+        # Never all: attention needs something to see.
+        kept = jnp.where(kept.any(-1, keepdims=True), kept, mask)
+        return to_reference(rotations, mask), kept
+
+
+def to_rotations(reference: Float[Array, "*n t c"]) -> Float[Array, "*n t j 3 3"]:
+    """The rotations of the 22 joints, the root first, in the 138 channels of a reference."""
+    body = reference[..., :_BODY].reshape(*reference.shape[:-1], NUM_JOINTS - 1, 6)
+    root = reference[..., None, _BODY : _BODY + 6]
+    return rot6d_to_matrix(jnp.concatenate([root, body], axis=-2))
+
+
+def to_reference(
+    rotations: Float[Array, "*n t j 3 3"], mask: Bool[Array, "*n t"]
+) -> Float[Array, "*n t c"]:
+    """The 138 channels of rotations; after the last frame of `mask` the root stands still."""
+    root = rotations[..., 0, :, :]
+    following = jnp.concatenate([root[..., 1:, :, :], root[..., -1:, :, :]], axis=-3)
+    exists = jnp.concatenate([mask[..., 1:], mask[..., -1:] & False], axis=-1)
+    following = jnp.where(exists[..., None, None], following, root)
+    turn = following @ jnp.swapaxes(root, -1, -2)
+    body = matrix_to_rot6d(rotations[..., 1:, :, :])
+    body = body.reshape(*body.shape[:-2], _BODY)
+    return jnp.concatenate([body, matrix_to_rot6d(root), matrix_to_rot6d(turn)], axis=-1)
+
+
+def wrong_way_round(rotations: Float[Array, "*n t j 3 3"]) -> Float[Array, "*n t j 3 3"]:
+    """The body as it looks from behind when taken to be seen from the front: limbs exchanged."""
+    mirror = jnp.array([[1.0, -1, -1], [-1, 1, 1], [-1, 1, 1]])  # through the plane of x
+    mirrored = rotations[..., jnp.array(MIRRORED), :, :] * mirror
+    about_y = jnp.array([[-1.0, 0, 0], [0, 1, 0], [0, 0, -1]])
+    root = rotations[..., :1, :, :] @ about_y
+    return jnp.concatenate([root, mirrored[..., 1:, :, :]], axis=-3)
+
+
+def smooth_over_time(noise: jax.Array) -> jax.Array:
+    """Normal noise `[s b t j 3]` made smooth over `DRIFT_FRAMES` and of unit deviation still."""
+    frames = jnp.arange(noise.shape[2])
+    kernel = jnp.exp(-0.5 * ((frames[:, None] - frames) / DRIFT_FRAMES) ** 2)
+    kernel /= jnp.sqrt((kernel**2).sum(axis=1, keepdims=True))
+    return jnp.einsum("tu,sbujc->sbtjc", kernel, noise)
