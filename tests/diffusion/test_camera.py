@@ -25,7 +25,7 @@ def mask():
 
 
 def noisy(reference, mask, seed=0, **levels):
-    return jax.jit(CameraNoise(**levels))(jax.random.key(seed), reference, mask)
+    return CameraNoise(**levels)(jax.random.key(seed), reference, mask)
 
 
 def angles(reference, out):
