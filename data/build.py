@@ -270,10 +270,10 @@ def _deal(
 ) -> Iterator[tuple[str, Take, np.ndarray]]:
     """Name the split of each take: its source's word, or whether its hash lies under the share.
 
-    Hashes run from 0 to 1; the take of the smallest one above the share waits to the end, to be
-    held out if no other was, with its mirror image. Where all takes are then in one of the two splits, as a single one
-    is, that of the smallest hash comes in the other too: to learn a few by heart is how a new
-    setup is tried.
+    Hashes run from 0 to 1, and a mirror image has that of its original; the take of the smallest
+    one above the share waits to the end, to be held out if no other was. Where all takes are then
+    in one of the two splits, as a single one is, that of the smallest hash comes in the other too:
+    to learn a few by heart is how a new setup is tried.
     """
     dealt = set[str]()
     waiting: list[tuple[float, Take, np.ndarray]] = []  # a take, and its mirror image

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import pytest
 
 from data.augment import mirrored, reworded
 from data.build import build
@@ -55,7 +56,8 @@ def test_wordings_are_added_to_each_caption_and_none_twice(tmp_path):
     assert reworded([given], 0) == [given]
 
 
-def test_a_dataset_holds_both_in_one_split(tmp_path):
+@pytest.mark.parametrize("holdout", [0.3, 0.0])
+def test_a_dataset_holds_both_in_one_split(holdout, tmp_path):
     rng = np.random.default_rng(0)
     lines = []
     for i in range(12):
@@ -65,7 +67,7 @@ def test_a_dataset_holds_both_in_one_split(tmp_path):
     (tmp_path / "captions.jsonl").write_text("\n".join(lines))
     takes = read_captions(tmp_path / "captions.jsonl", tmp_path)
     assert {each.wordings for each in takes} == {("she waves.",)}
-    build([*takes, *mirrored(takes)], tmp_path / "dataset", Letters(), holdout=0.3)
+    build([*takes, *mirrored(takes)], tmp_path / "dataset", Letters(), holdout=holdout)
     dataset = Dataset.open(tmp_path / "dataset")
     for split in ("train", "validation"):
         ids = set(dataset.index[split].ids.tolist())
