@@ -112,6 +112,16 @@ def test_the_trajectory_is_that_of_the_sampler_for_references_too(model):
         assert np.abs(moved.transl - absolute.transl).max() > 1e-3
 
 
+def test_references_have_a_smoothing_of_their_own(model):
+    sampler = dataclasses.replace(model.sampler, reference_smoothing=0.0)
+    shaking = dataclasses.replace(model, sampler=sampler)
+    (text, reference), (same, rough) = (
+        each.channels([by_text(0), by_reference(0)]) for each in (model, shaking)
+    )
+    np.testing.assert_array_equal(same, text)
+    assert np.square(np.diff(rough, axis=0)).mean() > np.square(np.diff(reference, axis=0)).mean()
+
+
 def test_nothing_asked_for_is_nothing_made(model):
     assert model.motions([]) == []
 

@@ -65,6 +65,7 @@ def test_bad_samplers_are_refused():
         ("start", 0.0),
         ("shift", 0.0),
         ("smoothing", -1.0),
+        ("reference_smoothing", -1.0),
         ("trajectory", "x"),
     ):
         with pytest.raises(BadInput, match=f"^{name} "):
@@ -81,6 +82,7 @@ def test_the_published_preset_is_the_default_and_that_of_the_published_config():
         shift=5.0,
         smoothing=1.0,
         trajectory="absolute",
+        reference_smoothing=None,
     )
     assert published.grid[0] == pytest.approx(0.921, abs=5e-4)
     assert experiment_of(vimogen_1b).sampler == published == Sampler()

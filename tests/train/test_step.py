@@ -333,3 +333,16 @@ def test_a_batch_may_be_of_one_branch_alone(texts):
     step = make_eval_step(alone.graphdef, OBJECTIVE)
     traced = step.trace(alone.state["params"], batch(texts=texts), jax.random.key(0))
     assert traced.out_info.keys() == losses
+
+
+def test_parts_that_a_base_lacks_begin_as_zero(setup):
+    base = jax.tree.map(np.asarray, setup.state["params"])
+    model = dataclasses.replace(MODEL, reference_widths=(0.0, 1.5), infill=True)
+    optimizer = make_optimizer(OPTIM, learning_rate(OPTIM, 100))
+    with sharding.use(sharding.make_strategy("fsdp"), jax.devices()[:8]) as mesh:
+        plan = plan_state(model, optimizer, mesh)
+        state = init_state(model, optimizer, plan, 3, base=base)
+    known = names_of(base)
+    for name, weights in names_of(state["params"]).items():
+        np.testing.assert_array_equal(weights, known.get(name, 0), err_msg=name)
+    assert len(names_of(state["params"])) == len(known) + 6
