@@ -62,7 +62,7 @@ class Record:
 def encode_record(record: Record) -> bytes:
     """Serialise a record. Raises BadInput, naming its id, if it is not fit to train on."""
     _check(record)
-    tensors = {"motion": np.ascontiguousarray(record.motion, np.float32)}
+    tensors: dict[str, np.ndarray] = {"motion": np.ascontiguousarray(record.motion, np.float32)}
     for i, text in enumerate(record.texts):
         tensors[_numbered("text", i)] = np.ascontiguousarray(text, ml_dtypes.bfloat16)
     strings = {name: getattr(record, name) for name in _STRINGS}
