@@ -1,5 +1,6 @@
 """Films of every kind come out upright, in colour, at a constant rate; the rest is refused."""
 
+import io
 from fractions import Fraction
 from pathlib import Path
 
@@ -143,3 +144,86 @@ def test_a_film_without_pictures_is_refused(tmp_path):
         container.mux(stream.encode())
     with pytest.raises(BadInput, match="no pictures"):
         open_film(path)
+
+
+@pytest.mark.parametrize("rotation, first", [(90, "left"), (180, "below"), (-90, "right")])
+def test_a_film_of_a_turned_phone_comes_upright(tmp_path, rotation, first):
+    path = write_film(tmp_path / "phone.mp4", [split_picture(64, 48)] * 3, rotation=rotation)
+    film = open_film(path)
+    upright = next(frames(film))
+    assert (
+        upright.shape[:2]
+        == (film.height, film.width)
+        == ((48, 64) if first == "below" else (64, 48))
+    )
+    spot = {"left": (0.5, 0.2), "right": (0.5, 0.8), "below": (0.8, 0.5)}[first]
+    assert colour(upright, *spot) == "red"
+
+
+def test_hdr_is_brought_to_a_common_screen(tmp_path):
+    """HDR10's white, 203 cd/m2, is at 58 % of its signal."""
+    path = tmp_path / "hdr.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=20)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p10le"
+        stream.codec_context.color_trc = 16
+        picture = np.full((48, 64, 3), round(0.58 * 255), np.uint8)
+        for _ in range(3):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            frame.color_trc = 16
+            container.mux(stream.encode(frame.reformat(format="yuv420p10le")))
+        container.mux(stream.encode())
+    assert next(frames(open_film(path))).mean() > 245
+
+
+def patched(path: Path, box: bytes, offset: int, number: int) -> Path:
+    """A film one of whose numbers lies."""
+    content = bytearray(path.read_bytes())
+    place = content.index(box) + 4 + offset
+    content[place : place + 4] = number.to_bytes(4, "big")
+    path.write_bytes(content)
+    return path
+
+
+def test_rates_that_lie_are_one_sentence_and_lengths_are_not_believed(tmp_path):
+    make = lambda name: write_film(tmp_path / name, [split_picture(64, 48)] * 20)
+    for scale in (1, 2**31 - 1):
+        with pytest.raises(BadInput, match=r"rate\.mp4: says that it has .* frames a second"):
+            open_film(patched(make("rate.mp4"), b"mdhd", 12, scale))
+    long = open_film(patched(make("length.mp4"), b"mvhd", 16, 2**31 - 1))
+    assert len(list(frames(long))) == 20
+
+
+def test_a_leap_of_stamps_is_not_believed(tmp_path):
+    times = [0.0, 0.05, 0.1, 36000.0, 36000.05]
+    path = write_film(tmp_path / "a.mkv", [split_picture(64, 48)] * 5, times=times, codec="mpeg4")
+    assert len(list(frames(open_film(path)))) == 5
+
+
+def test_pictures_that_change_size_or_are_none(tmp_path):
+    small, wide = Image.new("RGB", (64, 48)), Image.new("RGB", (96, 48))
+    film = io.BytesIO()
+    for picture in (small, wide, small):
+        picture.save(film, "JPEG")
+    (tmp_path / "a.mjpeg").write_bytes(film.getvalue())
+    for name, second in (("sizes", wide), ("broken", b"no picture")):
+        (tmp_path / name).mkdir()
+        small.save(tmp_path / name / "0.png")
+        if isinstance(second, bytes):
+            (tmp_path / name / "1.png").write_bytes(second)
+        else:
+            second.save(tmp_path / name / "1.png")
+    for name, fault in (
+        ("a.mjpeg", r"a\.mjpeg: its frames change size"),
+        ("sizes", "sizes: its frames change size"),
+        ("broken", r"1\.png: not a picture that can be read"),
+    ):
+        with pytest.raises(BadInput, match=fault):
+            list(frames(open_film(tmp_path / name, fps=10)))
+
+
+def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path):
+    """An empty picture of 400 million pixels is a file of 50 kB."""
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "0.png")
+    with pytest.raises(BadInput, match=r"0\.png: not a picture .*pixels"):
+        open_film(tmp_path, fps=10)

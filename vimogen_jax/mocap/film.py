@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from vimogen_jax.errors import BadInput
 
 MAX_FPS = 30.0
+LONGEST_STILL = 10.0  # seconds that one picture may be shown
 MAX_PIXELS = 8192 * 8192
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 FILMS = (
@@ -124,12 +125,15 @@ def _timed(film: Film) -> Iterator[tuple[float, np.ndarray]]:
 
         stream = _stream(film.path, container)
         stream.thread_type = "AUTO"
-        first, before = None, -1.0
+        first, before = None, 0.0
         try:
             for number, frame in enumerate(container.decode(stream)):
                 time = float(frame.time) if frame.time is not None else number / film.fps
                 first = time if first is None else first
                 time = max(time - first, before + 1e-6)  # stamps that do not rise are not believed
+                if time - before > LONGEST_STILL:  # nor those that leap
+                    first += time - before - 1 / film.fps
+                    time = before + 1 / film.fps
                 before = time
                 yield time, _upright(frame)
         except FFmpegError:
