@@ -180,7 +180,7 @@ def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VI
         return Prepared(None, "test split", f"{take.id} is for testing")
     if not take.caption:
         return Prepared(None, "no caption", f"{take.id} has no caption")
-    if not take.path.is_file():
+    if not take.path.exists():
         return Prepared(None, "missing", f"{take.path}: no such file")
     notes: list[str] = []
     try:

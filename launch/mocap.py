@@ -4,6 +4,7 @@ python -m launch.mocap --video clip.mp4 --out out/clip
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from absl import flags
@@ -13,14 +14,14 @@ from launch import cli, films, outputs, reading
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
-from vimogen_jax.mocap.film import frames, open_film, reduced
+from vimogen_jax.mocap.film import frames, open_film, reduced, sha256
 from vimogen_jax.mocap.reading import LINES, Reading
 from vimogen_jax.viewer.mp4 import encode
 from vimogen_jax.viewer.page import Card, Filmed, write_page
 
 PAGE, FACTS = "index.html", "reading.json"
 SHOWN = 640  # pixels of the longer side of the film on the page
-FORMATS = ("html", "npz", "glb", "bvh", "npy")
+FORMATS = ("html", "npz", "glb", "bvh", "npy", "mp4")
 
 VIDEO = flags.DEFINE_string(
     "video", None, "video file, animated GIF or folder of pictures", required=True
@@ -39,10 +40,10 @@ def main() -> None:
     kinds = check_formats(TO.value)
     stem = Path(VIDEO.value).stem
     shown = [PAGE, film_name(stem)] if "html" in TO.value else []
-    out = outputs.files(OUT.value, [FACTS, *shown, *(f"{stem}.{kind}" for kind in kinds)])
+    out = outputs.files(OUT.value, [FACTS, *shown, *motion_files([stem], kinds)])
     readings = FILM.readings(VIDEO.value)
     names = [stem if number == 0 else f"{stem}-{number}" for number in range(len(readings))]
-    outputs.files(OUT.value, [f"{name}.{kind}" for name in names for kind in kinds])
+    outputs.files(OUT.value, motion_files(names, kinds))
     out.mkdir(parents=True, exist_ok=True)
     for path in write(out, names, readings, kinds):
         print(path)
@@ -55,6 +56,8 @@ def check_formats(names: Sequence[str]) -> list[str]:
     for name in names:
         if name not in FORMATS:
             raise BadInput(f"--formats {name!r} is not one of {', '.join(FORMATS)}")
+    if "mp4" in names:
+        import_module("vimogen_jax.viewer.video")  # with Numba, which not everybody has
     return [name for name in dict.fromkeys(names) if name != "html"]
 
 
@@ -62,12 +65,20 @@ def write(
     out: Path, names: Sequence[str], readings: Sequence[Reading], kinds: Sequence[str]
 ) -> list[Path]:
     """Write the motions, what is to be known of them, and the page; returns the files."""
-    files = [f"{name}.{kind}" for name in names for kind in kinds]
-    for name, each in zip(names, readings, strict=True):
-        for kind in kinds:
-            formats.write(each.motion, out / f"{name}.{kind}")
+    files = motion_files(names, kinds)
+    film = dict(address=VIDEO.value, sha256=sha256(VIDEO.value))
     facts = {name: each.facts() for name, each in zip(names, readings, strict=True)}
-    write_json(dict(video=VIDEO.value, motions=facts), out / FACTS)
+    for name, each in zip(names, readings, strict=True):
+        times = dict(start=each.start, end=each.start + each.motion.seconds)
+        about = dict(film=film | times, reading=facts[name])
+        for kind in kinds:
+            path = out / f"{name}.{kind}"
+            if kind == "mp4":
+                video = import_module("vimogen_jax.viewer.video")
+                video.write_mp4(each.motion, path, name, provenance=about)
+            else:
+                formats.write(each.motion, path, about)
+    write_json(dict(film=film, motions=facts), out / FACTS)
     files.append(FACTS)
     if "html" in TO.value:
         file = film_name(names[0])
@@ -85,6 +96,12 @@ def write(
         write_page(cards, out / PAGE)
         files += [file, PAGE]
     return [out / file for file in files]
+
+
+def motion_files(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
+    """The files of the motions, and those beside them that say how they came about."""
+    ends = [*kinds, *(f"{kind}.json" for kind in kinds if kind in ("bvh", "npy"))]
+    return [f"{name}.{end}" for name in names for end in ends]
 
 
 def film_name(stem: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from data.build import Report, build, prepare
 from data.sources.captioned import read_captions
-from tests.helpers import torch_files
+from tests.helpers import film_results, torch_files
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.repository import ROOT
@@ -453,3 +453,12 @@ def test_the_command_wants_its_flags():
     assert done.returncode == 1
     assert "as many --captions as --motions" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_folders_of_frames_are_takes(tmp_path):
+    """What a program left of a film, a file a frame, is named by its folder."""
+    film_results.smpler_x(tmp_path, made_up_motion("walk", np.random.default_rng(0), 45))
+    captions = tmp_path / "filmed.jsonl"
+    captions.write_text(json.dumps(dict(path="smplx", caption="walks.", fps=20)))
+    report = build(read_captions(captions, tmp_path), tmp_path / "set", FakeEncoder())
+    assert not report.dropped and sum(report.records.values()) == 2  # alone, it is in both splits

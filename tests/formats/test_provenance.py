@@ -9,6 +9,8 @@ import pytest
 
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.errors import BadInput
+from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.video import write_mp4
 
@@ -49,8 +51,9 @@ def from_mp4(path):
 def test_motion_files_say_it_and_hold_the_same_motion(motion, tmp_path, extension, found):
     path, plain = tmp_path / f"a{extension}", tmp_path / f"b{extension}"
     formats.write(motion, path, ABOUT)
-    assert found(path) == ABOUT
+    assert found(path) == read_provenance(path) == ABOUT
     formats.write(motion, plain)
+    assert read_provenance(plain) == {}
     assert not plain.with_name(f"{plain.name}.json").exists()
     if extension in (".bvh", ".npy"):
         assert path.read_bytes() == plain.read_bytes()
@@ -61,3 +64,10 @@ def test_motion_files_say_it_and_hold_the_same_motion(motion, tmp_path, extensio
 def test_a_film_says_it(motion, tmp_path):
     write_mp4(motion, tmp_path / "a.mp4", "a person", size=64, provenance=ABOUT)
     assert from_mp4(tmp_path / "a.mp4") == ABOUT
+
+
+def test_provenance_that_is_damaged_is_named(motion, tmp_path):
+    formats.write(motion, tmp_path / "a.bvh", ABOUT)
+    (tmp_path / "a.bvh.json").write_text("{no")
+    with pytest.raises(BadInput, match=r"a\.bvh\.json: its provenance is"):
+        read_provenance(tmp_path / "a.bvh")

@@ -4,14 +4,24 @@ import json
 
 from tests.helpers.commands import run_command
 from vimogen_jax import formats
-from vimogen_jax.mocap.film import frames, open_film
+from vimogen_jax.formats.provenance import read_provenance
+from vimogen_jax.mocap.film import frames, open_film, sha256
 
 
 def test_a_film_is_read(shared, tmp_path):
     video = shared / "priors/filmed/raise.mp4"
-    ended = run_command("mocap", "--video", video, "--out", tmp_path / "out", "--seconds=1")
+    kinds = ("npz", "glb", "bvh", "npy", "mp4")
+    asked = "--seconds=1", f"--formats=html,{','.join(kinds)}"
+    ended = run_command("mocap", "--video", video, "--out", tmp_path / "out", *asked)
     assert ended.returncode == 0, ended.stderr
-    assert formats.read(tmp_path / "out/raise.npz").num_frames == 20
+    names = {f"raise.{kind}" for kind in (*kinds, "bvh.json", "npy.json")}
+    names |= {"reading.json", "raise-film.mp4", "index.html"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == names
+    for kind in ("npz", "glb", "bvh"):
+        path = tmp_path / f"out/raise.{kind}"
+        film = dict(address=str(video), sha256=sha256(video), start=0, end=1)
+        assert read_provenance(path)["film"] == film
+        assert formats.read(path).num_frames == 20
     (facts,) = json.loads((tmp_path / "out/reading.json").read_text())["motions"].values()
     assert facts["found"] == 1 and facts["people"] == 1 and facts["gaps"] == []
     assert facts["focal"]["how"] == "assumed" and len(facts["confidence"]) == 20

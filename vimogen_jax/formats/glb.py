@@ -105,6 +105,21 @@ def find(path: str | os.PathLike) -> Found:
     )
 
 
+def read_provenance(path: str | os.PathLike) -> Any:
+    """What `write` was told of how the motion came about; None where it was told nothing.
+
+    Raises BadInput as `find` does.
+    """
+    try:
+        model, _ = _open(path)
+        extras = model.asset.extras
+    except _Fault as fault:
+        raise BadInput(f"{path}: {fault}") from None
+    except AttributeError as fault:
+        raise BadInput(f"{path}: not a GLB of one body's motion: {fault}") from None
+    return extras.get("provenance") if isinstance(extras, dict) else None
+
+
 class _Fault(Exception):
     """What is wrong with the file, for a person."""
 

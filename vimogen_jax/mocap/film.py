@@ -5,6 +5,7 @@ film whose rate varies, or exceeds `MAX_FPS`, those that are shown at the times 
 """
 
 import dataclasses
+import hashlib
 import math
 import os
 from collections.abc import Iterator
@@ -102,6 +103,15 @@ def frames(film: Film, start: float = 0.0, seconds: float | None = None) -> Iter
         shown = frame
     if shown is not None and yielded < count:
         yield shown
+
+
+def sha256(path: str | os.PathLike) -> str:
+    """The hash of a film's file; of a folder, that of its pictures' hashes in their order."""
+    if Path(path).is_dir():
+        hashes = "".join(map(sha256, _pictures(Path(path))))
+        return hashlib.sha256(hashes.encode()).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def reduced(picture: np.ndarray, longest: int) -> np.ndarray:
