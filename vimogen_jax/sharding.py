@@ -19,6 +19,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from vimogen_jax.config import nearest
 from vimogen_jax.errors import BadInput
+from vimogen_jax.wiring import Grid
 
 MeshAxes = str | Sequence[str]
 
@@ -192,12 +193,28 @@ def on_each_device(function: Callable, *names: Sequence[str | None]) -> Callable
         return function
     rules = _in_use.get().rules
     specs = tuple(_spec(axes, rules) for axes in names)
-    return jax.shard_map(function, in_specs=specs, out_specs=specs[0], check_vma=False)
+    mesh = jax.sharding.get_abstract_mesh()
+    left = set(mesh.axis_names) - set(mesh.manual_axes)
+    return jax.shard_map(
+        function, in_specs=specs, out_specs=specs[0], axis_names=left, check_vma=False
+    )
 
 
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """The layout of a batch's arrays, which all lead with the shards axis."""
     return NamedSharding(mesh, _spec(("shards",), _in_use.get().rules))
+
+
+def whole_along(layouts: Any, mesh: Mesh) -> tuple[str, ...]:
+    """The mesh axes that a batch is cut over, and none of the arrays of a tree of layouts."""
+    cut = {
+        axis
+        for layout in jax.tree.leaves(layouts)
+        for axes in layout.spec
+        for axis in _axes(axes or ())
+    }
+    (axes,) = batch_sharding(mesh).spec
+    return tuple(axis for axis in _axes(axes or ()) if axis not in cut)
 
 
 class Rows:
@@ -255,36 +272,35 @@ def tree_shardings(tree: Any, mesh: Mesh, *, optimizer: bool = False) -> Any:
 
 
 def _make_mesh(strategy: Strategy, devices: Sequence[Any]) -> Mesh:
-    """The devices in an arrangement whose neighbours are wired; slices lie along the first axis."""
+    """The devices so that the last axes have the best links; slices lie along the first axis."""
     shape = strategy.mesh_shape(len(devices))
-    slices = len({getattr(device, "slice_index", 0) for device in devices})
+    slices: dict[int, list[Any]] = {}
+    for device in devices:
+        slices.setdefault(getattr(device, "slice_index", 0), []).append(device)
     sizes = tuple(shape.values())
-    if sizes[0] % slices:
+    if sizes[0] % len(slices):
         raise BadInput(
             f"axis {next(iter(shape))!r}, the first of the mesh of config.sharding, has size "
-            f"{sizes[0]}, which does not divide over {slices} slices"
+            f"{sizes[0]}, which does not divide over {len(slices)} slices"
         )
-    try:
-        if slices == 1:
-            arranged = mesh_utils.create_device_mesh(sizes, devices, allow_split_physical_axes=True)
-        else:
-            arranged = mesh_utils.create_hybrid_device_mesh(
-                (sizes[0] // slices, *sizes[1:]),
-                (slices, *(1 for _ in sizes[1:])),
-                devices,
-                allow_split_physical_axes=True,
-            )
-    except (NotImplementedError, ValueError) as fault:
-        raise BadInput(
-            f"the mesh {shape} does not fit how {len(devices)} devices are wired: {fault}"
-        ) from None
+    of_slice = (sizes[0] // len(slices), *sizes[1:])
+    arranged = np.concatenate([_arranged(of_slice, members) for members in slices.values()])
     return Mesh(arranged, tuple(shape), axis_types=(AxisType.Auto,) * len(shape))
 
 
+def _arranged(shape: tuple[int, ...], devices: Sequence[Any]) -> np.ndarray:
+    """The devices of one slice as a mesh of that shape."""
+    if grid := Grid.of(devices):
+        return grid.arranged(shape)
+    return mesh_utils.create_device_mesh(shape, devices, allow_split_physical_axes=True)
+
+
 def _spec(names: Sequence[str | None], rules: Mapping[str, MeshAxes]) -> PartitionSpec:
-    return PartitionSpec(
-        *(_axes(rules[name]) if name is not None and name in rules else None for name in names)
-    )
+    """The layout of axes named so; inside of `shard_map`, over the mesh axes that it leaves."""
+    manual = jax.sharding.get_abstract_mesh().manual_axes
+    left = (_axes(rules.get(name, ())) if name is not None else () for name in names)
+    left = (tuple(axis for axis in axes if axis not in manual) for axes in left)
+    return PartitionSpec(*(axes or None for axes in left))
 
 
 def _check(

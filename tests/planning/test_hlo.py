@@ -2,10 +2,13 @@
 
 import jax
 import jax.numpy as jnp
+import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
 from vimogen_jax import sharding
 from vimogen_jax.planning.hlo import Collective, Module
+
+ROWS = ((0, 1, 2, 3), (4, 5, 6, 7))
 
 # As the TPU compiler writes: a loop whose length is in its condition, a reduce-scatter in disguise.
 TPU = """\
@@ -52,11 +55,12 @@ ENTRY %main (p: (s32[], f32[5,16,8])) -> (s32[], f32[5,16,8]) {
 def test_notations_of_the_tpu_compiler():
     module = Module(TPU, devices=8)
     gathered = 64 * 8 * 4
-    assert module.collectives() == {
-        "all-gather": Collective(5, 5 * gathered, 5 * gathered * 3 // 4),
-        "reduce-scatter": Collective(5, 5 * gathered, 5 * gathered * 3 // 4),
-        "all-reduce": Collective(1, 4, 4),
-    }
+    of_loop = dict(count=5, payload=5 * gathered, sent=5 * gathered * 3 // 4)
+    assert module.collectives() == [
+        Collective("all-reduce", "f32", ((0, 1), (2, 3)), payload=4, sent=4),
+        Collective("all-gather", "f32", ROWS, **of_loop),
+        Collective("reduce-scatter", "f32", ROWS, **of_loop),
+    ]
     assert module.estimated_cycles() == 5 * 70
 
 
@@ -97,10 +101,56 @@ def test_what_is_started_and_awaited_counts_once():
     module = Module(ASYNC, devices=2)
     copy, cut, negated, gathered, reduced = 200, 40, 200, 110 + 220, 110 + 110
     assert module.memory_traffic() == 4 * (copy + cut + negated + gathered + reduced)
-    assert module.collectives() == {
-        "all-gather": Collective(1, 4 * 220, 4 * 110),
-        "all-reduce": Collective(1, 4 * 110, 4 * 110),
-    }
+    assert module.collectives() == [
+        Collective("all-gather", "f32", ((0, 1),), payload=4 * 220, sent=4 * 110),
+        Collective("all-reduce", "f32", ((0, 1),), payload=4 * 110, sent=4 * 110),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "groups"),
+    [
+        ("replica_groups={{0,1},{2,3}}, x={}", ((0, 1), (2, 3))),
+        ("replica_groups=[2,2]<=[4]", ((0, 1), (2, 3))),
+        ("replica_groups=[2,2]<=[2,2]T(1,0), x=[3]", ((0, 2), (1, 3))),
+        ("replica_groups=mesh['a'=2,'b'=2] {'a'}", ((0, 2), (1, 3))),
+        ("replica_groups=mesh['a'=2,'b'=2], ids=([2,2]T(1,0)) {'a'}", ((0, 1), (2, 3))),
+        ("replica_groups=mesh['a'=2,'b'=2], ids=([4]) {'a','b'}", ((0, 1, 2, 3),)),
+        ("replica_groups={}", ((0, 1, 2, 3),)),
+        ("source_target_pairs={{0,1},{3,2}}", ((0, 1), (3, 2))),
+    ],
+)
+def test_groups_in_every_notation(written, groups):
+    kind = "collective-permute" if "pairs" in written else "all-reduce"
+    text = f"ENTRY %main (p: f32[4]) -> f32[4] {{\n  %r = f32[4] {kind}(%p), {written}\n}}\n"
+    (found,) = Module(text, devices=4).collectives()
+    assert found.groups == groups
+
+
+# The program of the first of two slices of two chips: what its hosts exchange is sent and received.
+SLICES = """\
+ENTRY %main (p: f32[100]) -> f32[100] {
+  %p = f32[100]{0} parameter(0)
+  %sum = f32[100]{0} all-reduce(%p), replica_groups={{0,1}}, to_apply=%add
+  %send.1 = (f32[100]{0}, u32[], token[]) send(%sum, %t), channel_id=2, is_host_transfer=true, \
+frontend_attributes={_xla_megascale_target="{1,2}x{0:1}",_xla_megascale_transfer_type="ALL_REDUCE"}
+  %send-done.1 = token[] send-done(%send.1), channel_id=2, is_host_transfer=true
+  %send.2 = (f32[100]{0}, u32[], token[]) send(%sum, %t), channel_id=3, is_host_transfer=true, \
+frontend_attributes={_xla_megascale_transfer_type="ALL_GATHER"}
+  %recv.1 = (f32[100]{0}, u32[], token[]) recv(%t), channel_id=1, is_host_transfer=true, \
+frontend_attributes={_xla_megascale_transfer_type="ALL_REDUCE"}
+  ROOT %recv-done.1 = (f32[100]{0}, token[]) recv-done(%recv.1), channel_id=1
+}
+"""
+
+
+def test_what_crosses_from_slice_to_slice_is_what_chips_hand_to_their_hosts():
+    across = ((0, 2), (1, 3))
+    assert Module(SLICES, devices=4, slices=2).collectives() == [
+        Collective("all-reduce", "f32", ((0, 1),), payload=400, sent=400),
+        Collective("all-reduce", "f32", across, True, payload=400, sent=400),
+        Collective("all-gather", "f32", across, True, payload=800, sent=400),
+    ]
 
 
 def test_a_loop_of_unknown_length_is_told():
@@ -108,7 +158,7 @@ def test_a_loop_of_unknown_length_is_told():
     unknown = TPU.replace("%length = s32[]{:T(128)} constant(5)", "%length = s32[] copy(%i)")
     module = Module(unknown, devices=8)
     assert module.uncounted() == ["loop"]
-    assert module.collectives()["all-gather"].count == 1
+    assert {one.count for one in module.collectives()} == {1}
 
 
 def test_a_compiled_loop_gathers_a_weight_at_every_turn():
@@ -119,7 +169,9 @@ def test_a_compiled_loop_gathers_a_weight_at_every_turn():
         weights = jax.ShapeDtypeStruct((5, 16, 16), jnp.float32, sharding=layout(None, "fsdp"))
         compiled = jax.jit(chain, out_shardings=x.sharding).lower(x, weights).compile()
     module = Module(compiled.as_text(), devices=8)
-    ((kind, found),) = module.collectives().items()
-    assert kind == "all-gather"
-    assert found == Collective(5, 5 * 16 * 16 * 4, 5 * 16 * 16 * 4 * 7 // 8)
+    whole = 5 * 16 * 16 * 4
+    found = Collective(
+        "all-gather", "f32", (tuple(range(8)),), count=5, payload=whole, sent=whole * 7 // 8
+    )
+    assert module.collectives() == [found]
     assert module.memory_traffic() > 5 * 16 * 16 * 4

@@ -1,7 +1,10 @@
 """Machines to plan for: their published rates, and descriptions of their devices to compile for.
 
-Rates are those of the makers' data sheets (cloud.google.com/tpu/docs/v5e, v5p and v6e;
-nvidia.com, H100 and H200 SXM, without sparsity); no program reaches them.
+Rates are those of the makers' data sheets; no program reaches them. TPUs: cloud.google.com/tpu/docs
+/v5e, /v5p and /v6e; the network is that of a host, shared by its chips (2 x 100 Gbit/s for 8 chips
+of v5e, 50 Gbit/s a chip of v5p, 4 x 200 Gbit/s for 8 of v6e). GPUs: nvidia.com, A100 80GB (SXM and
+PCIe), H100 SXM, H200 SXM, DGX B200 and L40S, without sparsity; the network is that of DGX A100,
+H100, H200 and B200, an adapter for each GPU (200 Gbit/s, the others 400).
 """
 
 import contextlib
@@ -31,7 +34,10 @@ class Chip:
         flops: greatest rate of bfloat16 matrix products, a second.
         bandwidth: of the memory, bytes a second.
         links: bytes a second that it sends to its neighbours over all links together; on GPU over
-            NVLink within the host.
+            NVLink within the host, or over PCIe where there is none.
+        ports: how many links that are.
+        network: bytes a second that it sends to other slices or hosts; 0 where its maker names no
+            rate.
         clock: of the matrix units, Hz; 0 where the compiler does not estimate cycles.
     """
 
@@ -40,21 +46,27 @@ class Chip:
     flops: float = math.inf
     bandwidth: float = math.inf
     links: float = math.inf
+    ports: int = 1
+    network: float = math.inf
     clock: float = 0.0
 
 
 CHIPS = {
-    "v5e": Chip("tpu", 16 * GIB, 197e12, 819e9, 200e9, 1.5e9),
-    "v5p": Chip("tpu", 95 * GIB, 459e12, 2765e9, 600e9, 1.75e9),
-    "v6e": Chip("tpu", 32 * GIB, 918e12, 1640e9, 448e9, 1.75e9),
-    "h100": Chip("cuda", 80e9, 989e12, 3350e9, 450e9),
-    "h200": Chip("cuda", 141e9, 989e12, 4800e9, 450e9),
+    "v5e": Chip("tpu", 16 * GIB, 197e12, 819e9, 200e9, 4, 3.125e9, 1.5e9),
+    "v5p": Chip("tpu", 95 * GIB, 459e12, 2765e9, 600e9, 6, 6.25e9, 1.75e9),
+    "v6e": Chip("tpu", 32 * GIB, 918e12, 1640e9, 448e9, 4, 12.5e9, 1.75e9),
+    "a100": Chip("cuda", 80e9, 312e12, 2039e9, 300e9, network=25e9),
+    "a100pcie": Chip("cuda", 80e9, 312e12, 1935e9, 32e9, network=0),
+    "h100": Chip("cuda", 80e9, 989e12, 3350e9, 450e9, network=50e9),
+    "h200": Chip("cuda", 141e9, 989e12, 4800e9, 450e9, network=50e9),
+    "b200": Chip("cuda", 180e9, 2250e12, 8000e9, 900e9, network=50e9),
+    "l40s": Chip("cuda", 48e9, 362e12, 864e9, 32e9, network=0),
     "cpu": Chip("cpu"),
 }
 # What a topology of each kind of chip looks like: any other has as many numbers.
-EXAMPLES = dict(
-    v5e="v5e:16x16", v5p="v5p:4x4x4", v6e="v6e:16x16", h100="h100:8", h200="h200:8", cpu="cpu:8"
-)
+EXAMPLES = dict(v5e="v5e:16x16", v5p="v5p:4x4x4", v6e="v6e:16x16") | {
+    name: f"{name}:8" for name, chip in CHIPS.items() if chip.platform != "tpu"
+}
 KNOWN = f"{', '.join(EXAMPLES.values())}, other sizes of these, slices of TPUs as in 2xv5e:16x16"
 
 # Without these libtpu asks the network what it runs on, warns, and lets one process at a time in.
@@ -65,25 +77,41 @@ LIBTPU = dict(
     ALLOW_MULTIPLE_LIBTPU_LOAD="1",
 )
 
-# What the GPU compiler asks about a device beyond the rates above; both are Hopper.
-_HOPPER = """
+# What the GPU compiler asks about a device beyond the rates above.
+_TARGET = """
 gpu_device_info {{
   threads_per_block_limit: 1024 threads_per_warp: 32 shared_memory_per_block: 49152
-  shared_memory_per_core: 233472 threads_per_core_limit: 2048 core_count: 132 fpus_per_core: 128
-  block_dim_limit_x: 2147483647 block_dim_limit_y: 65535 block_dim_limit_z: 65535
-  memory_bandwidth: {bandwidth:.0f} l2_cache_size: 52428800 clock_rate_ghz: 1.98
-  device_memory_size: {memory:.0f} shared_memory_per_block_optin: 232448
-  cuda_compute_capability {{ major: 9 feature_extension: ACCELERATED_FEATURES }}
+  shared_memory_per_core: {shared} threads_per_core_limit: {threads} core_count: {cores}
+  fpus_per_core: {fpus} block_dim_limit_x: 2147483647 block_dim_limit_y: 65535
+  block_dim_limit_z: 65535 memory_bandwidth: {bandwidth:.0f} l2_cache_size: {cache}
+  clock_rate_ghz: {clock} device_memory_size: {memory:.0f} shared_memory_per_block_optin: {optin}
+  cuda_compute_capability {{ major: {major} minor: {minor} feature_extension: {features} }}
   registers_per_core_limit: 65536 registers_per_block_limit: 65536
   thread_dim_limit_x: 1024 thread_dim_limit_y: 1024 thread_dim_limit_z: 64
-  device_vendor: "NVIDIA Corporation" platform_version: "Compute Capability 9.0a"
-  device_address_bits: 64 pcie_bandwidth: 34359738368 name: "NVIDIA {name}"
+  device_vendor: "NVIDIA Corporation" device_address_bits: 64 name: "NVIDIA {name}"
   driver_version: "13.0.0" runtime_version: "13.0.0" compile_time_toolkit_version: "13.0.0"
   dnn_version: "9.10.0"
 }}
 platform_name: "CUDA" dnn_version_info {{ major: 9 minor: 10 patch: 0 }}
 device_description_str: "NVIDIA {name}"
 """
+_ACCELERATED = dict(features="ACCELERATED_FEATURES", shared=233472, optin=232448, threads=2048)
+_AMPERE = dict(
+    **dict(major=8, minor=0, features="NONE", cores=108, fpus=64, clock=1.41, cache=41943040),
+    **dict(shared=167936, optin=166912, threads=2048),
+)
+_HOPPER = dict(major=9, minor=0, cores=132, fpus=128, clock=1.98, cache=52428800, **_ACCELERATED)
+_TARGETS = dict(
+    a100=_AMPERE,
+    a100pcie=_AMPERE,
+    h100=_HOPPER,
+    h200=_HOPPER,
+    b200=dict(major=10, minor=0, cores=148, fpus=128, clock=1.965, cache=132644864, **_ACCELERATED),
+    l40s=dict(
+        **dict(major=8, minor=9, features="NONE", cores=142, fpus=128, clock=2.52),
+        **dict(cache=100663296, shared=102400, optin=101376, threads=1536),
+    ),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +121,7 @@ class Machine:
     topology: str
     chip: Chip
     devices: list[Any]
+    slices: int = 1
 
 
 def describe(topology: str) -> Machine:
@@ -117,7 +146,7 @@ def describe(topology: str) -> Machine:
         devices = _gpus(topology, name, int(shape))
     else:
         devices = _cpus(topology, int(shape))
-    return Machine(topology, chip, devices)
+    return Machine(topology, chip, devices, slices)
 
 
 def _tpu(topology: str, name: str, slices: int) -> list[Any]:
@@ -134,12 +163,16 @@ def _tpu(topology: str, name: str, slices: int) -> list[Any]:
 
 
 def _gpus(topology: str, name: str, number: int) -> list[Any]:
+    chip = CHIPS[name]
+    if number > 8 and not chip.network:
+        raise BadInput(f"topology {topology!r}: no rate is published of what joins such hosts")
     _require("jax_cuda13_plugin", topology)
     hosts, rest = divmod(number, 8)
     if hosts and rest:
         raise BadInput(f"topology {topology!r}: a host has 8, so more must be a multiple of 8")
-    chip = CHIPS[name]
-    target = _HOPPER.format(bandwidth=chip.bandwidth, memory=chip.memory, name=name.upper())
+    target = _TARGET.format(
+        **_TARGETS[name], bandwidth=chip.bandwidth, memory=chip.memory, name=name.upper()
+    )
     shape = f"1x{hosts}x8" if hosts else f"1x1x{rest}"
     description = topologies.get_topology_desc("", "cuda", target_config=target, topology=shape)
     return description.devices

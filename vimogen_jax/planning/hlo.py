@@ -8,7 +8,10 @@ conditional, each branch counts once.
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
 
 BITS = {"pred": 8, "s4": 4, "u4": 4, "bf16": 16}  # the other types end in their number of bits
 
@@ -30,6 +33,8 @@ WINDOWS = {"dynamic-slice", "slice", "gather"}  # these read as much as they ret
 _COMPUTATION = re.compile(r"(ENTRY )?%?([\w.\-]+) \(.*\) -> .*\{$")
 _NAME = re.compile(r"(ROOT )?%?([\w.\-]+) = ")
 _ARRAY = re.compile(r"\b([a-z]+[0-9]*[a-z0-9]*)\[([0-9,]*)\]")
+# By which the program of one of several slices says what its hosts exchange.
+_TRANSFER = re.compile(r'_xla_megascale_transfer_type="(\w+)"')
 _ALIASES = {"bitcast", "copy", "convert", "reshape", "transpose"}
 
 
@@ -48,6 +53,12 @@ class Instruction:
     def sizes(self) -> list[int]:
         """Bytes of each array of the result."""
         return [_bytes(dtype, dims) for dtype, dims in _ARRAY.findall(self.shape)]
+
+    @property
+    def dtype(self) -> str:
+        """Of the arrays of its result, without counters and tokens."""
+        dtypes = {dtype for dtype, _ in _ARRAY.findall(self.shape)} - {"u32", "token"}
+        return "+".join(sorted(dtypes))
 
     @property
     def made(self) -> list[int]:
@@ -69,47 +80,77 @@ class Instruction:
 Computations = Mapping[str, Mapping[str, Instruction]]
 
 
+Groups = tuple[tuple[int, ...], ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Collective:
-    """All collectives of one kind in a run of the program, as one device sees them.
+    """All collectives of one kind among the same groups, as one device sees them.
 
     Attributes:
-        count: how often they run.
+        kind: one of `COLLECTIVES`.
+        dtype: of its arrays, as the program writes it; several are joined by "+".
+        groups: the devices that exchange with each other, numbered as in the mesh.
+        between_slices: whether the slices' hosts exchange it, over their network.
+        count: how often it runs.
         payload: bytes of the whole arrays that are gathered, reduced or scattered.
         sent: bytes that the device must send at the very least.
     """
 
-    count: int = 0
+    kind: str
+    dtype: str
+    groups: Groups
+    between_slices: bool = False
+    count: int = 1
     payload: int = 0
     sent: int = 0
 
-    def __add__(self, other: "Collective") -> "Collective":
-        return Collective(
-            self.count + other.count, self.payload + other.payload, self.sent + other.sent
+    def times(self, number: int) -> "Collective":
+        """As often as it runs in a loop."""
+        return dataclasses.replace(
+            self,
+            count=self.count * number,
+            payload=self.payload * number,
+            sent=self.sent * number,
         )
+
+
+def added(collectives: Iterable[Collective]) -> list[Collective]:
+    """The same in as few records as can be."""
+    found: dict[Any, Collective] = {}
+    for one in collectives:
+        key = (one.kind, one.dtype, one.groups, one.between_slices)
+        before = found.get(key, dataclasses.replace(one, count=0, payload=0, sent=0))
+        found[key] = dataclasses.replace(
+            before,
+            count=before.count + one.count,
+            payload=before.payload + one.payload,
+            sent=before.sent + one.sent,
+        )
+    return list(found.values())
 
 
 class Module:
     """A compiled program, from `compiled.as_text()`."""
 
-    def __init__(self, text: str, devices: int):
+    def __init__(self, text: str, devices: int, slices: int = 1):
         self._computations, self._entry = _parse(text)
-        self._devices = devices
+        # Of several slices each has a program of its own; this is that of the first.
+        self._devices, self._slices = devices // slices, slices
 
-    def collectives(self) -> dict[str, Collective]:
-        """What devices exchange, by kind."""
-        found: dict[str, Collective] = {}
+    def collectives(self) -> list[Collective]:
+        """What devices exchange."""
+        found: list[Collective] = []
         for computation, times in self._running(self._entry, 1, fusions=True):
             for instruction in self._computations[computation].values():
                 kind = instruction.opcode.removesuffix("-start")
-                if kind not in COLLECTIVES:
-                    continue
-                if computation.startswith("all-reduce-scatter"):  # so the TPU's are written
-                    kind = "reduce-scatter"
-                one = self._collective(kind, instruction)
-                many = Collective(times, one.payload * times, one.sent * times)
-                found[kind] = found.get(kind, Collective()) + many
-        return found
+                if kind in COLLECTIVES:
+                    if computation.startswith("all-reduce-scatter"):  # so the TPU's are written
+                        kind = "reduce-scatter"
+                    found.append(self._collective(kind, instruction).times(times))
+                elif kind == "send" and _TRANSFER.search(instruction.rest):
+                    found.append(self._between_slices(instruction).times(times))
+        return added(found)
 
     def memory_traffic(self) -> int:
         """Bytes that one device reads from and writes to its memory: an estimate.
@@ -181,13 +222,28 @@ class Module:
         return max(constants, default=None)
 
     def _collective(self, kind: str, instruction: Instruction) -> Collective:
-        size = _group_size(instruction.rest, self._devices)
+        groups = _groups(instruction.rest, self._devices)
+        size = len(groups[0])
         payload = sum(instruction.made)
         if instruction.opcode.removesuffix("-start") == "reduce-scatter":
             payload *= size
-        part = (size - 1) / size
-        sent = {"all-reduce": 2 * part, "collective-permute": 1.0}.get(kind, part)
-        return Collective(1, payload, round(sent * payload))
+        sent = round(share_sent(kind, size) * payload)
+        return Collective(kind, instruction.dtype, groups, payload=payload, sent=sent)
+
+    def _between_slices(self, send: Instruction) -> Collective:
+        """What a chip hands to its host, for the hosts to exchange with those of other slices."""
+        match = _TRANSFER.search(send.rest)
+        assert match
+        kind = match[1].lower().replace("_", "-")
+        payload, devices = send.sizes[0], range(self._devices)
+        if kind == "all-gather":
+            payload *= self._slices
+        groups = tuple(
+            tuple(device + number * self._devices for number in range(self._slices))
+            for device in devices
+        )
+        sent = round(share_sent(kind, self._slices) * payload)
+        return Collective(kind, send.dtype, groups, True, payload=payload, sent=sent)
 
     def _traffic(self, instruction: Instruction, around: Mapping[str, Instruction]) -> int:
         opcode, made = instruction.opcode.removesuffix("-start"), sum(instruction.made)
@@ -303,16 +359,41 @@ def _bytes(dtype: str, dims: str) -> int:
     return math.ceil(bits / 8 * math.prod(int(size) for size in dims.split(",") if size))
 
 
-def _group_size(rest: str, devices: int) -> int:
-    """How many devices take part in each of a collective's groups; three notations are in use."""
-    if match := re.search(r"replica_groups=\{\{([\d,]+)\}", rest):
-        return match[1].count(",") + 1
-    if match := re.search(r"replica_groups=\[\d+,(\d+)\]", rest):
-        return int(match[1])
-    if match := re.search(r"replica_groups=mesh\[([^\]]*)\][^{]*\{([^}]*)\}", rest):
-        sizes = dict(re.findall(r"'(\w+)'=(\d+)", match[1]))
-        return math.prod(int(sizes[axis]) for axis in re.findall(r"'(\w+)'", match[2]))
-    return devices
+def share_sent(kind: str, size: int) -> float:
+    """Of a collective's whole arrays, what each of a group must send at the very least."""
+    part = (size - 1) / size
+    return {"all-reduce": 2 * part, "collective-permute": 1.0}.get(kind, part)
+
+
+def _groups(rest: str, devices: int) -> Groups:
+    """The devices of each of a collective's groups; several notations are in use."""
+    if match := re.search(r"(?:replica_groups|source_target_pairs)=\{(\{[\d,{}]+\})\}", rest):
+        return tuple(
+            tuple(int(number) for number in group.split(","))
+            for group in re.findall(r"\{([\d,]+)\}", match[1])
+        )
+    if match := re.search(r"replica_groups=\[(\d+),(\d+)\]<=(\[[\d,]+\](?:T\([\d,]+\))?)", rest):
+        return _rows(_numbered(match[3]).reshape(int(match[1]), int(match[2])))
+    if match := re.search(r"replica_groups=mesh\[([^\]]*)\]([^{]*)\{([^}]*)\}", rest):
+        sizes = {axis: int(size) for axis, size in re.findall(r"'(\w+)'=(\d+)", match[1])}
+        order = re.search(r"\[[\d,]+\](?:T\([\d,]+\))?", match[2])
+        numbers = _numbered(order[0]) if order else np.arange(devices)
+        taken = re.findall(r"'(\w+)'", match[3])
+        axes = [number for number, axis in enumerate(sizes) if axis in taken]
+        mesh = np.moveaxis(numbers.reshape(*sizes.values()), axes, range(-len(axes), 0))
+        return _rows(mesh.reshape(-1, math.prod(sizes[axis] for axis in taken)))
+    return (tuple(range(devices)),)
+
+
+def _numbered(order: str) -> np.ndarray:
+    """The numbers of `[2,4]T(1,0)`: counted in the first shape, then transposed."""
+    shape, *transposed = [tuple(map(int, x.split(","))) for x in re.findall(r"[\d,]+", order)]
+    numbers = np.arange(math.prod(shape)).reshape(shape)
+    return numbers.transpose(*transposed).ravel()
+
+
+def _rows(groups: np.ndarray) -> Groups:
+    return tuple(tuple(group) for group in groups.tolist())
 
 
 def _branches(instruction: Instruction) -> list[str]:

@@ -15,7 +15,8 @@ from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import first_line
 from vimogen_jax.planning.flops import matmul_flops
 from vimogen_jax.planning.hardware import Chip, Machine
-from vimogen_jax.planning.hlo import Collective, Module
+from vimogen_jax.planning.hlo import Module
+from vimogen_jax.planning.links import LINKS, NETWORK, Exchange, exchanges
 from vimogen_jax.planning.lower import Program
 from vimogen_jax.sharding import Strategy
 
@@ -39,10 +40,11 @@ class Row:
             what does not is counted with the temporaries.
         peak: the compiler's own figure for both together; it may be the lower one.
         traffic: bytes to and from the device's memory, see `hlo.Module.memory_traffic`.
-        collectives: by kind.
+        exchanges: the collectives, by kind and by what they use.
         compiler_seconds: what the compiler thinks that computing takes, without communication;
             None where it says nothing or has not tuned the program.
-        seconds: the least times of computing, memory and links, by the chip's published rates.
+        seconds: the least times of computing, memory, links and network, by the chip's published
+            rates; collectives one after the other.
         compile_seconds: wall time of tracing and compiling.
     """
 
@@ -56,7 +58,7 @@ class Row:
     temporaries: int | None = None
     peak: int | None = None
     traffic: int | None = None
-    collectives: dict[str, Collective] = dataclasses.field(default_factory=dict)
+    exchanges: list[Exchange] = dataclasses.field(default_factory=list)
     compiler_seconds: float | None = None
     seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     compile_seconds: float | None = None
@@ -71,6 +73,10 @@ class Row:
     def fits(self, chip: Chip) -> bool:
         """Whether the program runs on such devices."""
         return self.fault is None and self.held <= chip.memory
+
+    def total(self, over: str, figure: str = "sent") -> float:
+        """The sum of a figure of all exchanges over the links, or over the network."""
+        return sum(getattr(one, figure) for one in self.exchanges if one.over == over)
 
     @property
     def binds(self) -> str | None:
@@ -118,7 +124,7 @@ def _row(
             row.inputs = {part: bytes_held(tree) for part, tree in program.inputs.items()}
             row.flops = matmul_flops(program.traced.jaxpr.jaxpr) / mesh.size
             compiled = program.compile(machine.chip.platform, tuned=tuned)
-        _read(row, compiled, machine, tuned)
+        _read(row, compiled, machine, mesh, tuned)
     except BadInput as refusal:
         row.fault = str(refusal)
     except jax.errors.JaxRuntimeError as fault:
@@ -127,10 +133,16 @@ def _row(
     return row
 
 
-def _read(row: Row, compiled: jax.stages.Compiled, machine: Machine, tuned: bool) -> None:
+def _read(
+    row: Row,
+    compiled: jax.stages.Compiled,
+    machine: Machine,
+    mesh: jax.sharding.Mesh,
+    tuned: bool,
+) -> None:
     """Fill in what the compiled program says."""
     memory: Any = compiled.memory_analysis()
-    module = Module(compiled.as_text() or "", len(machine.devices))
+    module = Module(compiled.as_text() or "", len(machine.devices), machine.slices)
     chip = machine.chip
     row.arguments = memory.argument_size_in_bytes
     fresh = memory.output_size_in_bytes - memory.alias_size_in_bytes
@@ -138,16 +150,17 @@ def _read(row: Row, compiled: jax.stages.Compiled, machine: Machine, tuned: bool
     row.peak = getattr(memory, "peak_memory_in_bytes", None)
     row.uncounted = module.uncounted()
     row.traffic = module.memory_traffic()
-    row.collectives = module.collectives()
+    row.exchanges = exchanges(module.collectives(), machine, mesh)
     if tuned and chip.clock:
         row.compiler_seconds = module.estimated_cycles() / chip.clock
     if math.isfinite(chip.flops):
-        sent = sum(collective.sent for collective in row.collectives.values())
         row.seconds = dict(
             compute=(row.flops or 0.0) / chip.flops,
             memory=row.traffic / chip.bandwidth,
-            links=sent / chip.links,
+            links=row.total(LINKS, "seconds"),
         )
+        if network := row.total(NETWORK, "seconds"):
+            row.seconds["network"] = network
 
 
 def bytes_held(tree: Any) -> int:
