@@ -18,6 +18,7 @@ from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.models.parameters import abstract_params, all_weights
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.statistics import Statistics
+from vimogen_jax.planning.hlo import Module
 from vimogen_jax.train.optim import ema_decay, learning_rate, make_optimizer
 from vimogen_jax.train.state import (
     EVERYTHING,
@@ -91,7 +92,7 @@ class Setup:
                 graphdef, OBJECTIVE, STATISTICS, optimizer, OPTIM, layouts(plan), 3, accumulate
             )
             self.traced = step.trace(plan, self.put(batch(texts=texts)))
-            self._step = self.traced.lower().compile(FAST)
+            self.compiled = self.traced.lower().compile(FAST)
         self.graphdef = graphdef
 
     def put(self, arrays):
@@ -99,7 +100,7 @@ class Setup:
 
     def run(self, state, arrays):
         """A step that leaves the state it is given alone."""
-        return self._step(jax.tree.map(jnp.copy, state), self.put(arrays))
+        return self.compiled(jax.tree.map(jnp.copy, state), self.put(arrays))
 
 
 @pytest.fixture(scope="module")
@@ -204,10 +205,15 @@ def test_every_strategy_trains_as_one_device_does(setup, on_one_device, strategy
         jax.tree.map(close, state[part], expected[part])
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-def test_a_batch_in_four_parts_gives_the_update_of_the_whole(setup, devices):
+IN_TWO = dict(strategy="hybrid", mesh=dict(data=2, fsdp=2))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "devices"), [("fsdp", 1), ("fsdp", 2), ("data_parallel", 2), (IN_TWO, 4)]
+)
+def test_a_batch_in_four_parts_gives_the_update_of_the_whole(setup, strategy, devices):
     """Also where the parts, and their branches, count very different numbers of values."""
-    parts = Setup("fsdp", devices, accumulate=4)
+    parts = Setup(strategy, devices, accumulate=4)
     arrays = batch()
     arrays.mask[:4, 0, 1:] = False
     arrays.channel_mask[4:6, :TEXTS, 126:] = 0
@@ -223,6 +229,23 @@ def test_a_batch_in_four_parts_gives_the_update_of_the_whole(setup, devices):
     assert np.mean(np.concatenate([np.ravel(each) for each in jax.tree.leaves(clear)])) > 0.9
     where_clear = lambda a, b, clear: close(1e-4)(np.asarray(a)[clear], np.asarray(b)[clear])
     jax.tree.map(where_clear, other["params"], state["params"], clear)
+    assert_gradients_cross_once(parts, devices)
+
+
+def assert_gradients_cross_once(setup, devices):
+    """Between devices that hold the same weights goes the sum of all rows, not that of each."""
+    replicas = setup.layout.mesh.shape.get("data", 1)
+    if replicas == 1:
+        return
+    held = sum(4 * x.addressable_data(0).size for x in jax.tree.leaves(setup.state["params"]))
+    numbers = np.arange(devices).reshape(replicas, -1)
+    crossing = [
+        one
+        for one in Module(setup.compiled.as_text(), devices).collectives()
+        if any(len(set(group) - set(numbers[0])) % len(group) for group in one.groups)
+    ]
+    assert {one.kind for one in crossing} == {"all-reduce"}
+    assert held <= sum(one.payload for one in crossing) < 1.05 * held
 
 
 LORA = FinetuneConfig(lora_rank=3, lora_alpha=6.0, lora_targets=("blocks", "reference_encoder"))

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
+from jax.sharding import PartitionSpec
 
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
@@ -16,7 +17,7 @@ from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.models.parameters import all_weights
 from vimogen_jax.models.vimogen import Known, Reference, Text
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.sharding import constrain
+from vimogen_jax.sharding import constrain, whole_along
 from vimogen_jax.train.optim import ema_decay, ema_update
 from vimogen_jax.train.state import State
 
@@ -38,6 +39,14 @@ class Drawn(NamedTuple):
     timestep: jax.Array
     noise: jax.Array
     known: jax.Array | None
+
+
+class Fixed(NamedTuple):
+    """What all rows of a batch share: the weights, and by how many values each loss is divided."""
+
+    params: Any
+    frozen: Any
+    counts: Mapping[str, jax.Array]
 
 
 def draw(objective: Objective, statistics: Statistics, batch: Arrays, key: jax.Array) -> Drawn:
@@ -103,32 +112,37 @@ def make_train_step(
 
     Its random numbers depend on `seed` and the state's step alone. With `accumulate` the batch has
     that many rows for each shard, and gradients are computed a row at a time and added up: the
-    update is that of the whole batch, the memory that of a row.
+    update is that of the whole batch, the memory that of a row. Over the axes of the mesh along
+    which devices hold the same weights, averages and moments, they exchange the sum alone; over
+    the others, which the weights and gradients of each row must cross, they do at every row.
 
     Metrics are scalars on device: loss, loss_text, loss_reference (where the batch has them),
     grad_norm, and nonfinite: true where loss or gradient were not finite and so nothing but the
     step was updated.
     """
 
-    on_gpu = jax.tree.leaves(shardings)[0].mesh.devices.flat[0].platform in ("gpu", "cuda")
+    mesh = jax.tree.leaves(shardings)[0].mesh
+    on_gpu = mesh.devices.flat[0].platform in ("gpu", "cuda")
     options = _REPEATABLE if on_gpu else None
+    # Updates are computed where the moments lie; the averages are laid out as they are.
+    of_updates = jax.tree.map(lambda layout: layout.spec, shardings["ema"])
+    apart = whole_along(shardings, mesh)
 
     @partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None), compiler_options=options)
     def train_step(state: State, batch: Arrays) -> tuple[State, Metrics]:
         _, key = jax.random.split(jax.random.key(seed))
         drawn = draw(objective, statistics, batch, jax.random.fold_in(key, state["step"]))
-        counts = _counts(batch)
 
-        def loss_of(params: Any, part: Drawn) -> tuple[jax.Array, Metrics]:
-            weights = all_weights(params, state["frozen"])
-            return batch_loss(graphdef, objective, weights, part, counts)
+        def loss_and_grads(fixed: Fixed, part: Drawn) -> LossAndGrads:
+            def loss_of(params: Any) -> tuple[jax.Array, Metrics]:
+                weights = all_weights(params, fixed.frozen)
+                return batch_loss(graphdef, objective, weights, part, fixed.counts)
 
-        def loss_and_grads(part: Drawn) -> LossAndGrads:
-            losses, grads = jax.value_and_grad(loss_of, has_aux=True)(state["params"], part)
-            # Updates are computed where the moments lie; the averages are laid out as they are.
-            return losses, jax.lax.with_sharding_constraint(grads, shardings["ema"])
+            losses, grads = jax.value_and_grad(loss_of, has_aux=True)(fixed.params)
+            return losses, jax.lax.with_sharding_constraint(grads, of_updates)
 
-        (loss, branches), grads = _sum_over_rows(loss_and_grads, drawn, accumulate)
+        fixed = Fixed(state["params"], state["frozen"], _counts(batch))
+        (loss, branches), grads = _sum_over_rows(loss_and_grads, fixed, drawn, accumulate, apart)
         grad_norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
@@ -172,18 +186,35 @@ def _counts(batch: Arrays) -> dict[str, jax.Array]:
 
 
 def _sum_over_rows(
-    compute: Callable[[Drawn], LossAndGrads], drawn: Drawn, rows: int
+    compute: Callable[[Fixed, Drawn], LossAndGrads],
+    fixed: Fixed,
+    drawn: Drawn,
+    rows: int,
+    apart: tuple[str, ...],
 ) -> LossAndGrads:
-    """The sum of `compute` of one row of each shard at a time; arrays are `[s * rows ...]`."""
+    """The sum of `compute` of one row of each shard at a time; arrays are `[s * rows ...]`.
+
+    Along the mesh axes `apart` devices add up what is theirs, and exchange the sum.
+    """
     if rows == 1:
-        return compute(drawn)
+        return compute(fixed, drawn)
 
     def by_row(x: jax.Array) -> jax.Array:
         x = x.reshape(-1, rows, *x.shape[1:]).swapaxes(0, 1)
         return constrain(x, None, "shards")
 
-    parts = jax.tree.map(by_row, drawn)
-    one = jax.eval_shape(lambda parts: compute(jax.tree.map(lambda x: x[0], parts)), parts)
-    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), one)
-    add = lambda sums, part: (jax.tree.map(jnp.add, sums, compute(part)), None)
-    return jax.lax.scan(add, zeros, parts)[0]
+    def total(fixed: Fixed, parts: Drawn) -> LossAndGrads:
+        one = jax.eval_shape(compute, fixed, jax.tree.map(lambda x: x[0], parts))
+        zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), one)
+        add = lambda sums, part: (jax.tree.map(jnp.add, sums, compute(fixed, part)), None)
+        return jax.lax.psum(jax.lax.scan(add, zeros, parts)[0], apart)
+
+    if apart:
+        total = jax.shard_map(
+            total,
+            in_specs=(PartitionSpec(), PartitionSpec(None, apart)),
+            out_specs=PartitionSpec(),
+            axis_names=set(apart),
+            check_vma=False,  # else a gradient would be summed in each row
+        )
+    return total(fixed, jax.tree.map(by_row, drawn))
