@@ -28,6 +28,7 @@ def get_config() -> ConfigDict:
                 least_trust=placeholder(float),
                 infill=placeholder(bool),
                 dtype=placeholder(str),
+                grad_dtype=placeholder(str),  # that of the products
                 remat=placeholder(str),
             ),
             objective=dict(

@@ -251,7 +251,7 @@ def _require_same_model(base: Description, experiment: Experiment) -> None:
         asked = getattr(experiment.model, key)
         if key == "infill" or (key == "reference_widths" and not begun):
             continue  # parts that begin neutral
-        if begun != asked and key not in ("dtype", "remat", "least_trust"):
+        if begun != asked and key not in ("dtype", "grad_dtype", "remat", "least_trust"):
             raise BadInput(
                 f"config.model.{key} is {asked}, but that of config.init_from is {begun}"
             )

@@ -4,10 +4,14 @@ Parameters are float32 and carry logical axis names; matrix products run in the 
 norms and modulation in float32.
 """
 
+from functools import partial
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jax.custom_derivatives import SymbolicZero
 
 EPSILON = 1e-6
 
@@ -26,13 +30,71 @@ def parameter(initializer: nnx.Initializer, names: tuple, shape: tuple, rngs: nn
 
 
 class Linear(nnx.Linear):
-    """A biased linear map, to which `models.lora` may add an adapter."""
+    """A biased linear map, to which `models.lora` may add an adapter.
+
+    With a `grad_dtype`, that is the dtype in which gradients of its weights are summed over the
+    batch, and so over devices; else it is the dtype of the products, and the compiler's choice.
+    """
 
     adapter: nnx.Module | None = None
+    grad_dtype: str | None = None
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = super().__call__(x)
-        return y if self.adapter is None else y + self.adapter(x, y.dtype)
+        if self.grad_dtype in (None, self.dtype):
+            y = super().__call__(x)
+        else:
+            y = product(x.astype(self.dtype), self.kernel[...], self.grad_dtype)
+            y = plus(y, self.bias[...], self.grad_dtype)
+        return y if self.adapter is None else y + self.adapter(x, y.dtype, self.grad_dtype)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def product(x: jax.Array, kernel: jax.Array, grad_dtype: str) -> jax.Array:
+    """`x [... in]` times `kernel [in out]`, in the dtype of `x`.
+
+    The gradient of the kernel, float32 where it learns, is summed over `[...]` in `grad_dtype`.
+    """
+    return x @ kernel.astype(x.dtype)
+
+
+def _product_forward(x: Any, kernel: Any, grad_dtype: str) -> tuple[jax.Array, Any]:
+    kept = (x.value if kernel.perturbed else None, kernel.value if x.perturbed else None)
+    return product(x.value, kernel.value, grad_dtype), kept
+
+
+def _product_backward(grad_dtype: str, kept: Any, dy: Any) -> tuple[Any, Any]:
+    x, kernel = kept
+    if isinstance(dy, SymbolicZero):
+        return None, None
+    dx = None if kernel is None else dy @ kernel.astype(dy.dtype).T
+    if x is None:  # the kernel is frozen
+        return dx, None
+    every = tuple(range(x.ndim - 1))
+    product = jax.lax.dot_general(
+        x, dy, ((every, every), ((), ())), preferred_element_type=jnp.dtype(grad_dtype)
+    )
+    return dx, product.astype(jnp.float32)
+
+
+product.defvjp(_product_forward, _product_backward, symbolic_zeros=True)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def plus(y: jax.Array, bias: jax.Array, grad_dtype: str) -> jax.Array:
+    """`y [... out] + bias [out]` in the dtype of `y`; see `product`."""
+    return y + bias.astype(y.dtype)
+
+
+def _plus_forward(y: jax.Array, bias: jax.Array, grad_dtype: str) -> tuple[jax.Array, None]:
+    return plus(y, bias, grad_dtype), None
+
+
+def _plus_backward(grad_dtype: str, _: None, dy: jax.Array) -> tuple[jax.Array, jax.Array]:
+    summed = dy.astype(grad_dtype).sum(tuple(range(dy.ndim - 1)))
+    return dy, summed.astype(jnp.float32)
+
+
+plus.defvjp(_plus_forward, _plus_backward)
 
 
 def linear(

@@ -16,7 +16,7 @@ import numpy as np
 from flax import nnx, traverse_util
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.models.layers import Linear, parameter
+from vimogen_jax.models.layers import Linear, parameter, product
 
 ADAPTER = "adapter"  # the attribute of a linear map, and so a part of its parameters' paths
 
@@ -61,10 +61,12 @@ class LowRankUpdate(nnx.Module):
         )
         self.scale = scale
 
-    def __call__(self, x: jax.Array, dtype: jnp.dtype) -> jax.Array:
-        """Products run in `dtype`, as those of the map itself do."""
-        a, b = self.a[...].astype(dtype), self.b[...].astype(dtype)
-        return x.astype(dtype) @ a @ b * self.scale
+    def __call__(self, x: jax.Array, dtype: jnp.dtype, grad_dtype: str | None) -> jax.Array:
+        """Products run in `dtype`, and gradients are summed, as those of the map itself."""
+        x = x.astype(dtype)
+        if grad_dtype is None:
+            return x @ self.a[...].astype(dtype) @ self.b[...].astype(dtype) * self.scale
+        return product(product(x, self.a[...], grad_dtype), self.b[...], grad_dtype) * self.scale
 
 
 def is_part(name: str, path: Sequence[str]) -> bool:

@@ -27,6 +27,7 @@ from vimogen_jax.models.attention import Attention, KeysValues
 from vimogen_jax.models.layers import (
     MLP,
     LayerNorm,
+    Linear,
     layer_norm,
     linear,
     parameter,
@@ -54,8 +55,9 @@ class ModelConfig:
     that chooses from: the reference smoothed over so many frames, 0 for as it is. `least_trust`, 0
     to 1, is the floor under its trust. The model must predict the sample.
     With `infill` the model takes known channels.
-    `dtype` is that of matrix products; `remat` is "none", "full" (keep block inputs only) or
-    "dots" (keep the results of weight products too).
+    `dtype` is that of matrix products; `grad_dtype` that in which gradients of the weights are
+    summed over the batch and over devices, by default the same; `remat` is "none", "full" (keep
+    block inputs only) or "dots" (keep the results of weight products too).
     """
 
     dim: int
@@ -71,6 +73,7 @@ class ModelConfig:
     least_trust: float = 0.0
     infill: bool = False
     dtype: str = "bfloat16"
+    grad_dtype: str | None = None
     remat: str = "none"
 
     def __post_init__(self):
@@ -95,8 +98,9 @@ class ModelConfig:
             raise BadInput(f"least_trust must lie in 0 to 1, not {self.least_trust}")
         if self.remat not in ("none", *REMAT_POLICIES):
             raise BadInput(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
-        if self.dtype not in COMPUTE_DTYPES:
-            raise BadInput(f"dtype {self.dtype!r} is not one of {', '.join(COMPUTE_DTYPES)}")
+        for name in ("dtype", "grad_dtype"):
+            if (value := getattr(self, name)) is not None and value not in COMPUTE_DTYPES:
+                raise BadInput(f"{name} {value!r} is not one of {', '.join(COMPUTE_DTYPES)}")
 
     @property
     def gated(self) -> bool:
@@ -258,6 +262,9 @@ class ViMoGen(nnx.Module):
             self.known_input = zero_linear(
                 2 * config.motion_dim, dim, ("motion", "embed"), dtype, rngs
             )
+        for _, module in nnx.iter_modules(self):
+            if isinstance(module, Linear):
+                module.grad_dtype = config.grad_dtype
 
     def cache_text(self, text: Text) -> TextCache:
         """Project the text for every block once, so that a sampler need not at every step."""
