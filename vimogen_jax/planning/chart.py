@@ -1,4 +1,4 @@
-"""A plan as a picture: for each strategy its memory against the device's, and its least times."""
+"""Plans as pictures: memory against the device's and least times; of a sweep, what is reached."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,8 +7,9 @@ from PIL import Image, ImageDraw, ImageFont
 from vimogen_jax.planning.hardware import Machine
 from vimogen_jax.planning.plan import Row
 from vimogen_jax.planning.report import GB
+from vimogen_jax.planning.sweep import Record
 
-WIDTH, MARGIN, LABELS, GAP, BAR = 1200, 24, 150, 60, 44
+WIDTH, MARGIN, LABELS, GAP, BAR, LINE = 1200, 24, 150, 60, 44, 22
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb")  # Tol
 INK, LIMIT = "#222222", "#cc3311"
 TEMPORARIES = "temporaries"
@@ -49,6 +50,31 @@ def draw(title: str, machine: Machine, rows: Sequence[Row]) -> Image.Image:
             canvas.rectangle([right, top, end, top + 8], _colours(times)[name])
             if value == max(parts.values()):
                 canvas.text((end + 6, top - 4), f"{value:.0f}", INK, _font(14))
+    return image
+
+
+def draw_sweep(records: Sequence[Record]) -> Image.Image:
+    """A bar a record: motions a second at most, coloured by what binds."""
+    names = [
+        f"{one.machine} {one.strategy}, {one.remat}, batch {one.batch} in {one.accumulate}"
+        for one in records
+    ]
+    image = Image.new("RGB", (WIDTH, 120 + LINE * len(records) + MARGIN), "white")
+    canvas = ImageDraw.Draw(image)
+    left = MARGIN + GAP + max([canvas.textlength(name, _font(14)) for name in names], default=0)
+    bounds = _colours([{one.bound or "": 0.0} for one in records if one.bound])
+    _heading(canvas, MARGIN, "motions a second at most, by what binds", bounds)
+    fastest = max([one.motions_per_second or 0.0 for one in records if one.fits], default=0.0)
+    scale = (WIDTH - left - MARGIN - 2 * GAP) / (fastest or 1.0)
+    for number, (name, one) in enumerate(zip(names, records, strict=True)):
+        top = 116 + LINE * number
+        canvas.text((MARGIN, top), name, INK, _font(14))
+        end = left
+        if one.fits and one.motions_per_second:
+            end = left + one.motions_per_second * scale
+            canvas.rectangle([left, top + 2, end, top + LINE - 6], bounds[one.bound or ""])
+        note = f"{one.motions_per_second or 0:,.0f}" if one.fits else "does not fit"
+        canvas.text((end + 6, top), note, INK, _font(14))
     return image
 
 
