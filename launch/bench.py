@@ -3,14 +3,21 @@
 python -m launch.bench --config=configs/small.py
 python -m launch.bench --config=configs/vimogen_1b.py --measure=sampling \\
     --config.data.batch_size=64 --config.data.buckets=(100,)
+
+The same command in several processes measures one program over all their devices, as in
+`launch.train`; the first prints and writes.
 """
 
 import dataclasses
+import os
+from pathlib import Path
+from typing import Any
 
+import jax
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli, huge_pages, outputs
+from launch import cli, huge_pages, outputs, processes
 from vimogen_jax.bench import report
 from vimogen_jax.bench.features import bench_features
 from vimogen_jax.bench.feeding import bench_feeding
@@ -18,6 +25,8 @@ from vimogen_jax.bench.kernels import bench_kernels
 from vimogen_jax.bench.programs import bench_sampling, bench_training
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import require_writable, write_json
+from vimogen_jax.planning.hardware import CHIPS
+from vimogen_jax.train.distributed import is_first, joined
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 MEASURE = flags.DEFINE_enum(
@@ -34,7 +43,7 @@ PEAK = flags.DEFINE_float(
 CHIP = flags.DEFINE_enum(
     "chip",
     "h200",
-    ["h100", "h200", "v5e", "v5p", "v6e"],
+    [name for name, chip in CHIPS.items() if chip.platform != "cpu"],
     "chip that --measure=feeding compares with",
 )
 TRACE = flags.DEFINE_string("trace", None, "folder to write a profile to")
@@ -44,26 +53,43 @@ OUT = flags.DEFINE_string("out", "out/bench", "folder to write training.json and
 def main() -> None:
     """Measure, print, write."""
     huge_pages.take()
-    experiment, repeats = Experiment.from_config(_CONFIG.value.to_dict()), REPEATS.value
-    out = outputs.files(OUT.value, [f"{MEASURE.value}.json"])
-    if TRACE.value:
-        require_writable(TRACE.value)
+    experiment = Experiment.from_config(_CONFIG.value.to_dict())
+    with joined(*processes.place()):
+        out = Path(OUT.value)
+        if is_first():
+            out = outputs.files(out, [f"{MEASURE.value}.json"])
+        trace = TRACE.value
+        if trace and jax.process_count() > 1:
+            trace = os.path.join(trace, f"process_{jax.process_index()}")
+        if trace:
+            require_writable(trace)
+        text, record = measure(experiment, trace)
+        if is_first():
+            print(text)
+            tell(experiment, record, out)
+
+
+def measure(experiment: Experiment, trace: str | None) -> tuple[str, dict[str, Any]]:
+    """What `--measure` says, as lines and as a record."""
+    repeats = REPEATS.value
     if MEASURE.value == "feeding":
         feeding = bench_feeding(experiment, chip=CHIP.value, batches=repeats)
-        text, record = report.feeding_text(feeding), report.feeding_record(feeding)
-    elif MEASURE.value == "attention":
+        return report.feeding_text(feeding), report.feeding_record(feeding)
+    if MEASURE.value == "attention":
         speeds = bench_kernels(experiment.model, repeats=repeats)
-        text, record = report.kernels_text(speeds), dict(lengths=[*map(vars, speeds)])
-    elif MEASURE.value == "features":
+        return report.kernels_text(speeds), dict(lengths=[*map(vars, speeds)])
+    if MEASURE.value == "features":
         features = bench_features(repeats)
-        text, record = report.features_text(features), dataclasses.asdict(features)
-    else:
-        bench = bench_training if MEASURE.value == "training" else bench_sampling
-        peak = PEAK.value and PEAK.value * 1e12
-        speed = bench(experiment, repeats=repeats, peak=peak, trace=TRACE.value)
-        call = "step" if MEASURE.value == "training" else "batch"
-        text, record = report.program_text(speed, call), report.program_record(speed)
-    print(text)
+        return report.features_text(features), dataclasses.asdict(features)
+    bench = bench_training if MEASURE.value == "training" else bench_sampling
+    peak = PEAK.value and PEAK.value * 1e12
+    speed = bench(experiment, repeats=repeats, peak=peak, trace=trace)
+    call = "step" if MEASURE.value == "training" else "batch"
+    return report.program_text(speed, call), report.program_record(speed)
+
+
+def tell(experiment: Experiment, record: dict[str, Any], out: Path) -> None:
+    """Write a record beside what it is of."""
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{MEASURE.value}.json"
     config = dataclasses.asdict(experiment)

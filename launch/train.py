@@ -14,24 +14,19 @@ import shlex
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli, huge_pages
+from launch import cli, huge_pages, processes
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import on_store
 from vimogen_jax.train.distributed import is_first, joined
 from vimogen_jax.train.loop import Reached, train
 
 _CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
-_COORDINATOR = flags.DEFINE_string(
-    "coordinator_address", None, "HOST:PORT of the first process, where a run has several"
-)
-_PROCESSES = flags.DEFINE_integer("num_processes", None, "number of processes")
-_PROCESS = flags.DEFINE_integer("process_id", None, "index of this process, from 0")
 
 
 def main() -> None:
     """Train as the config of the command line says."""
     huge_pages.take()
-    with joined(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value):
+    with joined(*processes.place()):
         reached = train(Experiment.from_config(_CONFIG.value.to_dict()))
         if is_first():
             tell_how_to_look(reached)

@@ -1,7 +1,11 @@
 """Benchmarks at a tiny size: what they say must agree with itself, however fast the machine is."""
 
 import json
+import os
+import socket
 import statistics
+import subprocess
+import sys
 
 import jax
 import pytest
@@ -9,6 +13,8 @@ import pytest
 from configs import tiny, vimogen_1b
 from tests.helpers.commands import run_command
 from tests.helpers.experiments import experiment_of
+from tests.helpers.repository import ROOT
+from tests.helpers.runs import FAST
 from vimogen_jax.bench import feeding, machine, programs, report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
@@ -157,3 +163,34 @@ def test_the_command_prints_and_writes(tmp_path, measure):
     assert done.stdout.endswith(f"written to {path}\n")
     record = json.loads(path.read_text())
     assert record["measure"] == measure and record["versions"]["jax"] == jax.__version__
+
+
+@pytest.mark.slow
+def test_two_processes_measure_one_program(tmp_path):
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    command = [
+        *(sys.executable, "-m", "launch.bench", "--config=configs/tiny.py", "--repeats=2"),
+        *("--config.data.batch_size=24", "--config.data.buckets=(40,)", f"--out={tmp_path}"),
+        *(f"--coordinator_address={address}", "--num_processes=2"),
+    ]
+    flags = f"{FAST} --xla_force_host_platform_device_count=2"
+    several = [
+        subprocess.Popen(
+            [*command, f"--process_id={number}", f"--trace={tmp_path / 'trace'}"],
+            cwd=ROOT,
+            env=os.environ | dict(XLA_FLAGS=flags),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    (out, err), (other, other_err) = (one.communicate(timeout=600) for one in several)
+    assert [one.returncode for one in several] == [0, 0], err + other_err
+    assert other == "" and out.startswith("on 4 x cpu: 24 motions of 40 frames\n")
+    record = json.loads((tmp_path / "training.json").read_text())
+    assert record["devices"] == 4 and len(record["seconds"]) == 2
+    assert record["communication"] is None  # the profile of a CPU has no devices
+    assert len(list(tmp_path.glob("trace/process_*/plugins/profile/*/*.trace.json.gz"))) == 2

@@ -16,6 +16,7 @@ import numpy as np
 
 from vimogen_jax import sharding
 from vimogen_jax.bench import machine
+from vimogen_jax.bench.exposed import Communication, read_communication
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.input_pipeline.order import check_buckets
 from vimogen_jax.planning.flops import matmul_flops
@@ -47,6 +48,8 @@ class Speed:
             where the system does not tell.
         memory: bytes on one device: arguments and temporaries as the compiler plans them, and the
             peak of the process where the device counts it.
+        communication: of the calls of a profile, how long a device exchanged and how much of it
+            it computed nothing; None where there is no profile, or it has no devices.
         fault: why there is no more than what is filled in.
     """
 
@@ -61,6 +64,7 @@ class Speed:
     seconds: list[float] = dataclasses.field(default_factory=list)
     processor: dict[str, float] = dataclasses.field(default_factory=dict)
     memory: dict[str, int] = dataclasses.field(default_factory=dict)
+    communication: Communication | None = None
     fault: str | None = None
 
     def rates(self) -> dict[str, Any]:
@@ -100,7 +104,9 @@ def _bench(
     peak: float | None = None,
     trace: str | None = None,
 ) -> Speed:
-    """Measure a program under the strategy of an experiment, on all the devices that are here.
+    """Measure a program under the strategy of an experiment, on the devices of all processes.
+
+    Each process calls this; what is of one device or process is of this one's.
 
     Args:
         repeats: how many calls count.
@@ -110,7 +116,7 @@ def _bench(
     Raises:
         BadInput: the experiment does not fit the devices.
     """
-    device, data = jax.devices()[0], experiment.data
+    device, data = jax.local_devices()[0], experiment.data
     longest = int(check_buckets(data.buckets)[-1])
     speed = Speed(device.device_kind, jax.device_count(), data.batch_size, longest)
     with sharding.use(experiment.sharding) as mesh:
@@ -134,19 +140,21 @@ def _run(speed: Speed, program: Program, prepare, repeats: int, trace: str | Non
     planned: Any = compiled.memory_analysis()
     speed.memory["arguments"] = planned.argument_size_in_bytes
     speed.memory["temporaries"] = planned.temp_size_in_bytes
-    _check_fits(sum(speed.memory.values()), jax.devices()[0])
+    _check_fits(sum(speed.memory.values()), jax.local_devices()[0])
     call = prepare(program, compiled)
     _seconds(call, WARM_UP)
     before = _usage()
     speed.seconds = _seconds(call, repeats)
     calls = repeats + 1  # one more than counts, so that one is always queued
     speed.processor = {name: (now - before[name]) / calls for name, now in _usage().items()}
-    stats = jax.devices()[0].memory_stats() or {}
+    stats = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in stats:
         speed.memory["peak"] = stats["peak_bytes_in_use"]
     if trace:
         with jax.profiler.trace(trace):
             _seconds(call, TRACED)
+        # One more is always queued.
+        speed.communication = read_communication(trace, TRACED + 1)
 
 
 def _seconds(call: Call, repeats: int) -> list[float]:

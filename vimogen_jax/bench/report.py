@@ -58,6 +58,11 @@ def program_text(speed: Speed, call: str) -> str:
             f"MFU           {share:.1%} of the {name} {_si(speed.peaks[name])}FLOP/s a device"
             for name, share in rates["mfu"].items()
         ]
+    if exchanged := speed.communication:
+        lines.append(
+            f"exchanging    {_time(exchanged.seconds)} a {call}, of which "
+            f"{_time(exchanged.exposed)} beside no computation"
+        )
     lines += [f"memory        {name} {size / 1e9:.3g} GB" for name, size in speed.memory.items()]
     if speed.fault:
         lines.append(f"did not run: {speed.fault}")
