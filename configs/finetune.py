@@ -21,6 +21,9 @@ def get_config() -> ConfigDict:
             null_text_probability=0.1,
             buckets=(60, 80, 110, 150, 200),  # few, for a short run compiles each
         ),
+        # Cut, every device would gather the frozen weights again in each step. For full fine-tuning
+        # on several devices, fsdp.
+        sharding=dict(strategy="data_parallel"),
         # The learning rate of full fine-tuning is rather 1e-5 to 1e-4.
         optim=dict(learning_rate=1e-3, schedule="cosine", warmup_steps=20),
         train=dict(
