@@ -209,11 +209,12 @@ IN_TWO = dict(strategy="hybrid", mesh=dict(data=2, fsdp=2))
 
 
 @pytest.mark.parametrize(
-    ("strategy", "devices"), [("fsdp", 1), ("fsdp", 2), ("data_parallel", 2), (IN_TWO, 4)]
+    ("strategy", "devices", "number"),
+    [("fsdp", 1, 4), ("fsdp", 2, 4), ("data_parallel", 2, 4), (IN_TWO, 4, 2)],
 )
-def test_a_batch_in_four_parts_gives_the_update_of_the_whole(setup, strategy, devices):
+def test_a_batch_in_parts_gives_the_update_of_the_whole(setup, strategy, devices, number):
     """Also where the parts, and their branches, count very different numbers of values."""
-    parts = Setup(strategy, devices, accumulate=4)
+    parts = Setup(strategy, devices, accumulate=number)
     arrays = batch()
     arrays.mask[:4, 0, 1:] = False
     arrays.channel_mask[4:6, :TEXTS, 126:] = 0

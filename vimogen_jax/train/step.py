@@ -200,7 +200,7 @@ def _sum_over_rows(
         return compute(fixed, drawn)
 
     def by_row(x: jax.Array) -> jax.Array:
-        x = x.reshape(-1, rows, *x.shape[1:]).swapaxes(0, 1)
+        x = x.reshape(x.shape[0] // rows, rows, *x.shape[1:]).swapaxes(0, 1)
         return constrain(x, None, "shards")
 
     def total(fixed: Fixed, parts: Drawn) -> LossAndGrads:
