@@ -40,7 +40,8 @@ class Linear(nnx.Linear):
     grad_dtype: str | None = None
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        if self.grad_dtype in (None, self.dtype):
+        y: Any
+        if self.bias is None or self.grad_dtype in (None, self.dtype):
             y = super().__call__(x)
         else:
             y = product(x.astype(self.dtype), self.kernel[...], self.grad_dtype)

@@ -66,7 +66,8 @@ class LowRankUpdate(nnx.Module):
         x = x.astype(dtype)
         if grad_dtype is None:
             return x @ self.a[...].astype(dtype) @ self.b[...].astype(dtype) * self.scale
-        return product(product(x, self.a[...], grad_dtype), self.b[...], grad_dtype) * self.scale
+        y: Any = product(product(x, self.a[...], grad_dtype), self.b[...], grad_dtype)
+        return y * self.scale
 
 
 def is_part(name: str, path: Sequence[str]) -> bool:
