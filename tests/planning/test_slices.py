@@ -11,8 +11,6 @@ from vimogen_jax.planning.lower import train_program
 from vimogen_jax.planning.plan import plan
 from vimogen_jax.sharding import make_strategy
 
-SCALARS = 200  # bytes: losses, their counts, the norm of the gradient
-
 
 @pytest.fixture(scope="module")
 def planned():
@@ -43,7 +41,7 @@ def test_between_slices_go_the_sums_of_what_a_chip_holds_and_nothing_else(planne
     crossing = [one for one in row.exchanges if one.over == "network"]
     assert {(one.kind, one.axes) for one in crossing} == {("all-reduce", ("data",))}
     held = row.inputs["params"]  # float32, and of two slices each sends what it has
-    assert held <= sum(one.sent for one in crossing) <= held + SCALARS
+    assert held <= sum(one.sent for one in crossing) < 1.05 * held  # in whole tiles of 8 x 128
     assert row.seconds["network"] == pytest.approx(sum(one.sent for one in crossing) / 3.125e9)
 
 

@@ -39,7 +39,7 @@ def records(monkeypatch):
     experiments = list(variants(experiment_of(tiny), ["full", "dots"], [8, 5], [1, 2]))
     strategies = dict(fsdp=None, zero1=None)
     told = []
-    groups = list(sweep(None, experiments, ["cpu:2"], strategies, told.append))
+    groups = list(sweep(None, experiments, ["cpu:8"], strategies, told.append))
     assert len(groups) == len(told) == 8
     return [record for group in groups for record in group]
 
@@ -47,7 +47,7 @@ def records(monkeypatch):
 def test_every_combination_is_a_line(records):
     assert len({(one.strategy, one.remat, one.batch, one.accumulate) for one in records}) == 16
     first, second = records[:2]
-    assert (first.machine, first.devices, first.strategy, first.fits) == ("cpu:2", 2, "fsdp", True)
+    assert (first.machine, first.devices, first.strategy, first.fits) == ("cpu:8", 8, "fsdp", True)
     assert (first.links_gb, first.network_gb, first.memory_gb) == (2, 3, 3)
     assert (first.least_ms, first.bound, first.motions_per_second) == (500, "network", 16)
     assert (second.strategy, second.fits, second.fault) == ("zero1", False, "too large")
@@ -63,7 +63,7 @@ def test_a_table_has_a_line_a_record_for_programs_and_for_people(records):
     table = as_markdown(records).splitlines()
     assert len(table) == 18
     assert {line.count("|") for line in table} == {len(COLUMNS) + 1}
-    assert "| cpu:2 | 2 | zero1 | full | 8 | 1 | no |" in table[3]
+    assert "| cpu:8 | 8 | zero1 | full | 8 | 1 | no |" in table[3]
 
 
 def test_a_picture_has_a_bar_where_a_plan_fits(records):
