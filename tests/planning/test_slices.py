@@ -54,5 +54,6 @@ def test_within_a_slice_gradients_are_summed_in_the_dtype_of_choice(planned):
         }
         for grad_dtype, row in planned.items()
     }
-    assert "bf16" in sums[None]
-    assert set(sums["float32"]) == {"f32"}
+    assert sums[None]["bf16"] > sums[None].get("f32", 0)
+    of_norms = sums["float32"].get("bf16", 0)  # their scales, which the compiler narrows by itself
+    assert of_norms < 0.01 * sums["float32"]["f32"]
