@@ -24,9 +24,10 @@ from data.filters.jumps import MAX_SPEED, longest_steady_stretch
 from data.filters.toes import overturned_toes
 from data.sources.take import Take
 from vimogen_jax.errors import BadInput
+from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
 from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
-from vimogen_jax.input_pipeline.records import MIN_FRAMES, Record, Wording
+from vimogen_jax.input_pipeline.records import MIN_FRAMES, Film, Record, Wording
 from vimogen_jax.motion.humanml3d import FPS as HUMANML3D_FPS
 from vimogen_jax.motion.layouts import HUMANML3D, VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import FPS
@@ -49,6 +50,7 @@ class Prepared:
     remedy: str = ""  # see `BadInput`
     cut: bool = False  # only the longest stretch without a jump was kept
     notes: tuple[str, ...] = ()  # what was done beyond reading
+    film: Film | None = None  # that the motion was read from
 
 
 @dataclasses.dataclass
@@ -74,7 +76,7 @@ class Report:
             self.frames[take.source] += len(prepared.channels)
             self.cut[take.source] += prepared.cut
             self.notes.update((take.source, note) for note in prepared.notes)
-            yield take, prepared.channels
+            yield dataclasses.replace(take, film=prepared.film), prepared.channels
 
     def __str__(self) -> str:
         sources = sorted({*self.frames, *(take.source for take, _ in self.dropped)})
@@ -185,6 +187,7 @@ def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VI
     notes: list[str] = []
     try:
         channels, cut = _channels(take, fps, layout, notes)
+        film = take.film or _film(take)
     except BadInput as fault:
         return Prepared(None, "unreadable", str(fault), fault.remedy)
     if len(channels) < MIN_FRAMES:
@@ -195,7 +198,18 @@ def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VI
         )
     if layout == VIMOGEN and (turned := overturned_toes(channels)):
         return Prepared(None, "toes overturned", f"{take.path}: {turned}")
-    return Prepared(channels, cut=cut, notes=tuple(notes))
+    return Prepared(channels, cut=cut, notes=tuple(notes), film=film)
+
+
+def _film(take: Take) -> Film | None:
+    """The film that the motion's file says it was read from."""
+    said = read_provenance(take.path).get("film")
+    if said is None:
+        return None
+    try:
+        return Film(str(said["address"]), str(said["sha256"]), said["start"], said["end"])
+    except (KeyError, TypeError):
+        raise BadInput(f"{take.path}: does not name its film as it should") from None
 
 
 def _channels(take: Take, fps: float, layout: Layout, notes: list[str]) -> tuple[np.ndarray, bool]:
@@ -261,6 +275,7 @@ def _record(take: Take, channels: np.ndarray, texts: Mapping[str, np.ndarray]) -
         source=take.source,
         quality=take.quality,
         licence=take.licence,
+        film=take.film,
         wordings=tuple(Wording(each, texts[each]) for each in take.wordings),
     )
 

@@ -1,8 +1,8 @@
 """A folder of motion files with a caption file: one JSON object a line, one line a take.
 
 `path` (in the folder, or a bare file name anywhere below it) and `caption` are required; `id`,
-`wordings`, `source`, `licence`, `quality`, `split`, `start`, `end` and `fps` are optional, and
-other fields are ignored. `docs/data.md` describes them.
+`wordings`, `source`, `licence`, `quality`, `split`, `start`, `end`, `fps` and `film` are optional,
+and other fields are ignored. `docs/data.md` describes them.
 """
 
 import os
@@ -15,6 +15,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import inside, parse_json, read_text
 from vimogen_jax.formats import World
 from vimogen_jax.formats.arrays import FASTEST
+from vimogen_jax.input_pipeline.records import Film
 from vimogen_jax.motion.motion import Motion
 
 
@@ -133,6 +134,7 @@ def _parse(
         split=SPLITS[split] if split else None,
         origin=origin,
         wordings=_sentences(fields, "wordings"),
+        film=_film(fields["film"]) if "film" in fields else None,
     )
 
 
@@ -141,6 +143,18 @@ def _text(fields: dict, name: str, default: str | None = None) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadInput(f'"{name}" is missing, empty or not a string')
     return value
+
+
+def _film(fields: object) -> Film:
+    """What a line says of the film: its address, or an object of that and more."""
+    fields = {"address": fields} if isinstance(fields, str) else fields
+    if not isinstance(fields, dict):
+        raise BadInput('"film" is neither an address nor an object with one')
+    start, end = _positive(fields, "start") or 0.0, _positive(fields, "end") or 0.0
+    sha256 = fields.get("sha256", "")
+    if not isinstance(sha256, str):
+        raise BadInput(f'"sha256" is {sha256!r}, not a string')
+    return Film(_text(fields, "address"), sha256, start, end)
 
 
 def _sentences(fields: dict, name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import World, look, settle
 from vimogen_jax.formats.world import Settled
+from vimogen_jax.input_pipeline.records import Film
 from vimogen_jax.motion.motion import Motion
 
 ANY = World()
@@ -32,6 +33,7 @@ class Take:
         appended to the list that it is given.
     wordings: other sentences that say the same as the caption.
     twin_of: the id of the take that this one is the mirror image of; both go into one split.
+    film: that the motion was read from, where the source says it; else what its file says holds.
     split: where the source deals its takes itself; "test" is left out, or kept apart.
     """
 
@@ -46,6 +48,7 @@ class Take:
     origin: str = ""
     wordings: tuple[str, ...] = ()
     twin_of: str = ""
+    film: Film | None = None
 
     @property
     def captions(self) -> tuple[str, ...]:

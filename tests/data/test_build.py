@@ -19,12 +19,14 @@ from tests.helpers import film_results, torch_files
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.repository import ROOT
+from vimogen_jax import formats
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.records import Film
 from vimogen_jax.motion.canonical import canonicalize, transform
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import JOINTS, encode
@@ -455,10 +457,20 @@ def test_the_command_wants_its_flags():
     assert "Traceback" not in done.stderr
 
 
-def test_folders_of_frames_are_takes(tmp_path):
-    """What a program left of a film, a file a frame, is named by its folder."""
-    film_results.smpler_x(tmp_path, made_up_motion("walk", np.random.default_rng(0), 45))
+def test_records_name_their_films_and_folders_of_frames_are_takes(tmp_path):
+    """As the motion's file or the caption file says; what a program left in a folder is read."""
+    motion = made_up_motion("walk", np.random.default_rng(0), 45)
+    said = dict(address="clip.mp4", sha256="ab", start=1.5, end=3.75)
+    formats.write(motion, tmp_path / "read.npz", dict(film=said, reading={}))
+    film_results.smpler_x(tmp_path, motion)
+    lines = [dict(path="read.npz"), dict(path="smplx", fps=20, film="https://example.org/b.mp4")]
     captions = tmp_path / "filmed.jsonl"
-    captions.write_text(json.dumps(dict(path="smplx", caption="walks.", fps=20)))
-    report = build(read_captions(captions, tmp_path), tmp_path / "set", FakeEncoder())
-    assert not report.dropped and sum(report.records.values()) == 2  # alone, it is in both splits
+    captions.write_text("".join(json.dumps(line | dict(caption="walk")) + "\n" for line in lines))
+    build(read_captions(captions, tmp_path), tmp_path / "set", FakeEncoder())
+    dataset = Dataset.open(tmp_path / "set")
+    records = [dataset.records[split].read(0) for split in ("train", "validation")]
+    films = {record.id: record.film for record in records if record is not None}
+    assert films == {
+        "read": Film("clip.mp4", "ab", 1.5, 3.75),
+        "smplx": Film("https://example.org/b.mp4"),
+    }

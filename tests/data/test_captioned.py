@@ -10,6 +10,7 @@ from data.sources.captioned import read_captions
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
+from vimogen_jax.input_pipeline.records import Film
 from vimogen_jax.motion.motion import Motion
 
 
@@ -43,6 +44,7 @@ def test_defaults_and_fields(folder, write_lines):
         "quality": "low",
         "start": 1,
         "end": 2.5,
+        "film": {"address": "https://example.org/a.mp4", "sha256": "ab", "start": 3, "end": 6.5},
         "mood": "ignored",
     }
     least, full = read_captions(
@@ -53,6 +55,8 @@ def test_defaults_and_fields(folder, write_lines):
     assert least.path == folder / "a/b.bvh"
     assert (full.id, full.source, full.licence, full.quality) == ("turn", "studio", "CC0", "low")
     assert full.caption == every["caption"]
+    assert least.film is None
+    assert full.film == Film("https://example.org/a.mp4", "ab", 3.0, 6.5)
 
 
 def test_bare_names_are_found_below_the_folder(folder, write_lines):

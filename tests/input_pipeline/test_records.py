@@ -1,5 +1,7 @@
 """A record survives the trip through bytes, and damage never does."""
 
+import dataclasses
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from tests.helpers.synthetic import make_record
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import records
-from vimogen_jax.input_pipeline.records import Wording, decode_record, encode_record
+from vimogen_jax.input_pipeline.records import Film, Wording, decode_record, encode_record
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +42,13 @@ def test_records_of_the_first_version_are_read(record, monkeypatch):
     data = encode_record(record)
     monkeypatch.undo()
     assert decode_record(data).wordings == ()
+
+
+def test_a_record_names_the_film_that_it_was_read_from(record):
+    assert decode_record(encode_record(record)).film is None
+    film = Film("https://example.org/ü.mp4", "ab" * 32, 1.5, 4.0)
+    filmed = dataclasses.replace(record, film=film)
+    assert decode_record(encode_record(filmed)).film == film
 
 
 def test_transposed_arrays_are_stored_in_order(record):

@@ -34,6 +34,16 @@ class Wording(NamedTuple):
     text: np.ndarray
 
 
+class Film(NamedTuple):
+    """The film that a take was read from: its path or address, the hash of its file where that is
+    known, and from when to when the take is in it, in seconds; 0 to 0 where it is not said."""
+
+    address: str
+    sha256: str = ""
+    start: float = 0.0
+    end: float = 0.0
+
+
 @dataclasses.dataclass(frozen=True)
 class Record:
     """One take.
@@ -42,6 +52,7 @@ class Record:
     text: `[l k]` bfloat16, the caption's features without padding.
     quality: "low" marks sources whose global motion is not to be trusted beside a text.
     wordings: what else says the same as the caption.
+    film: that the motion was read from, if it was.
     """
 
     id: str
@@ -52,6 +63,7 @@ class Record:
     quality: Literal["high", "low"]
     licence: str
     wordings: tuple[Wording, ...] = ()
+    film: Film | None = None
 
     @property
     def texts(self) -> list[np.ndarray]:
@@ -68,6 +80,8 @@ def encode_record(record: Record) -> bytes:
     strings = {name: getattr(record, name) for name in _STRINGS}
     for i, wording in enumerate(record.wordings, start=1):
         strings[_numbered("caption", i)] = wording.caption
+    if record.film is not None:
+        strings["film"] = json.dumps(record.film, ensure_ascii=False)
     strings["schema_version"] = str(SCHEMA_VERSION)
     blob = safetensors.numpy.save(tensors, strings)
     return blob + _checksum(blob)
@@ -92,7 +106,9 @@ def decode_record(data: bytes) -> Record:
         Wording(strings[_numbered("caption", i)], tensors.pop(_numbered("text", i)))
         for i in range(1, len(tensors) - 1)
     )
-    return Record(**tensors, **{name: strings[name] for name in _STRINGS}, wordings=wordings)
+    film = Film(*json.loads(strings["film"])) if "film" in strings else None
+    plain = {name: strings[name] for name in _STRINGS}
+    return Record(**tensors, **plain, wordings=wordings, film=film)
 
 
 def _numbered(name: str, i: int) -> str:
