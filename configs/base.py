@@ -105,6 +105,8 @@ def get_config() -> ConfigDict:
                 preview_every=1000,
                 save_every=250,
                 keep=2,
+                nonfinite="stop",
+                lost_after=120,
             ),
         )
     )

@@ -3,7 +3,7 @@
 What JAX compiles is kept for the next command, in a folder among the user's caches or where
 JAX_COMPILATION_CACHE_DIR says (nowhere, if that is empty). Bad input, a device without memory left
 and a store whose library is not installed end a command with one sentence on stderr and exit
-status 1.
+status 1; what may go well the next time, with that of `Interrupted`.
 """
 
 import difflib
@@ -21,7 +21,7 @@ from absl.flags import Error as FlagsError
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.command import HOME, INSTALLED, may_be_left_unread
-from vimogen_jax.errors import BadInput
+from vimogen_jax.errors import BadInput, Interrupted
 from vimogen_jax.files import first_line, reason, require_writable
 
 # Programs that compile faster than this, in seconds, are not worth a file.
@@ -185,6 +185,9 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
             main(*([argv[1:]] if takes_words else []))
         except BrokenPipeError:
             raise
+        except Interrupted as fault:
+            print(_refuse(fault), file=sys.stderr)
+            raise SystemExit(fault.STATUS) from None
         except (BadInput, FlagsError, OSError) as fault:
             raise _refuse(fault) from None
         except ImportError as fault:

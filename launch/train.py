@@ -26,8 +26,9 @@ _CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of 
 def main() -> None:
     """Train as the config of the command line says."""
     huge_pages.take()
-    with joined(*processes.place()):
-        reached = train(Experiment.from_config(_CONFIG.value.to_dict()))
+    experiment = Experiment.from_config(_CONFIG.value.to_dict())
+    with joined(*processes.place(), lost_after=experiment.train.lost_after):
+        reached = train(experiment)
         if is_first():
             tell_how_to_look(reached)
 

@@ -12,3 +12,9 @@ class BadInput(ValueError):
         # Libraries, whose words it may hold, take several lines.
         super().__init__(" ".join(line.strip() for line in str(message).splitlines()))
         self.remedy = remedy
+
+
+class Interrupted(BadInput):
+    """What ended a run through no fault of its input: the same command, started again, goes on."""
+
+    STATUS = 75  # as sysexits.h has it for what may work the next time; scripts start again on it

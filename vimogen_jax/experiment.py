@@ -143,6 +143,9 @@ class TrainConfig:
         workdir: folder of the run, or its URL on a store.
         keep: how many checkpoints stay, the newest.
         accumulate: parts that a batch is computed in, one after the other, to need less memory.
+        nonfinite: "stop" the run at a step whose loss or gradient is not finite, or "skip" it. Its
+            update is applied in neither.
+        lost_after: seconds without a sign of life after which a process is given up.
     """
 
     workdir: str
@@ -153,10 +156,12 @@ class TrainConfig:
     save_every: int
     keep: int
     accumulate: int = 1
+    nonfinite: Literal["stop", "skip"] = "stop"
+    lost_after: int = 120
 
     def __post_init__(self):
         for name, value in vars(self).items():
-            if name != "workdir" and value < 1:
+            if isinstance(value, int) and value < 1:
                 raise BadInput(f"{name} must be at least 1, not {value}")
 
 

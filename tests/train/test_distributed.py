@@ -12,12 +12,17 @@ import pytest
 
 from tests.helpers.checkpoints import flip_bits
 from tests.helpers.runs import STEPS, reported
+from vimogen_jax.errors import Interrupted
 
 ENDLESS = (
     "--config.train.steps=100000",
     "--config.train.save_every=100000",
     "--config.train.preview_every=100000",
 )
+
+
+SOON = "--config.train.lost_after=30"
+AGAIN = Interrupted.STATUS
 
 
 def wait_for(process, sentence):
@@ -62,14 +67,14 @@ def test_two_processes_stop_together_are_lost_together_and_train_as_one(runs, tm
     assert "step" not in other_out
     assert len(list((workdir / "tensorboard").iterdir())) == 1
 
-    first, second = runs.start_several(workdir, 2, *ENDLESS, devices=2)
+    first, second = runs.start_several(workdir, 2, *ENDLESS, SOON, devices=2)
     last = stopped + 6  # with one evaluation
     wait_for(first, f"step {last + 1}/")
     second.kill()
     killed = time.monotonic()
     (status, _, err), _ = endings([first, second])
     assert time.monotonic() - killed < 60
-    assert status == 1
+    assert status == AGAIN
     assert "error: process 1 of 2 was lost\n" in err  # JAX tells it too, at length
 
     two = reported(workdir)
@@ -119,7 +124,7 @@ def test_processes_that_need_the_same_rows_train_as_one_go_back_and_end_with_the
     assert_same_previews(workdir / "previews", alone / "previews")
 
     flip_bits(workdir / "checkpoints" / str(STEPS))  # all go back to the one before
-    first, *others = several(*ENDLESS)
+    first, *others = several(*ENDLESS, SOON)
     wait_for(first, f"step {STEPS + 2}/")
     first.kill()
     killed = time.monotonic()
@@ -159,5 +164,16 @@ def test_bad_input_of_one_process_ends_all(runs, tmp_path):
     )
     (status, _, err), (other_status, _, other_err) = endings(processes)
     assert (status, other_status) == (1, 1)
-    assert "error: process 1 of 2 was lost\n" in err
+    assert f"error: process 1 ended: {shard}: record" in err
     assert f"error: {shard}: record" in other_err.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_processes_of_different_configs_end_before_they_train_and_name_the_key(runs, tmp_path):
+    other = ["--config.optim.learning_rate=0.1"]
+    processes = runs.start_several(tmp_path / "run", 2, *ENDLESS, devices=1, last=other)
+    for status, out, err in endings(processes):
+        assert status == 1 and "step" not in out
+        assert "--config.optim.learning_rate is 0.001 on process 0 (host " in err
+        assert ", but 0.1 on process 1 (host " in err
+    assert not (tmp_path / "run").exists()

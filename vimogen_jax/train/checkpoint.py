@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import grain
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, require_room
+from vimogen_jax.train.checksums import checksums
 from vimogen_jax.train.distributed import everywhere, is_first
 from vimogen_jax.train.state import State
 
@@ -70,6 +70,11 @@ class Checkpoints:
             self._manager.close()  # waits for the save that runs
         self._reader.close()
 
+    @property
+    def newest(self) -> int | None:
+        """The step of the newest one, be it damaged."""
+        return self._manager.latest_step()
+
     def save(self, step: int, state: State, iterator: grain.DatasetIterator) -> None:
         """Save in the background; the arrays may be donated to the next step at once.
 
@@ -82,8 +87,9 @@ class Checkpoints:
         parts = _parts(state)
         self._require_room(sum(array.nbytes for array in jax.tree.leaves(parts)))
         iterator_state = iterator.get_state()
-        checksums = {name: np.asarray(_checksum(part)) for name, part in parts.items()}
-        parts |= dict(checksums=dict(checksums, iterator=_checksum_of_json(iterator_state)))
+        # Orbax itself restores flipped bits unnoticed.
+        sums = {name: np.asarray(checksums(part)) for name, part in parts.items()}
+        parts |= dict(checksums=dict(sums, iterator=_checksum_of_json(iterator_state)))
         args = ocp.args.Composite(
             **{name: ocp.args.StandardSave(part) for name, part in parts.items()},
             iterator=ocp.args.JsonSave(iterator_state),
@@ -176,7 +182,7 @@ class Checkpoints:
 
         def compare() -> None:
             for name in [*parts, *others]:
-                checksum = _checksum_of_json if name == "iterator" else _checksum
+                checksum = _checksum_of_json if name == "iterator" else checksums
                 if not np.array_equal(checksum(got[name]), got["checksums"][name]):
                     raise ValueError(f"the checksums of {name} disagree")
 
@@ -214,27 +220,6 @@ def _parts(state: State) -> dict[str, Any]:
     """The averaged weights apart, so that they can be read without the rest; nothing frozen."""
     rest = {name: part for name, part in state.items() if name not in ("ema", "frozen")}
     return dict(ema=state["ema"], rest=rest)
-
-
-@jax.jit
-def _checksum(tree: Any) -> jax.Array:
-    """Of what stands where in each array `[arrays]`: Orbax itself restores flipped bits unnoticed.
-
-    It is exact and the same in any layout: a sum modulo 2^32, whose order does not matter.
-    """
-    return jnp.stack([jnp.sum(_mixed(leaf)) for leaf in jax.tree.leaves(tree)])
-
-
-def _mixed(array: jax.Array) -> jax.Array:
-    """Numbers of 32 bits that look random, one for each value and its index in the whole array."""
-    bits = jax.lax.bitcast_convert_type(array, jnp.uint32)
-    index = jnp.uint32(0)
-    for axis, size in enumerate(array.shape):
-        index = index * jnp.uint32(size) + jax.lax.broadcasted_iota(jnp.uint32, array.shape, axis)
-    bits ^= index * jnp.uint32(0x9E3779B9)
-    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):  # as MurmurHash3 ends
-        bits = (bits ^ (bits >> shift)) * jnp.uint32(factor)
-    return bits
 
 
 def _checksum_of_json(value: Any) -> np.ndarray:

@@ -12,15 +12,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
 from jax._src import distributed  # the client of the coordinator has no public name
 from jax.experimental import multihost_utils
 
-from vimogen_jax.errors import BadInput
+from vimogen_jax.errors import BadInput, Interrupted
 
-LOST_AFTER = 30  # seconds without a sign of life
+# Seconds that a process which ends badly stays, so that the others can read why.
+_FAREWELL = 3
+_A_DAY = 24 * 3600 * 1000  # in milliseconds: that one hangs is for others to notice
+_ENDED = "vimogen/ended/"
 
 
 @contextlib.contextmanager
@@ -28,22 +32,27 @@ def joined(
     coordinator_address: str | None = None,
     num_processes: int | None = None,
     process_id: int | None = None,
+    *,
+    lost_after: int = 120,
 ) -> Iterator[None]:
     """Run a block as one of several processes, none of which outlives another's failure.
 
     What is not given is found where SLURM, Open MPI, Cloud TPU or Kubernetes started the process;
-    where none of them did, it stays alone. A process that is lost ends all others within a minute,
-    whatever they wait for, with a sentence on stderr and exit status 1.
+    where none of them did, it stays alone. A process that ends for a reason of its own takes the
+    others along, which repeat it, with exit status 1. One that is lost ends all others, whatever
+    they wait for, with a sentence on stderr and the exit status of `Interrupted`.
 
     Args:
         coordinator_address: host and port of process 0, where the processes meet.
         num_processes: how many there are.
         process_id: this one's index among them, from 0.
+        lost_after: seconds without a sign of life after which a process counts as lost; a pause of
+            fewer is waited for.
 
     Raises:
         BadInput: the three do not fit each other, or the address cannot be used.
     """
-    _meet(coordinator_address, num_processes, process_id)
+    _meet(coordinator_address, num_processes, process_id, lost_after)
     if jax.process_count() == 1:
         yield
         return
@@ -54,13 +63,18 @@ def joined(
         yield
     except BaseException as fault:
         if isinstance(fault, jax.errors.JaxRuntimeError):
-            watch.join(LOST_AFTER + 10)  # most likely another was lost: the watch tells which
-        atexit.register(os._exit, 1)  # JAX would wait for the others, and they for this one
+            watch.join(lost_after + 10)  # most likely another was lost: the watch tells which
+        elif isinstance(fault, BadInput) and not isinstance(fault, Interrupted):
+            over.set()  # its own reason is the one to be told here
+            _client().key_value_set(f"{_ENDED}{jax.process_index()}", str(fault))
+            time.sleep(_FAREWELL)
+        status = Interrupted.STATUS if isinstance(fault, Interrupted) else 1
+        atexit.register(os._exit, status)  # JAX would wait for the others, and they for this one
         raise
     else:
         over.set()
         jax.distributed.shutdown()  # once all are here
-        watch.join(LOST_AFTER)
+        watch.join(lost_after)
 
 
 def is_first() -> bool:
@@ -71,6 +85,19 @@ def is_first() -> bool:
 def everywhere(fact: bool) -> bool:
     """Whether something is so on all processes, each of which must ask."""
     return bool(multihost_utils.process_allgather(np.array(fact)).all())
+
+
+def told_by_all(what: str, text: str) -> list[str]:
+    """What each process tells of something, in their order; each must tell, once.
+
+    It goes over the coordinator, not the devices: these need not run the same program yet.
+    """
+    if jax.process_count() == 1:
+        return [text]
+    folder = f"vimogen/{what}/"
+    _client().key_value_set(f"{folder}{jax.process_index():06}", text)
+    _client().wait_at_barrier(folder, _A_DAY)
+    return [told for _, told in sorted(_client().key_value_dir_get(folder))]
 
 
 @contextlib.contextmanager
@@ -106,7 +133,10 @@ def stop_requests() -> Iterator[Callable[[int], str | None]]:
 
 
 def _meet(
-    coordinator_address: str | None, num_processes: int | None, process_id: int | None
+    coordinator_address: str | None,
+    num_processes: int | None,
+    process_id: int | None,
+    lost_after: int,
 ) -> None:
     """Connect to the other processes, if there are any."""
     if coordinator_address and not coordinator_address.rpartition(":")[2].isdigit():
@@ -116,7 +146,8 @@ def _meet(
             coordinator_address,
             num_processes,
             process_id,
-            heartbeat_timeout_seconds=LOST_AFTER,
+            local_device_ids=[] if _alone_on_its_node() else None,  # none named: all are used
+            heartbeat_timeout_seconds=lost_after,
         )
     except ValueError as fault:
         if (num_processes, process_id) != (None, None) or "coordinator_address" not in str(fault):
@@ -125,22 +156,41 @@ def _meet(
         raise BadInput(f"the processes cannot meet at {coordinator_address}: {fault}") from None
 
 
+def _alone_on_its_node() -> bool:
+    """Whether SLURM or Open MPI started one process a node, which drives all of its devices.
+
+    JAX takes each for one of many, that has the device of its own number.
+    """
+    environment = os.environ
+    if "SLURM_STEP_NUM_NODES" in environment:
+        return environment["SLURM_STEP_NUM_NODES"] == environment.get("SLURM_NTASKS")
+    return environment.get("OMPI_COMM_WORLD_LOCAL_SIZE") == "1"
+
+
 def _watch(over: threading.Event) -> None:
     """End this process when another is lost: it may be waiting for it where no error arrives."""
-    client = distributed.global_state.client
-    assert client is not None
-    everyone = range(jax.process_count())
-    while not over.is_set():
+    client, everyone = _client(), range(jax.process_count())
+    while True:
         try:
+            ended = client.key_value_dir_get(_ENDED)
             alive = client.get_live_nodes(list(everyone))  # returns once all who live ask
             lost = [i for i in everyone if i not in alive]
         except jax.errors.JaxRuntimeError:  # the coordinator is in process 0
-            lost = [0]
-        if lost and not over.is_set():
-            for i in lost:
-                print(
-                    f"error: process {i} of {len(everyone)} was lost", file=sys.stderr, flush=True
-                )
-            os._exit(1)
-        if is_first():
-            time.sleep(1)
+            ended, lost = [], [0]
+        if over.is_set():
+            return
+        for key, reason in ended:
+            process = key.removeprefix(_ENDED)
+            print(f"error: process {process} ended: {reason}", file=sys.stderr, flush=True)
+        for i in lost:
+            print(f"error: process {i} of {len(everyone)} was lost", file=sys.stderr, flush=True)
+        if ended or lost:
+            os._exit(1 if ended else Interrupted.STATUS)
+        time.sleep(1)
+
+
+def _client() -> Any:
+    """The way to the coordinator, of one of several processes."""
+    client = distributed.global_state.client
+    assert client is not None
+    return client

@@ -7,12 +7,8 @@ what it would have computed.
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
 
-import jax
-import numpy as np
 from etils import epath
-from jax.experimental import multihost_utils
 
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
@@ -22,11 +18,14 @@ from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
 from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.parameters import abstract_params
+from vimogen_jax.train.agreement import of_the_start, require_agreement
 from vimogen_jax.train.checkpoint import Checkpoints
+from vimogen_jax.train.checksums import Replicas
 from vimogen_jax.train.distributed import is_first, stop_requests
 from vimogen_jax.train.evaluate import Validator
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import learning_rate, make_optimizer
+from vimogen_jax.train.pending import Pending
 from vimogen_jax.train.run import load_checkpoint, open_run, record_run
 from vimogen_jax.train.state import (
     averaged,
@@ -38,15 +37,6 @@ from vimogen_jax.train.state import (
 from vimogen_jax.train.step import make_train_step
 
 _LOOKED_AT = 1000  # takes of a split, for values far from the mean, before training begins
-
-
-@dataclasses.dataclass(frozen=True)
-class Pending:
-    """A step since the last report: its metrics, still on the devices, and its records."""
-
-    step: int
-    metrics: Mapping[str, jax.Array]
-    records: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,6 +61,7 @@ def train(experiment: Experiment) -> Reached:
     data, times, finetune = experiment.data, experiment.train, experiment.finetune
     if not data.path:
         raise BadInput("config.data.path is empty: name the folder of a dataset")
+    require_agreement("start", of_the_start(experiment))
     dataset = Dataset.open(data.path, data.corrupt)
     base = load_checkpoint(experiment.init_from) if experiment.init_from else None
     text_length = data.text_length or dataset.max_text_length
@@ -106,6 +97,12 @@ def train(experiment: Experiment) -> Reached:
         plan = plan_state(experiment.model, optimizer, mesh, finetune)
         record_run(run, dataset.statistics)  # once all was found to fit
         checkpoints = stack.enter_context(Checkpoints(run.folder, times.keep))
+        found = {
+            "the dataset of config.data.path": run.dataset,
+            "the weights of config.init_from": run.base,
+            "the newest checkpoint of config.train.workdir": checkpoints.newest,
+        }
+        require_agreement("data", found)
         state = checkpoints.restore(plan, loader)
         if state is None:
             weights = None if base is None else base.params
@@ -148,22 +145,21 @@ def train(experiment: Experiment) -> Reached:
         if base is not None and done == 0:
             log.write(0, evaluator.losses(averaged(state)))
 
-        pending: list[Pending] = []
+        replicas = Replicas(layouts(plan))
+        pending = Pending(times.nonfinite, dataset.index["train"].ids)
         losses: dict[str, float] = {}
         for step in range(done + 1, times.steps + 1):
             batch = next(loader)
             state, metrics = train_step(state, rows.device_put(batch._replace(record=None)))
-            pending.append(Pending(step, metrics, batch.record))
-            if len(pending) > 1:  # one step runs, one waits; a longer queue would delay SIGTERM
-                pending[-2].metrics["loss"].block_until_ready()
-
+            pending.add(step, metrics, batch.record)
             stopping = stop_requested(step)
             saving = bool(stopping) or step % times.save_every == 0 or step == times.steps
             values: dict[str, float] = {}
             if saving or step % times.log_every == 0:
-                values = _summary(pending, dataset)
+                sums = replicas.sums(state)
+                values = pending.summary()
+                replicas.require_same(sums, step)  # before they are saved
                 values["learning_rate"] = float(schedule(step - 1))
-                pending = []
             if stopping:  # first of all: little time may be left
                 checkpoints.save(step, state, loader)
                 checkpoints.wait()
@@ -190,20 +186,3 @@ def _newest_previews(run: epath.Path) -> epath.Path | None:
     folder = run / "previews"
     steps = [int(path.name) for path in folder.iterdir()] if folder.exists() else []
     return folder / str(max(steps)) if steps else None
-
-
-def _summary(pending: list[Pending], dataset: Dataset) -> dict[str, float]:
-    """Means of the metrics since the last report; the only read from the devices."""
-    fetched = jax.device_get([entry.metrics for entry in pending])
-    for entry, metrics in zip(pending, fetched, strict=True):
-        if metrics["nonfinite"]:
-            records = multihost_utils.process_allgather(entry.records, tiled=True)
-            ids = ", ".join(dataset.index["train"].ids[np.unique(records[records >= 0])])
-            raise BadInput(
-                f"step {entry.step} has a loss or a gradient that is not finite: "
-                f"loss {metrics['loss']}, gradient norm {metrics['grad_norm']}; its "
-                f"batch held the records {ids}"
-            )
-    names = sorted(fetched[-1].keys() - {"nonfinite"})
-    names.sort(key=lambda name: not name.startswith("loss"))  # losses first
-    return {name: float(np.mean([metrics[name] for metrics in fetched])) for name in names}
