@@ -107,6 +107,7 @@ def get_config() -> ConfigDict:
                 keep=2,
                 nonfinite="stop",
                 lost_after=120,
+                stuck_after=1800,
             ),
         )
     )

@@ -23,6 +23,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.train.log import TIMED
 
 _POLL = 0.002  # seconds
 _PATIENCE = 3600.0  # seconds that a process may say nothing: the largest models compile in less
@@ -302,7 +303,8 @@ def _reported(workdir: Path) -> dict[str, str]:
     lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
     named = [(f"the report of step {line['step']}", line) for line in lines]
     for _, line in named:
-        line.pop("steps_per_second", None)
+        for name in TIMED:
+            line.pop(name, None)
     counts = collections.Counter(name for name, _ in named)
     return {name: f"{counts[name]} x {line}" for name, line in named}
 

@@ -146,6 +146,7 @@ class TrainConfig:
         nonfinite: "stop" the run at a step whose loss or gradient is not finite, or "skip" it. Its
             update is applied in neither.
         lost_after: seconds without a sign of life after which a process is given up.
+        stuck_after: seconds without progress after which the run says where it stands, and ends.
     """
 
     workdir: str
@@ -158,6 +159,7 @@ class TrainConfig:
     accumulate: int = 1
     nonfinite: Literal["stop", "skip"] = "stop"
     lost_after: int = 120
+    stuck_after: int = 1800
 
     def __post_init__(self):
         for name, value in vars(self).items():

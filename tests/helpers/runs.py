@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 
 from tests.helpers.repository import ROOT
 from tests.helpers.synthetic import ENCODER, make_record, write_dataset
+from vimogen_jax.train.log import TIMED
 
 STEPS = 12
 # Programs that compile in half the time.
@@ -115,6 +116,6 @@ def saved_arrays(workdir, step=STEPS):
 def reported(workdir):
     lines = (workdir / "metrics.jsonl").read_text().splitlines()
     return {
-        line["step"]: {k: v for k, v in line.items() if k != "steps_per_second"}
+        line["step"]: {k: v for k, v in line.items() if k not in TIMED}
         for line in map(json.loads, lines)
     }

@@ -11,6 +11,7 @@ from tensorboardX import record_writer
 
 from tests.helpers.repository import ROOT
 from vimogen_jax.errors import BadInput
+from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.log import Log
 
 
@@ -19,15 +20,15 @@ def steps(run):
 
 
 def test_a_restarted_run_reports_each_step_once(tmp_path, capsys):
-    with Log(tmp_path, 0, 8) as log:
+    with Log(tmp_path, 0, 8, Clock()) as log:
         log.write(0, dict(validation_loss=1.0))
-    with Log(tmp_path, 0, 8) as log:
+    with Log(tmp_path, 0, 8, Clock()) as log:
         log.write(0, dict(validation_loss=1.0))
         for step in (1, 2, 3, 4):
             log.write(step, dict(loss=1.0 / step))
     with (tmp_path / "metrics.jsonl").open("a") as lines:
         lines.write('{"step": 5, "lo')
-    with Log(tmp_path, 2, 8) as log:
+    with Log(tmp_path, 2, 8, Clock()) as log:
         assert steps(tmp_path) == [0, 1, 2]
         log.write(3, dict(loss=7.0))
     assert steps(tmp_path) == [0, 1, 2, 3]
@@ -37,7 +38,7 @@ def test_a_restarted_run_reports_each_step_once(tmp_path, capsys):
 
 def test_a_full_disk_is_told_with_the_file(tmp_path):
     lines = tmp_path / "metrics.jsonl"
-    with Log(tmp_path, 0, 8) as log:
+    with Log(tmp_path, 0, 8, Clock()) as log:
         lines.symlink_to("/dev/full")
         with pytest.raises(BadInput, match=f"{lines} cannot be written: .*No space left on device"):
             log.write(1, dict(loss=1.0))
@@ -46,10 +47,11 @@ def test_a_full_disk_is_told_with_the_file(tmp_path):
 HELD_UP = """
 import sys
 from pathlib import Path
+from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.log import Log
 run = Path(sys.argv[1])
 (run / "tensorboard").write_text("not a folder")
-with Log(run, 0, 30) as log:
+with Log(run, 0, 30, Clock()) as log:
     for step in range(30):
         log.write(step, dict(loss=1.0))
 """

@@ -1,6 +1,8 @@
 """A run from config to package: what it leaves behind, and how it refuses to go on."""
 
+import itertools
 import json
+import re
 import shutil
 
 import numpy as np
@@ -16,6 +18,8 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import load_package
+from vimogen_jax.train.clock import PHASES
+from vimogen_jax.train.log import TIMED
 from vimogen_jax.train.loop import train
 from vimogen_jax.train.run import load_run
 
@@ -27,12 +31,25 @@ def test_metrics_reach_terminal_file_and_tensorboard(undisturbed):
     names = {"loss", "loss_text", "loss_reference", "grad_norm", "learning_rate"}
     for line in lines:
         assert names < line.keys()
-        assert np.isfinite(list(line.values())).all()
+        assert np.isfinite([value for name, value in line.items() if name not in TIMED]).all()
         assert ("validation_loss_text" in line) == (line["step"] % 6 == 0)
     assert lines[0]["learning_rate"] > 0
     for step in range(1, STEPS + 1):
         assert f"step {step}/{STEPS}  loss " in out
     assert list((workdir / "tensorboard").glob("events.out.tfevents.*"))
+
+
+def test_its_time_is_told_by_phase_and_adds_up(undisturbed):
+    workdir, out = undisturbed
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    for one, next_ in itertools.pairwise(lines):
+        assert list(next_["seconds"]) == list(PHASES)
+        passed = sum(next_["seconds"].values()) - sum(one["seconds"].values())
+        assert passed == pytest.approx(next_["time"] - one["time"], abs=0.05)
+        assert next_["seconds"]["step"] > one["seconds"]["step"]
+    last = lines[-1]["seconds"]
+    assert last["evaluation"] > 0 and last["checkpoint"] > 0 and last["lost"] == 0
+    assert re.search(r"^time: \d+% \w+, ", out, re.MULTILINE)
 
 
 def test_its_end_says_what_was_reached_and_how_to_see_it(undisturbed):

@@ -25,6 +25,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import save_package
 from vimogen_jax.train.checkpoint import Checkpoints
+from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.loop import train
 from vimogen_jax.train.run import load_checkpoint
@@ -77,7 +78,7 @@ def test_a_run_begins_and_reports(store, runs, capsys):
     assert json.loads((store / "config.json").read_text())["seed"] == 0
     assert (store / "statistics.safetensors").is_file()
     for begun in (0, 1):
-        with Log(epath.Path(URL), begun, 2) as log:
+        with Log(epath.Path(URL), begun, 2, Clock()) as log:
             log.write(1, dict(loss=1.0))
             log.write(2, dict(loss=0.5))
     lines = (store / "metrics.jsonl").read_text().splitlines()

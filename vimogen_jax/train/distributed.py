@@ -6,13 +6,16 @@ Each process drives its own devices and all of them run the same program. Only t
 
 import atexit
 import contextlib
+import faulthandler
+import json
 import os
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -66,8 +69,7 @@ def joined(
             watch.join(lost_after + 10)  # most likely another was lost: the watch tells which
         elif isinstance(fault, BadInput) and not isinstance(fault, Interrupted):
             over.set()  # its own reason is the one to be told here
-            _client().key_value_set(f"{_ENDED}{jax.process_index()}", str(fault))
-            time.sleep(_FAREWELL)
+            _tell_others(1, str(fault))
         status = Interrupted.STATUS if isinstance(fault, Interrupted) else 1
         atexit.register(os._exit, status)  # JAX would wait for the others, and they for this one
         raise
@@ -75,6 +77,17 @@ def joined(
         over.set()
         jax.distributed.shutdown()  # once all are here
         watch.join(lost_after)
+
+
+def end_all(status: int, reason: str) -> NoReturn:
+    """End all processes of the run at once, wherever their threads are; each tells its stacks."""
+    several = jax.process_count() > 1
+    who = f"process {jax.process_index()} (host {socket.gethostname()})"
+    print(f"error: {f'{who}: ' if several else ''}{reason}", file=sys.stderr, flush=True)
+    _tell_stacks()
+    if several:
+        _tell_others(status, reason)
+    os._exit(status)
 
 
 def is_first() -> bool:
@@ -139,6 +152,10 @@ def _meet(
     lost_after: int,
 ) -> None:
     """Connect to the other processes, if there are any."""
+    # On CPUs, those who wait for one another give up at their own time: after 30 s, if unset.
+    flag = "--xla_cpu_collective_timeout_seconds"
+    if flag not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {flag}={lost_after}".strip()
     if coordinator_address and not coordinator_address.rpartition(":")[2].isdigit():
         raise BadInput(f"coordinator_address {coordinator_address!r} is not HOST:PORT")
     try:
@@ -179,14 +196,30 @@ def _watch(over: threading.Event) -> None:
             ended, lost = [], [0]
         if over.is_set():
             return
-        for key, reason in ended:
+        status = Interrupted.STATUS
+        for key, told in ended:
+            status, reason = json.loads(told)
             process = key.removeprefix(_ENDED)
             print(f"error: process {process} ended: {reason}", file=sys.stderr, flush=True)
         for i in lost:
             print(f"error: process {i} of {len(everyone)} was lost", file=sys.stderr, flush=True)
         if ended or lost:
-            os._exit(1 if ended else Interrupted.STATUS)
+            if status == Interrupted.STATUS:
+                _tell_stacks()
+            os._exit(status)
         time.sleep(1)
+
+
+def _tell_others(status: int, reason: str) -> None:
+    """Let the other processes end for the same reason, and stay until they can have read it."""
+    _client().key_value_set(f"{_ENDED}{jax.process_index()}", json.dumps([status, reason]))
+    time.sleep(_FAREWELL)
+
+
+def _tell_stacks() -> None:
+    """Print on stderr where each thread of this process stands."""
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback(sys.__stderr__, all_threads=True)
 
 
 def _client() -> Any:

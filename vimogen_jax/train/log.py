@@ -4,14 +4,19 @@ import datetime
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from etils import epath
 from tensorboardX import SummaryWriter, record_writer
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, write_text
+from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.distributed import is_first
+
+# Of a report, what tells of time and so differs from run to run.
+TIMED = ("steps_per_second", "time", "seconds")
 
 
 class Log:
@@ -19,20 +24,25 @@ class Log:
 
     Of several processes, the first alone reports.
 
-    What an earlier process reported beyond `step` is removed: those steps will be run again.
+    What an earlier process reported beyond `step` is removed: those steps will be run again. The
+    clock goes on from the report that stays.
     """
 
-    def __init__(self, run: epath.PathLike, step: int, steps: int):
-        self._silent = not is_first()
+    def __init__(self, run: epath.PathLike, step: int, steps: int, clock: Clock):
+        self._silent, self._clock = not is_first(), clock
         if self._silent:
             return
         run = epath.Path(run)
         self._path = run / "metrics.jsonl"
-        _drop_lines_after(self._path, step)
+        lines = _lines(self._path)
+        kept = [line for line in lines if 0 < step >= line["step"]]
+        if self._path.exists():
+            write_text("".join(json.dumps(line) + "\n" for line in kept), self._path)
+        _go_on(clock, lines, kept)
         self._tensorboard = SummaryWriter(f"{_SCHEME}:{run}/tensorboard", purge_step=step + 1)
         self._steps = steps
         self._first, self._began = step, time.monotonic()
-        self._last, self._reported = step, self._began
+        self._last, self._trained = step, self._seconds_trained()
 
     def __enter__(self) -> "Log":
         return self
@@ -42,28 +52,38 @@ class Log:
             self._tensorboard.close()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Report a step's values; steps a second are counted from the report before.
+        """Report a step's values, with where the time of the run went so far.
+
+        Steps a second are of the time since the report before in which it trained.
 
         Raises BadInput where the disk takes no more.
         """
         if self._silent:
             return
-        now = time.monotonic()
-        if step > self._last:
-            values = dict(values, steps_per_second=(step - self._last) / (now - self._reported))
-        self._last, self._reported = step, now
+        seconds, trained = self._clock.seconds(), self._seconds_trained()
+        if step > self._last and trained > self._trained:
+            rate = (step - self._last) / (trained - self._trained)
+            values = dict(values, steps_per_second=rate)
+        self._last, self._trained = step, trained
+        timed = dict(time=time.time(), seconds={name: round(s, 3) for name, s in seconds.items()})
         try:
             with self._path.open("a") as lines:
-                lines.write(json.dumps(dict(step=step, **values)) + "\n")
+                lines.write(json.dumps(dict(step=step, **values, **timed)) + "\n")
         except OSError as fault:  # which does not name the file
             raise BadInput(f"{self._path} cannot be written: {fault}") from None
         for name, value in values.items():
             self._tensorboard.add_scalar(name, value, step)
+        for phase, value in seconds.items():
+            self._tensorboard.add_scalar(f"time/{phase}", value / sum(seconds.values()), step)
         shown = [f"{name} {value:.4g}" for name, value in values.items()]
         if step > self._first:
-            left = (now - self._began) / (step - self._first) * (self._steps - step)
+            left = (time.monotonic() - self._began) / (step - self._first) * (self._steps - step)
             shown.append(f"left {datetime.timedelta(seconds=int(left))}")
         self.tell("  ".join([f"step {step}/{self._steps}", *shown]))
+
+    def _seconds_trained(self) -> float:
+        seconds = self._clock.seconds()
+        return seconds["input"] + seconds["step"]
 
     def tell(self, sentence: str) -> None:
         """Say something on the terminal."""
@@ -118,15 +138,25 @@ _SCHEME = "vimogen"
 record_writer.register_writer_factory(_SCHEME, _EventFiles)
 
 
-def _drop_lines_after(path: epath.Path, step: int) -> None:
-    """Keep the whole lines of steps up to `step`; at 0 the run begins anew, and none stay."""
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+def _lines(path: epath.Path) -> list[dict[str, Any]]:
+    """What was reported, without a line that a killed process did not end."""
+    lines = []
+    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
         try:
-            if step > 0 and json.loads(line)["step"] <= step:
-                kept.append(line + "\n")
-        except ValueError:  # the process was killed while it wrote this line
-            pass
-    write_text("".join(kept), path)
+            line = json.loads(text)
+            line["step"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        lines.append(line)
+    return lines
+
+
+def _go_on(
+    clock: Clock, lines: Sequence[Mapping[str, Any]], kept: Sequence[Mapping[str, Any]]
+) -> None:
+    """Let the clock go on from the last report that stays; where none does, from the beginning."""
+    timed = [line for line in (kept or lines) if "seconds" in line]
+    if timed and kept:
+        clock.go_on(timed[-1]["seconds"], timed[-1]["time"])
+    elif timed:
+        clock.go_on({}, timed[0]["time"] - sum(timed[0]["seconds"].values()))

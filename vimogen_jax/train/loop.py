@@ -21,6 +21,7 @@ from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.train.agreement import of_the_start, require_agreement
 from vimogen_jax.train.checkpoint import Checkpoints
 from vimogen_jax.train.checksums import Replicas
+from vimogen_jax.train.clock import Clock, in_words
 from vimogen_jax.train.distributed import is_first, stop_requests
 from vimogen_jax.train.evaluate import Validator
 from vimogen_jax.train.log import Log
@@ -35,6 +36,7 @@ from vimogen_jax.train.state import (
     plan_state,
 )
 from vimogen_jax.train.step import make_train_step
+from vimogen_jax.train.watchdog import Watchdog
 
 _LOOKED_AT = 1000  # takes of a split, for values far from the mean, before training begins
 
@@ -57,8 +59,11 @@ def train(experiment: Experiment) -> Reached:
     Raises:
         BadInput: the experiment, the dataset or the run in the workdir do not fit each other, or an
             update was not finite: then the last checkpoint before it is kept.
+        Interrupted: copies of the state differ; so it is with the checkpoints then.
     """
     data, times, finetune = experiment.data, experiment.train, experiment.finetune
+    watchdog = Watchdog(times.stuck_after)
+    clock = Clock(watchdog.progress)
     if not data.path:
         raise BadInput("config.data.path is empty: name the folder of a dataset")
     require_agreement("start", of_the_start(experiment))
@@ -105,13 +110,19 @@ def train(experiment: Experiment) -> Reached:
         require_agreement("data", found)
         state = checkpoints.restore(plan, loader)
         if state is None:
-            weights = None if base is None else base.params
             state = init_state(
-                experiment.model, optimizer, plan, experiment.seed, finetune, weights
+                experiment.model,
+                optimizer,
+                plan,
+                experiment.seed,
+                finetune,
+                None if base is None else base.params,
             )
         if base is not None:
             state["frozen"] = frozen_weights(base.params, plan)
         done = int(state["step"])
+        starts_from_base = base is not None and done == 0
+        base = None  # the devices have it; this host needs its memory
         train_step = make_train_step(
             graphdef,
             experiment.objective,
@@ -133,7 +144,7 @@ def train(experiment: Experiment) -> Reached:
             text_length=text_length,
             buckets=data.buckets,
         )
-        log = stack.enter_context(Log(run.folder, done, times.steps))
+        log = stack.enter_context(Log(run.folder, done, times.steps, clock))
         log.tell(
             f"{run.folder}: at step {done} of {times.steps}, on {mesh.size} devices; "
             "compiling the first step, which takes a while"
@@ -142,41 +153,54 @@ def train(experiment: Experiment) -> Reached:
             outliers = find_outliers(dataset, statistics, most=_LOOKED_AT)
             for warning in filter(None, [dataset.caution, *warnings(outliers)]):
                 log.tell(f"warning: {warning}")
-        if base is not None and done == 0:
-            log.write(0, evaluator.losses(averaged(state)))
-
         replicas = Replicas(layouts(plan))
         pending = Pending(times.nonfinite, dataset.index["train"].ids)
         losses: dict[str, float] = {}
+        stack.enter_context(watchdog.watching())
+        if starts_from_base:
+            with clock("evaluation"):
+                losses = evaluator.losses(averaged(state))
+            log.write(0, losses)
+
         for step in range(done + 1, times.steps + 1):
-            batch = next(loader)
-            state, metrics = train_step(state, rows.device_put(batch._replace(record=None)))
-            pending.add(step, metrics, batch.record)
+            with clock("input"):
+                batch = next(loader)
+                arrays = rows.device_put(batch._replace(record=None))
+            with clock("step"):
+                state, metrics = train_step(state, arrays)
+                pending.add(step, metrics, batch.record)
+
             stopping = stop_requested(step)
             saving = bool(stopping) or step % times.save_every == 0 or step == times.steps
             values: dict[str, float] = {}
             if saving or step % times.log_every == 0:
-                sums = replicas.sums(state)
-                values = pending.summary()
-                replicas.require_same(sums, step)  # before they are saved
+                with clock("step"):  # waits for the last of them
+                    sums = replicas.sums(state)
+                    values = pending.summary()
+                    replicas.require_same(sums, step)  # before they are saved
                 values["learning_rate"] = float(schedule(step - 1))
             if stopping:  # first of all: little time may be left
-                checkpoints.save(step, state, loader)
-                checkpoints.wait()
+                with clock("checkpoint"):
+                    checkpoints.save(step, state, loader)
+                    checkpoints.wait()
             if step % times.eval_every == 0 or step == times.steps:
-                losses = evaluator.losses(averaged(state))
+                with clock("evaluation"):
+                    losses = evaluator.losses(averaged(state))
                 values |= losses
             if values:
                 log.write(step, values)
             if step % times.preview_every == 0:
-                evaluator.write_previews(averaged(state), run.folder / "previews" / str(step))
+                with clock("evaluation"):
+                    evaluator.write_previews(averaged(state), run.folder / "previews" / str(step))
             if stopping:
                 log.tell(f"stopped by {stopping} after step {step}, which is saved")
                 return Reached(run.folder, step, _newest_previews(run.folder))
             if saving:
-                checkpoints.save(step, state, loader)
+                with clock("checkpoint"):
+                    checkpoints.save(step, state, loader)
         reached = Reached(run.folder, times.steps, _newest_previews(run.folder))
         loss = f", held-out loss {losses['validation_loss']:.4g}" if losses else ""
+        log.tell(f"time: {in_words(clock.seconds())}")
         previews = f", previews in {reached.previews}" if reached.previews else ""
         log.tell(f"{run.folder}: all {times.steps} steps are done{loss}{previews}")
         return reached
