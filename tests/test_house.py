@@ -19,6 +19,7 @@ DISTRIBUTIONS = {
     "google": "google-genai",
     "orbax": "orbax-checkpoint",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }
 TORCH = {"torch", "transformers", "smplx"}
 
