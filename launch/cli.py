@@ -152,6 +152,17 @@ def _keep_compiled() -> None:
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
 
+def keep_compiled_in(folder: str) -> None:
+    """Keep what JAX compiles in a folder that all processes of a run see, if none is set.
+
+    The first process alone writes there; all find it.
+    """
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", folder)
+
+
 def _keep_nothing() -> None:
     import jax
 

@@ -11,6 +11,7 @@ Cloud TPU or Kubernetes starts finds its fellows; else tell each where it stands
 import os
 import shlex
 
+import jax
 from absl import flags
 from ml_collections import config_flags
 
@@ -28,6 +29,8 @@ def main() -> None:
     huge_pages.take()
     experiment = Experiment.from_config(_CONFIG.value.to_dict())
     with joined(*processes.place(), lost_after=experiment.train.lost_after):
+        if jax.process_count() > 1:
+            cli.keep_compiled_in(os.path.join(experiment.train.workdir, "compiled"))
         reached = train(experiment)
         if is_first():
             tell_how_to_look(reached)

@@ -138,6 +138,14 @@ class MotionModel:
         """Sample the motion of each request, in their order; as `channels`, then `decode`."""
         return self._sample(requests, self.decode, progress)
 
+    def programs(self, requests: Sequence[EncodedRequest]) -> list[jax.stages.Lowered]:
+        """What `channels` compiles for such requests; the weights may be shapes alone."""
+        lower = functools.partial(
+            sample.lower, self.graphdef, self.params, self.objective, self.sampler
+        )
+        batches = [[requests[i] for i in chosen] for chosen in self._batches(requests)]
+        return [lower(*self._batch(batch)) for batch in batches]
+
     def decode(self, normalised: np.ndarray) -> Motion:
         """The motion of normalised channels `[t c]`, in the canonical frame.
 
@@ -184,6 +192,14 @@ class MotionModel:
 
     def _sample_batch(self, requests: list[EncodedRequest]) -> np.ndarray:
         """Normalised channels `[n t c]` of requests of one branch, padded."""
+        batch = self._batch(requests)
+        channels = sample(self.graphdef, self.params, self.objective, self.sampler, *batch)
+        if self.rows:
+            channels = multihost_utils.process_allgather(channels, tiled=True)
+        return np.concatenate(np.asarray(channels))[: len(requests)]
+
+    def _batch(self, requests: list[EncodedRequest]) -> Any:
+        """What `sample` takes besides the model, of requests of one branch, padded."""
         rows = self.rows
         shards = rows.count if rows else 1
         fillers = requests[-1:] * (-len(requests) % shards)
@@ -199,12 +215,7 @@ class MotionModel:
             text, null_text = _texts(filled)
         batch = noise, mask, text, null_text if self.sampler.guided else None, reference
         batch = jax.tree.map(lambda x: x.reshape(shards, -1, *x.shape[1:]), batch)
-        if rows:
-            batch = rows.device_put(jax.tree.map(lambda x: x[rows.local], batch))
-        channels = sample(self.graphdef, self.params, self.objective, self.sampler, *batch)
-        if rows:
-            channels = multihost_utils.process_allgather(channels, tiled=True)
-        return np.concatenate(np.asarray(channels))[: len(requests)]
+        return rows.device_put(jax.tree.map(lambda x: x[rows.local], batch)) if rows else batch
 
 
 @functools.partial(jax.jit, static_argnames=("graphdef", "objective", "sampler"))

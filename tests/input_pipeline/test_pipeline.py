@@ -14,7 +14,7 @@ from tests.helpers.batches import SETTINGS, assert_same, take
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.pipeline import make_loader, validation_batches
+from vimogen_jax.input_pipeline.pipeline import Validation, make_loader
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
@@ -243,8 +243,7 @@ def test_a_corrupt_record_ends_the_loader_with_one_sentence(dataset, tmp_path, w
 def test_validation_shows_every_record_once_to_each_part(dataset, reference):
     settings = {key: SETTINGS[key] for key in ("shards", "text_length", "buckets")}
     once, again = (
-        list(validation_batches(dataset, batch_size=8, reference=reference, **settings))
-        for _ in range(2)
+        list(Validation(dataset, batch_size=8, reference=reference, **settings)) for _ in range(2)
     )
     assert_same(once, again)
     bt = once[0].text.shape[1]

@@ -10,7 +10,7 @@ import pytest
 from tests.helpers.batches import SETTINGS, assert_same, take
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.pipeline import make_loader, validation_batches
+from vimogen_jax.input_pipeline.pipeline import Validation, make_loader
 
 SHARD = "{}-00000-of-00001.array_record"
 
@@ -87,9 +87,7 @@ def test_processes_and_resumed_loaders_skip_alike(damaged):
 def test_held_out_records_are_skipped_too(damaged):
     settings = {key: SETTINGS[key] for key in ("shards", "text_length", "buckets")}
     lost = unreadable(damaged, "validation")
-    batches = validation_batches(
-        Dataset.open(damaged, "skip"), batch_size=8, reference=True, **settings
-    )
+    batches = Validation(Dataset.open(damaged, "skip"), batch_size=8, reference=True, **settings)
     seen = np.concatenate([batch.record.ravel() for batch in batches])
     assert sorted(seen[seen >= 0]) == sorted([*range(lost), *range(lost + 1, 5)] * 2)
 

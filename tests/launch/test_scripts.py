@@ -168,7 +168,7 @@ def documented():
                 yield pytest.param(command, id=f"{name} {' '.join(command.split())[:60]}")
 
 
-@pytest.mark.parametrize("command", documented())
+@pytest.mark.parametrize("command", list(documented()))
 def test_every_command_of_the_pages_trains_as_written(cluster, command):
     done = run("bash", "-c", command.replace(".venv/bin/python", "python"))
     assert done.returncode == 0, done.stderr

@@ -45,6 +45,13 @@ class BatchSpec:
     wordings: np.ndarray
     filler: np.ndarray
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Shards, and their samples of the T2M and the M2M part."""
+        shards, samples = self.records.shape
+        texts = self.null_text.shape[1]
+        return shards, texts, samples - texts
+
     def shards(self, part: Shards) -> "BatchSpec":
         """The share of one process."""
         arrays = {
@@ -121,6 +128,19 @@ class TrainOrder:
     def text_samples(self) -> Counts:
         """How many samples of a batch are T2M, since which step."""
         return self._counts
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Of the batches that come: shards, and their samples of the T2M and the M2M part."""
+        texts = self._counts[-1][1] // self._shards
+        return self._shards, texts, self._shard_size - texts
+
+    @property
+    def num_frames(self) -> list[int]:
+        """To how many frames batches may be padded."""
+        members = np.concatenate([members for members, _ in self._groups])
+        longest = np.minimum(self._index.frames[members], self._buckets[-1])
+        return np.unique(self._buckets[np.searchsorted(self._buckets, longest)]).tolist()
 
     def resumed(self, step: int, text_samples: Counts) -> "TrainOrder":
         """The order of a run that goes on at a step, the T2M samples of whose batches were so many.

@@ -1,5 +1,6 @@
 """From records to batches: Grain reads, crops, normalises and pads what the order asks for."""
 
+import functools
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ import numpy as np
 from absl import flags
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
+from vimogen_jax.input_pipeline.batch import Batch, Shape, batch_shapes
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.order import BatchSpec, Shards, TrainOrder, validation_order
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
@@ -58,34 +59,55 @@ def make_loader(
     def read(spec: BatchSpec) -> Batch:
         return read_batch(dataset, split, spec.shards(part), text_length, workers)
 
-    return Loader(order, read)
+    def shapes(order: TrainOrder) -> list[Batch[Shape]]:
+        return [_shapes(dataset, order.shape, t, text_length) for t in order.num_frames]
+
+    return Loader(order, read, shapes)
 
 
-def validation_batches(
-    dataset: Dataset,
-    split: str = "validation",
-    *,
-    batch_size: int,
-    shards: int,
-    reference: bool,
-    text_length: int,
-    buckets: Sequence[int],
-    part: Shards = slice(None),
-) -> Iterator[Batch]:
-    """This process's shards of one pass over a split, the same in every pass.
+class Validation:
+    """One pass over a split, the same in every pass.
 
     Every record comes once as T2M and, with `reference`, once as M2M. Samples that only fill
-    the last batch have `record` -1 and `channel_mask` 0. Raises BadInput as `make_loader`.
+    the last batch have `record` -1 and `channel_mask` 0.
     """
-    _check_text_length(dataset, text_length)
-    specs = validation_order(
-        dataset.index[split],
-        batch_size=batch_size,
-        shards=shards,
-        reference=reference,
-        buckets=buckets,
-    )
-    return (read_batch(dataset, split, spec.shards(part), text_length) for spec in specs)
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str = "validation",
+        *,
+        batch_size: int,
+        shards: int,
+        reference: bool,
+        text_length: int,
+        buckets: Sequence[int],
+        part: Shards = slice(None),
+    ):
+        """As `make_loader`, which raises BadInput for the same reasons."""
+        _check_text_length(dataset, text_length)
+        self._dataset, self._split = dataset, split
+        self._text_length, self._part = text_length, part
+        self._order = functools.partial(
+            validation_order,
+            dataset.index[split],
+            batch_size=batch_size,
+            shards=shards,
+            reference=reference,
+            buckets=buckets,
+        )
+
+    def __iter__(self) -> Iterator[Batch]:
+        """This process's shards of the batches."""
+        for spec in self._order():
+            spec = spec.shards(self._part)
+            yield read_batch(self._dataset, self._split, spec, self._text_length)
+
+    @property
+    def shapes(self) -> list[Batch[Shape]]:
+        """The shapes of the batches over all processes, each once."""
+        shapes = {spec.num_frames: spec.shape for spec in self._order()}
+        return [_shapes(self._dataset, s, t, self._text_length) for t, s in shapes.items()]
 
 
 class Loader(grain.DatasetIterator):
@@ -95,9 +117,14 @@ class Loader(grain.DatasetIterator):
     comes once an epoch.
     """
 
-    def __init__(self, order: TrainOrder, read: Callable[[BatchSpec], Batch]):
+    def __init__(
+        self,
+        order: TrainOrder,
+        read: Callable[[BatchSpec], Batch],
+        shapes: Callable[[TrainOrder], list[Batch[Shape]]],
+    ):
         super().__init__()
-        self._order, self._read = order, read
+        self._order, self._read, self._shapes = order, read, shapes
         self._step = 0
         self._batches: grain.DatasetIterator | None = None
 
@@ -107,6 +134,11 @@ class Loader(grain.DatasetIterator):
         batch = next(self._batches)
         self._step += 1
         return batch
+
+    @property
+    def shapes(self) -> list[Batch[Shape]]:
+        """The shapes, over all processes, of the batches that may come."""
+        return self._shapes(self._order)
 
     def get_state(self) -> dict[str, Any]:
         return {"step": self._step, "text_samples": self._order.text_samples}
@@ -147,18 +179,9 @@ def read_batch(
 
     Reading, checksums and copies leave the interpreter's lock, so that threads do for workers.
     """
-    s, b = spec.records.shape
     bt, t = spec.null_text.shape[1], spec.num_frames
     layout = layout_of(len(dataset.statistics.mean))
-    shapes = batch_shapes(
-        s,
-        bt,
-        b - bt,
-        frames=t,
-        tokens=text_length,
-        text_dim=dataset.null_text.shape[1],
-        width=layout.width,
-    )
+    shapes = _shapes(dataset, spec.shape, t, text_length)
     batch: Batch[np.ndarray] = Batch(*(np.zeros(shape, dtype) for shape, dtype in shapes))
     records = np.where(spec.filler, -1, spec.records).astype(np.int32)
     batch.channel_mask[:] = 1
@@ -183,13 +206,25 @@ def read_batch(
                 batch.channel_mask[index][BODY_POSE.stop :] = 0
 
     with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(read, np.ndindex(s, b)):
+        for _ in pool.map(read, np.ndindex(*spec.records.shape)):
             pass
     batch.channel_mask[records < 0] = 0
     if layout == VIMOGEN:
         batch.reference[:] = batch.motion[:, bt:, :, REFERENCE_CHANNELS]
     batch.reference_mask[:] = batch.mask[:, bt:]
     return batch._replace(record=records)
+
+
+def _shapes(
+    dataset: Dataset, shape: tuple[int, int, int], frames: int, text_length: int
+) -> Batch[Shape]:
+    return batch_shapes(
+        *shape,
+        frames=frames,
+        tokens=text_length,
+        text_dim=dataset.null_text.shape[1],
+        width=len(dataset.statistics.mean),
+    )
 
 
 def _window(motion: np.ndarray, start: int, num_frames: int, layout: Layout) -> np.ndarray:

@@ -97,6 +97,10 @@ class Checkpoints:
         with self._write_faults():
             self._manager.save(step, args=args)
 
+    def programs(self, plan: State) -> list[jax.stages.Lowered]:
+        """What saving compiles."""
+        return [checksums.lower(part) for part in _parts(plan).values()]
+
     def wait(self) -> None:
         """Wait for the save that runs. Raises BadInput if it was not written."""
         with self._write_faults():

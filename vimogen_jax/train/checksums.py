@@ -64,6 +64,12 @@ class Replicas:
         leaves = jax.tree.leaves(state)
         return self._sums([leaves[i] for _, members in self._groups for i in members])
 
+    def programs(self, state: Any) -> list[jax.stages.Lowered]:
+        """What `sums` compiles for a state, or its shapes."""
+        leaves = jax.tree.leaves(state)
+        parts = [leaves[i] for _, members in self._groups for i in members]
+        return [self._sums.lower(parts)] if parts else []
+
     def require_same(self, sums: jax.Array | None, step: int) -> None:
         """Raise Interrupted, naming devices and hosts, where the sums after a step disagree."""
         if sums is None:

@@ -7,6 +7,7 @@ what it would have computed.
 
 import contextlib
 import dataclasses
+from typing import Any
 
 from etils import epath
 
@@ -36,6 +37,7 @@ from vimogen_jax.train.state import (
     plan_state,
 )
 from vimogen_jax.train.step import make_train_step
+from vimogen_jax.train.warmup import compile_all, laid_out
 from vimogen_jax.train.watchdog import Watchdog
 
 _LOOKED_AT = 1000  # takes of a split, for values far from the mean, before training begins
@@ -123,7 +125,7 @@ def train(experiment: Experiment) -> Reached:
         done = int(state["step"])
         starts_from_base = base is not None and done == 0
         base = None  # the devices have it; this host needs its memory
-        train_step = make_train_step(
+        train_step: Any = make_train_step(
             graphdef,
             experiment.objective,
             statistics,
@@ -145,10 +147,7 @@ def train(experiment: Experiment) -> Reached:
             buckets=data.buckets,
         )
         log = stack.enter_context(Log(run.folder, done, times.steps, clock))
-        log.tell(
-            f"{run.folder}: at step {done} of {times.steps}, on {mesh.size} devices; "
-            "compiling the first step, which takes a while"
-        )
+        log.tell(f"{run.folder}: at step {done} of {times.steps}, on {mesh.size} devices")
         if done == 0 and is_first():
             outliers = find_outliers(dataset, statistics, most=_LOOKED_AT)
             for warning in filter(None, [dataset.caution, *warnings(outliers)]):
@@ -157,6 +156,18 @@ def train(experiment: Experiment) -> Reached:
         pending = Pending(times.nonfinite, dataset.index["train"].ids)
         losses: dict[str, float] = {}
         stack.enter_context(watchdog.watching())
+        with clock("compile"):
+            last_preview = times.steps - times.steps % times.preview_every
+            programs = dict(
+                train=[train_step.lower(plan, laid_out(shape, mesh)) for shape in loader.shapes],
+                **evaluator.programs(averaged(plan), previews=last_preview > done),
+                replicas=replicas.programs(plan),
+                checksums=checkpoints.programs(plan),
+            )
+            number = sum(map(len, programs.values()))
+            log.tell(f"compiling {number} programs, which takes a while")
+            compile_all(programs, watchdog.progress)
+            float(schedule(done))  # of small operations
         if starts_from_base:
             with clock("evaluation"):
                 losses = evaluator.losses(averaged(state))
