@@ -79,10 +79,8 @@ class Runs:
         last: Sequence[str] = (),
     ) -> list[subprocess.Popen]:
         """One run in several processes, each with some devices of its own; `last`: of the last."""
-        with socket.socket() as free:
-            free.bind(("localhost", 0))
-            address = f"localhost:{free.getsockname()[1]}"
-        together = (f"--coordinator_address={address}", f"--num_processes={processes}")
+        address = f"--coordinator_address=localhost:{free_port()}"
+        together = (address, f"--num_processes={processes}")
         return [
             self.start(
                 *(workdir, *together, f"--process_id={i}", *flags),
@@ -100,6 +98,13 @@ class Runs:
         process = self.start(workdir, *flags, config=config)
         out, err = process.communicate()
         return process.returncode, out, err
+
+
+def free_port() -> int:
+    """One that nobody listens at now."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return free.getsockname()[1]
 
 
 def saved_arrays(workdir, step=STEPS):

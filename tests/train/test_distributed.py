@@ -5,13 +5,16 @@ import json
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 
 from tests.helpers.checkpoints import flip_bits
-from tests.helpers.runs import STEPS, reported
+from tests.helpers.repository import ROOT
+from tests.helpers.runs import STEPS, free_port, reported
 from vimogen_jax.errors import Interrupted
 
 ENDLESS = (
@@ -177,3 +180,68 @@ def test_processes_of_different_configs_end_before_they_train_and_name_the_key(r
         assert "--config.optim.learning_rate is 0.001 on process 0 (host " in err
         assert ", but 0.1 on process 1 (host " in err
     assert not (tmp_path / "run").exists()
+
+
+PAUSED = """
+import sys, time
+from vimogen_jax.train.distributed import everywhere, joined
+
+with joined(sys.argv[1], 2, int(sys.argv[2])):
+    began = time.monotonic()
+    while not everywhere(time.monotonic() - began > 55):
+        print("turn", flush=True)
+        time.sleep(0.5)
+print("done", flush=True)
+"""
+HANGS = """
+import sys, time
+from vimogen_jax.train.distributed import everywhere, is_first, joined
+from vimogen_jax.train.watchdog import Watchdog
+
+def hangs_for_good():
+    time.sleep(1000)
+
+def waits_for_the_other():
+    everywhere(True)
+
+watchdog = Watchdog(5)
+with joined(sys.argv[1], 2, int(sys.argv[2])):
+    everywhere(True)
+    with watchdog.watching():
+        watchdog.progress("step")
+        waits_for_the_other() if is_first() else hangs_for_good()
+"""
+
+
+def start_two(runs, code):
+    address = f"localhost:{free_port()}"
+    return [
+        subprocess.Popen(
+            [sys.executable, "-c", code, address, str(i)],
+            cwd=ROOT,
+            env=runs.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for i in range(2)
+    ]
+
+
+@pytest.mark.slow
+def test_a_pause_of_forty_seconds_is_waited_for(runs):
+    first, second = start_two(runs, PAUSED)
+    wait_for(second, "turn")
+    second.send_signal(signal.SIGSTOP)
+    time.sleep(40)
+    second.send_signal(signal.SIGCONT)
+    for status, out, err in endings([first, second]):
+        assert (status, out.splitlines()[-1]) == (0, "done"), err
+
+
+@pytest.mark.slow
+def test_a_process_that_hangs_ends_all_with_the_stacks_of_each(runs):
+    (status, _, err), (other_status, _, other_err) = endings(start_two(runs, HANGS))
+    assert (status, other_status) == (AGAIN, AGAIN)
+    assert "no progress for 5 s, in: step" in err and "no progress for 5 s, in: step" in other_err
+    assert "in waits_for_the_other" in err and "in hangs_for_good" in other_err

@@ -35,7 +35,8 @@ def test_no_program_is_compiled_after_the_warm_up(dataset, tmp_path, monkeypatch
         caplog.clear()
 
     monkeypatch.setattr(loop, "compile_all", warm)
-    data = dict(path=str(dataset), batch_size=16, buckets=BUCKETS, text_length=8)
+    share = dict(high=0.5, low=0.5)
+    data = dict(path=str(dataset), batch_size=16, buckets=BUCKETS, text_length=8, text_share=share)
     times = dict(
         workdir=str(tmp_path / "run"), steps=6, eval_every=2, preview_every=3, save_every=2
     )
