@@ -108,6 +108,8 @@ def get_config() -> ConfigDict:
                 nonfinite="stop",
                 lost_after=120,
                 stuck_after=1800,
+                profile=(),
+                wandb="",
             ),
         )
     )

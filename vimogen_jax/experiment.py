@@ -147,6 +147,8 @@ class TrainConfig:
             update is applied in neither.
         lost_after: seconds without a sign of life after which a process is given up.
         stuck_after: seconds without progress after which the run says where it stands, and ends.
+        profile: the first and the last step to be traced, into `profile` of the run's folder.
+        wandb: the project at Weights & Biases that reports go to as well; "" is none.
     """
 
     workdir: str
@@ -160,11 +162,17 @@ class TrainConfig:
     nonfinite: Literal["stop", "skip"] = "stop"
     lost_after: int = 120
     stuck_after: int = 1800
+    profile: Sequence[int] = ()
+    wandb: str = ""
 
     def __post_init__(self):
         for name, value in vars(self).items():
             if isinstance(value, int) and value < 1:
                 raise BadInput(f"{name} must be at least 1, not {value}")
+        if self.profile and not (
+            len(self.profile) == 2 and 1 <= self.profile[0] <= self.profile[1]
+        ):
+            raise BadInput(f"profile must be the first and the last step, not {self.profile}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,7 @@ import re
 import resource
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from tensorboardX import record_writer
@@ -46,6 +47,7 @@ def test_a_full_disk_is_told_with_the_file(tmp_path):
 
 HELD_UP = """
 import sys
+from types import SimpleNamespace
 from pathlib import Path
 from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.log import Log
@@ -83,3 +85,29 @@ def test_tensorboard_has_every_event_once_the_disk_has_room_again(tmp_path, caps
     assert (tmp_path / "events").read_bytes() == b"onetwothree"
     (warning,) = capsys.readouterr().err.splitlines()
     assert warning.startswith(f"warning: {tmp_path}/events lacks events: ")
+
+
+def test_reports_go_to_weights_and_biases_where_a_project_is_named(tmp_path, monkeypatch):
+    begun, logged = [], []
+    joined = SimpleNamespace(
+        log=lambda values, step: logged.append((step, values)), finish=lambda: logged.append("end")
+    )
+    stand_in = SimpleNamespace(init=lambda **given: begun.append(given) or joined)
+    monkeypatch.setitem(sys.modules, "wandb", stand_in)
+    for step in (0, 1):
+        with Log(tmp_path, step, 8, Clock(), "mine") as log:
+            log.write(step + 1, dict(loss=1.0))
+    one, again = begun
+    assert one == again and one["resume"] == "allow"
+    assert (one["project"], one["name"]) == ("mine", tmp_path.name)
+    (first, values), end, (second, _), _ = logged
+    assert (first, second, end) == (1, 2, "end")
+    assert values["loss"] == 1.0 and values["time/other"] == 1.0
+
+
+def test_a_project_without_the_package_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    with pytest.raises(
+        BadInput, match=r"needs the package wandb: pip install 'vimogen_jax\[wandb\]'"
+    ):
+        Log(tmp_path, 0, 8, Clock(), "mine")

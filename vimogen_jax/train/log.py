@@ -1,12 +1,14 @@
 """Metrics of a run: to the terminal, to `metrics.jsonl` and to TensorBoard."""
 
 import datetime
+import hashlib
 import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import jax
 from etils import epath
 from tensorboardX import SummaryWriter, record_writer
 
@@ -16,7 +18,7 @@ from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.distributed import is_first
 
 # Of a report, what tells of time and so differs from run to run.
-TIMED = ("steps_per_second", "time", "seconds")
+TIMED = ("steps_per_second", "device_memory_gb", "time", "seconds")
 
 
 class Log:
@@ -26,9 +28,13 @@ class Log:
 
     What an earlier process reported beyond `step` is removed: those steps will be run again. The
     clock goes on from the report that stays.
+
+    wandb: a project at Weights & Biases that gets the reports too.
+
+    Raises BadInput where that is asked for and its package is not installed.
     """
 
-    def __init__(self, run: epath.PathLike, step: int, steps: int, clock: Clock):
+    def __init__(self, run: epath.PathLike, step: int, steps: int, clock: Clock, wandb: str = ""):
         self._silent, self._clock = not is_first(), clock
         if self._silent:
             return
@@ -40,6 +46,7 @@ class Log:
             write_text("".join(json.dumps(line) + "\n" for line in kept), self._path)
         _go_on(clock, lines, kept)
         self._tensorboard = SummaryWriter(f"{_SCHEME}:{run}/tensorboard", purge_step=step + 1)
+        self._wandb = _join_project(wandb, run) if wandb else None
         self._steps = steps
         self._first, self._began = step, time.monotonic()
         self._last, self._trained = step, self._seconds_trained()
@@ -50,6 +57,8 @@ class Log:
     def __exit__(self, *_: object) -> None:
         if not self._silent:
             self._tensorboard.close()
+            if self._wandb is not None:
+                self._wandb.finish()
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Report a step's values, with where the time of the run went so far.
@@ -60,10 +69,12 @@ class Log:
         """
         if self._silent:
             return
-        seconds, trained = self._clock.seconds(), self._seconds_trained()
+        values, seconds = dict(values), self._clock.seconds()
+        trained = self._seconds_trained()
         if step > self._last and trained > self._trained:
             rate = (step - self._last) / (trained - self._trained)
-            values = dict(values, steps_per_second=rate)
+            values["steps_per_second"] = rate
+        values |= _device_memory()
         self._last, self._trained = step, trained
         timed = dict(time=time.time(), seconds={name: round(s, 3) for name, s in seconds.items()})
         try:
@@ -71,10 +82,12 @@ class Log:
                 lines.write(json.dumps(dict(step=step, **values, **timed)) + "\n")
         except OSError as fault:  # which does not name the file
             raise BadInput(f"{self._path} cannot be written: {fault}") from None
-        for name, value in values.items():
+        wall = sum(seconds.values())
+        shares = {f"time/{phase}": value / wall for phase, value in seconds.items()}
+        for name, value in (values | shares).items():
             self._tensorboard.add_scalar(name, value, step)
-        for phase, value in seconds.items():
-            self._tensorboard.add_scalar(f"time/{phase}", value / sum(seconds.values()), step)
+        if self._wandb is not None:
+            self._wandb.log(values | shares, step=step)
         shown = [f"{name} {value:.4g}" for name, value in values.items()]
         if step > self._first:
             left = (time.monotonic() - self._began) / (step - self._first) * (self._steps - step)
@@ -89,6 +102,24 @@ class Log:
         """Say something on the terminal."""
         if not self._silent:
             print(sentence)
+
+
+def _device_memory() -> dict[str, float]:
+    """The most that the first device has held, where it counts it, as CPUs do not."""
+    held = (jax.local_devices()[0].memory_stats() or {}).get("peak_bytes_in_use")
+    return {} if held is None else dict(device_memory_gb=held / 1e9)
+
+
+def _join_project(project: str, run: epath.Path) -> Any:
+    """The run at Weights & Biases of a folder, begun or gone on with."""
+    try:
+        import wandb
+    except ImportError:
+        raise BadInput(
+            "config.train.wandb needs the package wandb: pip install 'vimogen_jax[wandb]'"
+        ) from None
+    number = hashlib.sha256(str(run).encode()).hexdigest()[:16]
+    return wandb.init(project=project, name=run.name, id=number, resume="allow")
 
 
 class _EventFile:

@@ -28,6 +28,7 @@ from vimogen_jax.train.evaluate import Validator
 from vimogen_jax.train.log import Log
 from vimogen_jax.train.optim import learning_rate, make_optimizer
 from vimogen_jax.train.pending import Pending
+from vimogen_jax.train.profile import Profile
 from vimogen_jax.train.run import load_checkpoint, open_run, record_run
 from vimogen_jax.train.state import (
     averaged,
@@ -146,7 +147,7 @@ def train(experiment: Experiment) -> Reached:
             text_length=text_length,
             buckets=data.buckets,
         )
-        log = stack.enter_context(Log(run.folder, done, times.steps, clock))
+        log = stack.enter_context(Log(run.folder, done, times.steps, clock, times.wandb))
         log.tell(f"{run.folder}: at step {done} of {times.steps}, on {mesh.size} devices")
         if done == 0 and is_first():
             outliers = find_outliers(dataset, statistics, most=_LOOKED_AT)
@@ -173,13 +174,17 @@ def train(experiment: Experiment) -> Reached:
                 losses = evaluator.losses(averaged(state))
             log.write(0, losses)
 
+        profile = Profile(run.folder / "profile", times.profile)
+        stack.enter_context(profile.opened())
         for step in range(done + 1, times.steps + 1):
             with clock("input"):
                 batch = next(loader)
                 arrays = rows.device_put(batch._replace(record=None))
             with clock("step"):
+                profile.before(step)
                 state, metrics = train_step(state, arrays)
                 pending.add(step, metrics, batch.record)
+                profile.after(step, metrics["loss"])
 
             stopping = stop_requested(step)
             saving = bool(stopping) or step % times.save_every == 0 or step == times.steps
