@@ -113,7 +113,7 @@ def _device_memory() -> dict[str, float]:
 def _join_project(project: str, run: epath.Path) -> Any:
     """The run at Weights & Biases of a folder, begun or gone on with."""
     try:
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise BadInput(
             "config.train.wandb needs the package wandb: pip install 'vimogen_jax[wandb]'"
