@@ -74,6 +74,6 @@ def test_so_do_the_code_the_versions_and_the_flags(told, monkeypatch, tmp_path):
         require_agreement("x", facts_of())
     monkeypatch.undo()
     (tmp_path / "changed.py").write_text("x = 1")
-    monkeypatch.setattr(agreement.vimogen_jax, "__file__", str(tmp_path / "__init__.py"))
+    monkeypatch.setattr(agreement, "_HOME", tmp_path)
     assert facts_of()["the code of vimogen_jax"] != before["the code of vimogen_jax"]
     assert before["the version of jax"] and before["Python"]

@@ -17,7 +17,6 @@ from typing import Any
 import jax
 from flax import traverse_util
 
-import vimogen_jax
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.train.distributed import told_by_all
@@ -25,6 +24,7 @@ from vimogen_jax.train.distributed import told_by_all
 # Where a host finds what it reads, and how: that it is the same is compared by its hash.
 _OF_A_HOST = ("data.path", "data.workers", "init_from")
 _LIBRARIES = ("jax", "jaxlib", "libtpu", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+_HOME = Path(__file__).parents[1]
 _FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")
 
 
@@ -74,10 +74,9 @@ def of_the_start(experiment: Experiment) -> dict[str, Any]:
 
 
 def _hash_of_code() -> str:
-    home = Path(vimogen_jax.__file__).parent
     digest = hashlib.sha256()
-    for path in sorted(home.rglob("*.py")):
-        digest.update(f"{path.relative_to(home)}\0".encode() + path.read_bytes())
+    for path in sorted(_HOME.rglob("*.py")):
+        digest.update(f"{path.relative_to(_HOME)}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
