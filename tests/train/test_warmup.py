@@ -1,17 +1,17 @@
 """Nothing is compiled once a run has begun its first step."""
 
-import logging
+import subprocess
+import sys
+from subprocess import PIPE, STDOUT
 
-import jax
 import numpy as np
 import pytest
 
-from configs import tiny
-from tests.helpers.experiments import experiment_of
+from tests.helpers.repository import ROOT
+from tests.helpers.runs import FAST
 from tests.helpers.synthetic import make_record, write_dataset
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import Validation, make_loader
-from vimogen_jax.train import loop, warmup
 
 
 @pytest.fixture(scope="module")
@@ -28,30 +28,19 @@ def dataset(tmp_path_factory):
 BUCKETS = (60, 80, 120, 200)
 
 
-def test_no_program_is_compiled_after_the_warm_up(dataset, tmp_path, monkeypatch, caplog):
-    def warm(programs, progress):
-        assert [len(programs[name]) for name in ("train", "evaluation", "sampling")] == [3, 2, 1]
-        warmup.compile_all(programs, progress)
-        caplog.clear()
-
-    monkeypatch.setattr(loop, "compile_all", warm)
-    share = dict(high=0.5, low=0.5)
-    data = dict(path=str(dataset), batch_size=16, buckets=BUCKETS, text_length=8, text_share=share)
-    times = dict(
-        workdir=str(tmp_path / "run"), steps=6, eval_every=2, preview_every=3, save_every=2
+def test_no_program_is_compiled_after_the_warm_up(runs, undisturbed, tmp_path):
+    command = [sys.executable, "-m", "launch.train", *runs.flags(tmp_path / "run")]
+    environment = runs.environment | dict(
+        JAX_LOG_COMPILES="1", XLA_FLAGS=f"{FAST} --xla_force_host_platform_device_count=1"
     )
-    small = dict(text_dim=12, num_layers=2, dim=16, ffn_dim=32)
-    experiment = experiment_of(
-        tiny,
-        model=small,
-        data=data,
-        train=times | dict(log_every=2),
-        sharding=dict(strategy="data_parallel"),
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT, text=True, timeout=500
     )
-    with jax.log_compiles(), caplog.at_level(logging.WARNING):
-        loop.train(experiment)
-    compiled = [record.getMessage() for record in caplog.records]
-    assert [line for line in compiled if line.startswith("Finished XLA compilation")] == []
+    assert done.returncode == 0, done.stdout
+    before, _, after = done.stdout.partition("\ncompiled in ")
+    assert "Finished XLA compilation of jit(train_step)" in before
+    assert "previews in" in after and "validation_loss" in after
+    assert [line for line in after.splitlines() if "XLA compilation" in line] == []
 
 
 def test_the_shapes_that_are_told_are_those_that_come(dataset):

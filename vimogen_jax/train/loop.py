@@ -169,6 +169,7 @@ def train(experiment: Experiment) -> Reached:
             log.tell(f"compiling {number} programs, which takes a while")
             compile_all(programs, watchdog.progress)
             float(schedule(done))  # of small operations
+        log.tell(f"compiled in {clock.seconds()['compile']:.0f} s")
         if starts_from_base:
             with clock("evaluation"):
                 losses = evaluator.losses(averaged(state))
