@@ -73,6 +73,7 @@ def get_config() -> ConfigDict:
                 weights=placeholder(object),  # a dictionary of shares by source
                 workers=1,
                 corrupt="refuse",
+                keep_gb=placeholder(float),  # all of a dataset on a store
             ),
             optim=dict(
                 learning_rate=1e-3,

@@ -35,6 +35,8 @@ class DataConfig:
         weights: by source, its share of the draws; without any, all records come equally often.
         workers: threads that read a batch.
         corrupt: "refuse" a damaged record, or "skip" it.
+        keep_gb: of a dataset on a store, how much this host keeps of it, while records are read one
+            by one; None is all of it, copied before training.
     """
 
     path: str
@@ -46,8 +48,11 @@ class DataConfig:
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     workers: int = 1
     corrupt: Literal["refuse", "skip"] = "refuse"
+    keep_gb: float | None = None
 
     def __post_init__(self):
+        if self.keep_gb is not None and self.keep_gb < 0:
+            raise BadInput(f"keep_gb must be at least 0, not {self.keep_gb}")
         for name in ("batch_size", "workers", "text_length"):
             if (value := getattr(self, name)) is not None and value < 1:
                 raise BadInput(f"{name} must be at least 1, not {value}")

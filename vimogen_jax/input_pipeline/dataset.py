@@ -28,6 +28,7 @@ from typing import Any, Literal
 
 import ml_dtypes
 import numpy as np
+from etils import epath
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, read_text, require_new, whole_folder, write_json
@@ -40,6 +41,7 @@ from vimogen_jax.input_pipeline.records import (
     decode_record,
     encode_record,
 )
+from vimogen_jax.input_pipeline.remote import RemoteShards
 from vimogen_jax.input_pipeline.stores import local_copy
 from vimogen_jax.motion.layouts import layout_of
 from vimogen_jax.motion.statistics import Statistics
@@ -250,21 +252,41 @@ class Dataset:
 
     @classmethod
     def open(
-        cls, folder: str | os.PathLike[str], corrupt: Literal["refuse", "skip"] = "refuse"
+        cls,
+        folder: str | os.PathLike[str],
+        corrupt: Literal["refuse", "skip"] = "refuse",
+        keep_gb: float | None = None,
     ) -> "Dataset":
-        """Open a folder that `DatasetWriter` wrote, or one on a store, which is copied first.
+        """Open a folder that `DatasetWriter` wrote, or one on a store.
+
+        That is copied first; with `keep_gb` its records are read one by one instead, and those read
+        first are kept on this host up to so many GB.
 
         Raises BadInput, naming the file, if one is missing, truncated, damaged or of another
         schema version. A shard's size and count are checked here, each record when it is read:
         what becomes of one that is corrupt then, `corrupt` says.
         """
-        folder = local_copy(os.fspath(folder)) if on_store(folder) else Path(folder)
+        url = os.fspath(folder) if on_store(folder) else None
+        one_by_one = url is not None and keep_gb is not None
+        folder = Path(folder) if url is None else local_copy(url, with_shards=not one_by_one)
         manifest = parse_manifest(read_text(folder / MANIFEST), folder / MANIFEST)
         for name, crc32 in manifest["crc32"].items():
             _require_file(folder / name)
             if zlib.crc32((folder / name).read_bytes()) != crc32:
                 raise BadInput(f"{folder / name} is corrupt (checksum)")
         splits = manifest["splits"]
+        on_demand: dict[str, RemoteShards] = {}
+        if one_by_one:
+            records = sum(entry["records"] for entry in splits.values())
+            on_demand = {
+                split: RemoteShards(
+                    epath.Path(url),
+                    entry["shards"],
+                    folder / split,
+                    1e9 * keep_gb * entry["records"] / records,
+                )
+                for split, entry in splits.items()
+            }
         return cls(
             folder=folder,
             fps=manifest["fps"],
@@ -273,7 +295,9 @@ class Dataset:
             null_text=_read_null_text(folder / _NULL_TEXT, manifest["text_encoder"]["width"]),
             statistics=Statistics.load(folder / _STATISTICS),
             records={
-                split: RecordSource(folder, entry["shards"], skip=corrupt == "skip")
+                split: RecordSource(
+                    folder, entry["shards"], skip=corrupt == "skip", source=on_demand.get(split)
+                )
                 for split, entry in splits.items()
             },
             index={
@@ -288,13 +312,24 @@ class Dataset:
 class RecordSource:
     """Random access to the records of one split."""
 
-    def __init__(self, folder: Path, shards: list[dict[str, Any]], *, skip: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        shards: list[dict[str, Any]],
+        *,
+        skip: bool = False,
+        source: RemoteShards | None = None,
+    ):
+        """`source`: of the records' bytes, where the shards do not lie in the folder."""
         self._skip, self._skipped = skip, dict[int, BadInput]()
         self._paths = [folder / shard["file"] for shard in shards]
-        for path, shard in zip(self._paths, shards, strict=True):
-            _check_shard(path, shard)
         counts = [shard["records"] for shard in shards]
         self._starts = [sum(counts[:i]) for i in range(len(counts))]
+        self._source: Any = source
+        if source is not None:
+            return
+        for path, shard in zip(self._paths, shards, strict=True):
+            _check_shard(path, shard)
         data_source, _, _ = _array_record()
         self._source = data_source(
             [f"{path}[0:{count}]" for path, count in zip(self._paths, counts, strict=True)]

@@ -1,12 +1,13 @@
 """A dataset on an object store (`gs://`, `s3://`), copied once to a disk of this host.
 
 Training reads single records at random, thousands of them a minute, which a disk serves and a
-store does not. The copy lies among the user's caches, under the hash of the dataset's manifest.
+store does not: where the disk is too small, `remote` reads them. The copy lies among the user's
+caches, under the hash of the dataset's manifest.
 """
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,8 +23,8 @@ _STREAMS = 8  # one alone does not fill a network
 _PIECE = 2**24  # bytes
 
 
-def local_copy(url: str) -> Path:
-    """The folder on this host that a dataset was copied to, now or before.
+def local_copy(url: str, *, with_shards: bool = True) -> Path:
+    """The folder on this host that a dataset was copied to, now or before, perhaps but for shards.
 
     Of several processes one copies and the others wait. A file appears under its name once it is
     whole, so a copy that was cut off goes on with the files that are missing.
@@ -39,13 +40,13 @@ def local_copy(url: str) -> Path:
     with _disk_faults(folder, url):
         folder.mkdir(parents=True, exist_ok=True)
         with locked(folder):
-            _copy_files(source, folder, file_names(manifest))
+            _copy_files(source, folder, file_names(manifest) if with_shards else manifest["crc32"])
             with whole_file(folder / MANIFEST) as aside:
                 aside.write_bytes(content)
     return folder
 
 
-def _copy_files(source: epath.Path, folder: Path, names: list[str]) -> None:
+def _copy_files(source: epath.Path, folder: Path, names: Iterable[str]) -> None:
     missing = [name for name in names if not (folder / name).exists()]
     with _read_faults(source):
         sizes = {name: (source / name).stat().length for name in missing}

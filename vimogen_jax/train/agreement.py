@@ -22,7 +22,7 @@ from vimogen_jax.experiment import Experiment
 from vimogen_jax.train.distributed import told_by_all
 
 # Where a host finds what it reads, and how: that it is the same is compared by its hash.
-_OF_A_HOST = ("data.path", "data.workers", "init_from")
+_OF_A_HOST = ("data.path", "data.workers", "data.keep_gb", "init_from")
 _LIBRARIES = ("jax", "jaxlib", "libtpu", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 _HOME = Path(__file__).parents[1]
 _FLAGS = ("XLA_FLAGS", "LIBTPU_INIT_ARGS")

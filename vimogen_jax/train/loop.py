@@ -70,7 +70,7 @@ def train(experiment: Experiment) -> Reached:
     if not data.path:
         raise BadInput("config.data.path is empty: name the folder of a dataset")
     require_agreement("start", of_the_start(experiment))
-    dataset = Dataset.open(data.path, data.corrupt)
+    dataset = Dataset.open(data.path, data.corrupt, data.keep_gb)
     base = load_checkpoint(experiment.init_from) if experiment.init_from else None
     text_length = data.text_length or dataset.max_text_length
     data = dataclasses.replace(data, text_length=text_length)

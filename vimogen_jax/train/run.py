@@ -43,7 +43,10 @@ if TYPE_CHECKING:  # who loads a model needs nothing that reads data
 # What a run cannot change midway, but for where the data lies, how it is read and what a step keeps
 # in memory.
 FIXED = ("seed", "finetune", "model", "objective", "data", "text_encoder", "fps", "skeleton")
-FREE = ("data.path", "data.corrupt", "data.workers", "data.text_length", "model.remat")
+FREE = (
+    *("data.path", "data.corrupt", "data.workers", "data.keep_gb", "data.text_length"),
+    "model.remat",
+)
 OF_LORA = ("finetune.lora_alpha", "finetune.lora_targets")  # without a rank, nothing follows
 
 
