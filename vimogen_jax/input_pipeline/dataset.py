@@ -267,8 +267,7 @@ class Dataset:
         what becomes of one that is corrupt then, `corrupt` says.
         """
         url = os.fspath(folder) if on_store(folder) else None
-        one_by_one = url is not None and keep_gb is not None
-        folder = Path(folder) if url is None else local_copy(url, with_shards=not one_by_one)
+        folder = Path(folder) if url is None else local_copy(url, with_shards=keep_gb is None)
         manifest = parse_manifest(read_text(folder / MANIFEST), folder / MANIFEST)
         for name, crc32 in manifest["crc32"].items():
             _require_file(folder / name)
@@ -276,7 +275,7 @@ class Dataset:
                 raise BadInput(f"{folder / name} is corrupt (checksum)")
         splits = manifest["splits"]
         on_demand: dict[str, RemoteShards] = {}
-        if one_by_one:
+        if url is not None and keep_gb is not None:
             records = sum(entry["records"] for entry in splits.values())
             on_demand = {
                 split: RemoteShards(

@@ -91,7 +91,7 @@ class RemoteShards:
 
 
 def _reader(path: epath.Path) -> Read:
-    store = backend.fsspec_backend.fs(path)
+    store: Any = backend.fsspec_backend.fs(path)
 
     def read(start: int, end: int) -> bytes:
         for left in reversed(range(_TRIES)):
