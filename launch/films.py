@@ -1,10 +1,14 @@
 """What a user can say of films, alike in every command that reads them."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from absl import flags
 
-from vimogen_jax.mocap.reading import Reading, read_film
+if TYPE_CHECKING:
+    from vimogen_jax.mocap.reading import Reading
 
 flags.disclaim_key_flags()  # they are the command's, so its --help lists them
 
@@ -22,6 +26,9 @@ class FilmFlags:
 
     def readings(self, path: str) -> list[Reading]:
         """What is read from a film, with a bar; raises BadInput as `read_film` does."""
+        # Imported where there is a film: whoever types a sentence need not wait for it.
+        from vimogen_jax.mocap.reading import read_film
+
         return read_film(
             path,
             focal=self.focal.value,
