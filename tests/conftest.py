@@ -19,8 +19,13 @@ import jaxtyping
 import numpy as np
 import pytest
 
+import tests.helpers.typechecker  # noqa: F401, which the hook names
+
 # Before these rooms are imported: their annotations, shapes and all, hold in every call of a test.
-jaxtyping.install_import_hook(["vimogen_jax.diffusion"], "beartype.beartype")
+TYPED = ("diffusion",)
+jaxtyping.install_import_hook(
+    [f"vimogen_jax.{room}" for room in TYPED], "tests.helpers.typechecker.checked"
+)
 
 # Started in the background, they and what they start would ignore the Ctrl-C that is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -29,6 +34,14 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
 MISSING = f"reference material not found at {SHARED}; set VIMOGEN_SHARED"
 GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture
+def unchecked():
+    """Lets annotations pass, to see what functions refuse by themselves."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.fixture(scope="session")

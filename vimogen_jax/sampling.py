@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.experimental import multihost_utils
+from jaxtyping import Array, Bool, Float
 from tqdm import tqdm
 
 from vimogen_jax.body.skeleton import FEET, NUM_JOINTS
@@ -47,20 +48,20 @@ class EncodedRequest:
     Attributes:
         frames: its length, at most `MAX_FRAMES`.
         seed, draw: of the noise: the seed has a noise for each number of a draw.
-        text: tokens `[l k]` to follow.
-        null_text: tokens `[n k]` that stand for no text, needed where there is no reference:
+        text: tokens to follow.
+        null_text: tokens that stand for no text, needed where there is no reference:
             guidance leads away from them, and they are followed where there is no text either.
-        reference: normalised channels `[t 138]` to follow, one for each frame.
-        reference_mask: `[t]`, false where a frame of the reference is missing; by default none is.
+        reference: normalised channels to follow, one for each frame.
+        reference_mask: false where a frame of the reference is missing; by default none is.
     """
 
     frames: int
     seed: int = 0
     draw: int = 0
-    text: np.ndarray | None = None
-    null_text: np.ndarray | None = None
-    reference: np.ndarray | None = None
-    reference_mask: np.ndarray | None = None
+    text: Float[np.ndarray, "l k"] | None = None
+    null_text: Float[np.ndarray, "_ k"] | None = None
+    reference: Float[np.ndarray, "t 138"] | None = None
+    reference_mask: Bool[np.ndarray, " t"] | None = None
 
     def __post_init__(self):
         if not 1 <= self.frames <= MAX_FRAMES:
@@ -96,8 +97,8 @@ class MotionModel:
     fps: float
     rows: Rows | None = None
 
-    def encode_reference(self, motion: Motion) -> np.ndarray:
-        """The normalised channels `[t 138]` of a reference, at the model's frame rate.
+    def encode_reference(self, motion: Motion) -> Float[np.ndarray, "t 138"]:
+        """The normalised channels of a reference, at the model's frame rate.
 
         Raises:
             BadInput: the motion is too short or too long for the model.
@@ -224,12 +225,12 @@ def sample(
     params: dict[str, Any],
     objective: Objective,
     sampler: Sampler,
-    noise: jax.Array,
-    mask: jax.Array,
+    noise: Float[Array, "s b t c"],
+    mask: Bool[Array, "s b t"],
     text: Text | None,
     null_text: Text | None,
     reference: Reference | None,
-) -> jax.Array:
+) -> Float[Array, "s b t c"]:
     """From noise to smoothed, normalised motion, of one branch.
 
     Args:
@@ -237,14 +238,11 @@ def sample(
         params: its weights.
         objective: what it predicts.
         sampler: how to solve; its guidance is used where there is a text.
-        noise: standard normal `[s b t c]`.
-        mask: `[s b t]`, true at the frames of each motion.
-        text: of every sample `[s b l k]`, or None where they follow references.
-        null_text: `[s b l k]`, needed where there is guidance.
+        noise: standard normal.
+        mask: true at the frames of each motion.
+        text: of every sample, or None where they follow references.
+        null_text: the same, needed where there is guidance.
         reference: of every sample, where there is no text.
-
-    Returns:
-        `[s b t c]`.
     """
     model = nnx.merge(graphdef, params)
     guided = text is not None and sampler.guided

@@ -132,9 +132,8 @@ def test_a_packed_body_is_the_same_to_a_step():
     weights = np.zeros((300, 55))
     for row in weights:
         row[rng.choice(55, 4, replace=False)] = rng.dirichlet(np.ones(4))
-    other = Body(
-        3 * rng.normal(size=(300, 3)), rng.integers(0, 300, (500, 3)), weights, REST_JOINTS
-    )
+    vertices, faces = 3 * rng.normal(size=(300, 3)), rng.integers(0, 300, (500, 3))
+    other = Body(vertices, faces, weights, np.zeros((55, 3)), held=np.zeros((33, 3, 3)))
     packed = pack(other)
     assert {array.dtype.itemsize for name, array in packed.items() if name != "box"} <= {1, 2}
     low, high = packed["box"]

@@ -76,7 +76,7 @@ class Gltf:
             node = nodes[index]
             local = np.eye(4)
             local[:3, 3] = node.get("translation", (0, 0, 0))
-            rotation = np.array(node.get("rotation", (0, 0, 0, 1)))
+            rotation = np.array(node.get("rotation", (0, 0, 0, 1)), np.float64)
             if (index, "translation") in tracks:
                 local[:3, 3] = tracks[index, "translation"][1][frame]
             if (index, "rotation") in tracks:

@@ -89,6 +89,6 @@ def test_the_prior_draws_what_joints_leave_open(joints):
     assert distance(motion, joints[0]).mean() < 0.005
 
 
-def test_shapes_that_disagree_are_refused():
+def test_shapes_that_disagree_are_refused(unchecked):
     with pytest.raises(ValueError, match=r"\[n, t, 22, 3\]"):
         fit(np.zeros((1, 5, 24, 3)), np.ones((1, 5), bool), 20.0)

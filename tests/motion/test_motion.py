@@ -14,7 +14,7 @@ def test_length_and_cutting(motion):
 
 
 @pytest.mark.parametrize("index", [3, slice(0, 10, 2)])
-def test_other_indices_are_refused(motion, index):
+def test_other_indices_are_refused(motion, index, unchecked):
     with pytest.raises(TypeError, match="range of frames"):
         motion[index]
 
@@ -29,6 +29,6 @@ def test_other_indices_are_refused(motion, index):
         (np.zeros((5, 22, 3, 3)), np.zeros((5, 3)), float("nan")),
     ],
 )
-def test_shapes_that_disagree_are_refused(rotations, transl, fps):
+def test_shapes_that_disagree_are_refused(rotations, transl, fps, unchecked):
     with pytest.raises(ValueError, match="not"):
         Motion(rotations, transl, fps)

@@ -1,14 +1,17 @@
 """What joints show of themselves: which way is up, in what unit, and whether it is a person.
 
-Everything here looks at positions `[t 22 3]` in any world and unit of length.
+Everything here looks at positions in any world and unit of length.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.axes import UNITS, UPS
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES, PARENTS, REST_JOINTS
 
 LEG = 0.8  # metres, of somebody
+Joints = Float[np.ndarray, "t 22 3"]
+
 # Of legs: how far from height 0 the lowest joint of somebody who stands on a floor may be.
 _NEAR = 0.3
 _HEAD = JOINT_NAMES.index("head")
@@ -19,7 +22,7 @@ _LEGS = [
 _BONES = REST_JOINTS[1:] - REST_JOINTS[list(PARENTS[1:])]
 
 
-def leg_length(joints: np.ndarray) -> float:
+def leg_length(joints: Joints) -> float:
     """From hip to ankle along the bones, the median of both legs and all frames."""
     bones = [np.linalg.norm(np.diff(joints[:, leg], axis=1), axis=-1).sum(-1) for leg in _LEGS]
     return float(np.median(bones))
@@ -37,7 +40,7 @@ def unit_of(length: float) -> str | None:
     return name if near[name] < 0.25 else None
 
 
-def stands(joints: np.ndarray) -> str | None:
+def stands(joints: Joints) -> str | None:
     """The direction from the feet to the head, such as "-y"; None where it is along no axis."""
     tall = (joints[:, _HEAD] - joints[:, FEET].mean(axis=1)).mean(axis=0)
     axis = int(np.abs(tall).argmax())
@@ -46,13 +49,13 @@ def stands(joints: np.ndarray) -> str | None:
     return ("-" if tall[axis] < 0 else "") + "xyz"[axis]
 
 
-def on_floor(joints: np.ndarray, up: str) -> bool:
+def on_floor(joints: Joints, up: str) -> bool:
     """Whether the lowest joint is near height 0 where `up`, one of `UPS`, is up."""
     return bool(abs((joints @ UPS[up].T)[..., 2].min()) < _NEAR * leg_length(joints))
 
 
-def lies(joints: np.ndarray, turn: np.ndarray, floor: bool) -> bool:
-    """Whether all joints stay low in a world that `turn` [3 3] takes to z up.
+def lies(joints: Joints, turn: Float[np.ndarray, "3 3"], floor: bool) -> bool:
+    """Whether all joints stay low in a world that `turn` takes to z up.
 
     floor: that of the world is at height 0, so that nothing can be below it.
     """
@@ -61,14 +64,14 @@ def lies(joints: np.ndarray, turn: np.ndarray, floor: bool) -> bool:
     return bool(flat and (not floor or -0.05 * leg < height.min() < _NEAR * leg))
 
 
-def bone_changes(joints: np.ndarray) -> float:
+def bone_changes(joints: Joints) -> float:
     """How much most bones change their length over time: the median of deviation to mean."""
     lengths = _bone_lengths(joints)
     with np.errstate(divide="ignore", invalid="ignore"):
         return float(np.nan_to_num(np.median(lengths.std(0) / lengths.mean(0)), nan=np.inf))
 
 
-def strangeness(joints: np.ndarray) -> float:
+def strangeness(joints: Joints) -> float:
     """How much three quarters of the bones are longer or shorter than a person's, at most.
 
     A natural logarithm, beside the common scale: 0.1 to 0.2 for people of other builds.

@@ -6,6 +6,7 @@ shows its twist. (A bent knee would show the thigh's, but legs are too straight 
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, REST_JOINTS
@@ -16,8 +17,8 @@ _KEEP = 1e-3
 _ELBOW_AXES = {"left_shoulder": [0, -1.0, 0], "right_shoulder": [0, 1.0, 0]}  # in the T-pose
 
 
-def fit_rotations(joints: np.ndarray) -> np.ndarray:
-    """Rotations [t 22 3 3], each relative to its parent, from positions [t 22 3] in any world.
+def fit_rotations(joints: Float[np.ndarray, "t 22 3"]) -> Float[np.ndarray, "t 22 3 3"]:
+    """Rotations, each relative to its parent, from positions in any world.
 
     Only the directions of bones count, so the person may be of another build. A joint with several
     bones (pelvis and chest) fits them as well as it can; those with none (head, wrists and feet)
@@ -74,8 +75,8 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
 
 
-def nearest_rotations(matrices: np.ndarray) -> np.ndarray:
-    """The rotations nearest to matrices [... 3 3] (Kabsch 1976)."""
+def nearest_rotations(matrices: Float[np.ndarray, "*n 3 3"]) -> Float[np.ndarray, "*n 3 3"]:
+    """The rotations nearest to matrices (Kabsch 1976)."""
     u, _, v = np.linalg.svd(matrices)
     u[..., -1] *= np.linalg.det(u @ v)[..., None]
     return u @ v

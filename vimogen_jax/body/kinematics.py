@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 
+from jaxtyping import Float
+
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.body.skeleton import PARENTS, REST_JOINTS
 
 
 def forward_kinematics(
-    rotations: Array,
-    transl: Array,
-    rest: Array = REST_JOINTS,
+    rotations: Float[Array, "*n j 3 3"],
+    transl: Float[Array, "*n 3"],
+    rest: Float[Array, "j 3"] = REST_JOINTS,
     parents: Sequence[int] = PARENTS,
-) -> tuple[Array, Array]:
+) -> tuple[Float[Array, "*n j 3 3"], Float[Array, "*n j 3"]]:
     """Pose a skeleton, as SMPL-X does: the root joint stands at transl + its rest position.
 
-    rotations [..., j, 3, 3], each relative to its parent, the root's to the world; transl [..., 3]
-    and rest [j, 3] in metres. Parents come before their children.
-    Returns global rotations [..., j, 3, 3] and joint positions [..., j, 3] in the world.
+    Rotations are each relative to the parent, the root's to the world; transl and rest in metres.
+    Parents come before their children.
+
+    Returns global rotations and joint positions in the world.
     """
     xp = rotations.__array_namespace__()
     rest = xp.asarray(rest, dtype=rotations.dtype)
@@ -29,13 +32,16 @@ def forward_kinematics(
 
 
 def skin(
-    vertices: Array, weights: Array, global_rotations: Array, joints: Array, rest: Array
-) -> Array:
+    vertices: Float[Array, "... v 3"],
+    weights: Float[Array, "v j"],
+    global_rotations: Float[Array, "*n j 3 3"],
+    joints: Float[Array, "*n j 3"],
+    rest: Float[Array, "j 3"],
+) -> Float[Array, "... v 3"]:
     """Linear blend skinning: carry rest vertices along with the joints they hang on.
 
-    vertices [v, 3] (or [..., v, 3], one rest shape a pose), weights [v, j] with rows that sum to
-    one, global_rotations [..., j, 3, 3] and joints [..., j, 3] from `forward_kinematics`,
-    rest [j, 3] -> [..., v, 3] metres. The result has the dtype of the rotations.
+    vertices, in metres, may be one rest shape a pose; rows of weights sum to one; rotations and
+    joints are those of `forward_kinematics`. The result has the dtype of the rotations.
     """
     xp = global_rotations.__array_namespace__()
     dtype = global_rotations.dtype

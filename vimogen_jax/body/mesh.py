@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from vimogen_jax.body.kinematics import forward_kinematics, skin
 from vimogen_jax.body.skeleton import PARENTS, REST_JOINTS
@@ -21,25 +22,27 @@ _STEPS = 65535  # of a packed number from its least to its greatest value
 class Body:
     """A skinned mesh on the 22 joints, in its y-up rest pose.
 
-    vertices [v 3] and rest_joints [j 3] in metres; faces [f 3], counter-clockwise from outside;
-    weights [v j], rows that sum to 1. A model with more joints than the 22 (hands, face) holds
-    the others at `held` [j-22 3 3], relative to their parents. `pose_blend` [9(j-1) 3v] are
-    SMPL's pose blend shapes: metres by entry of the rotations, less the identity.
+    Vertices and rest joints are in metres; faces run counter-clockwise from outside; rows of
+    weights sum to 1. A model with more joints than the 22 (hands, face) holds the others at `held`,
+    relative to their parents. `pose_blend` are SMPL's pose blend shapes: metres by entry of the
+    rotations, less the identity.
     """
 
-    vertices: np.ndarray
-    faces: np.ndarray
-    weights: np.ndarray
-    rest_joints: np.ndarray
+    vertices: Float[np.ndarray, "v 3"]
+    faces: Int[np.ndarray, "f 3"]
+    weights: Float[np.ndarray, "v j"]
+    rest_joints: Float[np.ndarray, "j 3"]
     parents: tuple[int, ...] = PARENTS
-    held: np.ndarray = field(default_factory=lambda: np.zeros((0, 3, 3)))
-    pose_blend: np.ndarray | None = None
+    held: Float[np.ndarray, "j-22 3 3"] = field(default_factory=lambda: np.zeros((0, 3, 3)))
+    pose_blend: Float[np.ndarray, "9*(j-1) 3*v"] | None = None
 
-    def pose(self, rotations: np.ndarray, pelvis: np.ndarray) -> np.ndarray:
-        """Linear blend skinning: vertices [t v 3] in the world.
+    def pose(
+        self, rotations: Float[np.ndarray, "t 22 3 3"], pelvis: Float[np.ndarray, "t 3"]
+    ) -> Float[np.ndarray, "t v 3"]:
+        """Linear blend skinning: vertices in the world.
 
-        rotations [t 22 3 3], the root's first, then relative to the parent; pelvis [t 3] metres,
-        where the pelvis joint stands. NumPy arrays, of the dtype that the result shall have.
+        Rotations, the root's first, are relative to the parent; pelvis, in metres, is where that
+        joint stands. The result has their dtype.
         """
         frames, dtype = len(rotations), rotations.dtype
         rest, held = self.rest_joints.astype(dtype), self.held.astype(dtype)
@@ -54,8 +57,10 @@ class Body:
         return np.stack([skin(v, self.weights, r, j, rest) for v, r, j in by_frame])
 
 
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Unit normals [v 3] of a mesh, the mean of the adjoining faces' by area."""
+def vertex_normals(
+    vertices: Float[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
+) -> Float[np.ndarray, "v 3"]:
+    """Unit normals of a mesh, the mean of the adjoining faces' by area."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     areas = np.repeat(np.cross(b - a, c - a), 3, axis=0)  # [3f 3], one row a corner
     normals = np.stack([np.bincount(faces.ravel(), x, len(vertices)) for x in areas.T], axis=-1)
@@ -69,9 +74,11 @@ def builtin_body() -> Body:
         return _unpack(packed)
 
 
-def strongest(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The four joints [v 4] that pull each vertex most, the most first, and their shares [v 4],
-    which sum to 1: what one attribute of glTF holds. A joint that does not pull is named 0."""
+def strongest(
+    weights: Float[np.ndarray, "v j"],
+) -> tuple[Int[np.ndarray, "v 4"], Float[np.ndarray, "v 4"]]:
+    """The four joints that pull each vertex most, the most first, and their shares, which sum
+    to 1: what one attribute of glTF holds. A joint that does not pull is named 0."""
     joints = np.argsort(-weights, axis=1, kind="stable")[:, :4]
     shares = np.take_along_axis(weights, joints, axis=1)
     return np.where(shares > 0, joints, 0), shares / shares.sum(axis=1, keepdims=True)

@@ -7,6 +7,8 @@ column vectors; quaternions are (w, x, y, z) with w >= 0; angles are radians.
 
 from typing import Any
 
+from jaxtyping import Float
+
 Array = Any  # a NumPy or a JAX array
 
 _SMALL_ANGLE_SQUARED = 1e-8
@@ -21,8 +23,8 @@ def _normalize(x: Array) -> Array:
     return xp.where(zero, xp.zeros_like(x), x / xp.sqrt(xp.where(zero, 1.0, squared)))
 
 
-def axis_angle_to_matrix(axis_angle: Array) -> Array:
-    """Rodrigues' formula: [..., 3] -> [..., 3, 3]."""
+def axis_angle_to_matrix(axis_angle: Float[Array, "*n 3"]) -> Float[Array, "*n 3 3"]:
+    """Rodrigues' formula."""
     xp = axis_angle.__array_namespace__()
     squared = xp.sum(axis_angle * axis_angle, axis=-1)[..., None, None]
     small = squared < _SMALL_ANGLE_SQUARED
@@ -44,8 +46,8 @@ def _cross_matrix(v: Array) -> Array:
     return rows.reshape(*v.shape[:-1], 3, 3)
 
 
-def matrix_to_axis_angle(matrix: Array) -> Array:
-    """[..., 3, 3] -> [..., 3], angle in [0, pi]; at pi the sign of the axis is arbitrary."""
+def matrix_to_axis_angle(matrix: Float[Array, "*n 3 3"]) -> Float[Array, "*n 3"]:
+    """Angle in [0, pi]; at pi the sign of the axis is arbitrary."""
     xp = matrix.__array_namespace__()
     quaternion = matrix_to_quaternion(matrix)
     real, imaginary = quaternion[..., :1], quaternion[..., 1:]
@@ -56,8 +58,8 @@ def matrix_to_axis_angle(matrix: Array) -> Array:
     return imaginary * scale
 
 
-def quaternion_to_matrix(quaternion: Array) -> Array:
-    """[..., 4] (w first; normalised here) -> [..., 3, 3]."""
+def quaternion_to_matrix(quaternion: Float[Array, "*n 4"]) -> Float[Array, "*n 3 3"]:
+    """Of quaternions, w first, which are normalised here."""
     xp = quaternion.__array_namespace__()
     quaternion = _normalize(quaternion)
     w, x, y, z = (quaternion[..., i] for i in range(4))
@@ -69,8 +71,8 @@ def quaternion_to_matrix(quaternion: Array) -> Array:
     return xp.stack(entries, axis=-1).reshape(*quaternion.shape[:-1], 3, 3)
 
 
-def matrix_to_quaternion(matrix: Array) -> Array:
-    """[..., 3, 3] -> [..., 4], w first and w >= 0.
+def matrix_to_quaternion(matrix: Float[Array, "*n 3 3"]) -> Float[Array, "*n 4"]:
+    """Unit quaternions, w first and w >= 0.
 
     The entries of 4 q q^T are linear in the matrix; its row of largest diagonal, normalised, is q.
     """
@@ -90,8 +92,8 @@ def matrix_to_quaternion(matrix: Array) -> Array:
     return xp.where(quaternion[..., :1] < 0, -quaternion, quaternion)
 
 
-def rot6d_to_matrix(rot6d: Array) -> Array:
-    """Gram-Schmidt of the two columns that rot6d interleaves: [..., 6] -> [..., 3, 3].
+def rot6d_to_matrix(rot6d: Float[Array, "*n 6"]) -> Float[Array, "*n 3 3"]:
+    """Gram-Schmidt of the two columns that rot6d interleaves.
 
     Zhou et al. 2019, with ViMoGen's order of entries. Columns that span no plane give zero
     columns, as published, not NaN.
@@ -104,16 +106,16 @@ def rot6d_to_matrix(rot6d: Array) -> Array:
     return xp.stack([first, second, xp.linalg.cross(first, second)], axis=-1)
 
 
-def matrix_to_rot6d(matrix: Array) -> Array:
-    """`matrix[..., :, :2]` row by row, so its two columns interleave: [..., 3, 3] -> [..., 6]."""
+def matrix_to_rot6d(matrix: Float[Array, "*n 3 3"]) -> Float[Array, "*n 6"]:
+    """`matrix[..., :, :2]` row by row, so its two columns interleave."""
     return matrix[..., :, :2].reshape(*matrix.shape[:-2], 6)
 
 
-def euler_to_matrix(angles: Array, order: str = "ZXY") -> Array:
+def euler_to_matrix(angles: Float[Array, "*n 3"], order: str = "ZXY") -> Float[Array, "*n 3 3"]:
     """Intrinsic turns about the axes of `order`, the first named one outermost.
 
-    angles [..., 3] radians, in the order named -> [..., 3, 3]. Any permutation of XYZ; another
-    order raises ValueError.
+    angles: radians, in the order named.
+    order: any permutation of XYZ; another raises ValueError.
     """
     xp = angles.__array_namespace__()
     identity = xp.eye(3, dtype=angles.dtype)
@@ -124,8 +126,8 @@ def euler_to_matrix(angles: Array, order: str = "ZXY") -> Array:
     return first @ second @ third
 
 
-def matrix_to_euler(matrix: Array, order: str = "ZXY") -> Array:
-    """Inverse of `euler_to_matrix`: [..., 3, 3] -> [..., 3], the middle angle in [-pi/2, pi/2].
+def matrix_to_euler(matrix: Float[Array, "*n 3 3"], order: str = "ZXY") -> Float[Array, "*n 3"]:
+    """Inverse of `euler_to_matrix`, the middle angle in [-pi/2, pi/2].
 
     Where the outer axes coincide (gimbal lock) the last angle is zero.
     """
@@ -153,10 +155,12 @@ def _euler_axes(order: str) -> list[int]:
     return ["XYZ".index(axis) for axis in order]
 
 
-def slerp(start: Array, end: Array, weight: Array) -> Array:
+def slerp(
+    start: Float[Array, "*n 4"], end: Float[Array, "*n 4"], weight: Float[Array, "..."]
+) -> Float[Array, "... 4"]:
     """Turn from one unit quaternion to another along the shorter arc, at constant speed.
 
-    start, end [..., 4]; weight [...], 0 gives start and 1 gives end -> [..., 4] (w may be < 0).
+    weight: 0 gives start and 1 gives end, broadcast over them; w of the result may be < 0.
     """
     xp = start.__array_namespace__()
     cosine = xp.sum(start * end, axis=-1, keepdims=True)

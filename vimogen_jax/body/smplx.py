@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.rotations import axis_angle_to_matrix
@@ -30,7 +31,9 @@ _HAND_JOINTS = 30
 
 
 def load_smplx(
-    path: str | os.PathLike, betas: Sequence[float] = (), flat_hand_mean: bool = False
+    path: str | os.PathLike,
+    betas: Sequence[float] | Float[np.ndarray, " n"] = (),
+    flat_hand_mean: bool = False,
 ) -> Body:
     """Read a SMPL-X or SMPL-H .npz as a `Body` of shape `betas`, with its pose blend shapes.
 

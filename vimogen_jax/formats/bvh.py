@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import euler_to_matrix, matrix_to_euler
@@ -32,14 +33,14 @@ class Bvh:
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
-    rotations: np.ndarray  # [t j 3 3], relative to the parent
-    positions: np.ndarray  # [t j 3], in the parent's frame
+    rotations: Float[np.ndarray, "t j 3 3"]  # relative to the parent
+    positions: Float[np.ndarray, "t j 3"]  # in the parent's frame
     fps: float
     path: str  # named in what is raised about it
     notes: tuple[str, ...] = ()  # what was found wrong, and does not matter
 
-    def global_pose(self) -> tuple[np.ndarray, np.ndarray]:
-        """Orientations [t j 3 3] and positions [t j 3] of all joints in the file's world."""
+    def global_pose(self) -> tuple[Float[np.ndarray, "t j 3 3"], Float[np.ndarray, "t j 3"]]:
+        """Orientations and positions of all joints in the file's world."""
         rotations, positions = self.rotations.copy(), self.positions.copy()
         for joint, parent in enumerate(self.parents):
             if parent >= 0:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32
 
 from vimogen_jax.body.axes import UNITS
 from vimogen_jax.body.kinematics import forward_kinematics
@@ -16,15 +17,15 @@ class Found:
     Attributes:
         path: the file, named in what is raised about it.
         kind: what it is, for people, such as "AMASS".
-        rotations: `[t 22 3 3]` as `Motion` has them, but for the world that the root is turned
-            to; None where the file has positions alone.
-        transl: `[t 3]` with them: the pelvis stands there plus its rest position.
-        positions: `[t 22 3]` where the file has them; else they follow from the rotations.
-        channels: `[t 276]` float32 where the file holds ViMoGen's.
+        rotations: as `Motion` has them, but for the world that the root is turned to; None where
+            the file has positions alone.
+        transl: with them: the pelvis stands there plus its rest position.
+        positions: where the file has them; else they follow from the rotations.
+        channels: where the file holds ViMoGen's.
         fps: frames a second, where the file states it.
         usual_fps: that of the format, where it has one.
         relabels: what to mind in saying the frame rate, where programs say a wrong one.
-        turn: `[3 3]`, takes the file's world, as its format or table has it, to z up; None where
+        turn: takes the file's world, as its format or table has it, to z up; None where
             the format leaves that open.
         fixed: whether the format leaves no choice of world and unit: what contradicts it is wrong.
         scaled: whether lengths were scaled to our body's already, so that their unit is ours.
@@ -34,21 +35,21 @@ class Found:
         name: which of the motions in the file it is, where there are several.
         view: of a person in a film, whether in the "world" or as the "camera" saw it.
         person: which of the people in the film, whoever is seen longest first.
-        seen: `[t]` bool, in which frames the person was seen, the others being filled in; None
+        seen: in which frames the person was seen, the others being filled in; None
             where the file does not say.
         notes: what was done beyond reading, a short clause each.
     """
 
     path: str
     kind: str
-    rotations: np.ndarray | None = None
-    transl: np.ndarray | None = None
-    positions: np.ndarray | None = None
-    channels: np.ndarray | None = None
+    rotations: Float[np.ndarray, "t 22 3 3"] | None = None
+    transl: Float[np.ndarray, "t 3"] | None = None
+    positions: Float[np.ndarray, "t 22 3"] | None = None
+    channels: Float32[np.ndarray, "t 276"] | None = None
     fps: float | None = None
     usual_fps: float | None = None
     relabels: str = ""
-    turn: np.ndarray | None = None
+    turn: Float[np.ndarray, "3 3"] | None = None
     fixed: bool = False
     scaled: bool = False
     floor: bool = True
@@ -57,12 +58,12 @@ class Found:
     name: str = ""
     view: str = ""
     person: int = 0
-    seen: np.ndarray | None = None
+    seen: Bool[np.ndarray, " t"] | None = None
     notes: tuple[str, ...] = ()
 
     @property
-    def joints(self) -> np.ndarray:
-        """Positions of the 22 joints: `[t 22 3]`, in the file's world and unit."""
+    def joints(self) -> Float[np.ndarray, "t 22 3"]:
+        """Positions of the 22 joints in the file's world and unit."""
         if self.positions is not None:
             return self.positions
         return forward_kinematics(self.rotations, self.transl)[1]
@@ -81,8 +82,8 @@ class Found:
         scale = lambda lengths: None if lengths is None else lengths / per_metre
         return replace(self, transl=scale(self.transl), positions=scale(self.positions))
 
-    def turned(self, turn: np.ndarray) -> "Found":
-        """The same in a world turned by `[3 3]`; whoever has channels stands upright already."""
+    def turned(self, turn: Float[np.ndarray, "3 3"]) -> "Found":
+        """The same in a turned world; whoever has channels stands upright already."""
         if np.array_equal(turn, np.eye(3)):  # not a bit is lost
             return self
         changed = {}
@@ -98,8 +99,8 @@ class Found:
         return replace(self, notes=(*self.notes, note))
 
 
-def filled(*columns: np.ndarray) -> int:
-    """How many frames of arrays `[t ...]` come before those of zeros alone at the end.
+def filled(*columns: Float[np.ndarray, "t ..."]) -> int:
+    """How many frames of arrays come before those of zeros alone at the end.
 
     So a batch is padded. All of them where there is nothing but zeros.
     """

@@ -8,6 +8,7 @@ import os
 from typing import Any
 
 import numpy as np
+from jaxtyping import Real
 
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
@@ -24,8 +25,8 @@ def write(motion: Motion, path: str | os.PathLike) -> None:
         np.save(file, np.asarray(motion.joints(), np.float32))
 
 
-def read(path: str | os.PathLike) -> np.ndarray:
-    """Read joint positions [t 22 3]; BadInput where the file holds anything else."""
+def read(path: str | os.PathLike) -> Real[np.ndarray, "t 22 3"]:
+    """Read joint positions; BadInput where the file holds anything else."""
     joints = pickles.read_npy(path)
     if joints.dtype.kind not in "fiu":
         raise BadInput(f"{path}: the joints are not numbers but of type {joints.dtype}")

@@ -5,10 +5,11 @@ through them, or fill in frames between them, then turn the long way round.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 
-def euler(angles: np.ndarray) -> np.ndarray:
-    """The same turns of a series [t, ..., 3], each written as near to the one before as it can be.
+def euler(angles: Float[np.ndarray, "t *n 3"]) -> Float[np.ndarray, "t *n 3"]:
+    """The same turns of a series, each written as near to the one before as it can be.
 
     Radians, as `matrix_to_euler` gives them: (a, b, c) is (a + pi, pi - b, c + pi), and whole turns
     may be added to each. So no angle steps by more than pi.
@@ -24,8 +25,8 @@ def euler(angles: np.ndarray) -> np.ndarray:
     return unwound
 
 
-def axis_angle(vectors: np.ndarray) -> np.ndarray:
-    """The same turns of a series [t, ..., 3], each as near to the one before as it can be written.
+def axis_angle(vectors: Float[np.ndarray, "t *n 3"]) -> Float[np.ndarray, "t *n 3"]:
+    """The same turns of a series, each as near to the one before as it can be written.
 
     Whole turns are added about the axis of each; where there is none, about that of the one before.
     """

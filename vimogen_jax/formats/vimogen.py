@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from vimogen_jax.body.axes import UPS
 from vimogen_jax.errors import BadInput
@@ -40,8 +41,8 @@ def find(path: str | os.PathLike, content: Any) -> Found:
     )
 
 
-def to_channels(path: str | os.PathLike, content: Any) -> np.ndarray:
-    """The channels [t 276] float32 in what a file holds; raises BadInput where there are none."""
+def to_channels(path: str | os.PathLike, content: Any) -> Float32[np.ndarray, "t 276"]:
+    """The channels in what a file holds; raises BadInput where there are none."""
     if isinstance(content, dict):
         if "motion" not in content:
             raise BadInput(f"{path}: holds {', '.join(map(str, content))}, but no motion")

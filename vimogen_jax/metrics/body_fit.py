@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.kinematics import forward_kinematics
@@ -43,17 +44,22 @@ _HINGE_AXES = np.array(list(_HINGES.values()), np.float32)
 class PosePrior(NamedTuple):
     """A mixture of Gaussians over the axis-angles of joints 1 to 21, each in radians.
 
-    offsets [k]: minus the logarithm of each one's weight over its volume; means [k 63];
-    precisions [k 63 63], the inverse covariances.
+    offsets: minus the logarithm of each one's weight over its volume.
+    precisions: the inverse covariances.
     """
 
-    offsets: jax.Array
-    means: jax.Array
-    precisions: jax.Array
+    offsets: Float[Array, " k"]
+    means: Float[Array, "k 63"]
+    precisions: Float[Array, "k 63 63"]
 
     @classmethod
-    def of(cls, weights: np.ndarray, means: np.ndarray, covariances: np.ndarray) -> "PosePrior":
-        """A mixture of weights [k], means [k 63] and covariances [k 63 63].
+    def of(
+        cls,
+        weights: Float[np.ndarray, " k"],
+        means: Float[np.ndarray, "k 63"],
+        covariances: Float[np.ndarray, "k 63 63"],
+    ) -> "PosePrior":
+        """A mixture of Gaussians.
 
         Raises ValueError where a Gaussian has no weight or no volume.
         """
@@ -67,8 +73,8 @@ class PosePrior(NamedTuple):
             precisions=jnp.asarray(np.linalg.inv(covariances), jnp.float32),
         )
 
-    def __call__(self, rotations: jax.Array) -> jax.Array:
-        """Minus the log-likelihood under the best Gaussian: [... 22 3 3] -> [...]."""
+    def __call__(self, rotations: Float[Array, "*n 22 3 3"]) -> Float[Array, "*n"]:
+        """Minus the log-likelihood under the best Gaussian."""
         pose = matrix_to_axis_angle(rotations[..., 1:, :, :])
         off = pose.reshape(*pose.shape[:-2], 1, -1) - self.means
         squared = jnp.einsum("...ki,kij,...kj->...k", off, self.precisions, off)
@@ -76,12 +82,15 @@ class PosePrior(NamedTuple):
 
 
 def fit(
-    joints: np.ndarray, mask: np.ndarray, fps: float, prior: PosePrior | None = None
+    joints: Float[np.ndarray, "n t 22 3"],
+    mask: Bool[np.ndarray, "n t"],
+    fps: float,
+    prior: PosePrior | None = None,
 ) -> list[Motion]:
     """Find the motions whose joints lie where given.
 
-    joints [n t 22 3] in metres, z up; mask [n t], True on each motion's frames, which come first;
-    fps frames a second -> n motions of so many frames, on our body. Motions do not influence each
+    Joints are in metres, z up; the mask is true on each motion's frames, which come first; the n
+    motions are of so many frames, on our body. Motions do not influence each
     other. One shape of `joints` is compiled once. Raises ValueError where the shapes disagree.
     """
     motions, frames = mask.shape
@@ -140,8 +149,8 @@ def _improve(
     return pose(*best)
 
 
-def cost_of_pose(rotations: jax.Array) -> jax.Array:
-    """How far joints bend, and whether elbows and knees bend backwards: [... 22 3 3] -> [...]."""
+def cost_of_pose(rotations: Float[Array, "*n 22 3 3"]) -> Float[Array, "*n"]:
+    """How far joints bend, and whether elbows and knees bend backwards."""
     traces = jnp.trace(rotations[..., 1:, :, :], axis1=-2, axis2=-1)
     bend = (3 - traces).sum(axis=-1) / 2
     hinges = rotations[..., _HINGE_JOINTS, :, :]

@@ -9,6 +9,7 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from vimogen_jax.motion.humanml3d import CONTACTS
 
@@ -41,14 +42,17 @@ class Evaluator(nnx.Module):
         self.tags = _linear(NUM_TAGS, WORD_DIM, rngs)
         self.text_encoder = SequenceEncoder(WORD_DIM, sizes.text_hidden, sizes.embedding, rngs=rngs)
 
-    def embed_motions(self, motions: jax.Array, lengths: jax.Array) -> jax.Array:
-        """Embeddings `[b d]` of motions `[b 196 263]`, normalised as the evaluator's statistics
-        say and zero after their lengths `[b]`, in frames."""
+    def embed_motions(
+        self, motions: Float[Array, "b t 263"], lengths: Int[Array, " b"]
+    ) -> Float[Array, "b d"]:
+        """Embeddings of motions, normalised as the evaluator's statistics say and zero after their
+        lengths, in frames."""
         return self.motion_encoder(self.movement_encoder(motions), lengths // FRAMES_A_STEP)
 
-    def embed_texts(self, words: jax.Array, tags: jax.Array, lengths: jax.Array) -> jax.Array:
-        """Embeddings `[b d]` of words' vectors `[b l 300]` and tags `[b l]`, below 15; lengths
-        `[b]` in words."""
+    def embed_texts(
+        self, words: Float[Array, "b l 300"], tags: Int[Array, "b l"], lengths: Int[Array, " b"]
+    ) -> Float[Array, "b d"]:
+        """Embeddings of words' vectors and tags, below 15; lengths are in words."""
         return self.text_encoder(words + self.tags(jax.nn.one_hot(tags, NUM_TAGS)), lengths)
 
 

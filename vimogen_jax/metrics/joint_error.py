@@ -1,27 +1,28 @@
 """How far a motion lies from the one it should be."""
 
-from typing import Any
+from jaxtyping import Float
+
+from vimogen_jax.body.rotations import Array
 
 
-def root_relative_joint_error(joints: Any, target: Any) -> Any:
+def root_relative_joint_error(
+    joints: Float[Array, "*n t 22 3"], target: Float[Array, "*n t 22 3"]
+) -> Float[Array, "*n"]:
     """Mean distance of the joints, both motions moved so that their pelvis stays at the origin.
 
     This is MPJPE aligned at the root; orientation counts, translation does not.
 
-    Args:
-        joints: `[... t 22 3]` in metres, NumPy or jax.
-        target: of the same shape.
-
-    Returns:
-        `[...]` in metres.
+    Metres, NumPy or jax.
     """
     xp = joints.__array_namespace__()
     difference = (joints - joints[..., :1, :]) - (target - target[..., :1, :])
     return xp.linalg.vector_norm(difference, axis=-1).mean(axis=(-2, -1))
 
 
-def turned_alike(joints: Any, target: Any) -> Any:
-    """The joints `[... t 22 3]` around their pelvis, turned as a whole about z to fit the target.
+def turned_alike(
+    joints: Float[Array, "*n t 22 3"], target: Float[Array, "*n t 22 3"]
+) -> Float[Array, "*n t 22 3"]:
+    """The joints around their pelvis, turned as a whole about z to fit the target.
 
     One angle for the motion, that of least squares: a motion without a heading of its own is
     compared so. Frames are z up.

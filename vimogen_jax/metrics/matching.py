@@ -8,6 +8,7 @@ distance of 0 and not NaN, ties are shared, and FID takes singular covariances.
 import dataclasses
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 
@@ -20,16 +21,18 @@ class Retrieval:
     """How texts find their motions.
 
     Attributes:
-        precision: `[3]`, the share of texts whose own motion is among the 1, 2, 3 nearest.
+        precision: the share of texts whose own motion is among the 1, 2, 3 nearest.
         distance: mean between a text and its own motion.
     """
 
-    precision: np.ndarray
+    precision: Float[np.ndarray, "3"]
     distance: float
 
 
-def retrieval(texts: np.ndarray, motions: np.ndarray, batch: int = BATCH) -> Retrieval:
-    """Look for motions `[n d]` by their texts `[n d]` in batches, in their order.
+def retrieval(
+    texts: Float[np.ndarray, "n d"], motions: Float[np.ndarray, "n d"], batch: int = BATCH
+) -> Retrieval:
+    """Look for motions by their texts in batches, in their order.
 
     What is left after the last whole batch is dropped, as published. Among motions that are as near
     as a text's own, its own is at any rank alike: each rank gets its share of the text.
@@ -56,8 +59,8 @@ def retrieval(texts: np.ndarray, motions: np.ndarray, batch: int = BATCH) -> Ret
     return Retrieval(found / count, float(distance / count))
 
 
-def frechet_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """FID: the Fréchet distance of the Gaussians of two sets `[n d]`, `[m d]` of embeddings.
+def frechet_distance(real: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"]) -> float:
+    """FID: the Fréchet distance of the Gaussians of two sets of embeddings.
 
     The trace of the root of the product of the covariances is the sum of the singular values of
     R1 R2^T, where R^T R are they: so it is exact for singular ones, as those of fewer motions than
@@ -81,9 +84,9 @@ def _gaussian(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.linalg.qr(embeddings - mean, mode="r") / np.sqrt(len(embeddings) - 1)
 
 
-def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
-    """KID (Bińkowski et al., ICLR 2018): the squared maximum mean discrepancy of two sets `[n d]`,
-    `[m d]` by the kernel (x.y / d + 1)^3, without bias however small they are; it can be below 0.
+def kernel_distance(real: Float[np.ndarray, "n d"], generated: Float[np.ndarray, "m d"]) -> float:
+    """KID (Bińkowski et al., ICLR 2018): the squared maximum mean discrepancy of two sets by the
+    kernel (x.y / d + 1)^3, without bias however small they are; it can be below 0.
 
     Raises:
         BadInput: a set has fewer than two motions.
@@ -99,15 +102,19 @@ def kernel_distance(real: np.ndarray, generated: np.ndarray) -> float:
     return float(within - 2 * kernel(real, generated).mean())
 
 
-def diversity(embeddings: np.ndarray, pairs: int, random: np.random.RandomState) -> float:
-    """The mean distance of pairs of embeddings `[n d]`; n >= pairs, drawn as published."""
+def diversity(
+    embeddings: Float[np.ndarray, "n d"], pairs: int, random: np.random.RandomState
+) -> float:
+    """The mean distance of pairs of embeddings; n >= pairs, drawn as published."""
     first, second = _pairs(len(embeddings), pairs, random)
     x = np.asarray(embeddings, np.float64)
     return float(np.linalg.norm(x[first] - x[second], axis=-1).mean())
 
 
-def multimodality(embeddings: np.ndarray, pairs: int, random: np.random.RandomState) -> float:
-    """The mean distance of pairs of motions of a text: `[s k d]`, of s texts; k >= pairs."""
+def multimodality(
+    embeddings: Float[np.ndarray, "n k d"], pairs: int, random: np.random.RandomState
+) -> float:
+    """The mean distance of pairs of the k motions of each of n texts; k >= pairs."""
     first, second = _pairs(embeddings.shape[1], pairs, random)
     x = np.asarray(embeddings, np.float64)
     return float(np.linalg.norm(x[:, first] - x[:, second], axis=-1).mean())
@@ -117,7 +124,9 @@ def _pairs(count: int, pairs: int, random: np.random.RandomState) -> tuple[np.nd
     return random.choice(count, pairs, replace=False), random.choice(count, pairs, replace=False)
 
 
-def mean_and_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean of repetitions `[r ...]` and half the width of its 95 % interval, as published:
+def mean_and_interval(
+    values: Float[np.ndarray, "n ..."],
+) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
+    """The mean of n repetitions and half the width of its 95 % interval, as published:
     of a normal distribution with the deviation of the repetitions themselves."""
     return values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(values))

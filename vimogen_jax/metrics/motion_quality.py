@@ -1,8 +1,8 @@
 """How well a motion moves, judged by its joints: the five dimensions of MBench's motion quality.
 
-Joints are `[... t 22 3]` in metres, z up, at 20 fps, the floor at z = 0: the thresholds are
+Joints are in metres, z up, at 20 fps, the floor at z = 0: the thresholds are
 distances a frame. NumPy and jax arrays alike. Motions of several lengths are padded at the end and
-told apart by `mask [... t]`, true where a frame is a motion's; without one all frames are.
+told apart by a mask, true where a frame is a motion's; without one all frames are.
 Source: MBench's motion quality dimensions (ViMoGen, arXiv:2510.26794).
 """
 
@@ -10,8 +10,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
+from vimogen_jax.body.rotations import Array
 from vimogen_jax.body.skeleton import FEET
+
+Joints = Float[Array, "*n t 22 3"]
+Mask = Bool[Array, "*n t"]
+Values = Float[Array, "*n"]
 
 PELVIS = [0]
 CONTACT_SPEED = 0.01  # metres a frame
@@ -26,8 +32,10 @@ SHORTEST_FLIGHT = 4  # frames
 TREMBLES = 2  # more turns than these of the left foot's direction are no flight
 
 
-def stack(motions: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Joints `[t 22 3]` of several lengths as `[n t 22 3]`, with the mask `[n t]` of them.
+def stack(
+    motions: Sequence[Float[np.ndarray, "_ 22 3"]], multiple: int = 1
+) -> tuple[Float[np.ndarray, "n t 22 3"], Bool[np.ndarray, "n t"]]:
+    """Joints of several lengths in one array, with the mask of them.
 
     There t is a multiple of what is given.
     """
@@ -39,38 +47,38 @@ def stack(motions: Sequence[np.ndarray], multiple: int = 1) -> tuple[np.ndarray,
     return joints, np.arange(frames) < lengths[:, None]
 
 
-def jitter(joints: Any, mask: Any = None) -> Any:
+def jitter(joints: Joints, mask: Mask | None = None) -> Values:
     """Mean acceleration of the joints, plus the same relative to the pelvis: Jitter_Degree.
 
     Args:
-        joints: `[... t 22 3]`, at least three frames.
+        joints: at least three frames.
 
     Returns:
-        `[...]` in metres a frame squared.
+        Metres a frame squared.
     """
     return _mean_difference(joints, mask, 2)
 
 
-def dynamic_degree(joints: Any, mask: Any = None) -> Any:
+def dynamic_degree(joints: Joints, mask: Mask | None = None) -> Values:
     """Mean speed of the joints, plus the same relative to the pelvis: Dynamic_Degree.
 
     Args:
-        joints: `[... t 22 3]`, at least two frames.
+        joints: at least two frames.
 
     Returns:
-        `[...]` in metres a frame.
+        Metres a frame.
     """
     return _mean_difference(joints, mask, 1)
 
 
-def ground_penetration(joints: Any, mask: Any = None) -> Any:
+def ground_penetration(joints: Joints, mask: Mask | None = None) -> Values:
     """Mean depth of the feet where they are below the floor by more than 5 mm: Ground_Penetration.
 
     Args:
-        joints: `[... t 22 3]`, the floor at z = 0.
+        joints: the floor at z = 0.
 
     Returns:
-        `[...]` in metres, 0 where no foot ever is.
+        Metres, 0 where no foot ever is.
     """
     height = joints[..., FEET, 2]
     below = (height < -PENETRATION) & _mask(joints, mask)[..., None]
@@ -79,20 +87,20 @@ def ground_penetration(joints: Any, mask: Any = None) -> Any:
     return depth / xp.clip(below.sum(axis=(-2, -1)), 1, None)
 
 
-def foot_contact(joints: Any, mask: Any = None) -> Any:
-    """Whether each foot stands, `[... t 2]`: it is slow at any height, or near z = 0."""
+def foot_contact(joints: Joints, mask: Mask | None = None) -> Bool[Array, "*n t 2"]:
+    """Whether each foot stands: it is slow at any height, or near z = 0."""
     speed = _norm(_velocity(joints, FEET, mask))
     return (speed < CONTACT_SPEED) | (joints[..., FEET, 2] < CONTACT_HEIGHT)
 
 
-def foot_sliding(joints: Any, mask: Any = None) -> Any:
+def foot_sliding(joints: Joints, mask: Mask | None = None) -> Values:
     """Mean horizontal speed of the feet while they stand: Foot_Sliding.
 
     Args:
-        joints: `[... t 22 3]`, at least two frames, the floor at z = 0.
+        joints: at least two frames, the floor at z = 0.
 
     Returns:
-        `[...]` in metres a frame, the mean of both feet; a foot that never stands counts as 0.
+        Metres a frame, the mean of both feet; a foot that never stands counts as 0.
     """
     contact = foot_contact(joints, mask) & _mask(joints, mask)[..., None]
     speed = _norm(_velocity(joints, FEET, mask)[..., :2])
@@ -100,7 +108,7 @@ def foot_sliding(joints: Any, mask: Any = None) -> Any:
     return ((speed * contact).sum(axis=-2) / standing).mean(axis=-1)
 
 
-def foot_floating(joints: Any, mask: Any = None) -> Any:
+def foot_floating(joints: Joints, mask: Mask | None = None) -> Values:
     """Frames in which the feet do not carry the body, over all frames: Foot_Floating.
 
     A frame counts where feet stand that move too little or too much for how the pelvis moves;
@@ -110,10 +118,10 @@ def foot_floating(joints: Any, mask: Any = None) -> Any:
     trembles is left to rounding.
 
     Args:
-        joints: `[... t 22 3]`, at least two frames, the floor at z = 0.
+        joints: at least two frames, the floor at z = 0.
 
     Returns:
-        `[...]`, a share of frames.
+        A share of frames.
     """
     xp = joints.__array_namespace__()
     valid = _mask(joints, mask)

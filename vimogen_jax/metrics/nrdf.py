@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float
 
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import matrix_to_quaternion
@@ -43,7 +44,7 @@ class _Layers(nnx.Module):
 
 
 class NRDF(nnx.Module):
-    """The network: quaternions `[... 21 4]`, w first, of joints 1 to 21 -> distances `[...]`."""
+    """The network: quaternions, w first, of joints 1 to 21 to distances."""
 
     def __init__(self, widths: tuple[int, ...] = WIDTHS, *, rngs: nnx.Rngs):
         hidden = 4 + FEATURES
@@ -53,7 +54,7 @@ class NRDF(nnx.Module):
         )
         self.distance = _Layers((NUM_BONES * FEATURES, *widths, 1), rngs=rngs)
 
-    def __call__(self, quaternions: jax.Array) -> jax.Array:
+    def __call__(self, quaternions: Float[Array, "*n 21 4"]) -> Float[Array, "*n"]:
         features = []
         for bone, parent in enumerate(BONE_PARENTS):
             x = quaternions[..., bone, :]
@@ -64,10 +65,12 @@ class NRDF(nnx.Module):
 
 
 @jax.jit(static_argnames="as_released")
-def pose_distance(nrdf: NRDF, rotations: jax.Array, as_released: bool = False) -> jax.Array:
+def pose_distance(
+    nrdf: NRDF, rotations: Float[Array, "*n 22 3 3"], as_released: bool = False
+) -> Float[Array, "*n"]:
     """The distance of each pose from real ones; 0 is best.
 
-    rotations `[... 22 3 3]`, a `Motion`'s -> `[...]`, in NRDF's own unit. The release feeds joints
+    The rotations are a `Motion`'s, the distance is in NRDF's own unit. The release feeds joints
     0 to 20, the root's turn in its y-up world first, into a network made for joints 1 to 21;
     `as_released` does so too.
     """
@@ -79,6 +82,6 @@ def pose_distance(nrdf: NRDF, rotations: jax.Array, as_released: bool = False) -
     return nrdf(matrix_to_quaternion(rotations))
 
 
-def pose_quality(distances: jax.Array) -> jax.Array:
-    """Pose_Quality of a motion from the distances `[... t]` of its poses: ten times their mean."""
+def pose_quality(distances: Float[Array, "*n t"]) -> Float[Array, "*n"]:
+    """Pose_Quality of a motion from the distances of its poses: ten times their mean."""
     return 10 * distances.mean(axis=-1)

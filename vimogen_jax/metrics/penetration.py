@@ -14,16 +14,19 @@ from functools import partial, reduce
 from itertools import product
 
 import numpy as np
+from jaxtyping import Float, Int, Real
 
 MAX_PAIRS = 8  # that a triangle counts for, as published
 
 
-def penetration(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def penetration(
+    vertices: Float[np.ndarray, "t v 3"], faces: Int[np.ndarray, "f 3"]
+) -> Float[np.ndarray, " t"]:
     """Percent of self-intersection in each frame.
 
-    vertices [t v 3] in metres and finite, faces [f 3] -> [t]: pairs of triangles that meet, over
-    f, times 100. A pair counts for the first of its two triangles, each of which counts for at
-    most `MAX_PAIRS`; triangles that touch do meet. Frames are shared among threads.
+    Vertices are in metres and finite. The number of pairs of triangles that meet, over that of
+    triangles, times 100. A pair counts for the first of its two triangles, each of which counts for
+    at most `MAX_PAIRS`; triangles that touch do meet. Frames are shared among threads.
     """
     if len(vertices) == 0:
         return np.zeros(0)
@@ -33,17 +36,19 @@ def penetration(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
         return np.array([100 * _count(found, len(faces)) / len(faces) for found in pairs])
 
 
-def colliding_pairs(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+def colliding_pairs(
+    vertices: Real[np.ndarray, "v 3"], faces: Int[np.ndarray, "f 3"]
+) -> Int[np.ndarray, "n 2"]:
     """The pairs of triangles that meet and share no vertex, in one frame.
 
-    vertices [v 3], faces [f 3] -> [n 2] triangles, the lower number first, in rising order.
+    By their numbers, the lower one first, in rising order.
     """
     pairs = _colliding_pairs(vertices, faces, _tree_order(vertices[faces].mean(axis=1)))
     return pairs[np.lexsort(pairs.T[::-1])]
 
 
 def _count(pairs: np.ndarray, faces: int) -> int:
-    return np.minimum(np.bincount(pairs[:, 0], minlength=faces), MAX_PAIRS).sum()
+    return int(np.minimum(np.bincount(pairs[:, 0], minlength=faces), MAX_PAIRS).sum())
 
 
 def _tree_order(centres: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import functools
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.metrics.body_fit import PosePrior
 from vimogen_jax.mocap.fit import LANDMARKS
@@ -19,8 +20,8 @@ OFFSETS = ASSETS / "marker_offsets.safetensors"
 
 
 @functools.cache
-def marker_offsets() -> np.ndarray:
-    """Of each marker from its joint `[m 3]`, in the joint's frame at rest, metres.
+def marker_offsets() -> Float[np.ndarray, "m 3"]:
+    """Of each of m markers from its joint, in the joint's frame at rest, metres.
 
     Raises BadInput if the file of the installation is missing or damaged.
     """

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Float
 
 from vimogen_jax.body.inverse_kinematics import fit_rotations, nearest_rotations
 from vimogen_jax.body.kinematics import forward_kinematics
@@ -84,22 +85,22 @@ def fit(
     track: Track,
     fps: float,
     camera: Pinhole,
-    offsets: np.ndarray,
+    offsets: Float[np.ndarray, "m 3"],
     prior: PosePrior,
     weights: CostWeights = WEIGHTS,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Float[np.ndarray, "t 22 3 3"], Float[np.ndarray, "t 3"]]:
     """Fit the body to a track without cuts.
 
     Frames in which nobody was found are carried over by the smoothness of the others.
 
     Args:
-        offsets: of the markers from their joints, `[m 3]`.
+        offsets: of the m markers from their joints.
         prior: of poses.
         weights: of the cost's terms.
 
     Returns:
-        Rotations `[t 22 3 3]`, each relative to its parent, the root's to the camera; and positions
-        of the pelvis `[t 3]` in the camera's frame, metres.
+        Rotations, each relative to its parent, the root's to the camera; and positions
+        of the pelvis in the camera's frame, metres.
     """
     frames = len(track.confidence)
     pixels = (_filled(track.pixels)[:, LANDMARKS] - camera.centre) / camera.focal

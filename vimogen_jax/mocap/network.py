@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Float
 
 from vimogen_jax.tensors import map_tensors
 
@@ -29,8 +30,8 @@ _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def detector(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Find people in pictures `[n 224 224 3]`, RGB in 0 to 1.
+def detector(images: Float[np.ndarray, "n 224 224 3"]) -> dict[str, np.ndarray]:
+    """Find people in pictures, RGB in 0 to 1.
 
     Returns:
         boxes `[n 2254 12]`: centre, size and four points of each anchor's person, in pixels
@@ -39,8 +40,8 @@ def detector(images: np.ndarray) -> dict[str, np.ndarray]:
     return _run("detector", 2 * np.asarray(images, np.float32) - 1)
 
 
-def landmarks(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Read a person who fills the picture upright, of pictures `[n 256 256 3]`, RGB in 0 to 1.
+def landmarks(images: Float[np.ndarray, "n 256 256 3"]) -> dict[str, np.ndarray]:
+    """Read a person who fills the picture upright, RGB in 0 to 1.
 
     Returns:
         landmarks `[n 195]`: 39 times x, y, z in pixels, visibility and presence before the

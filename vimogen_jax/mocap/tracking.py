@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 from PIL import Image
 from scipy.special import expit
 
@@ -31,25 +32,25 @@ class Track:
     """What was seen of one person, frame by frame.
 
     Attributes:
-        pixels: `[t 33 2]` positions in the picture, x to the right, y down; NaN where nobody is.
-        world: `[t 33 3]` metres from the middle of the hips, as a camera has it: x right, y down,
+        pixels: positions in the picture, x to the right, y down; NaN where nobody is.
+        world: metres from the middle of the hips, as a camera has it: x right, y down,
             z away; NaN likewise.
-        visibility: `[t 33]`, 0 to 1.
-        confidence: `[t]`, 0 where the person was not found.
-        segment: `[t]` int, counts the cuts before a frame.
-        people: `[t]` int, how many were seen when the detector last looked.
+        visibility: 0 to 1.
+        confidence: 0 where the person was not found.
+        segment: counts the cuts before a frame.
+        people: how many were seen when the detector last looked.
     """
 
-    pixels: np.ndarray
-    world: np.ndarray
-    visibility: np.ndarray
-    confidence: np.ndarray
-    segment: np.ndarray
-    people: np.ndarray
+    pixels: Float[np.ndarray, "t 33 2"]
+    world: Float[np.ndarray, "t 33 3"]
+    visibility: Float[np.ndarray, "t 33"]
+    confidence: Float[np.ndarray, " t"]
+    segment: Int[np.ndarray, " t"]
+    people: Int[np.ndarray, " t"]
 
     @property
-    def found(self) -> np.ndarray:
-        """`[t]` bool, true where the person was found."""
+    def found(self) -> Bool[np.ndarray, " t"]:
+        """True where the person was found."""
         return self.confidence > 0
 
 

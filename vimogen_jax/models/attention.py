@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.models.attention_kernels import KERNELS, choose
 from vimogen_jax.models.layers import RMSNorm, linear
@@ -12,14 +13,14 @@ from vimogen_jax.sharding import platform
 
 
 class KeysValues(NamedTuple):
-    """What a sequence offers to be attended to: `keys` and `values`, each `[s b l n h]`."""
+    """What a sequence offers to be attended to."""
 
-    keys: jax.Array
-    values: jax.Array
+    keys: Float[Array, "s b l n h"]
+    values: Float[Array, "s b l n h"]
 
 
 class Attention(nnx.Module):
-    """Attention of `x [s b t d]` to a context `[s b l d]`; the context may be `x` itself."""
+    """Attention of a sequence to a context, which may be itself."""
 
     def __init__(self, dim: int, num_heads: int, *, dtype: jnp.dtype, rngs: nnx.Rngs):
         self.query = linear(dim, dim, ("embed", "heads"), dtype, rngs)
@@ -31,14 +32,16 @@ class Attention(nnx.Module):
         self.num_heads = num_heads
         self.dtype = dtype
 
-    def keys_values(self, context: jax.Array) -> KeysValues:
-        """Project a context `[s b l d]`."""
+    def keys_values(self, context: Float[Array, "s b l d"]) -> KeysValues:
+        """Project a context."""
         return KeysValues(
             self._split(self.key_norm(self.key(context))), self._split(self.value(context))
         )
 
-    def __call__(self, x: jax.Array, context: KeysValues, mask: jax.Array) -> jax.Array:
-        """Attend from `x [s b t d]` to the keys where `mask [s b l]` is true."""
+    def __call__(
+        self, x: Float[Array, "s b t d"], context: KeysValues, mask: Bool[Array, "s b l"]
+    ) -> Float[Array, "s b t d"]:
+        """Attend from x to the keys where the mask is true."""
         queries = self._split(self.query_norm(self.query(x)))
         attend = KERNELS[choose(platform(), queries, context.keys)]
         return self.out(attend(queries, *context, mask).reshape(x.shape))

@@ -1,8 +1,7 @@
 """Scaled dot-product attention: the kernels there are, and the choice among them.
 
-Each takes queries `[s b t n h]`, keys and values `[s b l n h]` and a `mask [s b l]`, true where a
-key may be seen: at least one of each sample, and not only the first ones, because frames of a
-reference drop out. It returns `[s b t n h]`.
+A mask is true where a key may be seen: at least one of each sample, and not only the first ones,
+because frames of a reference drop out.
 """
 
 import math
@@ -10,10 +9,14 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.sharding import on_each_device
 
-Kernel = Callable[[jax.Array, jax.Array, jax.Array, jax.Array], jax.Array]
+Queries = Float[Array, "s b t n h"]
+Keys = Float[Array, "s b l n h"]
+Seen = Bool[Array, "s b l"]
+Kernel = Callable[[Queries, Keys, Keys, Seen], Queries]
 
 # The number of keys from which on a platform's own kernel is faster than what XLA makes, see
 # `python -m launch.bench --measure=attention`. Those of GPUs and TPUs were not measured yet, so
@@ -44,12 +47,12 @@ def available(platform: str, queries: jax.Array, keys: jax.Array) -> list[str]:
     return names
 
 
-def xla(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
+def xla(queries: Queries, keys: Keys, values: Keys, mask: Seen) -> Queries:
     """Whatever XLA makes of two products and a softmax."""
     return _fused(queries, keys, values, mask[:, :, None, None], "xla")
 
 
-def by_heads(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
+def by_heads(queries: Queries, keys: Keys, values: Keys, mask: Seen) -> Queries:
     """The same for CPUs, whose products read rows that lie next to each other: heads go first."""
     q, k, v = (jnp.moveaxis(x, 3, 2) for x in (queries, keys, values))
     logits = jnp.einsum("sbnth,sbnlh->sbntl", q, k, preferred_element_type=jnp.float32)
@@ -59,20 +62,15 @@ def by_heads(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.A
     return jnp.moveaxis(jnp.einsum("sbntl,sbnlh->sbnth", weights, v), 2, 3)
 
 
-def cudnn(queries: jax.Array, keys: jax.Array, values: jax.Array, mask: jax.Array) -> jax.Array:
+def cudnn(queries: Queries, keys: Keys, values: Keys, mask: Seen) -> Queries:
     """NVIDIA's fused kernel: half precision and even lengths alone."""
     rows = (*mask.shape[:2], 1, queries.shape[2], mask.shape[2])  # the kernel does not repeat them
     return _fused(queries, keys, values, jnp.broadcast_to(mask[:, :, None, None], rows), "cudnn")
 
 
 def splash(
-    queries: jax.Array,
-    keys: jax.Array,
-    values: jax.Array,
-    mask: jax.Array,
-    *,
-    interpret: bool = False,
-) -> jax.Array:
+    queries: Queries, keys: Keys, values: Keys, mask: Seen, *, interpret: bool = False
+) -> Queries:
     """The fused kernel for TPUs, on sequences padded to whole blocks; on a CPU only interpreted."""
     # Pallas takes long to import, and no other kernel needs it.
     from jax.experimental.pallas.ops.tpu import splash_attention

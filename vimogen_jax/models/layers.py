@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, Float, Float32
 
 EPSILON = 1e-6
 
@@ -39,7 +40,7 @@ class Linear(nnx.Linear):
     adapter: nnx.Module | None = None
     grad_dtype: str | None = None
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*n i"]) -> Float[Array, "*n o"]:
         y: Any
         if self.bias is None or self.grad_dtype in (None, self.dtype):
             y = super().__call__(x)
@@ -50,10 +51,12 @@ class Linear(nnx.Linear):
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def product(x: jax.Array, kernel: jax.Array, grad_dtype: str) -> jax.Array:
-    """`x [... in]` times `kernel [in out]`, in the dtype of `x`.
+def product(
+    x: Float[Array, "*n i"], kernel: Float[Array, "i o"], grad_dtype: str
+) -> Float[Array, "*n o"]:
+    """Their product in the dtype of `x`.
 
-    The gradient of the kernel, float32 where it learns, is summed over `[...]` in `grad_dtype`.
+    The gradient of the kernel, float32 where it learns, is summed over n in `grad_dtype`.
     """
     return x @ kernel.astype(x.dtype)
 
@@ -81,8 +84,10 @@ product.defvjp(_product_forward, _product_backward, symbolic_zeros=True)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def plus(y: jax.Array, bias: jax.Array, grad_dtype: str) -> jax.Array:
-    """`y [... out] + bias [out]` in the dtype of `y`; see `product`."""
+def plus(
+    y: Float[Array, "*n o"], bias: Float[Array, " o"], grad_dtype: str
+) -> Float[Array, "*n o"]:
+    """Their sum in the dtype of `y`; see `product`."""
     return y + bias.astype(y.dtype)
 
 
@@ -126,7 +131,7 @@ def zero_linear(
     )
 
 
-def layer_norm(x: jax.Array) -> jax.Array:
+def layer_norm(x: Float[Array, "*n d"]) -> Float32[Array, "*n d"]:
     """LayerNorm without affine over the last axis, in float32."""
     x = x.astype(jnp.float32)
     centred = x - x.mean(-1, keepdims=True)
@@ -134,13 +139,13 @@ def layer_norm(x: jax.Array) -> jax.Array:
 
 
 class LayerNorm(nnx.Module):
-    """LayerNorm with affine, `[... d] -> [... d]`, in float32."""
+    """LayerNorm with affine, in float32."""
 
     def __init__(self, dim: int, *, rngs: nnx.Rngs):
         self.scale = parameter(nnx.initializers.ones, ("embed",), (dim,), rngs)
         self.bias = parameter(nnx.initializers.zeros, ("embed",), (dim,), rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*n d"]) -> Float32[Array, "*n d"]:
         return layer_norm(x) * self.scale[...] + self.bias[...]
 
 
@@ -150,14 +155,14 @@ class RMSNorm(nnx.Module):
     def __init__(self, dim: int, *, rngs: nnx.Rngs):
         self.scale = parameter(nnx.initializers.ones, ("heads",), (dim,), rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*n d"]) -> Float32[Array, "*n d"]:
         x = x.astype(jnp.float32)
         inverse = jax.lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + EPSILON)
         return x * inverse * self.scale[...]
 
 
 class MLP(nnx.Module):
-    """Two linear maps with an activation between, `[... inputs] -> [... outputs]`."""
+    """Two linear maps with an activation between."""
 
     def __init__(
         self,
@@ -172,18 +177,18 @@ class MLP(nnx.Module):
         self.down = linear(sizes[1], sizes[2], axes[1:], dtype, rngs)
         self.activation = activation
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "*n i"]) -> Float[Array, "*n o"]:
         return self.down(self.activation(self.up(x)))
 
 
-def position_sinusoid(frames: int, dim: int) -> np.ndarray:
-    """Absolute positions `[t d]`: even channels sine, odd channels cosine (Vaswani et al. 2017)."""
+def position_sinusoid(frames: int, dim: int) -> Float[np.ndarray, "{frames} {dim}"]:
+    """Absolute positions: even channels sine, odd channels cosine (Vaswani et al. 2017)."""
     phase = np.arange(frames)[:, None] * 10000.0 ** (-np.arange(0, dim, 2) / dim)
     return np.stack([np.sin(phase), np.cos(phase)], axis=-1).reshape(frames, dim)
 
 
-def time_sinusoid(timestep: jax.Array, dim: int) -> jax.Array:
-    """Features `[... dim]` of a time up to 1000: cosines, then sines, of it times 10000^(-2i/dim).
+def time_sinusoid(timestep: Float[Array, "*n"], dim: int) -> Float32[Array, "*n {dim}"]:
+    """Features of a time up to 1000: cosines, then sines, of it times 10000^(-2i/dim).
 
     A float32 product of up to 1000 radians is off by 6e-5. So time and frequencies are each cut
     into a coarse part of at most 12 bits and a small rest: the product of the coarse parts is

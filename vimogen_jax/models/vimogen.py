@@ -21,6 +21,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Float32
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.attention import Attention, KeysValues
@@ -109,38 +110,38 @@ class ModelConfig:
 
 
 class Text(NamedTuple):
-    """Text features `tokens [s bt l k]` with `mask [s bt l]`, true where a token may be seen."""
+    """Text features, and a mask that is true where a token may be seen."""
 
-    tokens: jax.Array
-    mask: jax.Array
+    tokens: Float[Array, "s bt l k"]
+    mask: Bool[Array, "s bt l"]
 
 
 class TextCache(NamedTuple):
-    """The text's keys and values in every block, `[layers s bt l n h]`, with `mask [s bt l]`."""
+    """The text's keys and values in every block, led by an axis of blocks."""
 
     keys_values: KeysValues
-    mask: jax.Array
+    mask: Bool[Array, "s bt l"]
 
 
 class Reference(NamedTuple):
-    """Reference motion `[s br t 138]`, as long as the motion, with `mask [s br t]`."""
+    """Reference motion, as long as the motion."""
 
-    motion: jax.Array
-    mask: jax.Array
+    motion: Float[Array, "s br t 138"]
+    mask: Bool[Array, "s br t"]
 
 
 class Known(NamedTuple):
-    """Channels of the clean motion that are given, `[s b t 276]`, where `mask` of that shape is."""
+    """Channels of the clean motion that are given, where the mask is true."""
 
-    motion: jax.Array
-    mask: jax.Array
+    motion: Float[Array, "s b t c"]
+    mask: Bool[Array, "s b t c"]
 
 
 class Context(NamedTuple):
     """What one block's cross-attention sees of one branch: its samples' context and mask."""
 
     keys_values: KeysValues
-    mask: jax.Array
+    mask: Bool[Array, "s b l"]
 
 
 class Block(nnx.Module):
@@ -169,13 +170,12 @@ class Block(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        mask: jax.Array,
-        time: jax.Array,
+        x: Float[Array, "s b t d"],
+        mask: Bool[Array, "s b t"],
+        time: Float[Array, "s b 6 d"],
         text: Context | None = None,
         reference: Context | None = None,
-    ) -> jax.Array:
-        """`x [s b t d]`, `mask [s b t]`, `time [s b 6 d]` -> `[s b t d]`."""
+    ) -> Float[Array, "s b t d"]:
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = jnp.moveaxis(
             self.modulation[...] + time, 2, 0
         )[..., None, :]
@@ -215,8 +215,9 @@ class Head(nnx.Module):
             config.dim, config.motion_dim, ("embed", "motion"), jnp.dtype(config.dtype), rngs
         )
 
-    def __call__(self, x: jax.Array, time: jax.Array) -> jax.Array:
-        """`x [s b t d]`, `time [s b d]` -> `[s b t c]`."""
+    def __call__(
+        self, x: Float[Array, "s b t d"], time: Float[Array, "s b d"]
+    ) -> Float32[Array, "s b t c"]:
         shift, scale = jnp.moveaxis(self.modulation[...] + time[:, :, None], 2, 0)[..., None, :]
         return self.linear(layer_norm(x) * (1 + scale) + shift).astype(jnp.float32)
 
@@ -275,25 +276,25 @@ class ViMoGen(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        timestep: jax.Array,
-        mask: jax.Array,
+        x: Float[Array, "s b t c"],
+        timestep: Float[Array, "s b"],
+        mask: Bool[Array, "s b t"],
         text: Text | TextCache | None = None,
         reference: Reference | None = None,
         known: Known | None = None,
-    ) -> jax.Array:
+    ) -> Float32[Array, "s b t c"]:
         """Predict from a noisy motion.
 
         Args:
-            x: normalised noisy motion `[s b t 276]`.
-            timestep: diffusion time `[s b]`, 1000 is noise and 0 is clean.
-            mask: `[s b t]`, true at real frames.
-            text: of the first `bt` samples of each shard, or None where there are none.
-            reference: of the other `br` samples; `bt + br = b`.
+            x: normalised noisy motion.
+            timestep: diffusion time, 1000 is noise and 0 is clean.
+            mask: true at real frames.
+            text: of the first bt samples of each shard, or None where there are none.
+            reference: of the other br samples; bt + br = b.
             known: channels that are given, by a model with `infill`; None is as if none were.
 
         Returns:
-            The prediction `[s b t 276]`, float32.
+            The prediction.
 
         Raises:
             ValueError: the two parts do not add up to the batch.

@@ -6,6 +6,8 @@ the person faces +y), the pelvis stands over the origin, and the floor is z = 0.
 
 from dataclasses import replace
 
+from jaxtyping import Float
+
 from vimogen_jax.body.rotations import Array, matrix_to_rot6d, rot6d_to_matrix
 from vimogen_jax.body.skeleton import HIPS, REST_JOINTS
 from vimogen_jax.motion.motion import Motion
@@ -34,10 +36,12 @@ def canonicalize(motion: Motion, floor: bool = True) -> Motion:
     return transform(motion, rotation, -xp.stack([x, y, ground]))
 
 
-def transform(motion: Motion, rotation: Array, translation: Array) -> Motion:
+def transform(
+    motion: Motion, rotation: Float[Array, "3 3"], translation: Float[Array, "3"]
+) -> Motion:
     """Move a motion rigidly: every point p of the world goes to rotation @ p + translation.
 
-    rotation [3, 3], translation [3] metres.
+    The translation is in metres.
     """
     xp = motion.rotations.__array_namespace__()
     root = motion.rotations[:, :1]
@@ -47,8 +51,8 @@ def transform(motion: Motion, rotation: Array, translation: Array) -> Motion:
     return replace(motion, rotations=rotations, transl=pelvis - rest)
 
 
-def canonicalize_channels(channels: Array) -> Array:
-    """Place a window of channels [t, 276] so that its first frame is canonical; heights stay.
+def canonicalize_channels(channels: Float[Array, "t 276"]) -> Float[Array, "t 276"]:
+    """Place a window of channels so that its first frame is canonical; heights stay.
 
     The window keeps the floor of the motion that it was cut from.
     """
@@ -59,8 +63,10 @@ def canonicalize_channels(channels: Array) -> Array:
     return transform_channels(channels, rotation, -xp.stack([x, y, xp.zeros_like(z)]))
 
 
-def transform_channels(channels: Array, rotation: Array, translation: Array) -> Array:
-    """Move channels [t, 276] rigidly, as `transform` moves a motion."""
+def transform_channels(
+    channels: Float[Array, "t 276"], rotation: Float[Array, "3 3"], translation: Float[Array, "3"]
+) -> Float[Array, "t 276"]:
+    """Move channels rigidly, as `transform` moves a motion."""
     xp = channels.__array_namespace__()
     frames = channels.shape[0]
     rest = xp.asarray(REST_JOINTS[0], dtype=channels.dtype)

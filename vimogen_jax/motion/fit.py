@@ -1,6 +1,7 @@
 """Motions of our body from joint positions alone."""
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.evidence import leg_length
 from vimogen_jax.body.inverse_kinematics import fit_rotations
@@ -8,8 +9,8 @@ from vimogen_jax.body.skeleton import HIPS, REST_JOINTS
 from vimogen_jax.motion.motion import Motion
 
 
-def fit_joints(joints: np.ndarray, fps: float) -> Motion:
-    """A motion of our body whose bones point as those of joints [t 22 3] do, z up.
+def fit_joints(joints: Float[np.ndarray, "t 22 3"], fps: float) -> Motion:
+    """A motion of our body whose bones point as those of joints do, z up.
 
     The hips' path is scaled by the ratio of leg lengths, as that of a BVH is.
     """

@@ -6,6 +6,7 @@ person to face +z, the way that the first frame faces.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import quaternion_to_matrix
@@ -82,14 +83,14 @@ def joint_of(feature: int) -> str:
     return JOINT_NAMES[0]
 
 
-def to_features(motion: Motion) -> np.ndarray:
-    """Features [t - 1, 263] of our motion, at 20 fps; BadInput where it has a frame or none."""
+def to_features(motion: Motion) -> Float[np.ndarray, "t 263"]:
+    """Features of our motion, at 20 fps; BadInput where it has a frame or none."""
     joints = np.asarray(resample(motion, FPS).joints(), np.float64)
     return encode(joints @ Y_UP_TO_Z_UP)
 
 
-def to_motion(features: np.ndarray, fps: float = FPS) -> Motion:
-    """A motion of our body with the joints of features [t 263], as far as its bones allow.
+def to_motion(features: Float[np.ndarray, "t 263"], fps: float = FPS) -> Motion:
+    """A motion of our body with the joints of features, as far as its bones allow.
 
     The rotations in features say no more than the positions do: each turns a bone the shortest way
     from rest. So ours are fitted to the positions.
@@ -97,8 +98,8 @@ def to_motion(features: np.ndarray, fps: float = FPS) -> Motion:
     return fit_joints(joints_from_positions(features) @ Y_UP_TO_Z_UP.T, fps)
 
 
-def encode(joints: np.ndarray) -> np.ndarray:
-    """Features [... t-1 263] of joints [... t 22 3], as published; any build, any place.
+def encode(joints: Float[np.ndarray, "*n t 22 3"]) -> Float[np.ndarray, "*n t-1 263"]:
+    """Features of joints, as published; any build, any place.
 
     Encoding the joints of features does not give them back to the millimetre: the skeleton is
     measured in a motion's first frame, and the floor over all of them.
@@ -131,8 +132,10 @@ def encode(joints: np.ndarray) -> np.ndarray:
     )
 
 
-def uniform_skeleton(joints: np.ndarray) -> np.ndarray:
-    """The same directions of bones [... t 22 3] with HumanML3D's lengths; the path for its legs.
+def uniform_skeleton(
+    joints: Float[np.ndarray, "*n t 22 3"],
+) -> Float[np.ndarray, "*n t 22 3"]:
+    """The same directions of bones with HumanML3D's lengths; the path for its legs.
 
     Raises:
         BadInput: the right leg has no length.
@@ -149,8 +152,8 @@ def uniform_skeleton(joints: np.ndarray) -> np.ndarray:
     return uniform
 
 
-def canonicalize(joints: np.ndarray) -> np.ndarray:
-    """Joints [... t 22 3] on the floor; the first frame's root over the origin, facing +z."""
+def canonicalize(joints: Float[np.ndarray, "*n t 22 3"]) -> Float[np.ndarray, "*n t 22 3"]:
+    """Joints on the floor; the first frame's root over the origin, facing +z."""
     floor = joints[..., 1].min(axis=(-1, -2))[..., None, None]
     moved = joints.astype(np.float64)
     moved[..., 1] -= floor
@@ -158,21 +161,25 @@ def canonicalize(joints: np.ndarray) -> np.ndarray:
     return _turn(_about_y(2 * _half_angles(_forward(moved[..., :1, :, :], reverse=False))), moved)
 
 
-def mirror(joints: np.ndarray) -> np.ndarray:
-    """Joints [... t 22 3] as in a mirror: HumanML3D has each motion so too, as M and its id."""
+def mirror(joints: Float[np.ndarray, "*n t 22 3"]) -> Float[np.ndarray, "*n t 22 3"]:
+    """Joints as in a mirror: HumanML3D has each motion so too, as M and its id."""
     return joints[..., MIRRORED, :] * [-1.0, 1.0, 1.0]
 
 
-def joints_from_positions(features: np.ndarray) -> np.ndarray:
-    """Joints [... t 22 3] from features [... t 263] by the joints' positions, as is usual."""
+def joints_from_positions(
+    features: Float[np.ndarray, "*n t 263"],
+) -> Float[np.ndarray, "*n t 22 3"]:
+    """Joints from features by the joints' positions, as is usual."""
     from_heading, root = _root(features)
     positions = features[..., POSITIONS].reshape(*features.shape[:-1], NUM_JOINTS - 1, 3)
     others = _turn(from_heading, positions) + root[..., None, :] * [1.0, 0, 1.0]
     return np.concatenate([root[..., None, :], others], axis=-2)
 
 
-def joints_from_rotations(features: np.ndarray) -> np.ndarray:
-    """Joints [... t 22 3] from features [... t 263] by the bones' rotations and lengths."""
+def joints_from_rotations(
+    features: Float[np.ndarray, "*n t 263"],
+) -> Float[np.ndarray, "*n t 22 3"]:
+    """Joints from features by the bones' rotations and lengths."""
     from_heading, root = _root(features)
     columns = features[..., ROTATIONS].reshape(*features.shape[:-1], NUM_JOINTS - 1, 2, 3)
     local = _gram_schmidt(columns[..., 0, :], columns[..., 1, :])

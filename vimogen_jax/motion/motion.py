@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from jaxtyping import Float
+
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.body.skeleton import NUM_JOINTS
@@ -11,17 +13,17 @@ from vimogen_jax.body.skeleton import NUM_JOINTS
 class Motion:
     """Joint rotations and the root's path; what every file format reads and writes.
 
-    rotations: [t, 22, 3, 3], the root's (`global_orient`) first, then each joint's relative to its
+    rotations: the root's (`global_orient`) first, then each joint's relative to its
         parent (`body_pose`). The template is y up, the world z up: the root turns one into the
         other. A person in the canonical frame faces +y, with the right hand towards +x.
-    transl: [t, 3] metres; the pelvis stands at transl + its rest position, as in SMPL-X.
+    transl: metres; the pelvis stands at transl + its rest position, as in SMPL-X.
     fps: frames a second.
 
     NumPy or JAX arrays. Raises ValueError where the shapes disagree or fps is not positive.
     """
 
-    rotations: Array
-    transl: Array
+    rotations: Float[Array, "t 22 3 3"]
+    transl: Float[Array, "t 3"]
     fps: float
 
     def __post_init__(self):
@@ -45,8 +47,8 @@ class Motion:
     def seconds(self) -> float:
         return self.num_frames / self.fps
 
-    def joints(self) -> Array:
-        """Positions of the 22 joints in the world: [t, 22, 3] metres."""
+    def joints(self) -> Float[Array, "t 22 3"]:
+        """Positions of the 22 joints in the world, in metres."""
         return forward_kinematics(self.rotations, self.transl)[1]
 
     def __getitem__(self, frames: slice) -> "Motion":

@@ -6,6 +6,7 @@ with interleaved columns. NumPy and JAX arrays alike.
 """
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.rotations import Array, matrix_to_rot6d, rot6d_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS
@@ -34,15 +35,19 @@ def joint_of(channel: int) -> str:
     return JOINT_NAMES[0]
 
 
-def encode(motion: Motion) -> Array:
-    """The channels of a motion: [t - 1, 276]. The last frame only gives the last velocities."""
+def encode(motion: Motion) -> Float[Array, "t 276"]:
+    """The channels of a motion. Its last frame only gives the last velocities."""
     return assemble(motion.rotations, motion.transl, motion.joints())
 
 
-def assemble(rotations: Array, transl: Array, joints: Array) -> Array:
-    """Lay out channels from rotations [t, 22, 3, 3], transl [t, 3] and joints [t, 22, 3].
+def assemble(
+    rotations: Float[Array, "t 22 3 3"],
+    transl: Float[Array, "t 3"],
+    joints: Float[Array, "t 22 3"],
+) -> Float[Array, "t-1 276"]:
+    """Lay out channels.
 
-    Returns [t - 1, 276]. `encode` takes the joints from our skeleton; a body of other bone
+    `encode` takes the joints from our skeleton; a body of other bone
     lengths brings its own.
     """
     xp = rotations.__array_namespace__()
@@ -74,12 +79,12 @@ def assemble(rotations: Array, transl: Array, joints: Array) -> Array:
 
 
 def decode(
-    channels: Array,
+    channels: Float[Array, "t 276"],
     fps: float = FPS,
     from_velocity: bool = False,
     equal_length: bool = False,
 ) -> Motion:
-    """The motion that channels [t, 276] describe; rot6d that is not orthonormal is mended.
+    """The motion that channels describe; rot6d that is not orthonormal is mended.
 
     from_velocity: take the root's first frame only, and its path from the velocities.
     equal_length: add the frame that the last velocities lead to (its body pose repeats the last
@@ -100,8 +105,10 @@ def decode(
     return Motion(xp.concat([root[:, None], body], axis=1), transl, fps)
 
 
-def channel_joints(channels: Array, from_velocity: bool = False) -> Array:
-    """The joint positions held in channels [..., t, 276]: [..., t, 22, 3] metres.
+def channel_joints(
+    channels: Float[Array, "*n t 276"], from_velocity: bool = False
+) -> Float[Array, "*n t 22 3"]:
+    """The joint positions held in channels, in metres.
 
     The absolute ones, or, from_velocity, those that the published exporter writes: the first
     frame carried along by the velocities, which drift from the absolute ones.

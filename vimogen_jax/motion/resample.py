@@ -7,6 +7,7 @@ frame change with the rate, so they are encoded afresh.
 from dataclasses import replace
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix, slerp
 from vimogen_jax.motion.motion import Motion
@@ -21,8 +22,10 @@ def resample(motion: Motion, fps: float) -> Motion:
     return replace(at_times(motion, np.arange(frames) / fps), fps=fps)
 
 
-def resample_positions(positions: np.ndarray, fps: float, new_fps: float) -> np.ndarray:
-    """Positions [t ...] at another frame rate, on straight lines in between, as `resample`."""
+def resample_positions(
+    positions: Float[np.ndarray, "t ..."], fps: float, new_fps: float
+) -> Float[np.ndarray, "_ ..."]:
+    """Positions at another frame rate, on straight lines in between, as `resample`."""
     if fps == new_fps:
         return positions
     moment = np.arange(resampled_length(len(positions), fps, new_fps)) * fps / new_fps
@@ -36,8 +39,8 @@ def resampled_length(frames: int, fps: float, new_fps: float) -> int:
     return int((frames - 1) / fps * new_fps + 1e-6) + 1
 
 
-def at_times(motion: Motion, seconds: np.ndarray) -> Motion:
-    """The poses at given moments [n], in seconds since the first frame, as a motion of n frames.
+def at_times(motion: Motion, seconds: Float[np.ndarray, " n"]) -> Motion:
+    """The poses at given moments, in seconds since the first frame, as a motion of n frames.
 
     Moments outside the motion get its first or last pose. The result keeps the motion's fps.
     """

@@ -1,17 +1,21 @@
 """Gaussian smoothing of channels over time, as the published sampler ends with."""
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from vimogen_jax.body.rotations import Array
 
 
 def gaussian_smooth(
-    x: Array, mask: Array | None = None, kernel_size: int = 5, sigma: float = 1.0
-) -> Array:
-    """Average each frame of x [..., t, c] with its neighbours, weighted by exp(-d^2 / 2 sigma^2).
+    x: Float[Array, "*n t c"],
+    mask: Bool[Array, "*n t"] | None = None,
+    kernel_size: int = 5,
+    sigma: float = 1.0,
+) -> Float[Array, "*n t c"]:
+    """Average each frame with its neighbours, weighted by exp(-d^2 / 2 sigma^2).
 
     A frame whose window of kernel_size (odd) frames runs over either end keeps its value. With
-    mask [..., t] (True = real) so does one whose window holds a padded frame: padding never leaks
+    mask (True = real) so does one whose window holds a padded frame: padding never leaks
     in. Without a mask all frames count, as published.
     """
     xp = x.__array_namespace__()

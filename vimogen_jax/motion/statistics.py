@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from etils import epath
+from jaxtyping import Float, Float32
 
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.errors import BadInput
@@ -22,17 +23,16 @@ _LEAST = 5e-3
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Per-channel mean [c] and standard deviation [c], float32; c as of the layout, or 138 of a
-    reference."""
+    """Mean and standard deviation of the channels of a layout, or of the 138 of a reference."""
 
-    mean: np.ndarray
-    std: np.ndarray
+    mean: Float32[np.ndarray, " c"]
+    std: Float32[np.ndarray, " c"]
 
-    def normalize(self, x: Array) -> Array:
-        """Channels [..., c] in metres and rot6d to mean 0 and deviation 1."""
+    def normalize(self, x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
+        """Channels in metres and rot6d to mean 0 and deviation 1."""
         return (x - self.mean) / self.std
 
-    def denormalize(self, x: Array) -> Array:
+    def denormalize(self, x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
         return x * self.std + self.mean
 
     def reference(self) -> "Statistics":

@@ -8,6 +8,7 @@ added up; and while a foot stands, the pose of the legs tells how the body moves
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float
 from scipy.linalg import solve_banded
 
 POSITION_WEIGHT = 0.003  # against a velocity's; positions then rule beyond about twenty frames
@@ -17,9 +18,12 @@ STANDING_SPEED = 0.03  # metres a frame, 0.6 m/s at 20 fps: at this speed half t
 
 
 def fuse(
-    positions: np.ndarray, velocities: np.ndarray, feet: np.ndarray, foot_speeds: np.ndarray
-) -> np.ndarray:
-    """The path `x [t 3]` that is nearest to all that is known, in the sense of least squares.
+    positions: Float[np.ndarray, "t 3"],
+    velocities: Float[np.ndarray, "t 3"],
+    feet: Float[np.ndarray, "t f 3"],
+    foot_speeds: Float[np.ndarray, "t f"],
+) -> Float[np.ndarray, "t 3"]:
+    """The path `x` that is nearest to all that is known, in the sense of least squares.
 
     It minimises `p sum |x[t] - positions[t]|^2 + sum |x[t+1] - x[t] - velocities[t]|^2`, with one
     `p` for horizontal positions and one for heights, and for each foot, horizontally,
@@ -27,10 +31,10 @@ def fuse(
     with the fourth power of the foot's speed.
 
     Args:
-        positions: `[t 3]` metres.
-        velocities: `[t 3]` metres a frame, from each frame to the next; the last one is not used.
-        feet: `[t f 3]` metres, where the feet are when the body is at 0.
-        foot_speeds: `[t f]` metres a frame, from each frame to the next as well.
+        positions: metres.
+        velocities: metres a frame, from each frame to the next; the last one is not used.
+        feet: metres, where the feet are when the body is at 0.
+        foot_speeds: metres a frame, from each frame to the next as well.
     """
     moving = (velocities[:-1], np.ones(len(positions) - 1))
     weights = FOOT_WEIGHT / (1 + (foot_speeds[:-1] / STANDING_SPEED) ** 4)

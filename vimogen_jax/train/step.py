@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import PartitionSpec
+from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
@@ -30,15 +31,14 @@ _REPEATABLE = {"xla_gpu_exclude_nondeterministic_ops": True}
 
 
 class Drawn(NamedTuple):
-    """A batch with `timestep [s b]` and `noise [s b t c]`, its references corrupted.
-
-    `known [s b t c]` is true where the motion is given, or None.
+    """A batch, its references corrupted, with what is random of a step; `known` is true where the
+    motion is given, or None.
     """
 
     batch: Arrays
-    timestep: jax.Array
-    noise: jax.Array
-    known: jax.Array | None
+    timestep: Float[Array, "s b"]
+    noise: Float[Array, "s b t c"]
+    known: Bool[Array, "s b t c"] | None
 
 
 class Fixed(NamedTuple):
