@@ -4,7 +4,9 @@ import os
 
 import jax
 import pytest
+from jax.errors import JaxRuntimeError
 
+from vimogen_jax.errors import BadInput, Interrupted
 from vimogen_jax.train import distributed
 
 ONE_A_NODE = dict(SLURM_NTASKS="4", SLURM_STEP_NUM_NODES="4", SLURM_LOCALID="0")
@@ -50,3 +52,17 @@ def test_pauses_are_waited_for_as_long_as_is_set(joined, monkeypatch):
     assert flags[0] == "--xla_one=1" and flags[1].startswith(
         "--xla_cpu_collective_timeout_seconds="
     )
+
+
+@pytest.mark.parametrize(
+    ("fault", "passes"),
+    [
+        (Interrupted("bits differ"), True),
+        (JaxRuntimeError("UNAVAILABLE: connection reset"), True),
+        (JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory"), False),
+        (BadInput("a key"), False),
+        (ZeroDivisionError(), False),
+    ],
+)
+def test_what_may_pass_is_started_again_and_nothing_else(fault, passes):
+    assert distributed._may_pass(fault) == passes

@@ -70,7 +70,7 @@ def joined(
         elif isinstance(fault, BadInput) and not isinstance(fault, Interrupted):
             over.set()  # its own reason is the one to be told here
             _tell_others(1, str(fault))
-        status = Interrupted.STATUS if isinstance(fault, Interrupted) else 1
+        status = Interrupted.STATUS if _may_pass(fault) else 1
         atexit.register(os._exit, status)  # JAX would wait for the others, and they for this one
         raise
     else:
@@ -182,6 +182,13 @@ def _alone_on_its_node() -> bool:
     if "SLURM_STEP_NUM_NODES" in environment:
         return environment["SLURM_STEP_NUM_NODES"] == environment.get("SLURM_NTASKS")
     return environment.get("OMPI_COMM_WORLD_LOCAL_SIZE") == "1"
+
+
+def _may_pass(fault: BaseException) -> bool:
+    """Whether the run may go on where it is started again: devices and links fail, and recover."""
+    if isinstance(fault, jax.errors.JaxRuntimeError):
+        return not str(fault).startswith(("RESOURCE_EXHAUSTED", "INVALID_ARGUMENT"))
+    return isinstance(fault, Interrupted)
 
 
 def _watch(over: threading.Event) -> None:
