@@ -1,9 +1,13 @@
 """Does a generated motion do what its sentence says? A classifier of real takes is the judge.
 
+It knows motions that show none of the actions, too: real takes of others, and takes
+that stand still.
+
 It is a logistic regression on a few statistics of the smoothed joints (positions by kinematics,
 never the position channels), and sees real and generated motions through the same function.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,21 +20,37 @@ from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.smoothing import gaussian_smooth
 
+NONE = "none of these"
+STATUES = 4  # of so many motions one is also learnt standing still
+
 
 class ActionClassifier:
-    """Tells actions apart, once `fit` on real motions."""
+    """Tells actions apart, and motions of none of them, once `fit` on real motions."""
 
     def __init__(self) -> None:
         self._classifier = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=1000))
 
     def fit(self, motions: Sequence[Motion], actions: Sequence[str]) -> "ActionClassifier":
-        """Learn the actions of some motions; returns itself."""
-        self._classifier.fit(np.stack([features(motion) for motion in motions]), actions)
+        """Learn the actions of some motions, `NONE` among them; returns itself.
+
+        Some of them also serve as motions that stand still, in their first pose.
+        """
+        seen = np.stack([features(motion) for motion in motions])
+        still = np.stack([features(statue(motion)) for motion in motions[::STATUES]])
+        self._classifier.fit(np.concatenate([seen, still]), [*actions, *[NONE] * len(still)])
         return self
 
     def predict(self, motions: Sequence[Motion]) -> np.ndarray:
         """The action `[n]` that each of n motions looks like."""
         return self._classifier.predict(np.stack([features(motion) for motion in motions]))
+
+
+def statue(motion: Motion) -> Motion:
+    """The motion's first pose, held as long as it lasts."""
+    still = [0] * motion.num_frames
+    return dataclasses.replace(
+        motion, rotations=motion.rotations[still], transl=motion.transl[still]
+    )
 
 
 def features(motion: Motion) -> np.ndarray:

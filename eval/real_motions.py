@@ -1,20 +1,20 @@
 """The real takes that evaluation compares with: motions of a dataset, and what they show."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from data.augment import mirrored_id
+from data.wordings import mirrored
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_text
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import decode
-
-ACTIONS_SOURCE = "Bandai-Namco-Research-Motiondataset-2"  # ten actions in seven styles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,17 +52,21 @@ def read_real_motions(dataset: Dataset, split: str, actions: Mapping[str, str]) 
     return takes
 
 
-def read_actions(captions: str | Path, source: str = ACTIONS_SOURCE) -> dict[str, str]:
-    """The action of every take of a source, by its id, from a caption file (JSON lines).
+def read_actions(captions: Sequence[str | Path]) -> dict[str, str]:
+    """The action of every take, by its id, from caption files (JSON lines) that say it.
+
+    A take's mirror image, as `data.augment` makes it, has the action with its sides exchanged.
 
     Raises:
         BadInput: the file is missing or is no caption file.
     """
-    lines = read_text(captions).rstrip().split("\n")
-    try:
-        rows = [parse_json(line) for line in lines]
-        return {row["id"]: row["action"] for row in rows if row["source"] == source}
-    except (ValueError, TypeError, KeyError) as fault:
-        raise BadInput(
-            f"{captions} is not a caption file with id, source, action: {fault!r}"
-        ) from None
+    actions: dict[str, str] = {}
+    for path in captions:
+        lines = read_text(path).rstrip().split("\n")
+        try:
+            rows = [parse_json(line) for line in lines]
+            actions |= {row["id"]: row["action"] for row in rows}
+        except (ValueError, TypeError, KeyError) as fault:
+            raise BadInput(f"{path} is not a caption file with id, action: {fault!r}") from None
+    images = {mirrored_id(id): mirrored(action) for id, action in actions.items()}
+    return actions | images

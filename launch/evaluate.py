@@ -8,21 +8,31 @@ from pathlib import Path
 from absl import flags
 
 from eval.real_motions import read_actions
-from eval.shipped_model import evaluate
+from eval.shipped_model import Sentence, evaluate
 from eval.shipped_model_report import to_markdown
 from launch import cli, outputs
-from vimogen_jax.files import write_json
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import parse_json, read_text, write_json
 from vimogen_jax.generate import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 
-CAPTION_FILE = Path(__file__).parents[1] / "data" / "captions" / "bandai_cmu.jsonl"
+CAPTIONS_FOLDER = Path(__file__).parents[1] / "data" / "captions"
+NEW_WORDINGS = CAPTIONS_FOLDER / "new_wordings.jsonl"
+CAPTION_FILES = sorted(set(CAPTIONS_FOLDER.glob("*.jsonl")) - {NEW_WORDINGS})
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
 OUT = flags.DEFINE_string("out", None, "JSON file to write", required=True)
-CAPTIONS = flags.DEFINE_string("captions", str(CAPTION_FILE), "caption file with the actions")
+CAPTIONS = flags.DEFINE_multi_string(
+    "captions",
+    [str(path) for path in CAPTION_FILES],
+    "caption files that name the action of each take; of takes that are in none, captions serve",
+)
+SENTENCES = flags.DEFINE_string(
+    "sentences", str(NEW_WORDINGS), "JSON lines of sentences not trained on, with their actions"
+)
 PER_ACTION = flags.DEFINE_integer(
-    "per_action", 20, "how many motions to generate for each action", 1
+    "per_action", 20, "how many motions to generate for each action", 2
 )
 SEED = flags.DEFINE_integer("seed", 0, "seed of takes, noise and corruption", 0)
 
@@ -32,13 +42,24 @@ def main() -> None:
     out = Path(OUT.value)
     outputs.files(out.parent, [out.name])
     actions = read_actions(CAPTIONS.value)
+    sentences = read_sentences(SENTENCES.value)
     dataset = Dataset.open(DATASET.value)
     generator = Generator.from_checkpoint(CHECKPOINT.value)
-    report = evaluate(generator, dataset, actions, PER_ACTION.value, SEED.value)
+    report = evaluate(generator, dataset, actions, sentences, PER_ACTION.value, SEED.value)
     print(to_markdown(report))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(report, out)
     print(f"\n{out} written")
+
+
+def read_sentences(path: str) -> list[Sentence]:
+    """The sentences of a file; raises BadInput where it is none."""
+    lines = read_text(path).rstrip().split("\n")
+    try:
+        rows = [parse_json(line) for line in lines]
+        return [Sentence(row["caption"], row["action"]) for row in rows]
+    except (ValueError, TypeError, KeyError) as fault:
+        raise BadInput(f"{path} is not a file of sentences with their actions: {fault!r}") from None
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eval.action_following import ActionClassifier, features, recognised
+from eval.action_following import NONE, ActionClassifier, features, recognised, statue
 from tests.helpers.made_up import ACTIONS, made_up_motion
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.motion.canonical import transform
@@ -23,6 +23,22 @@ def test_actions_are_told_apart():
     assert recognised(classifier.predict(motions), actions)["all"] == 1
     others = [ACTIONS[ACTIONS.index(action) - 1] for action in actions]
     assert recognised(classifier.predict(motions), others)["all"] == 0
+
+
+def test_another_action_and_a_statue_are_none_of_these():
+    motions, actions = some_motions(0, each=16)
+    known = [NONE if action == "raise-right-hand" else action for action in actions]
+    classifier = ActionClassifier().fit(motions, known)
+    unseen, actions = some_motions(1)
+    others = [
+        motion
+        for motion, action in zip(unseen, actions, strict=True)
+        if action == "raise-right-hand"
+    ]
+    assert (classifier.predict(others) == NONE).all()
+    assert (classifier.predict([statue(motion) for motion in unseen]) == NONE).all()
+    rest = [motion for motion, action in zip(unseen, actions, strict=True) if action == "walk"]
+    assert (classifier.predict(rest) == "walk").all()
 
 
 def test_features_do_not_depend_on_place_and_heading():

@@ -1,19 +1,22 @@
 """The protocol that measures a model, on models whose figures are known beforehand."""
 
 import json
+import math
 from types import SimpleNamespace
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from eval.action_following import NONE
 from eval.real_motions import read_actions, read_real_motions
-from eval.refinement import corrupt_all, fill_gaps, measure_refinement
-from eval.shipped_model import TARGETS, compare, draw, evaluate
+from eval.refinement import SUITE, measure_refinement, noisy
+from eval.shipped_model import TARGETS, Sentence, compare, draw, evaluate, judged_actions
 from eval.shipped_model_report import to_markdown
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import ACTIONS, made_up_dataset
 from tests.helpers.tiny_package import Letters, tiny_package
-from vimogen_jax.diffusion.corruption import Corruption
+from vimogen_jax.diffusion.camera import to_rotations
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generate import Generator
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
@@ -26,13 +29,7 @@ def made_up(tmp_path_factory):
 
 def model_that_refines(motions):
     """What refinement asks of a model; `motions(requests, progress)` samples."""
-    package = tiny_package()
-    return SimpleNamespace(
-        statistics=package.statistics,
-        objective=package.objective,
-        sampler=package.sampler,
-        motions=motions,
-    )
+    return SimpleNamespace(statistics=tiny_package().statistics, motions=motions)
 
 
 class Remembers:
@@ -42,51 +39,91 @@ class Remembers:
         self._train = read_real_motions(dataset, "train", actions)
         self._held_out = read_real_motions(dataset, "validation", actions)
         self.package = tiny_package()
-        self.model = model_that_refines(lambda *_: [take.motion for take in self._held_out])
+        truth = [take.motion for take in self._held_out]
+        self.model = model_that_refines(lambda *_: truth * len(SUITE))
 
     def __call__(self, prompts, seconds, **_):
         by_length = {(take.caption, take.seconds): take.motion for take in self._train}
-        return [by_length[key] for key in zip(prompts, seconds, strict=True)]
+        any_of = {take.action: take.motion for take in self._train}
+        return [
+            by_length.get(key) or any_of[key[0].split(": ")[1]]
+            for key in zip(prompts, seconds, strict=True)
+        ]
+
+
+SENTENCES = [Sentence(f"do it: {action}", action) for action in ACTIONS]
 
 
 def test_a_perfect_model_gets_perfect_figures(made_up):
     dataset, actions = made_up
-    report = evaluate(Remembers(*made_up), dataset, actions, per_action=4)
+    report = evaluate(Remembers(*made_up), dataset, actions, SENTENCES, per_action=4)
     assert report["action_following"]["real"]["all"] == 1
     assert report["action_following"]["generated_motions"] == 12
-    ratios = {name: entry["ratio"] for name, entry in report["targets"].items()}
-    refined = ratios.pop("refined_jitter"), ratios.pop("refined_joint_error")
-    assert ratios == pytest.approx({"recognised": 1, "jitter": 1, "foot_sliding": 1})
-    assert 0 < refined[0] < 1
-    assert refined[1] == 0
+    values = {name: entry["value"] for name, entry in report["targets"].items()}
+    ones = ("recognised", "worst action", "new wordings", "jitter", "foot_sliding")
+    assert [values[name] for name in ones] == pytest.approx([1] * 5)
+    assert [values[name] for name in SUITE] == pytest.approx([0] * 6, abs=1e-3)
+    assert values["diversity"] < 0.1  # the same motion again and again
     assert json.loads(json.dumps(report)) == report
     tables = to_markdown(report)
-    assert "| actions recognised | 100 % | 100 % | 1.00 | >= 0.8 | yes |" in tables
-    assert all(f"| {action} | 100 % | 100 % |" in tables for action in ACTIONS)
+    assert "| actions recognised | 100 % | 100 % | 1.00 | >= 0.95 | yes |" in tables
+    assert all(f"| {action} | 100 % | 100 % | 100 % |" in tables for action in ACTIONS)
 
 
 def test_a_model_of_random_weights_misses_its_targets(made_up, monkeypatch):
     monkeypatch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Letters())
     report = evaluate(Generator(tiny_package()), *made_up, per_action=2)
     missed = {name for name, entry in report["targets"].items() if not entry["reached"]}
-    assert missed >= {"jitter", "foot_sliding", "refined_joint_error"}
+    assert missed >= {"jitter", "foot_sliding", "clean", "mixed"}
+    assert "new wordings" not in report["targets"]
 
 
-def test_targets_are_compared_in_their_direction():
-    def at(recognised, quality, refined):
-        metric = dict(ratio=quality)
-        figures = dict(jitter=refined, joint_error=refined)
+def test_targets_are_compared_within_their_bounds():
+    def at(low, high):
+        inside = lambda name: TARGETS[name][0] if TARGETS[name][1] == math.inf else high[name]
+        value = {name: inside(name) + low * (1 if TARGETS[name][1] != math.inf else -1)
+                 for name in TARGETS}  # fmt: skip
         return compare(
             dict(
-                action_following=dict(ratio=recognised),
-                motion_quality=dict(jitter=metric, foot_sliding=metric),
-                refinement=dict(refined=figures, corrupted=dict(jitter=1.0, joint_error=1.0)),
+                action_following=dict(
+                    ratio=value["recognised"],
+                    worst=dict(ratio=value["worst action"]),
+                    new_wordings=dict(all=value["new wordings"]),
+                ),
+                motion_quality={
+                    name: dict(ratio=value[name])
+                    for name in ("jitter", "foot_sliding", "foot_floating", "dynamic_degree",
+                                 "diversity")
+                },
+                refinement={
+                    name: dict(refined=dict(joint_error=value[name] / 1000)) for name in SUITE
+                },
             )
-        )
+        )  # fmt: skip
 
-    assert all(entry["reached"] for entry in at(0.8, 1.5, 0.5).values())
-    assert not any(entry["reached"] for entry in at(0.79, 1.51, 1.0).values())
-    assert at(1, 1, 1).keys() == TARGETS.keys()
+    upper = {name: bounds[1] for name, bounds in TARGETS.items()}
+    assert all(entry["reached"] for entry in at(-1e-6, upper).values())
+    assert not any(entry["reached"] for entry in at(1e-3, upper).values())
+    assert at(0, upper).keys() == TARGETS.keys()
+
+
+def test_without_known_actions_captions_are_the_actions(made_up):
+    report = evaluate(Remembers(*made_up), made_up[0], {}, per_action=2)
+    assert set(report["action_following"]["generated"]) == {
+        "all", *(f"a person does {action}." for action in ACTIONS)
+    }  # fmt: skip
+
+
+def test_an_action_of_few_takes_is_none_of_the_judged(made_up):
+    dataset, actions = made_up
+    few = {id: "rare" if id.endswith(("walk-train-0", "walk-validation-0")) else action
+           for id, action in actions.items()}  # fmt: skip
+    takes = [read_real_motions(dataset, split, few) for split in ("train", "validation")]
+    assert judged_actions(*takes) == ACTIONS
+    assert "rare" not in judged_actions(*takes)
+    report = evaluate(Remembers(*made_up), dataset, few, per_action=2)
+    assert report["action_following"]["other_takes"] == 1
+    assert NONE not in report["action_following"]["generated"]
 
 
 def test_takes_are_drawn_evenly_and_again_the_same(made_up):
@@ -98,17 +135,20 @@ def test_takes_are_drawn_evenly_and_again_the_same(made_up):
     assert len(draw(takes, 20, seed=0)) == 60
 
 
-def test_corruption_leaves_padding_out_and_gaps_are_interpolated():
-    rng = np.random.default_rng(0)
-    clean = [rng.normal(size=(n, 138)).astype(np.float32) for n in (200, 50)]
-    corrupted, kept = corrupt_all(clean, Corruption(), seed=0)
-    assert [each.shape for each in corrupted] == [(200, 138), (50, 138)]
-    assert 0.9 < kept[0].mean() < 1
-    assert (corrupted[0][~kept[0]] == 0).all()
-    assert 0.01 < np.abs(corrupted[0] - clean[0])[kept[0]].mean() < 0.2
-    line = np.linspace(0, 1, 11)[:, None].repeat(2, axis=1)
-    holes = np.where(np.arange(11)[:, None] % 3 == 2, 0, line)
-    np.testing.assert_allclose(fill_gaps(holes, np.arange(11) % 3 != 2), line, atol=1e-12)
+def test_noise_turns_every_joint_by_its_angle_and_held_frames_repeat(made_up):
+    take = read_real_motions(made_up[0], "validation", made_up[1])[0]
+    clean = take.channels[:, REFERENCE_CHANNELS]
+    turned = lambda noise: np.asarray(
+        jnp.swapaxes(to_rotations(jnp.asarray(clean)), -1, -2)
+        @ to_rotations(jnp.asarray(noisy(clean, noise, np.random.default_rng(0))))
+    )
+    angle = lambda noise: np.arccos(np.clip((np.trace(turned(noise), 0, -2, -1) - 1) / 2, -1, 1))
+    assert angle("clean").max() < 2e-3
+    for noise, level in (("white 0.03", 0.03), ("white 0.1", 0.1), ("drift 0.05", 0.05)):
+        assert angle(noise).mean() == pytest.approx(1.6 * level, rel=0.25)  # of three axes
+    held = noisy(clean, "held", np.random.default_rng(0))
+    repeats = (held[1:, :126] == held[:-1, :126]).all(1).mean()
+    assert 0.2 < repeats < 0.6
 
 
 def test_a_model_that_gives_back_its_input_refines_nothing(made_up):
@@ -117,36 +157,44 @@ def test_a_model_that_gives_back_its_input_refines_nothing(made_up):
 
     def give_back(requests, progress):
         motions = []
-        for take, request in zip(takes, requests, strict=True):
+        for take, request in zip(takes * len(SUITE), requests, strict=True):
             channels = take.channels.copy()
             channels[:, REFERENCE_CHANNELS] = denormalize(request.reference)
             motions.append(decode(channels))
         return motions
 
     measured = measure_refinement(model_that_refines(give_back), takes)
-    assert measured["refined"] == measured["corrupted"]
-    assert measured["clean"]["joint_error"] == 0
-    assert measured["corrupted"]["joint_error"] > measured["filled"]["joint_error"] > 0
-    assert measured["corrupted"]["jitter"] > measured["filled"]["jitter"]
-    assert measured["filled"]["jitter"] > measured["smoothed"]["jitter"]
+    for noise, figures in measured.items():
+        given, refined = figures["given"], figures["refined"]
+        assert refined["joint_error"] == pytest.approx(given["joint_error"], abs=1e-5), noise
+        assert figures["truth"]["joint_error"] == pytest.approx(0, abs=1e-6)
+    white = measured["white 0.1"]
+    assert white["given"]["joint_error"] > white["smoothed"]["joint_error"] > 0.005
+    assert white["given"]["jitter"] > white["smoothed"]["jitter"] > white["truth"]["jitter"]
 
 
-def test_actions_are_read_from_the_caption_file(tmp_path):
-    path = tmp_path / "captions.jsonl"
-    rows = [dict(id=f"take {i}", action=f"action {i}", source=f"source {i % 2}") for i in range(4)]
-    path.write_text("\n".join(map(json.dumps, rows)))
-    assert read_actions(path, "source 1") == {"take 1": "action 1", "take 3": "action 3"}
-    for content in ("{", '["id"]', '{"id": 1, "source": "source 1"}'):
-        path.write_text(content)
-        with pytest.raises(BadInput, match=r"captions\.jsonl is not a caption file"):
-            read_actions(path, "source 1")
+def test_actions_are_read_from_caption_files_and_mirrored(tmp_path):
+    paths = [tmp_path / f"{i}.jsonl" for i in range(2)]
+    for i, path in enumerate(paths):
+        path.write_text(json.dumps(dict(id=f"take {i}", action=f"wave {['left', 'right'][i]}")))
+    assert read_actions(paths) == {
+        "take 0": "wave left",
+        "take 0#mirrored": "wave right",
+        "take 1": "wave right",
+        "take 1#mirrored": "wave left",
+    }
+    for content in ("{", '["id"]', '{"id": 1}'):
+        paths[1].write_text(content)
+        with pytest.raises(BadInput, match=r"1\.jsonl is not a caption file"):
+            read_actions(paths)
     with pytest.raises(BadInput, match="nowhere.* is missing"):
-        read_actions("nowhere.jsonl")
+        read_actions(["nowhere.jsonl"])
 
 
-def test_a_dataset_without_known_actions_is_refused(made_up):
-    with pytest.raises(BadInput, match="no train takes of known actions"):
-        evaluate(Remembers(*made_up), made_up[0], {})
+def test_a_dataset_of_one_action_is_refused(made_up):
+    one = dict.fromkeys(made_up[1], "all the same")
+    with pytest.raises(BadInput, match="no two actions of known takes"):
+        evaluate(Remembers(*made_up), made_up[0], one)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +202,7 @@ def test_a_dataset_without_known_actions_is_refused(made_up):
     [
         (["--dataset=NOWHERE"], "NOWHERE"),
         (["--dataset=DATASET", "--captions=NOWHERE"], "NOWHERE is missing"),
+        (["--dataset=DATASET", "--sentences=NOWHERE"], "NOWHERE is missing"),
         (["--dataset=DATASET", "--checkpoint=NOWHERE"], "NOWHERE"),
     ],
 )
