@@ -16,65 +16,76 @@ QUALITIES = {
 
 
 def to_markdown(report: Mapping[str, Any]) -> str:
-    """Tables of the figures and their targets, of recognition by action, and of references."""
-    actions, quality, refinement, targets = (
-        report[part] for part in ("action_following", "motion_quality", "refinement", "targets")
-    )
+    """Tables of the figures and their targets, for the parts that the report has."""
+    tables = []
+    if "action_following" in report:
+        tables += [_sentences(report), _actions(report)]
+    if "refinement" in report:
+        tables.append(_references(report))
+    return "\n\n".join(tables)
 
-    def target(name: str, digits: int = 2) -> list[str]:
-        if name not in targets:
-            return ["not measured", "", ""]
-        reached = "yes" if targets[name]["reached"] else "no"
-        return [f"{targets[name]['value']:.{digits}f}", targets[name]["target"], reached]
 
-    def share(part: str, action: str) -> str:
-        known = action in actions.get(part, {})
-        return f"{100 * actions[part][action]:.0f} %" if known else "none"
-
-    sentences = [
-        ["actions recognised", share("real", "all"), share("generated", "all")],
-        [f"the worst, {actions['worst']['action']}", "", ""],
-        ["known actions in new words", "", share("new_wordings", "all")],
-    ]
+def _sentences(report: Mapping[str, Any]) -> str:
+    """Recognition of all actions and the worst, new wordings, and how well it moves."""
+    actions, quality = report["action_following"], report["motion_quality"]
     rows = [
-        [*row, *target(name)]
-        for row, name in zip(sentences, ("recognised", "worst action", "new wordings"), strict=True)
+        ["actions recognised", _share(actions, "real", "all"), _share(actions, "generated", "all")],
+        [f"the worst, {actions['worst']['action']}", "", ""],
+        ["known actions in new words", "", _share(actions, "new_wordings", "all")],
     ]
+    names = ["recognised", "worst action", "new wordings", *QUALITIES]
     for name, label in QUALITIES.items():
-        real, generated = quality[name]["real"], quality[name]["generated"]
-        rows.append([label, f"{real:.4f}", f"{generated:.4f}", *target(name)])
-    millimetres = lambda noise, what: f"{1000 * refinement[noise][what]['joint_error']:.0f}"
-    shaking = lambda noise, what: f"{1000 * refinement[noise][what]['jitter']:.0f}"
-    return "\n\n".join(
-        (
-            markdown_table(
-                ["from sentences", "real", "generated", "ratio", "target", "reached"], rows
-            ),
-            markdown_table(
-                ["action", "real", "generated", "in new words"],
-                [
-                    [
-                        action,
-                        *(share(part, action) for part in ("real", "generated", "new_wordings")),
-                    ]
-                    for action in actions["generated"]
-                    if action != "all"
-                ],
-            ),
-            markdown_table(
-                [
-                    *("reference", "given, mm", "smoothed", "refined", "target", "reached"),
-                    *("jitter given, mm/frame²", "refined", "true"),
-                ],
-                [
-                    [
-                        noise,
-                        *(millimetres(noise, what) for what in ("given", "smoothed")),
-                        *target(noise, 0),
-                        *(shaking(noise, what) for what in ("given", "refined", "truth")),
-                    ]
-                    for noise in SUITE
-                ],
-            ),
-        )
+        figures = quality[name]
+        rows.append([label, f"{figures['real']:.4f}", f"{figures['generated']:.4f}"])
+    return markdown_table(
+        ["from sentences", "real", "generated", "ratio", "target", "reached"],
+        [[*row, *_target(report, name)] for row, name in zip(rows, names, strict=True)],
     )
+
+
+def _actions(report: Mapping[str, Any]) -> str:
+    """Recognition of each action."""
+    actions, parts = report["action_following"], ("real", "generated", "new_wordings")
+    return markdown_table(
+        ["action", "real", "generated", "in new words"],
+        [
+            [action, *(_share(actions, part, action) for part in parts)]
+            for action in actions["generated"]
+            if action != "all"
+        ],
+    )
+
+
+def _references(report: Mapping[str, Any]) -> str:
+    """Errors and jitter along the suite of noises."""
+
+    def thousandths(noise: str, what: str, measure: str) -> str:
+        return f"{1000 * report['refinement'][noise][what][measure]:.0f}"
+
+    return markdown_table(
+        [
+            *("reference", "given, mm", "smoothed", "refined", "target", "reached"),
+            *("jitter given, mm/frame²", "refined", "true"),
+        ],
+        [
+            [
+                noise,
+                *(thousandths(noise, what, "joint_error") for what in ("given", "smoothed")),
+                *_target(report, noise, 0),
+                *(thousandths(noise, what, "jitter") for what in ("given", "refined", "truth")),
+            ]
+            for noise in SUITE
+        ],
+    )
+
+
+def _target(report: Mapping[str, Any], name: str, digits: int = 2) -> list[str]:
+    if name not in report["targets"]:
+        return ["not measured", "", ""]
+    target = report["targets"][name]
+    return [f"{target['value']:.{digits}f}", target["target"], "yes" if target["reached"] else "no"]
+
+
+def _share(actions: Mapping[str, Any], part: str, action: str) -> str:
+    known = action in actions.get(part, {})
+    return f"{100 * actions[part][action]:.0f} %" if known else "none"

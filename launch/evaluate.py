@@ -8,7 +8,7 @@ from pathlib import Path
 from absl import flags
 
 from eval.real_motions import read_actions
-from eval.shipped_model import Sentence, evaluate
+from eval.shipped_model import PARTS, Sentence, evaluate
 from eval.shipped_model_report import to_markdown
 from launch import cli, outputs
 from vimogen_jax.errors import BadInput
@@ -34,6 +34,7 @@ SENTENCES = flags.DEFINE_string(
 PER_ACTION = flags.DEFINE_integer(
     "per_action", 20, "how many motions to generate for each action", 2
 )
+PART = flags.DEFINE_multi_enum("part", list(PARTS), list(PARTS), "what to measure; may be repeated")
 SEED = flags.DEFINE_integer("seed", 0, "seed of takes, noise and corruption", 0)
 
 
@@ -45,7 +46,9 @@ def main() -> None:
     sentences = read_sentences(SENTENCES.value)
     dataset = Dataset.open(DATASET.value)
     generator = Generator.from_checkpoint(CHECKPOINT.value)
-    report = evaluate(generator, dataset, actions, sentences, PER_ACTION.value, SEED.value)
+    report = evaluate(
+        generator, dataset, actions, sentences, PER_ACTION.value, SEED.value, PART.value
+    )
     print(to_markdown(report))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(report, out)

@@ -78,6 +78,14 @@ def test_a_model_of_random_weights_misses_its_targets(made_up, monkeypatch):
     assert "new wordings" not in report["targets"]
 
 
+def test_a_part_is_measured_alone(made_up):
+    report = evaluate(Remembers(*made_up), *made_up, parts=["references"])
+    assert report["targets"].keys() == SUITE.keys()
+    tables = to_markdown(report)
+    assert tables.startswith("| reference | given, mm |")
+    assert "| clean | 0 | " in tables and "actions recognised" not in tables
+
+
 def test_targets_are_compared_within_their_bounds():
     def at(low, high):
         inside = lambda name: TARGETS[name][0] if TARGETS[name][1] == math.inf else high[name]
