@@ -138,10 +138,12 @@ def evaluate_sentences(
     same = [take for take in alike.values() for _ in range(per_action)]
     repeated = generate([take.caption for take in same], [take.seconds for take in same])
     known = [sentence for sentence in sentences if sentence.action in judged]
-    said = generate(
-        [sentence.caption for sentence in known],
-        [alike[sentence.action].seconds for sentence in known],
-    )
+    said: Sequence[Motion] = []
+    if known:
+        said = generate(
+            [sentence.caption for sentence in known],
+            [alike[sentence.action].seconds for sentence in known],
+        )
     return {
         "action_following": measure_actions(train, held_out, judged, twins, generated, known, said),
         "motion_quality": measure_quality([take.motion for take in twins], generated)
