@@ -25,7 +25,6 @@ def get_config() -> ConfigDict:
             freq_dim=256,
             reference_dim=138,
             reference_widths=(0.0, 1.5, 4.0),
-            least_trust=0.3,
             infill=True,
             dtype="float32",
             remat="dots",

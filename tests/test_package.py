@@ -16,7 +16,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.package import SHIPPED, Package, describe, load_package, save_package
+from vimogen_jax.package import Package, describe, load_package, save_package
 from vimogen_jax.text.spec import EncoderSpec
 
 MODEL = dict(dim=8, ffn_dim=16, num_heads=2, num_layers=2, text_dim=4, freq_dim=8)
@@ -61,9 +61,26 @@ def test_what_was_saved_is_read_back(given, tmp_path, dtype):
     assert isinstance(nnx.merge(graphdef, package.params), ViMoGen)
 
 
-def test_a_package_of_before_means_what_it_meant():
+OF_BEFORE = """{
+  "schema_version": 1, "fps": 20.0, "skeleton": "smplx22", "step": 3700, "licence": "CC BY-NC 4.0",
+  "model": {"dim": 192, "dtype": "float32", "ffn_dim": 768, "freq_dim": 256, "num_heads": 4,
+            "num_layers": 4, "reference_dim": 138, "remat": "none", "text_dim": 384},
+  "objective": {"prediction": "sample", "shift": 3.0, "times": "logit_normal",
+                "corruption": {"dropout_rate": 0.05, "jitter_rate": [0.03, 0.08],
+                               "jitter_strength": 0.3, "noise_rate": [0.5, 1.0],
+                               "noise_scale": [0.2, 1.0]}},
+  "sampler": {"guidance_scale": 4.0, "shift": 1.0, "smoothing": 1.5, "solver": "euler",
+              "start": 1.0, "steps": 30, "trajectory": "fused"},
+  "text_encoder": {"name": "minilm", "width": 384, "revision": "53aa51172d14"}
+}"""
+
+
+def test_a_package_of_before_means_what_it_meant(tmp_path):
     """As it was shipped: what has come since is at its default, ranges are lists."""
-    about = describe(SHIPPED["small"])
+    (tmp_path / "config.json").write_text(OF_BEFORE)
+    about = describe(tmp_path)
+    assert not about.model.gated and not about.model.infill and about.objective.camera.none
+    assert about.sampler.reference_smoothing is None
     assert about.model.text_rows == 0 and about.model.motion_dim == 276
     assert about.objective.corruption.noise_rate == (0.5, 1.0)
     assert (about.fps, about.step, about.sampler.trajectory) == (20.0, 3700, "fused")
