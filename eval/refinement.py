@@ -7,8 +7,6 @@ nearer to the truth than smoothing does, which needs no model.
 
 from collections.abc import Callable, Mapping, Sequence
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from eval.real_motions import RealMotion
@@ -40,7 +38,7 @@ def _normal(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def _drift(rng: np.random.Generator, frames: int) -> np.ndarray:
-    return np.asarray(smooth_over_time(jnp.asarray(_normal(rng, frames))[None, None])[0, 0])
+    return smooth_over_time(_normal(rng, frames))
 
 
 SUITE: Mapping[str, Noise] = {
@@ -98,13 +96,12 @@ def measure_refinement(
 def noisy(reference: np.ndarray, noise: str, rng: np.random.Generator) -> np.ndarray:
     """A reference `[t 138]`, not normalised, with a noise of the `SUITE`."""
     frames = len(reference)
-    rotations = to_rotations(jnp.asarray(reference))
-    angles = jnp.asarray(SUITE[noise](rng, frames), jnp.float32)
-    rotations = rotations @ axis_angle_to_matrix(angles)
+    turns = axis_angle_to_matrix(SUITE[noise](rng, frames))
+    rotations = to_rotations(reference) @ turns
     if noise == "held":
         shown = np.where(rng.random(frames) < HELD, 0, np.arange(frames))
         rotations = rotations[np.maximum.accumulate(shown)]
-    return np.asarray(jax.device_get(to_reference(rotations, jnp.ones(frames, bool))))
+    return to_reference(rotations, np.ones(frames, bool))
 
 
 def _smoothed(reference: np.ndarray) -> np.ndarray:

@@ -10,8 +10,10 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from vimogen_jax.body.rotations import Array as Rotations
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_rot6d, rot6d_to_matrix
 from vimogen_jax.body.skeleton import MIRRORED, NUM_JOINTS
 from vimogen_jax.errors import BadInput
@@ -102,39 +104,47 @@ class CameraNoise:
         return to_reference(rotations, mask), kept
 
 
-def to_rotations(reference: Float[Array, "*n t c"]) -> Float[Array, "*n t j 3 3"]:
-    """The rotations of the 22 joints, the root first, in the 138 channels of a reference."""
+def to_rotations(reference: Rotations) -> Rotations:
+    """The rotations `[... t 22 3 3]`, the root first, in the channels of a reference `[... t 138]`.
+
+    NumPy and JAX arrays alike, as what follows.
+    """
+    xp = reference.__array_namespace__()
     body = reference[..., :_BODY].reshape(*reference.shape[:-1], NUM_JOINTS - 1, 6)
     root = reference[..., None, _BODY : _BODY + 6]
-    return rot6d_to_matrix(jnp.concatenate([root, body], axis=-2))
+    return rot6d_to_matrix(xp.concat([root, body], axis=-2))
 
 
-def to_reference(
-    rotations: Float[Array, "*n t j 3 3"], mask: Bool[Array, "*n t"]
-) -> Float[Array, "*n t c"]:
-    """The 138 channels of rotations; after the last frame of `mask` the root stands still."""
+def to_reference(rotations: Rotations, mask: Rotations) -> Rotations:
+    """The channels `[... t 138]` of rotations `[... t 22 3 3]`.
+
+    After the last frame of `mask [... t]` the root stands still.
+    """
+    xp = rotations.__array_namespace__()
     root = rotations[..., 0, :, :]
-    following = jnp.concatenate([root[..., 1:, :, :], root[..., -1:, :, :]], axis=-3)
-    exists = jnp.concatenate([mask[..., 1:], mask[..., -1:] & False], axis=-1)
-    following = jnp.where(exists[..., None, None], following, root)
-    turn = following @ jnp.swapaxes(root, -1, -2)
+    following = xp.concat([root[..., 1:, :, :], root[..., -1:, :, :]], axis=-3)
+    exists = xp.concat([mask[..., 1:], mask[..., -1:] & False], axis=-1)
+    following = xp.where(exists[..., None, None], following, root)
+    turn = following @ xp.matrix_transpose(root)
     body = matrix_to_rot6d(rotations[..., 1:, :, :])
     body = body.reshape(*body.shape[:-2], _BODY)
-    return jnp.concatenate([body, matrix_to_rot6d(root), matrix_to_rot6d(turn)], axis=-1)
+    return xp.concat([body, matrix_to_rot6d(root), matrix_to_rot6d(turn)], axis=-1)
 
 
-def wrong_way_round(rotations: Float[Array, "*n t j 3 3"]) -> Float[Array, "*n t j 3 3"]:
+def wrong_way_round(rotations: Rotations) -> Rotations:
     """The body as it looks from behind when taken to be seen from the front: limbs exchanged."""
-    mirror = jnp.array([[1.0, -1, -1], [-1, 1, 1], [-1, 1, 1]])  # through the plane of x
-    mirrored = rotations[..., jnp.array(MIRRORED), :, :] * mirror
-    about_y = jnp.array([[-1.0, 0, 0], [0, 1, 0], [0, 0, -1]])
+    xp = rotations.__array_namespace__()
+    mirror = xp.asarray([[1.0, -1, -1], [-1, 1, 1], [-1, 1, 1]])  # through the plane of x
+    mirrored = rotations[..., xp.asarray(MIRRORED), :, :] * mirror
+    about_y = xp.asarray([[-1.0, 0, 0], [0, 1, 0], [0, 0, -1]])
     root = rotations[..., :1, :, :] @ about_y
-    return jnp.concatenate([root, mirrored[..., 1:, :, :]], axis=-3)
+    return xp.concat([root, mirrored[..., 1:, :, :]], axis=-3)
 
 
-def smooth_over_time(noise: jax.Array) -> jax.Array:
-    """Normal noise `[s b t j 3]` made smooth over `DRIFT_FRAMES` and of unit deviation still."""
-    frames = jnp.arange(noise.shape[2])
-    kernel = jnp.exp(-0.5 * ((frames[:, None] - frames) / DRIFT_FRAMES) ** 2)
-    kernel /= jnp.sqrt((kernel**2).sum(axis=1, keepdims=True))
-    return jnp.einsum("tu,sbujc->sbtjc", kernel, noise)
+def smooth_over_time(noise: Rotations) -> Rotations:
+    """Normal noise `[... t 22 3]` made smooth over `DRIFT_FRAMES` and of unit deviation still."""
+    frames = np.arange(noise.shape[-3])
+    kernel = np.exp(-0.5 * ((frames[:, None] - frames) / DRIFT_FRAMES) ** 2)
+    kernel /= np.sqrt((kernel**2).sum(axis=1, keepdims=True))
+    flat = noise.reshape(*noise.shape[:-2], -1)
+    return (kernel.astype(noise.dtype) @ flat).reshape(noise.shape)
