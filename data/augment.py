@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -45,6 +45,11 @@ def mirrored(takes: Sequence[Take]) -> list[Take]:
         )
         for take in takes
     ]
+
+
+def mirrored_actions(actions: Mapping[str, str]) -> dict[str, str]:
+    """The actions of the mirror images of takes, by their ids: the sides are exchanged."""
+    return {mirrored_id(id): wordings.mirrored(action) for id, action in actions.items()}
 
 
 def reworded(takes: Sequence[Take], count: int) -> list[Take]:

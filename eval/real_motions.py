@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from data.augment import mirrored_id
-from data.wordings import mirrored
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_text
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -55,8 +53,6 @@ def read_real_motions(dataset: Dataset, split: str, actions: Mapping[str, str]) 
 def read_actions(captions: Sequence[str | Path]) -> dict[str, str]:
     """The action of every take, by its id, from caption files (JSON lines) that say it.
 
-    A take's mirror image, as `data.augment` makes it, has the action with its sides exchanged.
-
     Raises:
         BadInput: the file is missing or is no caption file.
     """
@@ -68,5 +64,4 @@ def read_actions(captions: Sequence[str | Path]) -> dict[str, str]:
             actions |= {row["id"]: row["action"] for row in rows}
         except (ValueError, TypeError, KeyError) as fault:
             raise BadInput(f"{path} is not a caption file with id, action: {fault!r}") from None
-    images = {mirrored_id(id): mirrored(action) for id, action in actions.items()}
-    return actions | images
+    return actions

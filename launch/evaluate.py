@@ -7,6 +7,7 @@ from pathlib import Path
 
 from absl import flags
 
+from data.augment import mirrored_actions
 from eval.real_motions import read_actions
 from eval.shipped_model import PARTS, Sentence, evaluate
 from eval.shipped_model_report import to_markdown
@@ -43,6 +44,7 @@ def main() -> None:
     out = Path(OUT.value)
     outputs.files(out.parent, [out.name])
     actions = read_actions(CAPTIONS.value)
+    actions |= mirrored_actions(actions)
     sentences = read_sentences(SENTENCES.value)
     dataset = Dataset.open(DATASET.value)
     generator = Generator.from_checkpoint(CHECKPOINT.value)

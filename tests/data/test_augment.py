@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from data.augment import mirrored, reworded
+from data.augment import mirrored, mirrored_actions, reworded
 from data.build import build
 from data.sources.captioned import read_captions
 from data.sources.take import Take
@@ -45,6 +45,11 @@ def test_the_mirror_image_has_its_own_id_captions_and_motion(tmp_path):
     (of_channels,) = mirrored([take(tmp_path, encode(motion))])
     joints = of_channels.read().joints()
     np.testing.assert_allclose(joints, image.read().joints()[: len(joints)], atol=1e-4)
+
+
+def test_an_action_is_mirrored_with_its_take():
+    actions = {"a": "walk-turn-left", "b": "run"}
+    assert mirrored_actions(actions) == {"a#mirrored": "walk-turn-right", "b#mirrored": "run"}
 
 
 def test_wordings_are_added_to_each_caption_and_none_twice(tmp_path):

@@ -178,16 +178,11 @@ def test_a_model_that_gives_back_its_input_refines_nothing(made_up):
     assert white["given"]["jitter"] > white["smoothed"]["jitter"] > white["truth"]["jitter"]
 
 
-def test_actions_are_read_from_caption_files_and_mirrored(tmp_path):
+def test_actions_are_read_from_caption_files(tmp_path):
     paths = [tmp_path / f"{i}.jsonl" for i in range(2)]
     for i, path in enumerate(paths):
         path.write_text(json.dumps(dict(id=f"take {i}", action=f"wave {['left', 'right'][i]}")))
-    assert read_actions(paths) == {
-        "take 0": "wave left",
-        "take 0#mirrored": "wave right",
-        "take 1": "wave right",
-        "take 1#mirrored": "wave left",
-    }
+    assert read_actions(paths) == {"take 0": "wave left", "take 1": "wave right"}
     for content in ("{", '["id"]', '{"id": 1}'):
         paths[1].write_text(content)
         with pytest.raises(BadInput, match=r"1\.jsonl is not a caption file"):
