@@ -143,7 +143,8 @@ def find_people(
         if len(people) > 1:
             notes.append(f"person {number} of {len(people)}, counted from 0 by frames seen")
         if gaps := int((~seen).sum()):
-            notes.append(f"{gaps} frames without the person filled in from those around")
+            frames = "1 frame" if gaps == 1 else f"{gaps} frames"
+            notes.append(f"{frames} without the person filled in from those around")
         founds += [
             Found(
                 path=str(path),
