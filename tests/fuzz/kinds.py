@@ -354,7 +354,7 @@ KINDS: dict[str, Kind] = {
     "skeleton": _one("rig.json", _skeleton, load_skeleton),
     "votes": _one("votes.csv", _votes, lambda path: read_votes(path, ["jitter"], ["a", "b"])),
     "scores": _one("scores.json", _scores, ScoreCache),
-    "actions": _one("actions.jsonl", _actions, lambda path: read_actions(path, "s")),
+    "actions": _one("actions.jsonl", _actions, lambda path: read_actions([path])),
     "package config": Kind("config.json", _package, load_package),
     "package weights": Kind("model.safetensors", _package, load_package),
     "package statistics": Kind("statistics.safetensors", _package, load_package),

@@ -290,7 +290,7 @@ def test_frozen_kernels_are_held_in_the_dtype_of_products_without_loss(setup):
     lora = Setup("fsdp", 1, LORA, base, model)
     dtypes = {name: x.dtype for name, x in names_of(lora.state["frozen"]).items()}
     assert all((x == "bfloat16") == name.endswith("['kernel']") for name, x in dtypes.items())
-    step = make_eval_step(lora.graphdef, OBJECTIVE)
+    step = make_eval_step(lora.graphdef, OBJECTIVE, STATISTICS)
     narrow, wide = (
         step(all_weights(lora.state["params"], frozen), batch(), jax.random.key(0))
         for frozen in (lora.state["frozen"], base)
@@ -329,7 +329,7 @@ def test_what_cannot_be_frozen_or_adapted_is_refused(section, message):
 def test_evaluation_counts_real_values_and_leaves_filler_out(setup):
     arrays = batch()
     arrays.channel_mask[0, :TEXTS] = 0
-    step = make_eval_step(setup.graphdef, OBJECTIVE)
+    step = make_eval_step(setup.graphdef, OBJECTIVE, STATISTICS)
     run = step.lower(setup.state["params"], arrays, jax.random.key(0)).compile(FAST)
     sums = run(setup.state["params"], arrays, jax.random.key(0))
     frames = arrays.mask.sum(2)
