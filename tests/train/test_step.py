@@ -354,7 +354,7 @@ def test_a_batch_may_be_of_one_branch_alone(texts):
     moments = state["opt"][1][0].mu
     other = "reference_attention" if texts else "text_attention"
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(moments["blocks"][other]))
-    step = make_eval_step(alone.graphdef, OBJECTIVE)
+    step = make_eval_step(alone.graphdef, OBJECTIVE, STATISTICS)
     traced = step.trace(alone.state["params"], batch(texts=texts), jax.random.key(0))
     assert traced.out_info.keys() == losses
 
