@@ -174,6 +174,7 @@ def test_two_processes_measure_one_program(tmp_path):
         *(sys.executable, "-m", "launch.bench", "--config=configs/tiny.py", "--repeats=2"),
         *("--config.data.batch_size=24", "--config.data.buckets=(40,)", f"--out={tmp_path}"),
         *("--config.model.dim=16", "--config.model.ffn_dim=32", "--config.model.text_dim=12"),
+        *("--config.model.num_layers=1", "--config.model.reference_dim=0"),
         *(f"--coordinator_address={address}", "--num_processes=2"),
     ]
     flags = f"{FAST} --xla_force_host_platform_device_count=2"
