@@ -39,8 +39,10 @@ _FLIPPED = 0.7  # of the error, that is left where left and right are exchanged
 BANDS = (0.5, 2.0)  # hertz, where slow errors end and fast ones begin
 
 
-def measure(folder: str | os.PathLike) -> dict[str, Any]:
+def measure(folder: str | os.PathLike, seconds: float | None = None) -> dict[str, Any]:
     """Read the films (.mp4) of a folder, and tell what is wrong about the readings.
+
+    Of each film so many `seconds` are read, or all.
 
     The truth lies beside each film as an npz (`vimogen_jax.viewer.filmed.truth`). The first film is
     read twice, so that no figure of speed holds the compilation.
@@ -53,8 +55,8 @@ def measure(folder: str | os.PathLike) -> dict[str, Any]:
         raise BadInput(f"{folder} holds no films (.mp4)")
     truths = [_truth(path) for path in paths]
     films = [(open_film(path), truth) for path, truth in zip(paths, truths, strict=True)]
-    _read(*films[0])
-    results = [_read(*film) for film in tqdm(films, "reading", unit="film", disable=None)]
+    _read(*films[0], seconds)
+    results = [_read(*film, seconds) for film in tqdm(films, "reading", unit="film", disable=None)]
     return summary({path.stem: result for path, result in zip(paths, results, strict=True)})
 
 
@@ -116,10 +118,10 @@ def _truth(path: Path) -> dict[str, np.ndarray]:
     return read_pickled_npz(beside, TRUTH)
 
 
-def _read(film: Film, truth: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _read(film: Film, truth: Mapping[str, np.ndarray], length: float | None) -> dict[str, Any]:
     """One film's reading, compared."""
     begin = time.process_time()
-    seen = track(frames(film))
+    seen = track(frames(film, seconds=length))
     seconds = {"tracking": time.process_time() - begin}
     truth = _cut(truth, len(seen.confidence))
     if not seen.found.any():

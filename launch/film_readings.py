@@ -16,6 +16,7 @@ from vimogen_jax.files import write_json
 FILMS = flags.DEFINE_string(
     "films", None, "folder of films, each with its truth as launch.film writes it", required=True
 )
+SECONDS = flags.DEFINE_float("seconds", None, "how many seconds of each to read", 0.1)
 OUT = flags.DEFINE_string("out", "out/film_readings.json", "JSON file to write")
 
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Read the films, print the tables and write the figures."""
     out = Path(OUT.value)
     outputs.files(out.parent, [out.name])
-    report = measure(FILMS.value)
+    report = measure(FILMS.value, SECONDS.value)
     print(to_markdown(report))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(dict(versions=versions(), **report), out)
