@@ -30,8 +30,16 @@ def get_config() -> ConfigDict:
                 dtype=placeholder(str),
                 grad_dtype=placeholder(str),  # that of the products
                 remat=placeholder(str),
+                autoencoder=dict(
+                    tokens=placeholder(int),
+                    dim=placeholder(int),
+                    ffn_dim=placeholder(int),
+                    num_heads=placeholder(int),
+                    num_layers=placeholder(int),
+                ),
             ),
             objective=dict(
+                learns=placeholder(str),
                 prediction=placeholder(str),
                 times=placeholder(str),
                 shift=placeholder(float),

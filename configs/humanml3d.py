@@ -16,7 +16,8 @@ def get_config() -> ConfigDict:
     """The shipped model without its reference branch, for other frames."""
     config = small.get_config()
     config.update(
-        model=dict(motion_dim=263, reference_dim=0),
+        model=dict(motion_dim=263, reference_dim=0, reference_widths=(), infill=False),
+        objective=dict(infill=dict(share=0.0)),
         sampler=dict(trajectory="absolute"),
         data=dict(path="datasets/humanml3d", text_share=dict(high=1.0, low=1.0)),
         train=dict(workdir="runs/humanml3d"),

@@ -53,7 +53,8 @@ def _value(kind: Any, value: Any, name: str) -> Any:
     """The value as the type `kind` has it. Raises BadInput if it is of another."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin in (typing.Union, types.UnionType):  # of one type and None
-        return None if value is None else _value(inner[0], value, name)
+        nothing = value is None or value == {}  # a section of which nothing is set
+        return None if nothing else _value(inner[0], value, name)
     if origin is Literal:
         if value not in list(inner):  # a list, as values may be anything
             raise BadInput(f"{name} must be {' or '.join(map(str, inner))}, not {value!r}")

@@ -15,6 +15,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import absolute
 from vimogen_jax.models.lora import ADAPTER, LoRAConfig, is_part
 from vimogen_jax.models.vimogen import ModelConfig
+from vimogen_jax.motion.representation import NUM_CHANNELS
 from vimogen_jax.package import SHIPPED, Description, describe, find
 from vimogen_jax.sharding import Strategy, make_strategy
 
@@ -208,8 +209,18 @@ class Experiment:
             )
         if self.objective.infill.share and not self.model.infill:
             raise BadInput("objective.infill is of a model with model.infill")
+        if self.objective.infill.share and self.model.motion_dim != NUM_CHANNELS:
+            raise BadInput(f"objective.infill is of frames of {NUM_CHANNELS} channels alone")
         if self.finetune.needs_base and not self.init_from:
             raise BadInput("finetune freezes weights, but config.init_from names none")
+        if self.objective.learns == "autoencoder" and self.model.autoencoder is None:
+            raise BadInput("model.autoencoder is not set, and objective.learns asks for one")
+        of_latents = self.model.autoencoder and self.objective.learns == "flow"
+        if of_latents and "autoencoder" not in self.finetune.freeze:
+            raise BadInput(
+                "finetune.freeze must name autoencoder, and init_from a run that trained it, with "
+                "objective.learns=autoencoder: a flow needs latents that stay what they are"
+            )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Experiment":
@@ -275,6 +286,8 @@ def _require_same_model(base: Description, experiment: Experiment) -> None:
             raise BadInput(
                 f"config.model.{key} is {asked}, but that of config.init_from is {begun}"
             )
+    if base.objective.learns == "autoencoder":
+        return  # its denoiser has learnt nothing yet
     if base.objective.prediction != experiment.objective.prediction:
         raise BadInput(
             f"config.objective.prediction is {experiment.objective.prediction}, but the model of "

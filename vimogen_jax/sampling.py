@@ -24,6 +24,7 @@ from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
 from vimogen_jax.diffusion.solvers import Sampler, guide, integrate
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
+from vimogen_jax.models.latent import LatentViMoGen, sampled_shape
 from vimogen_jax.models.vimogen import Reference, Text
 from vimogen_jax.motion import representation
 from vimogen_jax.motion.canonical import canonicalize
@@ -123,6 +124,9 @@ class MotionModel:
         shortest, longest = MIN_FRAMES / self.fps, MAX_FRAMES / self.fps
         return f"the model makes motions of {shortest:g} to {longest:g} s"
 
+    def _sampled_shape(self, frames: int) -> tuple[int, int]:
+        return sampled_shape(nnx.merge(self.graphdef, self.params).config, frames)
+
     def channels(
         self, requests: Sequence[EncodedRequest], progress: bool = False
     ) -> list[np.ndarray]:
@@ -169,6 +173,11 @@ class MotionModel:
     ) -> list[T]:
         """What `finish` makes of the channels of each request, in their order."""
         follows = [request.reference is not None for request in requests]
+        if self.objective.learns != "flow":
+            raise BadInput(
+                "the checkpoint is of an autoencoder alone: it makes motions once a flow of its "
+                "latents is trained, as configs/latent.py does"
+            )
         if any(follows) and "reference_encoder" not in self.params:
             raise BadInput("the checkpoint has no reference branch: it follows prompts only")
         finished: dict[int, T] = {}
@@ -208,7 +217,8 @@ class MotionModel:
         frames = _round_up(max(request.frames for request in filled), FRAME_MULTIPLE)
         mask = np.arange(frames) < np.array([[request.frames] for request in filled])
         drawn = np.array([(request.seed, request.draw) for request in filled], np.uint32)
-        noise = np.asarray(_noise(*drawn.T, frames, self.layout.width))
+        whole, (cut, _) = self._sampled_shape(MAX_FRAMES), self._sampled_shape(frames)
+        noise = np.asarray(_noise(*drawn.T, whole, cut))
         text, null_text, reference = None, None, None
         if filled[0].reference is not None:
             reference = _references(filled, frames)
@@ -225,7 +235,7 @@ def sample(
     params: dict[str, Any],
     objective: Objective,
     sampler: Sampler,
-    noise: Float[Array, "s b t c"],
+    noise: Float[Array, "s b n d"],
     mask: Bool[Array, "s b t"],
     text: Text | None,
     null_text: Text | None,
@@ -238,7 +248,7 @@ def sample(
         params: its weights.
         objective: what it predicts.
         sampler: how to solve; its guidance is used where there is a text.
-        noise: standard normal.
+        noise: standard normal, of frames or of latents.
         mask: true at the frames of each motion.
         text: of every sample, or None where they follow references.
         null_text: the same, needed where there is guidance.
@@ -249,7 +259,9 @@ def sample(
     twice = lambda x: jnp.concatenate([x, x], axis=1) if guided else x
     if guided:  # every sample is computed with its text, then without
         text = jax.tree.map(lambda *pair: jnp.concatenate(pair, axis=1), text, null_text)
-    seen, cache = twice(mask), None if text is None else model.cache_text(text)
+    latent = isinstance(model, LatentViMoGen)
+    seen = twice(jnp.ones(noise.shape[:3], bool) if latent else mask)
+    cache = None if text is None else model.cache_text(text)
 
     def velocity(x: jax.Array, timestep: jax.Array) -> jax.Array:
         x, timestep = twice(x), twice(timestep)
@@ -261,6 +273,8 @@ def sample(
         return guide(conditional, null, sampler.guidance_scale)
 
     x = integrate(velocity, noise, sampler)
+    if latent:
+        x = model.autoencoder.decode(x, mask)
     smoothing = sampler.smoothing
     if reference is not None and sampler.reference_smoothing is not None:
         smoothing = sampler.reference_smoothing
@@ -270,14 +284,14 @@ def sample(
     return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=smoothing)
 
 
-@functools.partial(jax.jit, static_argnames=("frames", "width"))
-def _noise(seeds: jax.Array, draws: jax.Array, frames: int, width: int) -> jax.Array:
-    """Standard normal `[n t width]`, of seeds and numbers of a draw `[n]`."""
+@functools.partial(jax.jit, static_argnames=("whole", "cut"))
+def _noise(seeds: jax.Array, draws: jax.Array, whole: tuple[int, int], cut: int) -> jax.Array:
+    """The first rows `[n cut c]` of `whole` standard normals, of seeds and draws `[n]`."""
 
     def draw(seed: jax.Array, number: jax.Array) -> jax.Array:
         # For the longest motion, then cut: the padding of a batch must not change the noise.
         key = jax.random.fold_in(jax.random.key(seed), number)
-        return jax.random.normal(key, (MAX_FRAMES, width))[:frames]
+        return jax.random.normal(key, whole)[:cut]
 
     return jax.vmap(draw)(seeds, draws)
 

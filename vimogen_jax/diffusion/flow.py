@@ -5,7 +5,7 @@ with velocity `clean - noise` (ViMoGen, section 4; sigma is one minus the paper'
 """
 
 import dataclasses
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -63,6 +63,7 @@ class Objective:
     """What the network predicts, which times it learns, and how references are corrupted.
 
     Attributes:
+        learns: "flow", or "autoencoder", what a flow of latents needs first.
         prediction: "velocity", as published, or "sample", the clean motion. A narrow network
             cannot carry the noise that a velocity contains; for it, predict the sample
             (Li and He, "Back to Basics: Let Denoising Generative Models Denoise", 2025).
@@ -74,6 +75,7 @@ class Objective:
         infill: what is given of the motions.
     """
 
+    learns: Literal["flow", "autoencoder"] = "flow"
     prediction: str = "velocity"
     times: str = "shifted"
     shift: float = SHIFT

@@ -181,6 +181,17 @@ class MLP(nnx.Module):
         return self.down(self.activation(self.up(x)))
 
 
+def stack(make_layer, depth: int, rngs: nnx.Rngs):
+    """`depth` layers as one, every parameter led by a "layers" axis, to be scanned over."""
+
+    @jax.vmap
+    @nnx.transform_metadata(in_axes=0, out_axes=0, partition="layers")
+    def make(key):
+        return make_layer(nnx.Rngs(params=key))
+
+    return make(jax.random.split(rngs.params(), depth))
+
+
 def position_sinusoid(frames: int, dim: int) -> Float[np.ndarray, "{frames} {dim}"]:
     """Absolute positions: even channels sine, odd channels cosine (Vaswani et al. 2017)."""
     phase = np.arange(frames)[:, None] * 10000.0 ** (-np.arange(0, dim, 2) / dim)

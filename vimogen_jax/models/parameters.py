@@ -9,8 +9,9 @@ import jax
 import numpy as np
 from flax import nnx, traverse_util
 
+from vimogen_jax.models.latent import build
 from vimogen_jax.models.lora import LoRAConfig, adapted
-from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.models.vimogen import ModelConfig
 
 
 def abstract_params(
@@ -28,8 +29,8 @@ def abstract_params(
 def _traced(
     config: ModelConfig, lora: LoRAConfig | None, mesh: jax.sharding.AbstractMesh
 ) -> tuple[nnx.GraphDef, dict[str, Any]]:
-    build = lambda rngs: adapted(ViMoGen(config, rngs=rngs), lora, rngs)
-    model = nnx.eval_shape(lambda: build(nnx.Rngs(0)))
+    made = lambda rngs: adapted(build(config, rngs=rngs), lora, rngs)
+    model = nnx.eval_shape(lambda: made(nnx.Rngs(0)))
     graphdef, params = nnx.split(model, nnx.Param)
     return graphdef, nnx.to_pure_dict(params)
 

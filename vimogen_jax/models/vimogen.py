@@ -25,6 +25,7 @@ from jaxtyping import Array, Bool, Float, Float32
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.attention import Attention, KeysValues
+from vimogen_jax.models.autoencoder import AutoencoderConfig
 from vimogen_jax.models.layers import (
     MLP,
     LayerNorm,
@@ -33,6 +34,7 @@ from vimogen_jax.models.layers import (
     linear,
     parameter,
     position_sinusoid,
+    stack,
     time_sinusoid,
     zero_linear,
 )
@@ -56,6 +58,7 @@ class ModelConfig:
     that chooses from: the reference smoothed over so many frames, 0 for as it is. `least_trust`, 0
     to 1, is the floor under its trust. The model must predict the sample.
     With `infill` the model takes known channels.
+    With an `autoencoder`, the transformer is of that one's latents, and `motion_dim` of its frames.
     `dtype` is that of matrix products; `grad_dtype` that in which gradients of the weights are
     summed over the batch and over devices, by default the same; `remat` is "none", "full" (keep
     block inputs only) or "dots" (keep the results of weight products too).
@@ -76,6 +79,7 @@ class ModelConfig:
     dtype: str = "bfloat16"
     grad_dtype: str | None = None
     remat: str = "none"
+    autoencoder: AutoencoderConfig | None = None
 
     def __post_init__(self):
         for name in ("dim", "ffn_dim", "num_heads", "text_dim", "freq_dim", "motion_dim"):
@@ -97,6 +101,11 @@ class ModelConfig:
             raise BadInput(f"reference_widths must be at least 0, not {self.reference_widths}")
         if not 0 <= self.least_trust <= 1:
             raise BadInput(f"least_trust must lie in 0 to 1, not {self.least_trust}")
+        if self.autoencoder and (self.reference_dim or self.infill):
+            raise BadInput(
+                "reference_dim must be 0 and infill off beside an autoencoder: its latents have "
+                "no channels to follow or to know"
+            )
         if self.remat not in ("none", *REMAT_POLICIES):
             raise BadInput(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")
         for name in ("dtype", "grad_dtype"):
@@ -380,14 +389,3 @@ class ViMoGen(nnx.Module):
 def modulation_table(rows: int, dim: int, rngs: nnx.Rngs) -> nnx.Param:
     """Learnt offsets `[rows d]` to the time's shifts, scales and gates."""
     return parameter(nnx.initializers.normal(dim**-0.5), (None, "embed"), (rows, dim), rngs)
-
-
-def stack(make_block, depth: int, rngs: nnx.Rngs) -> Block:
-    """`depth` blocks as one, every parameter led by a "layers" axis, to be scanned over."""
-
-    @jax.vmap
-    @nnx.transform_metadata(in_axes=0, out_axes=0, partition="layers")
-    def make(key):
-        return make_block(nnx.Rngs(params=key))
-
-    return make(jax.random.split(rngs.params(), depth))

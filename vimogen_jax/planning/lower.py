@@ -15,6 +15,7 @@ from vimogen_jax import sharding
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
 from vimogen_jax.input_pipeline.order import check_buckets, shard_size, split_shard
+from vimogen_jax.models.latent import sampled_shape
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import Text
 from vimogen_jax.motion.statistics import Statistics
@@ -100,7 +101,8 @@ def sampling_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program
     shape = mesh.size, shard_size(data.batch_size, mesh.size), frames
     length = data.text_length or TEXT_LENGTH
     array = _arrays(mesh)
-    noise, mask = array(*shape, model.motion_dim), array(*shape, dtype=bool)
+    noise = array(*shape[:2], *sampled_shape(model, frames))
+    mask = array(*shape, dtype=bool)
     text = Text(
         array(*shape[:2], length, model.text_dim, dtype=jnp.bfloat16),
         array(*shape[:2], length, dtype=bool),

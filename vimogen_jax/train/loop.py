@@ -158,10 +158,11 @@ def train(experiment: Experiment) -> Reached:
         losses: dict[str, float] = {}
         stack.enter_context(watchdog.watching())
         with clock("compile"):
+            previewed = experiment.objective.learns == "flow"  # an autoencoder makes no motions
             last_preview = times.steps - times.steps % times.preview_every
             programs = dict(
                 train=[train_step.lower(plan, laid_out(shape, mesh)) for shape in loader.shapes],
-                **evaluator.programs(averaged(plan), previews=last_preview > done),
+                **evaluator.programs(averaged(plan), previews=previewed and last_preview > done),
                 replicas=replicas.programs(plan),
                 checksums=checkpoints.programs(plan),
             )
@@ -206,7 +207,7 @@ def train(experiment: Experiment) -> Reached:
                 values |= losses
             if values:
                 log.write(step, values)
-            if step % times.preview_every == 0:
+            if step % times.preview_every == 0 and previewed:
                 with clock("evaluation"):
                     evaluator.write_previews(averaged(state), run.folder / "previews" / str(step))
             if stopping:

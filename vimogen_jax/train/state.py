@@ -19,9 +19,10 @@ from jax.sharding import Mesh
 
 from vimogen_jax import sharding
 from vimogen_jax.experiment import FinetuneConfig
+from vimogen_jax.models.latent import build
 from vimogen_jax.models.lora import adapted
 from vimogen_jax.models.parameters import all_weights
-from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.models.vimogen import ModelConfig
 
 State = dict[str, Any]
 EVERYTHING = FinetuneConfig()
@@ -107,7 +108,7 @@ def _named_state(
 ) -> State:
     """The state with parameters, averages and moments that still know their axes' names."""
     rngs = nnx.Rngs(params=key)
-    network = adapted(ViMoGen(model, rngs=rngs), finetune.lora, rngs)
+    network = adapted(build(model, rngs=rngs), finetune.lora, rngs)
     params, frozen = nnx.state(network, finetune.trains, nnx.Param)
     opt = optimizer.init(params)
     step = jnp.zeros((), jnp.int32)

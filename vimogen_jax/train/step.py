@@ -15,11 +15,14 @@ from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
 from vimogen_jax.experiment import OptimConfig
 from vimogen_jax.input_pipeline.batch import Batch
+from vimogen_jax.models.autoencoder import MotionAutoencoder
+from vimogen_jax.models.latent import LatentViMoGen, sampled_shape
 from vimogen_jax.models.parameters import all_weights
-from vimogen_jax.models.vimogen import Known, Reference, Text
+from vimogen_jax.models.vimogen import Known, ModelConfig, Reference, Text
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.sharding import constrain, whole_along
 from vimogen_jax.train.optim import ema_decay, ema_update
+from vimogen_jax.train.reconstruction import reconstruction_loss
 from vimogen_jax.train.state import State
 
 Arrays = Batch[jax.Array]
@@ -37,8 +40,8 @@ class Drawn(NamedTuple):
 
     batch: Arrays
     timestep: Float[Array, "s b"]
-    noise: Float[Array, "s b t c"]
-    known: Bool[Array, "s b t c"] | None
+    noise: Float[Array, "s b n d"]
+    known: Bool[Array, "s b n d"] | None
 
 
 class Fixed(NamedTuple):
@@ -49,11 +52,14 @@ class Fixed(NamedTuple):
     counts: Mapping[str, jax.Array]
 
 
-def draw(objective: Objective, statistics: Statistics, batch: Arrays, key: jax.Array) -> Drawn:
+def draw(
+    config: ModelConfig, objective: Objective, statistics: Statistics, batch: Arrays, key: jax.Array
+) -> Drawn:
     """Draw what is random of a step; `statistics` are what its batch is normalised by."""
     time_key, noise_key, corruption_key = jax.random.split(key, 3)
     timestep = objective.draw_timesteps(time_key, batch.motion.shape[:2])
-    noise = jax.random.normal(noise_key, batch.motion.shape)
+    samples, frames = batch.motion.shape[:2], batch.motion.shape[2]
+    noise = jax.random.normal(noise_key, (*samples, *sampled_shape(config, frames)))
     if batch.reference.size:
         reference, mask = batch.reference, batch.reference_mask
         if not objective.camera.none:
@@ -69,6 +75,17 @@ def draw(objective: Objective, statistics: Statistics, batch: Arrays, key: jax.A
     return Drawn(batch, timestep, noise, known)
 
 
+def as_latents(autoencoder: MotionAutoencoder, batch: Arrays) -> Arrays:
+    """The batch with latents as its motions, all of them supervised or, of a filler, none."""
+    latents, _ = autoencoder.encode(batch.motion, batch.mask)
+    supervised = batch.channel_mask.max(-1, keepdims=True)
+    return batch._replace(
+        motion=latents,
+        mask=jnp.ones(latents.shape[:3], bool),
+        channel_mask=jnp.broadcast_to(supervised, (*latents.shape[:2], latents.shape[-1])),
+    )
+
+
 def batch_loss(
     graphdef: nnx.GraphDef,
     objective: Objective,
@@ -77,14 +94,16 @@ def batch_loss(
     counts: Mapping[str, jax.typing.ArrayLike],
 ) -> tuple[jax.Array, Metrics]:
     """The loss of a batch, or of a part of one, and of its branches; see `flow_matching_loss`."""
+    model = nnx.merge(graphdef, params)
     batch, text, reference = drawn.batch, None, None
+    if objective.learns == "autoencoder":
+        return reconstruction_loss(model.autoencoder, batch, drawn.noise, counts), {}
     text_samples = batch.text.shape[1]
     if text_samples > 0:
         text = Text(batch.text, batch.text_mask)
     if text_samples < batch.motion.shape[1]:
         reference = Reference(batch.reference, batch.reference_mask)
     known = None if drawn.known is None else Known(batch.motion, drawn.known)
-    model = nnx.merge(graphdef, params)
     return flow_matching_loss(
         lambda x, timestep: model(x, timestep, batch.mask, text, reference, known),
         objective,
@@ -131,7 +150,9 @@ def make_train_step(
     @partial(jax.jit, donate_argnums=0, out_shardings=(shardings, None), compiler_options=options)
     def train_step(state: State, batch: Arrays) -> tuple[State, Metrics]:
         _, key = jax.random.split(jax.random.key(seed))
-        drawn = draw(objective, statistics, batch, jax.random.fold_in(key, state["step"]))
+        key = jax.random.fold_in(key, state["step"])
+        weights = all_weights(state["params"], state["frozen"])
+        drawn = _drawn(graphdef, objective, statistics, weights, batch, key)
 
         def loss_and_grads(fixed: Fixed, part: Drawn) -> LossAndGrads:
             def loss_of(params: Any) -> tuple[jax.Array, Metrics]:
@@ -141,7 +162,7 @@ def make_train_step(
             losses, grads = jax.value_and_grad(loss_of, has_aux=True)(fixed.params)
             return losses, jax.lax.with_sharding_constraint(grads, of_updates)
 
-        fixed = Fixed(state["params"], state["frozen"], _counts(batch))
+        fixed = Fixed(state["params"], state["frozen"], _counts(drawn.batch))
         (loss, branches), grads = _sum_over_rows(loss_and_grads, fixed, drawn, accumulate, apart)
         grad_norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
@@ -171,14 +192,29 @@ def make_eval_step(
 
     @jax.jit
     def eval_step(params: Any, batch: Arrays, key: jax.Array):
-        counts = _counts(batch)
+        drawn = _drawn(graphdef, objective, statistics, params, batch, key)
+        counts = _counts(drawn.batch)
         ones = dict.fromkeys(counts, 1.0)
-        drawn = draw(objective, statistics, batch, key)
         loss, branches = batch_loss(graphdef, objective, params, drawn, ones)
         sums = dict(loss=loss, **branches)
-        return {name: (sums[name], counts[name]) for name in counts}
+        return {name: (sums[name], counts[name]) for name in sums}
 
     return eval_step
+
+
+def _drawn(
+    graphdef: nnx.GraphDef,
+    objective: Objective,
+    statistics: Statistics,
+    params: Any,
+    batch: Arrays,
+    key: jax.Array,
+) -> Drawn:
+    """What is random of a step, of a batch with what its network denoises as its motions."""
+    model = nnx.merge(graphdef, params)
+    if objective.learns == "flow" and isinstance(model, LatentViMoGen):
+        batch = as_latents(model.autoencoder, batch)
+    return draw(model.config, objective, statistics, batch, key)
 
 
 def _counts(batch: Arrays) -> dict[str, jax.Array]:
