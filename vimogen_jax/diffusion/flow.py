@@ -63,7 +63,6 @@ class Objective:
     """What the network predicts, which times it learns, and how references are corrupted.
 
     Attributes:
-        learns: "flow", or "autoencoder", what a flow of latents needs first.
         prediction: "velocity", as published, or "sample", the clean motion. A narrow network
             cannot carry the noise that a velocity contains; for it, predict the sample
             (Li and He, "Back to Basics: Let Denoising Generative Models Denoise", 2025).
@@ -73,15 +72,16 @@ class Objective:
         corruption: of the references, as published.
         camera: noise on them before that.
         infill: what is given of the motions.
+        learns: "flow", or "autoencoder", what a flow of latents needs first.
     """
 
-    learns: Literal["flow", "autoencoder"] = "flow"
     prediction: str = "velocity"
     times: str = "shifted"
     shift: float = SHIFT
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
     camera: CameraNoise = dataclasses.field(default_factory=CameraNoise)
     infill: Infill = dataclasses.field(default_factory=Infill)
+    learns: Literal["flow", "autoencoder"] = "flow"
 
     def __post_init__(self):
         if self.prediction not in ("velocity", "sample"):
