@@ -77,7 +77,8 @@ def chromium(*options: str) -> Iterator[Tab]:
     """A tab of a browser of its own, which ends with it."""
     program = find_chromium()
     assert program, "no Chromium here"
-    with tempfile.TemporaryDirectory() as profile:
+    # Its last writes may come after its end.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         browser = subprocess.Popen(
             [
                 program,

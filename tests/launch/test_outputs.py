@@ -49,6 +49,14 @@ COMMANDS = {
         ["NOWHERE.npz", "NOWHERE.glb", "reading.json", "index.html"],
     ),
     "plan": ([TINY, "--topology=NOWHERE", "--out=OUT"], ["plan.json", "plan.png"]),
+    "sweep": (
+        [TINY, "--topologies=NOWHERE", "--out=OUT"],
+        ["sweep.csv", "sweep.md", "sweep.png"],
+    ),
+    "film_readings": (
+        ["--films=NOWHERE", "--out=OUT/film_readings.json"],
+        ["film_readings.json"],
+    ),
     "bench": (
         [TINY, "--config.data.path=NOWHERE", "--measure=feeding", "--out=OUT"],
         ["feeding.json"],
@@ -84,7 +92,7 @@ def refused(tmp_path_factory) -> Callable[..., str]:
 
 def test_all_commands_are_here():
     modules = {path.stem for path in (ROOT / "launch").glob("*.py")}
-    shared = {"__init__", "cli", "huge_pages", "outputs", "reading"}
+    shared = {"__init__", "cli", "films", "huge_pages", "outputs", "processes", "reading"}
     resumes = {"train"}  # its folder is where a run goes on
     assert modules - shared - resumes == {name.split()[0] for name in COMMANDS}
 

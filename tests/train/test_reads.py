@@ -45,6 +45,38 @@ class Validator:
         self.losses = lambda *_: events.append("losses") or {}
         self.write_previews = lambda *_: events.append("previews")
 
+    def programs(self, *_, **__):
+        return {}
+
+
+class Replicas:
+    """Finds every copy of the state as it should be."""
+
+    def __init__(self, *_):
+        pass
+
+    def programs(self, *_):
+        return []
+
+    def sums(self, *_):
+        return []
+
+    def require_same(self, *_):
+        pass
+
+
+class Step:
+    """A step of one's own, which needs no compiling."""
+
+    def __init__(self, function):
+        self._function = function
+
+    def __call__(self, state, batch):
+        return self._function(state, batch)
+
+    def lower(self, *_):
+        return None
+
 
 @pytest.fixture
 def events(monkeypatch):
@@ -53,6 +85,9 @@ def events(monkeypatch):
     monkeypatch.setattr(loop, "init_state", lambda *_: dict(step=np.int32(0), ema=0))
     monkeypatch.setattr(loop, "Validator", lambda *_, **__: Validator(events))
     monkeypatch.setattr(loop, "averaged", lambda state: state)
+    monkeypatch.setattr(loop, "Replicas", Replicas)
+    monkeypatch.setattr(loop, "compile_all", lambda *_: None)
+    monkeypatch.setattr(loop.Checkpoints, "programs", lambda *_: [])
     monkeypatch.setattr(loop.Checkpoints, "save", lambda *_: events.append("save"))
     monkeypatch.setattr(loop.Checkpoints, "wait", lambda *_: events.append("wait"))
     return events
@@ -69,7 +104,7 @@ def trained(folder, train_step, monkeypatch, **times):
         sharding=dict(strategy="data_parallel"),
         train=dict(workdir=str(folder / "run"), steps=12) | every | times,
     )
-    monkeypatch.setattr(loop, "make_train_step", lambda *_: train_step)
+    monkeypatch.setattr(loop, "make_train_step", lambda *_: Step(train_step))
     loop.train(experiment)
 
 
