@@ -225,7 +225,8 @@ def _kill_restoring(run: WatchedRun, choose: random.Random) -> tuple[str, str]:
 
 def _stop(run: WatchedRun, _: random.Random) -> tuple[str, str]:
     run.end(0, by=signal.SIGTERM)
-    return "stop", run.last_words
+    stopped = re.search("^stopped by .*$", run.said, re.MULTILINE)
+    return "stop", stopped[0] if stopped else run.last_words
 
 
 def _fill_disk(run: WatchedRun, _: random.Random) -> tuple[str, str]:

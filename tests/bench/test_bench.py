@@ -116,7 +116,7 @@ def test_feeding_is_compared_with_what_a_chip_consumes(config, monkeypatch):
 
 @pytest.mark.parametrize("chip", ["moon", "cpu"])
 def test_feeding_a_chip_without_a_rate_is_refused(config, chip):
-    with pytest.raises(BadInput, match=f"'{chip}' is not one of v5e, v5p, v6e, h100, h200"):
+    with pytest.raises(BadInput, match=f"'{chip}' is not one of v5e, v5p, v6e, a100"):
         bench_feeding(experiment_of(tiny, **config), chip=chip, batches=1)
 
 
