@@ -3,11 +3,12 @@
 import dataclasses
 import importlib
 import itertools
+import typing
 
 import pytest
 from ml_collections import ConfigDict
 
-from configs import base, finetune, small, tiny, vimogen_1b
+from configs import base, finetune, humanml3d_latent, small, tiny, vimogen_1b
 from tests.helpers.experiments import changed, experiment_of
 from tests.helpers.repository import sources
 from tests.helpers.tiny_package import tiny_package
@@ -36,8 +37,9 @@ def keys(config, prefix=""):
 def fields(cls, prefix=""):
     """All keys that the dataclasses of a tree have."""
     for field in dataclasses.fields(cls):
-        if dataclasses.is_dataclass(field.type) and field.type is not Strategy:
-            yield from fields(field.type, f"{prefix}{field.name}.")
+        kind, *_ = typing.get_args(field.type) or [field.type]  # what may be None, too
+        if dataclasses.is_dataclass(kind) and kind is not Strategy:
+            yield from fields(kind, f"{prefix}{field.name}.")
         else:
             yield f"{prefix}{field.name}"
 
@@ -53,7 +55,10 @@ def test_every_config_has_every_key(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
 def test_every_config_is_an_experiment_and_comes_back_from_what_a_run_writes(page):
-    experiment = experiment_of(page)
+    if page is humanml3d_latent:  # starts from a run that nobody has made here
+        experiment = Experiment.recorded(page.get_config().to_dict())
+    else:
+        experiment = experiment_of(page)
     assert Experiment.recorded(dataclasses.asdict(experiment)) == experiment
     assert hash(experiment.objective) and hash(experiment.sampler)  # so that jit may take them
 
