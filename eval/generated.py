@@ -12,7 +12,7 @@ from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, whole_file, write_json
 from vimogen_jax.formats import pickles
-from vimogen_jax.generate import Generator, make_requests
+from vimogen_jax.generator import Generator, make_requests
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.layouts import HUMANML3D
 from vimogen_jax.sampling import BATCH_SIZE

@@ -18,7 +18,7 @@ from eval.action_following import NONE, ActionClassifier, recognised
 from eval.real_motions import RealMotion, read_real_motions
 from eval.refinement import SUITE, TAKES, measure_refinement
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.metrics.motion_quality import (

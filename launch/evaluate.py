@@ -14,7 +14,7 @@ from eval.shipped_model_report import to_markdown
 from launch import cli, outputs
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_text, write_json
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 
 CAPTIONS_FOLDER = Path(__file__).parents[1] / "data" / "captions"

@@ -20,7 +20,7 @@ from eval.humanml3d.systems import read_system
 from launch import cli, reading
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json, write_text
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
 

@@ -30,7 +30,7 @@ from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json, write_text
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
 

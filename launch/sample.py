@@ -20,7 +20,7 @@ from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
-from vimogen_jax.generate import (
+from vimogen_jax.generator import (
     Generator,
     Request,
     changed,

@@ -11,7 +11,7 @@ def test_the_sampling_page(monkeypatch, tmp_path):
     package = tiny_package()
     save_package(tmp_path, package)
     monkeypatch.setattr("vimogen_jax.package.SHIPPED", {"small": tmp_path})
-    monkeypatch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Letters())
+    monkeypatch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
     page = ROOT / "docs" / "sampling.md"
     failures, attempted = doctest.testfile(str(page), module_relative=False)
     assert (failures, attempted) == (0, 15)

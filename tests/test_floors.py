@@ -32,6 +32,7 @@ ROOMS = {
     "viewer": ("motion",),
     "metrics": ("motion",),
     "mocap": ("metrics",),
+    "animation": ("formats", "mocap", "viewer"),
     "input_pipeline": ("caches", "motion"),
     "config": ("errors",),
     "wiring": (),
@@ -45,7 +46,7 @@ ROOMS = {
     "convert": ("formats", "metrics", "package"),
     "sampling": ("diffusion", "input_pipeline", "models"),
     "train": ("adapter", "experiment", "formats", "input_pipeline", "sampling"),
-    "generate": ("train",),
+    "generator": ("animation", "train"),
     "planning": ("train",),
     "bench": ("planning",),
 }

@@ -63,7 +63,9 @@ def third_party(folder: str) -> set[str]:
 
 def test_the_package_requires_just_what_is_imported():
     imported = set().union(*map(third_party, PACKAGES)) - TORCH
-    imported -= set().union(*map(required, ("film", "judge", "blazepose", "wandb")))
+    imported -= set().union(
+        *map(required, ("film", "judge", "blazepose", "plot", "studio", "wandb"))
+    )
     assert required() == imported
 
 

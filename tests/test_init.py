@@ -10,9 +10,10 @@ from tests.helpers.repository import ROOT
 
 
 def test_what_there_is_can_be_seen():
-    assert {"Generator", "Request", "formats", "motion", "generate"} <= {*dir(vimogen_jax)}
-    assert vimogen_jax.Generator is vimogen_jax.generate.Generator
-    assert vimogen_jax.Request is vimogen_jax.generate.Request
+    assert {"Generator", "Request", "formats", "motion", "generate", "read"} <= {*dir(vimogen_jax)}
+    assert vimogen_jax.Generator is vimogen_jax.generator.Generator
+    assert vimogen_jax.Request is vimogen_jax.generator.Request
+    assert vimogen_jax.generate is vimogen_jax.generator.generate
     with pytest.raises(AttributeError, match="no attribute 'nowhere'"):
         vimogen_jax.nowhere  # noqa: B018
 

@@ -5,13 +5,18 @@ import pkgutil
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Generator", "Request"]
+# Where what most users need lies.
+_HOMES = {
+    **dict.fromkeys(("Generator", "Request", "generate"), "generator"),
+    **dict.fromkeys(("Animation", "read", "show"), "animation"),
+}
+__all__ = ["Animation", "Generator", "Request", "generate", "read", "show"]
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that data workers can import the NumPy rooms without loading the model.
-    if name in __all__:
-        return getattr(importlib.import_module("vimogen_jax.generate"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     if name in _rooms():
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

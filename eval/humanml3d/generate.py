@@ -6,7 +6,7 @@ from eval import generated
 from eval.generated import Wanted
 from eval.humanml3d.protocol import MODES_SAMPLES
 from eval.humanml3d.split import Split
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 from vimogen_jax.motion.humanml3d import FPS
 
 

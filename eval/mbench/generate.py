@@ -8,7 +8,7 @@ from eval import generated
 from eval.generated import Wanted
 from eval.mbench.prompts import CATEGORIES, Prompt
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 
 
 def generate(

@@ -1,5 +1,7 @@
 """The protocol that measures a model, on models whose figures are known beforehand."""
 
+# pyright: reportArgumentType=false
+
 import json
 import math
 from types import SimpleNamespace
@@ -17,7 +19,7 @@ from tests.helpers.made_up import ACTIONS, made_up_dataset
 from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.diffusion.camera import to_rotations
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
 
 
@@ -70,7 +72,7 @@ def test_a_perfect_model_gets_perfect_figures(made_up):
 
 
 def test_a_model_of_random_weights_misses_its_targets(made_up, monkeypatch):
-    monkeypatch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Letters())
+    monkeypatch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
     report = evaluate(Generator(tiny_package()), *made_up, per_action=2)
     missed = {name for name, entry in report["targets"].items() if not entry["reached"]}
     assert missed >= {"jitter", "foot_sliding", "clean", "mixed"}

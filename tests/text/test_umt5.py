@@ -16,7 +16,7 @@ from tests.helpers.tiny_umt5 import CONFIG, tiny_umt5, write_tokenizer
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pt
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 from vimogen_jax.text import umt5, umt5_files
 from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.text.spec import EncoderSpec

@@ -15,7 +15,7 @@ from tests.helpers.runs import STEPS
 from tests.helpers.tiny_package import described
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import load_package
 from vimogen_jax.train.clock import PHASES
@@ -78,7 +78,7 @@ def test_previews_are_what_a_generator_makes_of_validation_captions(undisturbed,
         def __call__(self, texts):
             return [known[text].text for text in texts]
 
-    monkeypatch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Encoder())
+    monkeypatch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Encoder())
     seconds = [len(known[caption].motion) / dataset.fps for caption in captions]
     expected = Generator(load_run(workdir))(captions, seconds)
     for i, motion in enumerate(expected):

@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from vimogen_jax.body.rotations import Array, matrix_to_rot6d, rot6d_to_matrix
 from vimogen_jax.body.skeleton import HIPS, REST_JOINTS
-from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.motion import AnyMotion
 from vimogen_jax.motion.representation import (
     ANGULAR_VELOCITY,
     BODY_POSE,
@@ -22,7 +22,7 @@ from vimogen_jax.motion.representation import (
 )
 
 
-def canonicalize(motion: Motion, floor: bool = True) -> Motion:
+def canonicalize(motion: AnyMotion, floor: bool = True) -> AnyMotion:
     """Place a motion in the canonical frame; the motion given is left as it is.
 
     floor: put the lowest joint of the whole motion at z = 0. Without it the first frame's pelvis
@@ -30,15 +30,15 @@ def canonicalize(motion: Motion, floor: bool = True) -> Motion:
     """
     joints = motion.joints()
     xp = joints.__array_namespace__()
-    rotation = _heading(joints[0])
+    rotation = turn_ahead(joints[0])
     x, y, z = rotation @ joints[0, 0]
     ground = joints[..., 2].min() if floor else z
     return transform(motion, rotation, -xp.stack([x, y, ground]))
 
 
 def transform(
-    motion: Motion, rotation: Float[Array, "3 3"], translation: Float[Array, "3"]
-) -> Motion:
+    motion: AnyMotion, rotation: Float[Array, "3 3"], translation: Float[Array, "3"]
+) -> AnyMotion:
     """Move a motion rigidly: every point p of the world goes to rotation @ p + translation.
 
     The translation is in metres.
@@ -58,7 +58,7 @@ def canonicalize_channels(channels: Float[Array, "t 276"]) -> Float[Array, "t 27
     """
     xp = channels.__array_namespace__()
     joints = channel_joints(channels[:1])[0]
-    rotation = _heading(joints)
+    rotation = turn_ahead(joints)
     x, y, z = rotation @ joints[0]
     return transform_channels(channels, rotation, -xp.stack([x, y, xp.zeros_like(z)]))
 
@@ -85,7 +85,7 @@ def transform_channels(
     return xp.concat(parts, axis=-1)
 
 
-def _heading(joints: Array) -> Array:
+def turn_ahead(joints: Array) -> Array:
     """The turn about z that lays the hip line of joints [22, 3] along +x: [3, 3]."""
     xp = joints.__array_namespace__()
     left, right = HIPS

@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 
 from vimogen_jax.body.skeleton import MIRRORED, REST_JOINTS
-from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.motion import AnyMotion
 
 _SIGNS = np.array([-1.0, 1, 1])  # the body's x is across it, and so is the world's at the start
 
 
-def mirrored(motion: Motion) -> Motion:
+def mirrored(motion: AnyMotion) -> AnyMotion:
     """The motion seen in a mirror that stands in the plane x = 0 of the z-up world."""
     rotations = motion.rotations[:, MIRRORED] * np.outer(_SIGNS, _SIGNS)
     pelvis = REST_JOINTS[0]

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Float
 
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix, slerp
-from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.motion import AnyMotion
 
 
-def resample(motion: Motion, fps: float) -> Motion:
+def resample(motion: AnyMotion, fps: float) -> AnyMotion:
     """The same motion at another frame rate: frame i of the result is at i / fps seconds.
 
     What lies after the last such moment (less than one new frame) is dropped.
@@ -39,7 +39,7 @@ def resampled_length(frames: int, fps: float, new_fps: float) -> int:
     return int((frames - 1) / fps * new_fps + 1e-6) + 1
 
 
-def at_times(motion: Motion, seconds: Float[np.ndarray, " n"]) -> Motion:
+def at_times(motion: AnyMotion, seconds: Float[np.ndarray, " n"]) -> AnyMotion:
     """The poses at given moments, in seconds since the first frame, as a motion of n frames.
 
     Moments outside the motion get its first or last pose. The result keeps the motion's fps.

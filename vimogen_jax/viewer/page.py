@@ -61,36 +61,44 @@ def write_page(
     body: Body | None = None,
     header: str = "",
 ) -> None:
-    """Write one page of the cards: play, scrub, step and turn the view of all of them.
+    """Write one page of the cards, as `page` has it."""
+    write_text(page(cards, body, header), path)
 
-    Everything is inside the file, the viewer (three.js) too: it opens from disk, offline. The
+
+def page(cards: Sequence[Card], body: Body | None = None, header: str = "") -> str:
+    """One page of the cards: play, scrub, step and turn the view of all of them.
+
+    Everything is inside, the viewer (three.js) too: it opens from disk, offline. The
     mesh is in it once, at most 65,536 vertices. `header` is HTML that stands above the cards.
     """
     body = body or builtin_body()
     assets = resources.files("vimogen_jax.viewer") / "assets"
-    held = np.roll(matrix_to_quaternion(body.held), -1, axis=-1)
-    packed = pack(body)
-    box = packed.pop("box")
-    scene = {
-        "body": {
-            **{name: _base64(array) for name, array in packed.items()},
-            "box": box.tolist(),
-            "rest": body.rest_joints.round(5).tolist(),
-            "parents": list(body.parents),
-            "held": held.round(5).tolist(),
-        },
-        "motions": [
-            _motion(card.motion, body) | ({"film": _film(card.filmed)} if card.filmed else {})
-            for card in cards
-        ],
-    }
-    page = Template((assets / "page.html").read_text(encoding="utf-8")).substitute(
+    scene = {"body": scene_body(body), "motions": [scene_motion(card, body) for card in cards]}
+    return Template((assets / "page.html").read_text(encoding="utf-8")).substitute(
         header=header,
         cards="\n".join(map(_figure, cards)),
         motions=json.dumps(scene),
         viewer=(assets / "viewer.js").read_text(encoding="utf-8"),
     )
-    write_text(page, path)
+
+
+def scene_body(body: Body) -> dict[str, Any]:
+    """The mesh that all cards share, as the viewer takes it."""
+    held = np.roll(matrix_to_quaternion(body.held), -1, axis=-1)
+    packed = pack(body)
+    box = packed.pop("box")
+    return {
+        **{name: _base64(array) for name, array in packed.items()},
+        "box": box.tolist(),
+        "rest": body.rest_joints.round(5).tolist(),
+        "parents": list(body.parents),
+        "held": held.round(5).tolist(),
+    }
+
+
+def scene_motion(card: Card, body: Body) -> dict[str, Any]:
+    """A card's motion, with the film that it was read from, as the viewer takes it."""
+    return _motion(card.motion, body) | ({"film": _film(card.filmed)} if card.filmed else {})
 
 
 def _figure(card: Card) -> str:

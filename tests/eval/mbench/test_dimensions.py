@@ -1,5 +1,7 @@
 """The dimensions: the release's numbers when asked for them, and broken motions told from whole."""
 
+# pyright: reportOptionalCall=false, reportCallIssue=false, reportOptionalContextManager=false
+
 import json
 import tarfile
 
@@ -17,7 +19,7 @@ from vimogen_jax import formats
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.formats import World
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 from vimogen_jax.metrics.motion_quality import FEET
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.resample import resample

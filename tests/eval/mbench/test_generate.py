@@ -12,7 +12,7 @@ from eval.mbench.prompts import Prompt
 from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generate import Generator
+from vimogen_jax.generator import Generator
 
 CATEGORIES = ("motion_quality", "consistency")
 PROMPTS = {
@@ -24,7 +24,7 @@ PROMPTS = {
 @pytest.fixture(scope="module")
 def generator():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Letters())
+        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
         yield Generator(tiny_package())
 
 

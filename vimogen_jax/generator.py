@@ -11,6 +11,7 @@ import numpy as np
 
 from vimogen_jax import __version__
 from vimogen_jax.adapter import apply_adapter
+from vimogen_jax.animation import Animation
 from vimogen_jax.diffusion.solvers import SOLVERS, Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -109,7 +110,7 @@ class Generator:
         solver: str | None = None,
         guidance_scale: float | None = None,
         progress: bool = False,
-    ) -> list[Motion]:
+    ) -> list[Animation]:
         """Sample motions from prompts, from references, or from requests of either kind.
 
         A motion depends on its own prompt or reference, length, seed and index in the result, which
@@ -132,7 +133,7 @@ class Generator:
         Returns:
             The `samples` motions of the first prompt or reference, then those of the next, or one
             of each request: z up, at the model's frame rate, starting over the origin, facing +y,
-            the lowest joint of all frames on the floor.
+            the lowest joint of all frames on the floor. Each shows, plots and saves itself.
 
         Raises:
             BadInput: an argument is out of range.
@@ -146,7 +147,9 @@ class Generator:
             requests = given
         else:
             requests = make_requests(given, seconds, reference, samples, seed)
-        return model.motions(self.encode(requests), progress)
+        motions = model.motions(self.encode(requests), progress)
+        pairs = zip(motions, requests, strict=True)
+        return [Animation.of(motion, request.text or "") for motion, request in pairs]
 
     def encode(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         """The requests as the network sees them.
@@ -189,6 +192,37 @@ class Generator:
             raise BadInput(f"a motion of {request.seconds:g} s was asked for; {self.model.limits}")
         text = tokens[request.text]
         return EncodedRequest(round(frames), text=text, null_text=tokens[None], **noise)
+
+
+def generate(
+    text: str | None = None,
+    seconds: float = 5.0,
+    *,
+    reference: Motion | None = None,
+    seed: int = 0,
+    checkpoint: str | Path = "small",
+    **sampler: Any,
+) -> Animation:
+    """One motion of a sentence, or of a noisy motion to refine; what most people begin with.
+
+    The model is loaded once and kept for the next call. `text`, `seconds`, `reference`, `seed` and,
+    in `sampler`, `steps`, `solver` and `guidance_scale` are those of `Generator.__call__`. The
+    result knows how it came about, and its files say so.
+
+    Raises:
+        BadInput: an argument is out of range, or there is no such checkpoint.
+    """
+    generator = _kept(checkpoint)
+    (request,) = make_requests(None if text is None else [text], seconds, reference, seed=seed)
+    (motion,) = generator([request], **sampler)
+    chosen = changed(generator.model.sampler, **sampler)
+    about = generator.provenance(request) | dict(sampler=dataclasses.asdict(chosen))
+    return dataclasses.replace(motion, provenance=about)
+
+
+@functools.lru_cache(maxsize=1)
+def _kept(checkpoint: str | Path) -> Generator:
+    return Generator.from_checkpoint(checkpoint)
 
 
 def make_requests(

@@ -11,7 +11,7 @@ from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generate import Generator, Request
+from vimogen_jax.generator import Generator, Request
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
@@ -23,7 +23,7 @@ WAVE, WALK = "a person waves.", "a person walks."
 @pytest.fixture(scope="module")
 def generator():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vimogen_jax.generate.load_text_encoder", lambda spec: Letters())
+        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
         yield Generator(tiny_package())
 
 
