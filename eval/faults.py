@@ -26,6 +26,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.train.log import TIMED
 
 _POLL = 0.002  # seconds
+_TRIES = 3  # at a moment that may be over before the blow falls
 _PATIENCE = 3600.0  # seconds that a process may say nothing: the largest models compile in less
 
 
@@ -202,12 +203,7 @@ def _kill(run: WatchedRun, _: random.Random) -> tuple[str, str]:
 
 
 def _kill_saving(run: WatchedRun, choose: random.Random) -> tuple[str, str]:
-    run.wait(run.saving, "it saved")
-    run.pause(choose, "save")
-    run.end(-signal.SIGKILL, by=signal.SIGKILL)
-    if not run.saving():
-        return "step", f"SIGKILL just after a save, after step {run.step}"
-    return "save", f"SIGKILL in a save, after step {run.step}"
+    return _kill_amid(run, choose, "save", run.saving)
 
 
 def _kill_restoring(run: WatchedRun, choose: random.Random) -> tuple[str, str]:
@@ -215,12 +211,22 @@ def _kill_restoring(run: WatchedRun, choose: random.Random) -> tuple[str, str]:
         run.wait(lambda: bool(run.whole()), "a checkpoint was there")
         _kill(run, choose)
         run.start()
-    run.wait(lambda: run.restoring, "it read a checkpoint")
-    run.pause(choose, "restore")
-    run.end(-signal.SIGKILL, by=signal.SIGKILL)
-    if not run.restoring:
-        return "step", f"SIGKILL just after a restore, after step {run.step}"
-    return "restore", "SIGKILL in a restore"
+    return _kill_amid(run, choose, "restore", lambda: run.restoring)
+
+
+def _kill_amid(
+    run: WatchedRun, choose: random.Random, name: str, lasts: Callable[[], bool]
+) -> tuple[str, str]:
+    """Kill in a save or a restore; where the blow came too late, the next process is struck too."""
+    for _ in range(_TRIES):
+        run.wait(lasts, f"a {name}")
+        run.pause(choose, name)
+        run.end(-signal.SIGKILL, by=signal.SIGKILL)
+        if lasts():
+            return name, f"SIGKILL in a {name}, after step {run.step}"
+        run.start()
+    _kill(run, choose)
+    return "step", f"SIGKILL just after a {name}"
 
 
 def _stop(run: WatchedRun, _: random.Random) -> tuple[str, str]:
