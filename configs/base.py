@@ -27,6 +27,7 @@ def get_config() -> ConfigDict:
                 reference_widths=placeholder(tuple),
                 least_trust=placeholder(float),
                 infill=placeholder(bool),
+                averages=placeholder(bool),
                 dtype=placeholder(str),
                 grad_dtype=placeholder(str),  # that of the products
                 remat=placeholder(str),
@@ -60,6 +61,8 @@ def get_config() -> ConfigDict:
                     flipped=placeholder(float),
                 ),
                 infill=dict(share=placeholder(float)),
+                guidance=placeholder(float),
+                average=placeholder(float),
             ),
             sampler=dict(
                 steps=placeholder(int),

@@ -186,7 +186,8 @@ class Experiment:
     """What is trained, from which weights, on what, how, and where it is laid out.
 
     Attributes:
-        init_from: the checkpoint whose weights training starts from; "" is random ones.
+        init_from: the checkpoint whose weights training starts from; "" is random ones. The model
+            may do without its reference branch, and with fewer of its layers.
     """
 
     seed: int
@@ -211,6 +212,13 @@ class Experiment:
             raise BadInput("objective.infill is of a model with model.infill")
         if self.objective.infill.share and self.model.motion_dim != NUM_CHANNELS:
             raise BadInput(f"objective.infill is of frames of {NUM_CHANNELS} channels alone")
+        if self.objective.average and not self.model.averages:
+            raise BadInput("objective.average is of a model with model.averages")
+        if self.objective.average and self.model.grad_dtype not in (None, self.model.dtype):
+            raise BadInput(
+                "model.grad_dtype must be as model.dtype beside objective.average: products with "
+                "another are differentiated backwards alone"
+            )
         if self.finetune.needs_base and not self.init_from:
             raise BadInput("finetune freezes weights, but config.init_from names none")
         if self.objective.learns == "autoencoder" and self.model.autoencoder is None:
@@ -277,11 +285,19 @@ def _over(begun: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def _left_out(key: str, model: ModelConfig, begun: Any) -> bool:
+    """Whether a student has less than its teacher: no reference branch, or fewer layers."""
+    of_reference = key in ("reference_dim", "reference_widths") and not model.reference_dim
+    return of_reference or (key == "num_layers" and model.num_layers < begun)
+
+
 def _require_same_model(base: Description, experiment: Experiment) -> None:
     for key, begun in vars(base.model).items():
         asked = getattr(experiment.model, key)
-        if key == "infill" or (key == "reference_widths" and not begun):
+        if key in ("infill", "averages") or (key == "reference_widths" and not begun):
             continue  # parts that begin neutral
+        if not experiment.finetune.needs_base and _left_out(key, experiment.model, begun):
+            continue
         if begun != asked and key not in ("dtype", "grad_dtype", "remat", "least_trust"):
             raise BadInput(
                 f"config.model.{key} is {asked}, but that of config.init_from is {begun}"

@@ -263,9 +263,9 @@ def sample(
     seen = twice(jnp.ones(noise.shape[:3], bool) if latent else mask)
     cache = None if text is None else model.cache_text(text)
 
-    def velocity(x: jax.Array, timestep: jax.Array) -> jax.Array:
-        x, timestep = twice(x), twice(timestep)
-        prediction = model(x, timestep, seen, cache, reference)
+    def velocity(x: jax.Array, timestep: jax.Array, end: jax.Array) -> jax.Array:
+        x, timestep, end = twice(x), twice(timestep), twice(end)
+        prediction = model(x, timestep, seen, cache, reference, end=end)
         v = objective.velocity(prediction, x, timestep / TIMESTEPS)
         if not guided:
             return v

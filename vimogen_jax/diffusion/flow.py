@@ -73,6 +73,10 @@ class Objective:
         camera: noise on them before that.
         infill: what is given of the motions.
         learns: "flow", or "autoencoder", what a flow of latents needs first.
+        guidance: what is learnt is led away from the null text by so much, so that sampling needs
+            no guidance; 1 is not at all. See `diffusion.few_steps`, as for the next.
+        average: the share of samples that learn the average velocity up to an earlier time, for
+            samplers of few steps.
     """
 
     prediction: str = "velocity"
@@ -82,6 +86,8 @@ class Objective:
     camera: CameraNoise = dataclasses.field(default_factory=CameraNoise)
     infill: Infill = dataclasses.field(default_factory=Infill)
     learns: Literal["flow", "autoencoder"] = "flow"
+    guidance: float = 1.0
+    average: float = 0.0
 
     def __post_init__(self):
         if self.prediction not in ("velocity", "sample"):
@@ -90,6 +96,10 @@ class Objective:
             raise BadInput(f"times {self.times!r} is neither shifted nor logit_normal")
         if self.shift <= 0:
             raise BadInput(f"shift must be greater than 0, not {self.shift}")
+        if self.guidance < 1:
+            raise BadInput(f"guidance must be at least 1, not {self.guidance}")
+        if not 0 <= self.average <= 1:
+            raise BadInput(f"average must lie in 0 to 1, not {self.average}")
 
     def velocity(
         self,
@@ -110,6 +120,11 @@ class Objective:
             return jnp.asarray(grid, jnp.float32)[drawn]
         even = jax.nn.sigmoid(jax.random.normal(key, shape))
         return jnp.clip(shifted(even, self.shift), 1e-3, 1.0) * TIMESTEPS
+
+    def draw_ends(self, key: PRNGKeyArray, timestep: Float[Array, "*n"]) -> Float[Array, "*n"]:
+        """Up to which earlier timestep each is to know the average velocity, or itself."""
+        chosen, part = jax.random.uniform(key, (2, *timestep.shape))
+        return jnp.where(chosen < self.average, part, 1.0) * timestep
 
     def weight(self, sigma: Float[Array, "*n"]) -> Float[Array, "*n"]:
         """The weight of the squared velocity error at each time."""

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from vimogen_jax.diffusion.few_steps import learnt_and_target
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective, interpolate
 
 LOCAL_CHANNELS = 258  # from here on the channels are global: root orientation and translation
@@ -14,7 +15,7 @@ GLOBAL_CHANNEL_WEIGHT = 3.0
 
 
 def flow_matching_loss(
-    predict: Callable[[jax.Array, jax.Array], jax.Array],
+    predict: Callable[..., jax.Array],
     objective: Objective,
     clean: Float[Array, "s b t c"],
     noise: Float[Array, "s b t c"],
@@ -23,11 +24,14 @@ def flow_matching_loss(
     channel_mask: Float[Array, "s b c"],
     text_samples: int,
     counts: Mapping[str, jax.typing.ArrayLike] | None = None,
+    end: Float[Array, "s b"] | None = None,
+    null: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Weighted squared error of the velocity, as published: the weights are not normalised away.
 
     Args:
-        predict: the network, from noisy motion `[s b t c]` and timesteps `[s b]` to its prediction.
+        predict: the network, from noisy motion `[s b t c]` and timesteps `[s b]` to its prediction;
+            where averages are learnt, also from the timesteps up to which they are.
         objective: what it predicts.
         clean: normalised motion.
         noise: standard normal.
@@ -38,17 +42,33 @@ def flow_matching_loss(
         counts: what the sums of errors are divided by, as `supervised_values` gives them, which is
             the default. Where this is a part of a batch, those of the whole: then the losses of
             the parts add up to that of the batch.
+        end: timesteps up to which the objective asks for averages; by default it does for none.
+        null: the network's prediction for the text branch from its noisy motion and timesteps, as
+            if there were no text; needed where the objective has guidance.
 
     Returns:
         The loss, and the losses of the branches that occur as `loss_text`, `loss_reference`.
     """
     sigma = timestep / TIMESTEPS
     x = interpolate(clean, noise, sigma)
-    velocity = objective.velocity(predict(x, timestep), x, sigma)
+    end = timestep if end is None else end
+
+    def velocity_of(predict: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
+        return lambda x, timestep, *end: objective.velocity(
+            predict(x, timestep, *end), x, timestep / TIMESTEPS
+        )
+
+    without_text = None
+    if null is not None and text_samples:
+        of_text, first = velocity_of(null), lambda array: array[:, :text_samples]
+        without_text = lambda x, timestep: of_text(first(x), first(timestep))
+    learnt, target = learnt_and_target(
+        velocity_of(predict), without_text, objective, x, clean - noise, timestep, end
+    )
     supervised = (mask[..., None] * channel_mask[:, :, None]).astype(jnp.float32)
     channel_weight = np.where(np.arange(clean.shape[-1]) < LOCAL_CHANNELS, 1, GLOBAL_CHANNEL_WEIGHT)
     weight = objective.weight(sigma)[..., None, None] * jnp.asarray(channel_weight, jnp.float32)
-    errors = jnp.square(velocity - (clean - noise)) * supervised * weight
+    errors = jnp.square(learnt - target) * supervised * weight
     if counts is None:
         counts = supervised_values(mask, channel_mask, text_samples)
     # Sums by sample: a slice of those is cheap, and the branches share them.

@@ -13,8 +13,8 @@ from vimogen_jax.errors import BadInput
 
 SOLVERS = ("euler", "heun")
 
-# From a point `[s b t c]` and its timestep `[s b]`.
-Velocity = Callable[[jax.Array, jax.Array], jax.Array]
+# From a point `[s b t c]`, its timestep `[s b]`, and that of the end of the step.
+Velocity = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,18 +75,21 @@ PRESETS = {"published": Sampler()}
 def integrate(
     velocity: Velocity, noise: Float[Array, "s b t c"], sampler: Sampler
 ) -> Float[Array, "s b t c"]:
-    """Follow the velocity from noise to a clean motion, in one compiled loop."""
+    """Follow the velocity from noise to a clean motion, in one compiled loop.
+
+    Euler's steps ask for the average up to their end, Heun's for the velocity where they are.
+    """
     grid = jnp.asarray(sampler.grid * TIMESTEPS, jnp.float32)
     at = lambda timestep: jnp.full(noise.shape[:2], timestep)
 
     def euler(x, times):
         now, then = times
-        return x + velocity(x, at(now)) * (now - then) / TIMESTEPS, None
+        return x + velocity(x, at(now), at(then)) * (now - then) / TIMESTEPS, None
 
     def heun(x, times):
         now, then = times
-        first = velocity(x, at(now))
-        second = velocity(x + first * (now - then) / TIMESTEPS, at(then))
+        first = velocity(x, at(now), at(now))
+        second = velocity(x + first * (now - then) / TIMESTEPS, at(then), at(then))
         return x + (first + second) / 2 * (now - then) / TIMESTEPS, None
 
     # A velocity made of a predicted sample has no value at time 0: the last step is Euler's.

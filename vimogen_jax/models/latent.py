@@ -38,9 +38,10 @@ class LatentViMoGen(nnx.Module):
         text: Text | TextCache | None = None,
         reference: Reference | None = None,
         known: Known | None = None,
+        end: jax.Array | None = None,
     ) -> jax.Array:
         """Predict from noisy latents `[s b n d]`; see `ViMoGen.__call__`."""
-        return self.denoiser(x, timestep, mask, text, reference, known)
+        return self.denoiser(x, timestep, mask, text, reference, known, end)
 
 
 def sampled_shape(config: ModelConfig, frames: int) -> tuple[int, int]:

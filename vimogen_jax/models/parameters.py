@@ -45,6 +45,15 @@ def unflatten(params: Mapping[str, Any]) -> dict[str, Any]:
     return traverse_util.unflatten_dict(params, sep=".")
 
 
+def fewer_layers(params: Mapping[str, Any], num_layers: int) -> dict[str, Any]:
+    """A model's weights with so many of its blocks, the first, the last and even ones between."""
+
+    def chosen(layers: np.ndarray) -> np.ndarray:
+        return layers[np.linspace(0, len(layers) - 1, num_layers).round().astype(int)]
+
+    return dict(params) | dict(blocks=jax.tree.map(chosen, params["blocks"]))
+
+
 def all_weights(params: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
     """Two parts of a model's weights as one tree; of what is in both, that of `params`."""
     flat = traverse_util.flatten_dict(others) | traverse_util.flatten_dict(params)

@@ -6,7 +6,7 @@ Self-attention and feed-forward weights are shared by both branches.
 
 By config, and not in the published model: a gate at the head that passes a reference's channels on
 where they are to be trusted (a narrow stream cannot carry them), and channels of the motion that
-are known, as one more input. Both begin neutral.
+are known, as one more input; and the time up to which to average. All begin neutral.
 
 Every array leads with `[s b ...]`: `s` shards of the batch, the only sharded axis, and `b` samples
 in each. The first samples of every shard attend to their text, the rest to their reference, so the
@@ -57,7 +57,7 @@ class ModelConfig:
     `reference_widths` gives the reference branch its gate (`models.reference_gate`), and is what
     that chooses from: the reference smoothed over so many frames, 0 for as it is. `least_trust`, 0
     to 1, is the floor under its trust. The model must predict the sample.
-    With `infill` the model takes known channels.
+    With `infill` the model takes known channels, with `averages` the time at the end of a step.
     With an `autoencoder`, the transformer is of that one's latents, and `motion_dim` of its frames.
     `dtype` is that of matrix products; `grad_dtype` that in which gradients of the weights are
     summed over the batch and over devices, by default the same; `remat` is "none", "full" (keep
@@ -76,6 +76,7 @@ class ModelConfig:
     reference_widths: Sequence[float] = ()
     least_trust: float = 0.0
     infill: bool = False
+    averages: bool = False
     dtype: str = "bfloat16"
     grad_dtype: str | None = None
     remat: str = "none"
@@ -272,6 +273,8 @@ class ViMoGen(nnx.Module):
             self.known_input = zero_linear(
                 2 * config.motion_dim, dim, ("motion", "embed"), dtype, rngs
             )
+        if config.averages:
+            self.span_input = zero_linear(config.freq_dim, dim, ("frequency", "embed"), dtype, rngs)
         for _, module in nnx.iter_modules(self):
             if isinstance(module, Linear):
                 module.grad_dtype = config.grad_dtype
@@ -291,6 +294,7 @@ class ViMoGen(nnx.Module):
         text: Text | TextCache | None = None,
         reference: Reference | None = None,
         known: Known | None = None,
+        end: Float[Array, "s b"] | None = None,
     ) -> Float32[Array, "s b t c"]:
         """Predict from a noisy motion.
 
@@ -301,6 +305,8 @@ class ViMoGen(nnx.Module):
             text: of the first bt samples of each shard, or None where there are none.
             reference: of the other br samples; bt + br = b.
             known: channels that are given, by a model with `infill`; None is as if none were.
+            end: the earlier time up to which the prediction is an average, by a model with
+                `averages`; others leave it unread, and None is as the same time.
 
         Returns:
             The prediction.
@@ -314,6 +320,9 @@ class ViMoGen(nnx.Module):
 
         x = self._embed(self.motion_embedding, x)
         embedding = self.time_embedding(time_sinusoid(timestep, self.config.freq_dim))
+        if self.config.averages:
+            span = jnp.zeros_like(timestep) if end is None else timestep - end
+            embedding += self.span_input(time_sinusoid(span, self.config.freq_dim))
         embedding = constrain(embedding, "shards", None, None)
         time = self.time_projection(nnx.silu(embedding)).astype(jnp.float32)
         time = time.reshape(*timestep.shape, 6, self.config.dim)

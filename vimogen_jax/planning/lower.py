@@ -81,6 +81,7 @@ def train_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program:
         layouts(plan),
         experiment.seed,
         times.accumulate,
+        np.zeros((1, model.text_dim), jnp.bfloat16),
     )
     batch = _training_batch(experiment, mesh, mesh.size * times.accumulate)
     inputs = {part: plan[part] for part in ("params", "opt", "ema", "frozen")}

@@ -41,7 +41,7 @@ class Validator:
         self._mesh, self._rows = mesh, sharding.Rows(mesh, mesh.size)
         self._dataset = dataset
         self._batches = Validation(dataset, **batches, shards=mesh.size, part=self._rows.local)
-        self._step: Any = make_eval_step(graphdef, objective, dataset.statistics)
+        self._step: Any = make_eval_step(graphdef, objective, dataset.statistics, dataset.null_text)
         records = dataset.records["validation"]
         chosen = np.linspace(0, len(records) - 1, min(PREVIEWS, len(records))).astype(int)
         self._shown = [_readable(records, int(i)) for i in chosen]

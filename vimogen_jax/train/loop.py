@@ -18,7 +18,7 @@ from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
 from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
-from vimogen_jax.models.parameters import abstract_params
+from vimogen_jax.models.parameters import abstract_params, fewer_layers
 from vimogen_jax.train.agreement import of_the_start, require_agreement
 from vimogen_jax.train.checkpoint import Checkpoints
 from vimogen_jax.train.checksums import Replicas
@@ -76,6 +76,9 @@ def train(experiment: Experiment) -> Reached:
     data = dataclasses.replace(data, text_length=text_length)
     experiment = dataclasses.replace(experiment, data=data)
     run = open_run(experiment, dataset, base)
+    if base is not None and base.model.num_layers > experiment.model.num_layers:
+        layers = experiment.model.num_layers
+        base = dataclasses.replace(base, params=fewer_layers(base.params, layers))
     statistics = (dataset if base is None else base).statistics.bounded()
     dataset = dataclasses.replace(dataset, statistics=statistics)
     schedule = learning_rate(experiment.optim, times.steps)
@@ -135,6 +138,7 @@ def train(experiment: Experiment) -> Reached:
             layouts(plan),
             experiment.seed,
             times.accumulate,
+            dataset.null_text,
         )
         evaluator = Validator(
             graphdef,

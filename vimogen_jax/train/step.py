@@ -34,14 +34,18 @@ _REPEATABLE = {"xla_gpu_exclude_nondeterministic_ops": True}
 
 
 class Drawn(NamedTuple):
-    """A batch, its references corrupted, with what is random of a step; `known` is true where the
-    motion is given, or None.
+    """A batch, its references corrupted, with what is random of a step.
+
+    `known` is true where the motion is given, or None; `end` are the times up to which averages
+    are learnt; `null` is the null text of each sample with a text, where guidance is learnt.
     """
 
     batch: Arrays
     timestep: Float[Array, "s b"]
     noise: Float[Array, "s b n d"]
     known: Bool[Array, "s b n d"] | None
+    end: Float[Array, "s b"] | None = None
+    null: Text | None = None
 
 
 class Fixed(NamedTuple):
@@ -72,7 +76,17 @@ def draw(
     known = None
     if objective.infill.share:
         known = objective.infill(jax.random.fold_in(key, 2), batch.mask)
-    return Drawn(batch, timestep, noise, known)
+    end = None
+    if objective.average:
+        end = objective.draw_ends(jax.random.fold_in(key, 3), timestep)
+    return Drawn(batch, timestep, noise, known, end)
+
+
+def null_texts(null_text: jax.typing.ArrayLike, batch: Arrays) -> Text:
+    """The null text `[l k]` for each sample of a batch that has a text."""
+    tokens = jnp.asarray(null_text, batch.text.dtype)
+    tokens = jnp.broadcast_to(tokens, (*batch.text.shape[:2], *tokens.shape))
+    return Text(tokens, jnp.ones(tokens.shape[:3], bool))
 
 
 def as_latents(autoencoder: MotionAutoencoder, batch: Arrays) -> Arrays:
@@ -104,8 +118,12 @@ def batch_loss(
     if text_samples < batch.motion.shape[1]:
         reference = Reference(batch.reference, batch.reference_mask)
     known = None if drawn.known is None else Known(batch.motion, drawn.known)
+    null = None
+    if drawn.null is not None and text_samples:
+        of_text = batch.mask[:, :text_samples]
+        null = lambda x, timestep: model(x, timestep, of_text, drawn.null)
     return flow_matching_loss(
-        lambda x, timestep: model(x, timestep, batch.mask, text, reference, known),
+        lambda x, timestep, end=None: model(x, timestep, batch.mask, text, reference, known, end),
         objective,
         batch.motion,
         drawn.noise,
@@ -114,6 +132,8 @@ def batch_loss(
         batch.channel_mask,
         text_samples,
         counts,
+        drawn.end,
+        null,
     )
 
 
@@ -126,10 +146,12 @@ def make_train_step(
     shardings: State,
     seed: int,
     accumulate: int = 1,
+    null_text: jax.typing.ArrayLike | None = None,
 ) -> Callable[[State, Arrays], tuple[State, Metrics]]:
     """The jitted step; it consumes the state that it is given.
 
-    Its random numbers depend on `seed` and the state's step alone. With `accumulate` the batch has
+    Its random numbers depend on `seed` and the state's step alone. `null_text` `[l k]` is what
+    guidance is learnt against, and needed for that. With `accumulate` the batch has
     that many rows for each shard, and gradients are computed a row at a time and added up: the
     update is that of the whole batch, the memory that of a row. Over the axes of the mesh along
     which devices hold the same weights, averages and moments, they exchange the sum alone; over
@@ -152,7 +174,7 @@ def make_train_step(
         _, key = jax.random.split(jax.random.key(seed))
         key = jax.random.fold_in(key, state["step"])
         weights = all_weights(state["params"], state["frozen"])
-        drawn = _drawn(graphdef, objective, statistics, weights, batch, key)
+        drawn = _drawn(graphdef, objective, statistics, weights, batch, key, null_text)
 
         def loss_and_grads(fixed: Fixed, part: Drawn) -> LossAndGrads:
             def loss_of(params: Any) -> tuple[jax.Array, Metrics]:
@@ -182,17 +204,20 @@ def make_train_step(
 
 
 def make_eval_step(
-    graphdef: nnx.GraphDef, objective: Objective, statistics: Statistics
+    graphdef: nnx.GraphDef,
+    objective: Objective,
+    statistics: Statistics,
+    null_text: jax.typing.ArrayLike | None = None,
 ) -> Callable[[Any, Arrays, jax.Array], dict[str, tuple[jax.Array, jax.Array]]]:
     """The jitted sums of errors of weights on a batch, each with the count of its values.
 
-    The same key gives the same noise and times. Sums over batches, divided by their counts, are
-    the mean losses.
+    The same key gives the same noise and times; `null_text` is as in training. Sums over batches,
+    divided by their counts, are the mean losses.
     """
 
     @jax.jit
     def eval_step(params: Any, batch: Arrays, key: jax.Array):
-        drawn = _drawn(graphdef, objective, statistics, params, batch, key)
+        drawn = _drawn(graphdef, objective, statistics, params, batch, key, null_text)
         counts = _counts(drawn.batch)
         ones = dict.fromkeys(counts, 1.0)
         loss, branches = batch_loss(graphdef, objective, params, drawn, ones)
@@ -209,12 +234,18 @@ def _drawn(
     params: Any,
     batch: Arrays,
     key: jax.Array,
+    null_text: jax.typing.ArrayLike | None,
 ) -> Drawn:
     """What is random of a step, of a batch with what its network denoises as its motions."""
     model = nnx.merge(graphdef, params)
     if objective.learns == "flow" and isinstance(model, LatentViMoGen):
         batch = as_latents(model.autoencoder, batch)
-    return draw(model.config, objective, statistics, batch, key)
+    drawn = draw(model.config, objective, statistics, batch, key)
+    if objective.guidance == 1:
+        return drawn
+    if null_text is None:
+        raise ValueError("guidance is learnt against a null text")
+    return drawn._replace(null=null_texts(null_text, drawn.batch))
 
 
 def _counts(batch: Arrays) -> dict[str, jax.Array]:
