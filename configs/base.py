@@ -31,6 +31,7 @@ def get_config() -> ConfigDict:
                 dtype=placeholder(str),
                 grad_dtype=placeholder(str),  # that of the products
                 remat=placeholder(str),
+                matching_dim=placeholder(int),
                 autoencoder=dict(
                     tokens=placeholder(int),
                     dim=placeholder(int),

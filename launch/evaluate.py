@@ -7,30 +7,21 @@ from pathlib import Path
 
 from absl import flags
 
-from data.augment import mirrored_actions
-from eval.real_motions import read_actions
 from eval.shipped_model import PARTS, Sentence, evaluate
 from eval.shipped_model_report import to_markdown
-from launch import cli, outputs
+from launch import actions, cli, outputs
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_text, write_json
 from vimogen_jax.generator import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 
-CAPTIONS_FOLDER = Path(__file__).parents[1] / "data" / "captions"
-NEW_WORDINGS = CAPTIONS_FOLDER / "new_wordings.jsonl"
-CAPTION_FILES = sorted(set(CAPTIONS_FOLDER.glob("*.jsonl")) - {NEW_WORDINGS})
-
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
 OUT = flags.DEFINE_string("out", None, "JSON file to write", required=True)
-CAPTIONS = flags.DEFINE_multi_string(
-    "captions",
-    [str(path) for path in CAPTION_FILES],
-    "caption files that name the action of each take; of takes that are in none, captions serve",
-)
 SENTENCES = flags.DEFINE_string(
-    "sentences", str(NEW_WORDINGS), "JSON lines of sentences not trained on, with their actions"
+    "sentences",
+    str(actions.NEW_WORDINGS),
+    "JSON lines of sentences not trained on, with their actions",
 )
 PER_ACTION = flags.DEFINE_integer(
     "per_action", 20, "how many motions to generate for each action", 2
@@ -43,13 +34,12 @@ def main() -> None:
     """Evaluate, print the tables and write the report."""
     out = Path(OUT.value)
     outputs.files(out.parent, [out.name])
-    actions = read_actions(CAPTIONS.value)
-    actions |= mirrored_actions(actions)
+    by_take = actions.named()
     sentences = read_sentences(SENTENCES.value)
     dataset = Dataset.open(DATASET.value)
     generator = Generator.from_checkpoint(CHECKPOINT.value)
     report = evaluate(
-        generator, dataset, actions, sentences, PER_ACTION.value, SEED.value, PART.value
+        generator, dataset, by_take, sentences, PER_ACTION.value, SEED.value, PART.value
     )
     print(to_markdown(report))
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -33,16 +33,21 @@ def main() -> None:
             cli.keep_compiled_in(os.path.join(experiment.train.workdir, "compiled"))
         reached = train(experiment)
         if is_first():
-            tell_how_to_look(reached)
+            tell_how_to_look(reached, experiment)
 
 
-def tell_how_to_look(reached: Reached) -> None:
+def tell_how_to_look(reached: Reached, experiment: Experiment) -> None:
     """Print the commands that show what was trained."""
     folder = os.fspath(reached.folder)
     if reached.previews is not None and not on_store(folder):
         files = f"{shlex.quote(os.fspath(reached.previews))}/*.npz"
         print(f"to see its previews: {cli.LAUNCH}view {files}")
-    print(f'to try it: {cli.LAUNCH}sample "a person walks." --checkpoint {shlex.quote(folder)}')
+    run = shlex.quote(folder)
+    if experiment.objective.learns == "matching":
+        data = shlex.quote(experiment.data.path)
+        print(f"to use it: {cli.LAUNCH}calibrate --run {run} --dataset {data} --out {run}_package")
+    elif experiment.objective.learns == "flow":
+        print(f'to try it: {cli.LAUNCH}sample "a person walks." --checkpoint {run}')
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ ROOMS = {
     "sampling": ("diffusion", "input_pipeline", "models"),
     "train": ("adapter", "experiment", "formats", "input_pipeline", "sampling"),
     "generator": ("animation", "train"),
+    "matcher": ("train",),
     "planning": ("train",),
     "bench": ("planning",),
 }

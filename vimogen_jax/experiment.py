@@ -223,6 +223,8 @@ class Experiment:
             raise BadInput("finetune freezes weights, but config.init_from names none")
         if self.objective.learns == "autoencoder" and self.model.autoencoder is None:
             raise BadInput("model.autoencoder is not set, and objective.learns asks for one")
+        if (self.objective.learns == "matching") != bool(self.model.matching_dim):
+            raise BadInput("objective.learns=matching and model.matching_dim go together")
         of_latents = self.model.autoencoder and self.objective.learns == "flow"
         if of_latents and "autoencoder" not in self.finetune.freeze:
             raise BadInput(

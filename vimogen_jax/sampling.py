@@ -39,6 +39,12 @@ from vimogen_jax.sharding import Rows
 T = TypeVar("T")
 
 BATCH_SIZE = 16  # of each device
+NO_MOTIONS = {  # why a checkpoint makes none, by what it learns
+    "autoencoder": "the checkpoint is of an autoencoder alone: it makes motions once a flow of its "
+    "latents is trained, as configs/humanml3d_latent.py does",
+    "matching": "the checkpoint is of a matcher: it says whether motions show sentences, and makes "
+    "none",
+}
 FRAME_MULTIPLE, TOKEN_MULTIPLE = 20, 32  # batches are padded to multiples, so few programs compile
 
 
@@ -174,10 +180,7 @@ class MotionModel:
         """What `finish` makes of the channels of each request, in their order."""
         follows = [request.reference is not None for request in requests]
         if self.objective.learns != "flow":
-            raise BadInput(
-                "the checkpoint is of an autoencoder alone: it makes motions once a flow of its "
-                "latents is trained, as configs/latent.py does"
-            )
+            raise BadInput(NO_MOTIONS[self.objective.learns])
         if any(follows) and "reference_encoder" not in self.params:
             raise BadInput("the checkpoint has no reference branch: it follows prompts only")
         finished: dict[int, T] = {}

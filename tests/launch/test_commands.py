@@ -45,6 +45,7 @@ BAD = [
     ("sample", ["--promt=a person walks."], "promt"),
     ("evaluate", ["--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
+    ("calibrate", ["--run=small", "--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("faults", [TINY, "--out=OUT"], "config.data.path"),
     ("convert", ["--weights=NOWHERE.pt", "--out=OUT"], "NOWHERE.pt is missing"),
     ("convert", [f"--weights={__file__}", "--out=OUT"], "--statistics"),

@@ -34,6 +34,7 @@ COMMANDS = {
         ["a-person-walks-1.npz", "a-person-walks-0.glb", "index.html"],
     ),
     "evaluate": (["--dataset=NOWHERE", "--out=OUT/report.json"], ["report.json"]),
+    "calibrate": (["--run=NOWHERE", "--dataset=NOWHERE", "--out=OUT"], None),
     "mbench": (
         ["--motions=NOWHERE", "--nrdf=NOWHERE", "--out=OUT"],
         ["report.json", "report.md", "index.html"],

@@ -72,7 +72,8 @@ class Objective:
         corruption: of the references, as published.
         camera: noise on them before that.
         infill: what is given of the motions.
-        learns: "flow", or "autoencoder", what a flow of latents needs first.
+        learns: "flow", or "autoencoder", what a flow of latents needs first, or "matching", which
+            motion shows which text: then `camera` is noise on all motions.
         guidance: what is learnt is led away from the null text by so much, so that sampling needs
             no guidance; 1 is not at all. See `diffusion.few_steps`, as for the next.
         average: the share of samples that learn the average velocity up to an earlier time, for
@@ -85,7 +86,7 @@ class Objective:
     corruption: Corruption = dataclasses.field(default_factory=Corruption)
     camera: CameraNoise = dataclasses.field(default_factory=CameraNoise)
     infill: Infill = dataclasses.field(default_factory=Infill)
-    learns: Literal["flow", "autoencoder"] = "flow"
+    learns: Literal["flow", "autoencoder", "matching"] = "flow"
     guidance: float = 1.0
     average: float = 0.0
 

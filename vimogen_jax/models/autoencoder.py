@@ -54,25 +54,24 @@ class Layer(nnx.Module):
 
     def __init__(
         self,
-        config: AutoencoderConfig,
+        dim: int,
+        ffn_dim: int,
+        num_heads: int,
         *,
-        latents: bool,
+        latents: bool = False,
         skip: bool = False,
         dtype: jnp.dtype,
         rngs: nnx.Rngs,
     ):
-        dim = config.dim
         if skip:
             self.merge = linear(2 * dim, dim, ("heads", "embed"), dtype, rngs)
         self.self_norm = LayerNorm(dim, rngs=rngs)
-        self.self_attention = Attention(dim, config.num_heads, dtype=dtype, rngs=rngs)
+        self.self_attention = Attention(dim, num_heads, dtype=dtype, rngs=rngs)
         if latents:
             self.latent_norm = LayerNorm(dim, rngs=rngs)
-            self.latent_attention = Attention(dim, config.num_heads, dtype=dtype, rngs=rngs)
+            self.latent_attention = Attention(dim, num_heads, dtype=dtype, rngs=rngs)
         self.ffn_norm = LayerNorm(dim, rngs=rngs)
-        self.ffn = MLP(
-            (dim, config.ffn_dim, dim), ("embed", "mlp", "embed"), dtype=dtype, rngs=rngs
-        )
+        self.ffn = MLP((dim, ffn_dim, dim), ("embed", "mlp", "embed"), dtype=dtype, rngs=rngs)
 
     def __call__(
         self,
@@ -99,8 +98,10 @@ class SkipTransformer(nnx.Module):
     def __init__(
         self, config: AutoencoderConfig, *, latents: bool, dtype: jnp.dtype, rngs: nnx.Rngs
     ):
+        sizes = config.dim, config.ffn_dim, config.num_heads
+
         def layer(rngs: nnx.Rngs, skip: bool = False) -> Layer:
-            return Layer(config, latents=latents, skip=skip, dtype=dtype, rngs=rngs)
+            return Layer(*sizes, latents=latents, skip=skip, dtype=dtype, rngs=rngs)
 
         half = config.num_layers // 2
         if half:

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from vimogen_jax.models.autoencoder import MotionAutoencoder
+from vimogen_jax.models.matcher import MatcherNetwork
 from vimogen_jax.models.vimogen import Known, ModelConfig, Reference, Text, TextCache, ViMoGen
 
 
@@ -50,6 +51,8 @@ def sampled_shape(config: ModelConfig, frames: int) -> tuple[int, int]:
     return (frames, config.motion_dim) if sizes is None else (sizes.tokens, sizes.dim)
 
 
-def build(config: ModelConfig, *, rngs: nnx.Rngs) -> ViMoGen | LatentViMoGen:
+def build(config: ModelConfig, *, rngs: nnx.Rngs) -> ViMoGen | LatentViMoGen | MatcherNetwork:
     """The network of a config, with random weights."""
+    if config.matching_dim:
+        return MatcherNetwork(config, rngs=rngs)
     return (ViMoGen if config.autoencoder is None else LatentViMoGen)(config, rngs=rngs)

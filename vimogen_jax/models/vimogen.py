@@ -39,6 +39,7 @@ from vimogen_jax.models.layers import (
     zero_linear,
 )
 from vimogen_jax.models.reference_gate import ReferenceGate
+from vimogen_jax.motion.representation import NUM_CHANNELS
 from vimogen_jax.sharding import constrain
 
 REMAT_POLICIES = {
@@ -59,6 +60,8 @@ class ModelConfig:
     to 1, is the floor under its trust. The model must predict the sample.
     With `infill` the model takes known channels, with `averages` the time at the end of a step.
     With an `autoencoder`, the transformer is of that one's latents, and `motion_dim` of its frames.
+    With a `matching_dim` the network is no denoiser: it is a matcher (`models.matcher`) of motions
+    and texts, and that is the width of their space.
     `dtype` is that of matrix products; `grad_dtype` that in which gradients of the weights are
     summed over the batch and over devices, by default the same; `remat` is "none", "full" (keep
     block inputs only) or "dots" (keep the results of weight products too).
@@ -81,12 +84,13 @@ class ModelConfig:
     grad_dtype: str | None = None
     remat: str = "none"
     autoencoder: AutoencoderConfig | None = None
+    matching_dim: int = 0
 
     def __post_init__(self):
         for name in ("dim", "ffn_dim", "num_heads", "text_dim", "freq_dim", "motion_dim"):
             if getattr(self, name) < 1:
                 raise BadInput(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("reference_dim", "text_rows"):
+        for name in ("reference_dim", "text_rows", "matching_dim"):
             if getattr(self, name) < 0:
                 raise BadInput(f"{name} must be at least 0, not {getattr(self, name)}")
         if self.dim % self.num_heads or self.dim % 2:
@@ -106,6 +110,12 @@ class ModelConfig:
             raise BadInput(
                 "reference_dim must be 0 and infill off beside an autoencoder: its latents have "
                 "no channels to follow or to know"
+            )
+        if self.matching_dim and (self.reference_dim or self.infill or self.autoencoder):
+            raise BadInput("a matcher (matching_dim) has no reference_dim, infill or autoencoder")
+        if self.matching_dim and self.motion_dim != NUM_CHANNELS:
+            raise BadInput(
+                f"a matcher (matching_dim) is of frames of {NUM_CHANNELS} channels alone"
             )
         if self.remat not in ("none", *REMAT_POLICIES):
             raise BadInput(f"remat {self.remat!r} is not none, {', '.join(REMAT_POLICIES)}")

@@ -21,6 +21,7 @@ from vimogen_jax.models.parameters import all_weights
 from vimogen_jax.models.vimogen import Known, ModelConfig, Reference, Text
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.sharding import constrain, whole_along
+from vimogen_jax.train.matching import as_filmed, matching_loss
 from vimogen_jax.train.optim import ema_decay, ema_update
 from vimogen_jax.train.reconstruction import reconstruction_loss
 from vimogen_jax.train.state import State
@@ -112,6 +113,8 @@ def batch_loss(
     batch, text, reference = drawn.batch, None, None
     if objective.learns == "autoencoder":
         return reconstruction_loss(model.autoencoder, batch, drawn.noise, counts), {}
+    if objective.learns == "matching":
+        return matching_loss(model, batch, counts), {}
     text_samples = batch.text.shape[1]
     if text_samples > 0:
         text = Text(batch.text, batch.text_mask)
@@ -240,6 +243,8 @@ def _drawn(
     model = nnx.merge(graphdef, params)
     if objective.learns == "flow" and isinstance(model, LatentViMoGen):
         batch = as_latents(model.autoencoder, batch)
+    if objective.learns == "matching":
+        batch = as_filmed(objective.camera, statistics, batch, jax.random.fold_in(key, 1))
     drawn = draw(model.config, objective, statistics, batch, key)
     if objective.guidance == 1:
         return drawn

@@ -1,0 +1,100 @@
+"""How well a matcher tells what motions show, and the calibration of its probabilities.
+
+Each take is held against its own caption and against the captions of all takes of other actions,
+which count as much together. So are the takes as a film might show them, with the noise of cameras
+that the matcher learnt with.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+
+from eval.real_motions import RealMotion
+from vimogen_jax.diffusion.camera import CameraNoise, to_rotations
+from vimogen_jax.matcher import Calibration, Matcher
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
+
+BINS = 10  # of probabilities
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairs:
+    """Motions and captions: their similarities `[n]`, whether they belong together, and how much
+    each counts; own pairs count as much as all others."""
+
+    similarity: np.ndarray
+    own: np.ndarray
+    weight: np.ndarray
+
+    def __add__(self, other: "Pairs") -> "Pairs":
+        parts = zip(vars(self).values(), vars(other).values(), strict=True)
+        return Pairs(*(np.concatenate(part) for part in parts))
+
+
+def compare(matcher: Matcher, takes: Sequence[RealMotion], motions: Sequence[Motion]) -> Pairs:
+    """Hold the motion of each take against its caption, and those of other actions.
+
+    motions: of the takes, as they are or as something else shows them.
+    """
+    captions = sorted({take.caption for take in takes})
+    vectors = dict(zip(captions, matcher.sentences(captions), strict=True))
+    texts = np.stack([vectors[take.caption] for take in takes])
+    similarity = matcher.motions(motions) @ texts.T
+    action = np.array([take.action or take.caption for take in takes])
+    own, other = np.eye(len(takes), dtype=bool), action[:, None] != action
+    weight = np.where(own, 0.5 / own.sum(), 0.5 / max(other.sum(), 1))
+    kept = own | other
+    return Pairs(similarity[kept], own[kept], weight[kept])
+
+
+def filmed(takes: Sequence[RealMotion], camera: CameraNoise, seed: int) -> list[Motion]:
+    """The takes with the noise of a camera, but for frames that are lost."""
+    longest = max(len(take.channels) for take in takes)
+    last_held = [np.minimum(np.arange(longest), len(take.channels) - 1) for take in takes]
+    shown = zip(takes, last_held, strict=True)
+    channels = np.stack([take.channels[frames][:, REFERENCE_CHANNELS] for take, frames in shown])
+    rotations = _filmed(dataclasses.replace(camera, lost=0.0), channels, jax.random.key(seed))
+    return [
+        dataclasses.replace(take.motion, rotations=each[: len(take.channels)])
+        for take, each in zip(takes, np.asarray(rotations), strict=True)
+    ]
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _filmed(camera: CameraNoise, channels: jax.Array, key: jax.Array) -> jax.Array:
+    noisy, _ = camera(key, channels[None], jnp.ones((1, *channels.shape[:2]), bool))
+    return to_rotations(noisy)[0]
+
+
+def calibrate(pairs: Pairs) -> Calibration:
+    """Platt's logistic fit of the pairs."""
+    fit = LogisticRegression(C=1e6).fit(pairs.similarity[:, None], pairs.own, pairs.weight)
+    return Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0]))
+
+
+def figures(pairs: Pairs, calibration: Calibration) -> dict[str, Any]:
+    """Area under the curve; of what is as likely as not or more, balanced accuracy and the shares
+    taken; the expected calibration error. All in 0 to 1."""
+    probability = calibration(pairs.similarity)
+    weight = pairs.weight / pairs.weight.sum()
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    off = np.bincount(bins, weight * (probability - pairs.own), BINS)
+    shown = probability >= 0.5
+    own, others = shown[pairs.own].mean(), shown[~pairs.own].mean()
+    return dict(
+        takes=int(pairs.own.sum()),
+        pairs=len(pairs.own),
+        auc=float(roc_auc_score(pairs.own, pairs.similarity, sample_weight=pairs.weight)),
+        balanced_accuracy=float(own + 1 - others) / 2,
+        own_taken=float(own),
+        others_taken=float(others),
+        calibration_error=float(np.abs(off).sum()),
+    )
