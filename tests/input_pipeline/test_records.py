@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.synthetic import make_record
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import records
-from vimogen_jax.input_pipeline.records import Film, Wording, decode_record, encode_record
+from vimogen_jax.input_pipeline.records import Film, Made, Wording, decode_record, encode_record
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,13 @@ def test_a_record_names_the_film_that_it_was_read_from(record):
     film = Film("https://example.org/ü.mp4", "ab" * 32, 1.5, 4.0)
     filmed = dataclasses.replace(record, film=film)
     assert decode_record(encode_record(filmed)).film == film
+
+
+def test_a_record_names_the_model_that_made_it(record):
+    made = Made("ab" * 32, 2**32 - 1, 3, '{"file": "ü.txt", "line": 2}')
+    sampled = dataclasses.replace(record, made=made)
+    assert decode_record(encode_record(record)).made is None
+    assert decode_record(encode_record(sampled)).made == made
 
 
 def test_transposed_arrays_are_stored_in_order(record):

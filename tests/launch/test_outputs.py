@@ -62,6 +62,10 @@ COMMANDS = {
         [TINY, "--config.data.path=NOWHERE", "--measure=feeding", "--out=OUT"],
         ["feeding.json"],
     ),
+    "distill": (
+        ["--teacher=NOWHERE", "--prompts=NOWHERE", "--real=NOWHERE", "--out=OUT"],
+        ["report.json"],
+    ),
     "faults": ([TINY, "--config.data.path=NOWHERE", "--out=OUT"], None),
 }
 FILES = [(name, file) for name, (_, files) in COMMANDS.items() for file in files or []]

@@ -44,6 +44,16 @@ class Film(NamedTuple):
     end: float = 0.0
 
 
+class Made(NamedTuple):
+    """The model that made a take: the fingerprint of its weights, seed and draw of its noise, and
+    what is known of the sentence, as JSON."""
+
+    weights: str
+    seed: int
+    draw: int
+    sentence: str = "{}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Record:
     """One take.
@@ -53,6 +63,7 @@ class Record:
     quality: "low" marks sources whose global motion is not to be trusted beside a text.
     wordings: what else says the same as the caption.
     film: that the motion was read from, if it was.
+    made: how, if a model made it.
     """
 
     id: str
@@ -64,6 +75,7 @@ class Record:
     licence: str
     wordings: tuple[Wording, ...] = ()
     film: Film | None = None
+    made: Made | None = None
 
     @property
     def texts(self) -> list[np.ndarray]:
@@ -82,6 +94,8 @@ def encode_record(record: Record) -> bytes:
         strings[_numbered("caption", i)] = wording.caption
     if record.film is not None:
         strings["film"] = json.dumps(record.film, ensure_ascii=False)
+    if record.made is not None:
+        strings["made"] = json.dumps(record.made, ensure_ascii=False)
     strings["schema_version"] = str(SCHEMA_VERSION)
     blob = safetensors.numpy.save(tensors, strings)
     return blob + _checksum(blob)
@@ -107,8 +121,9 @@ def decode_record(data: bytes) -> Record:
         for i in range(1, len(tensors) - 1)
     )
     film = Film(*json.loads(strings["film"])) if "film" in strings else None
+    made = Made(*json.loads(strings["made"])) if "made" in strings else None
     plain = {name: strings[name] for name in _STRINGS}
-    return Record(**tensors, **plain, wordings=wordings, film=film)
+    return Record(**tensors, **plain, wordings=wordings, film=film, made=made)
 
 
 def _numbered(name: str, i: int) -> str:

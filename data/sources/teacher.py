@@ -1,0 +1,231 @@
+"""A trained model's own motions as a source: sentences in, checked motions out.
+
+They are sampled in batches, each kept in a folder as soon as it is checked, so that what was
+stopped goes on with the next: `000012.safetensors` has the channels and texts of the motions that
+are kept, and `000012.json`, which comes last, what became of each that was asked for. A motion
+depends on its sentence, its length and its number among the samples alone, not on others.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import parse_json, read_json, read_text, write_json
+from vimogen_jax.generator import Generator, Request, check_prompt
+from vimogen_jax.input_pipeline.records import Made, Record
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import at_times
+from vimogen_jax.sampling import BATCH_SIZE
+from vimogen_jax.tensors import map_tensors, write_tensors
+from vimogen_jax.train.distributed import is_first
+
+SOURCE = "teacher"
+ABOUT = "about.json"  # what the batches of a folder have in common
+TEXT_KEYS = ("text", "prompt", "caption")  # of a line of JSON, the first that it has
+
+# Of motions and their sentences: what is wrong with each, empty where nothing is, and its measures.
+Check = Callable[[Sequence[Motion], Sequence[str]], Sequence[tuple[str, Mapping[str, float]]]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sentence:
+    """A sentence to ask for, and where it comes from.
+
+    Attributes:
+        kind: what it is counted by, or "".
+        about: its file and line, with all else that the line says.
+    """
+
+    text: str
+    kind: str
+    about: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """A motion that the teacher is asked for."""
+
+    id: str
+    sentence: Sentence
+    request: Request
+
+
+def read_sentences(path: str | os.PathLike) -> list[Sentence]:
+    """The sentences of a file, each once: one a line, or JSON lines with a `text`.
+
+    Raises:
+        BadInput: the file holds none, or a line is neither; it is named.
+    """
+    sentences: dict[str, Sentence] = {}
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        about: dict[str, Any] = dict(file=os.path.basename(path), line=number)
+        where = f"{path}: line {number}"
+        if line.lstrip().startswith("{"):
+            line, rest = _parsed(line, where)
+            about |= rest
+        text = check_prompt(line, where)
+        sentences.setdefault(text, Sentence(text, str(about.get("kind", "")), about))
+    if not sentences:
+        raise BadInput(f"{path} holds no sentence")
+    return list(sentences.values())
+
+
+def ask(sentences: Sequence[Sentence], seconds: Sequence[float], samples: int) -> list[Asked]:
+    """Each sentence at each length, `samples` times; those of one length together."""
+    asked = []
+    for length in sorted(set(seconds)):
+        for sentence in sentences:
+            digest = hashlib.sha256(sentence.text.encode()).hexdigest()
+            for draw in range(samples):
+                request = Request(
+                    sentence.text, seconds=length, seed=int(digest[:8], 16), draw=draw
+                )
+                asked.append(Asked(f"{digest[:16]}-{length:g}-{draw}", sentence, request))
+    return asked
+
+
+def make(
+    teacher: Generator, asked: Sequence[Asked], folder: Path, check: Check, about: Mapping[str, Any]
+) -> None:
+    """Sample what is not in the folder yet, a batch at a time, under a progress bar.
+
+    Of several processes each makes the same calls, and the first writes.
+
+    Args:
+        teacher: its batches may lie over several devices, see `MotionModel.rows`.
+        asked: in the order of the batches.
+        folder: of the batches, on a disk that all processes see.
+        check: which motions are kept.
+        about: what else the batches depend on, as JSON can hold it: a folder of others is refused.
+
+    Raises:
+        BadInput: the folder's batches are of another teacher, other sentences or other limits.
+    """
+    rows = teacher.model.rows
+    size = BATCH_SIZE * (rows.count if rows else 1)
+    batches = [asked[start : start + size] for start in range(0, len(asked), size)]
+    ids = hashlib.sha256("\n".join(each.id for each in asked).encode()).hexdigest()
+    _claim(folder, dict(about) | dict(motions=ids, batch=size))
+    missing = [
+        (path, batch)
+        for path, batch in zip(_paths(folder, len(batches)), batches, strict=True)
+        if not path.exists()  # before any is made: processes must agree
+    ]
+    left = sum(len(batch) for _, batch in missing)
+    with tqdm(
+        total=len(asked), initial=len(asked) - left, desc="teacher", unit="motion", disable=None
+    ) as bar:
+        for path, batch in missing:
+            _make_batch(teacher, batch, path, check)
+            bar.update(len(batch))
+
+
+def made(folder: Path) -> Iterator[dict[str, Any]]:
+    """What became of each motion that was asked for, in order: id, sentence, kind, fault, ...
+
+    The fault is empty where the motion is kept; the measures are those of the check.
+    """
+    for path in sorted(folder.glob("[0-9]*.json")):
+        yield from read_json(path)
+
+
+def records(folder: Path, weights: str, licence: str) -> Iterator[Record]:
+    """The kept motions of a folder, as records by `weights`, the teacher's fingerprint."""
+    for path in sorted(folder.glob("[0-9]*.json")):
+        tensors = map_tensors(path.with_suffix(".safetensors"))
+        for row in read_json(path):
+            if row["fault"]:
+                continue
+            yield Record(
+                id=row["id"],
+                motion=tensors[f"motion.{row['id']}"],
+                text=tensors[f"text.{row['id']}"],
+                caption=row["sentence"],
+                source=SOURCE,
+                quality="high",
+                licence=licence,
+                made=Made(weights, row["seed"], row["draw"], json.dumps(row["about"])),
+            )
+
+
+def _make_batch(teacher: Generator, batch: Sequence[Asked], path: Path, check: Check) -> None:
+    requests = teacher.encode([each.request for each in batch])
+    sampled = teacher.model.channels(requests)
+    if not is_first():
+        return
+    finite = [i for i, channels in enumerate(sampled) if np.isfinite(channels).all()]
+    motions = {i: teacher.model.decode(sampled[i]) for i in finite}
+    checked = check([*motions.values()], [batch[i].sentence.text for i in finite])
+    found = dict(zip(finite, checked, strict=True))
+    tensors: dict[str, np.ndarray] = {}
+    rows = []
+    for i, each in enumerate(batch):
+        fault, measures = found.get(i, ("not finite", {}))
+        rows.append(_row(each, fault, measures))
+        if not fault:
+            tensors[f"motion.{each.id}"] = _channels(teacher, motions[i])
+            tensors[f"text.{each.id}"] = np.asarray(requests[i].text)
+    if tensors:
+        write_tensors(path.with_suffix(".safetensors"), tensors)
+    write_json(rows, path)
+
+
+def _row(asked: Asked, fault: str, measures: Mapping[str, float]) -> dict[str, Any]:
+    """What becomes known of a motion, as JSON can hold it."""
+    sentence, request = asked.sentence, asked.request
+    return dict(
+        id=asked.id,
+        sentence=sentence.text,
+        kind=sentence.kind,
+        seconds=request.seconds,
+        seed=request.seed,
+        draw=request.draw,
+        fault=fault,
+        measures=dict(measures),
+        about=dict(sentence.about),
+    )
+
+
+def _channels(teacher: Generator, motion: Motion) -> np.ndarray:
+    """The channels `[t c]` of a motion, as many as it has frames: its last pose is held."""
+    held = at_times(motion, np.arange(motion.num_frames + 1) / motion.fps)
+    return teacher.model.layout.encode(held).astype(np.float32)
+
+
+def _claim(folder: Path, about: Mapping[str, Any]) -> None:
+    """Note what a folder's batches have in common; BadInput where it holds others."""
+    path = folder / ABOUT
+    if path.exists():
+        before = read_json(path)
+        differ = [name for name, value in about.items() if before.get(name) != value]
+        if differ:
+            raise BadInput(
+                f"{folder} holds batches of another {' and another '.join(differ)}: name another "
+                "folder, or ask for the same"
+            )
+    elif is_first():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(about, path)
+
+
+def _paths(folder: Path, count: int) -> list[Path]:
+    return [folder / f"{i:06d}.json" for i in range(count)]
+
+
+def _parsed(line: str, where: str) -> tuple[str, dict[str, Any]]:
+    """The sentence of a line of JSON, and the rest of it."""
+    row = parse_json(line)
+    key = next((key for key in TEXT_KEYS if isinstance(row, dict) and key in row), None)
+    if key is None:
+        raise BadInput(f"{where}: has no {' or '.join(TEXT_KEYS)}")
+    return row.pop(key), row

@@ -1,0 +1,104 @@
+"""Ask a trained model for motions of many sentences, and make a dataset to train a student on.
+
+python -m launch.distill --teacher CHECKPOINT --prompts FILE --real DATASET --out DIR
+
+The motions come to DIR/made, batch by batch: the same command goes on where it was stopped. Then
+DIR/dataset has those that were kept, of the source "teacher", beside the real takes. Several
+processes share the work as in launch.train.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+
+import jax
+from absl import flags
+
+from data import distill
+from data.filters.quality import Limits, measured
+from data.sources import teacher
+from launch import cli, outputs, processes
+from vimogen_jax import sharding
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import write_json
+from vimogen_jax.generator import Generator
+from vimogen_jax.input_pipeline.dataset import FILES, Dataset
+from vimogen_jax.models.parameters import fingerprint
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
+from vimogen_jax.train.agreement import require_agreement
+from vimogen_jax.train.distributed import is_first, joined
+
+TEACHER = flags.DEFINE_string("teacher", "small", "checkpoint package or run folder")
+PROMPTS = flags.DEFINE_string(
+    "prompts", None, "sentences, one a line, or JSON lines with text and kind", required=True
+)
+REAL = flags.DEFINE_string(
+    "real",
+    None,
+    "dataset of real takes: what motions are measured against, and the rest of the mixture",
+    required=True,
+)
+OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
+SECONDS = flags.DEFINE_multi_float("seconds", [5.0], "length of the motions; may be repeated")
+SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each sentence and length", 1)
+
+
+def main() -> None:
+    """Sample, check, tell, and write the dataset."""
+    out = outputs.files(OUT.value, ["report.json"])
+    overwrite = bool(outputs.whole(os.path.join(OUT.value, "dataset"), FILES))
+    sentences = teacher.read_sentences(PROMPTS.value)
+    asked = teacher.ask(sentences, SECONDS.value, SAMPLES.value)
+    with joined(*processes.place()), sharding.use("data_parallel") as mesh:
+        real = Dataset.open(REAL.value)
+        generator = over_devices(Generator.from_checkpoint(TEACHER.value), mesh)
+        package = generator.package
+        encoder = EncoderSpec(**real.text_encoder)
+        require_same_encoder(package.text_encoder, TEACHER.value, encoder, REAL.value)
+        if package.fps != real.fps:
+            raise BadInput(f"{REAL.value} has {real.fps:g} fps, but the teacher {package.fps:g}")
+        weights = fingerprint(package.params)
+        limits = distill.limits_of(real)
+        about = dict(
+            teacher=weights,
+            sampler=dataclasses.asdict(package.sampler),
+            limits=dataclasses.asdict(limits),
+        )
+        facts = {"the sentences of --prompts": [each.id for each in asked], **about}
+        require_agreement("distill", facts)
+        teacher.make(generator, asked, out / "made", checked_by(limits), about)
+        if is_first():
+            told = distill.report(teacher.made(out / "made"), limits) | about
+            write_json(told, out / "report.json")
+            print(distill.in_words(told))
+            made = out / "made"
+            distill.mix(real, made, out / "dataset", weights, package.licence, overwrite)
+            print(f"{out / 'dataset'} written")
+
+
+def over_devices(generator: Generator, mesh: jax.sharding.Mesh) -> Generator:
+    """The generator with its batches cut over the devices of a mesh, each with all weights."""
+    if mesh.size == 1:
+        return generator
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    params = jax.device_put(generator.package.params, everywhere)
+    rows = sharding.Rows(mesh, mesh.size)
+    generator.model = dataclasses.replace(generator.model, params=params, rows=rows)
+    return generator
+
+
+def checked_by(limits: Limits) -> teacher.Check:
+    """What is wrong with motions, by how they move."""
+
+    def check(
+        motions: Sequence[Motion], sentences: Sequence[str]
+    ) -> list[tuple[str, Mapping[str, float]]]:
+        measures = [measured(motion) for motion in motions]
+        return [(limits.fault(each), each) for each in measures]
+
+    return check
+
+
+if __name__ == "__main__":
+    cli.run(main)
