@@ -1,12 +1,14 @@
 """Turn sentences, or a noisy motion, into motion files and a web page that shows them.
 
 python -m launch.sample "a person waves with the right hand." --out DIR
+python -m launch.sample --priors DIR
 """
 
 import dataclasses
 import html
 import importlib
 import os
+import sys
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Any
 
 from absl import flags
 
+from data.priors.report import cards
+from data.priors.store import Entry, Store
 from launch import cli, films, outputs, reading
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
@@ -30,6 +34,7 @@ from vimogen_jax.generator import (
 )
 from vimogen_jax.mocap.film import is_film, open_film
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.viewer.page import Card, write_page
 
 # Format: the endings of its files, in the order in which they are written: what takes long is last.
 FORMATS = {
@@ -54,6 +59,11 @@ REFERENCE = flags.DEFINE_string(
     None,
     "noisy motion to refine (.bvh, .npz, .glb, .pt or .pkl), or a film of one, instead of prompts",
 )
+PRIORS = flags.DEFINE_string(
+    "priors",
+    None,
+    "folder of launch.priors: refine the references with the verdict yes, else follow the texts",
+)
 READING = reading.define_flags()
 flags.DEFINE_alias("reference_fps", "fps")
 SECONDS = flags.DEFINE_float(
@@ -66,7 +76,9 @@ SAMPLES = flags.DEFINE_integer(
     "samples", 1, "how many motions to sample for each prompt or reference"
 )
 OUT = flags.DEFINE_string(
-    "out", None, "folder to write to; by default out/ and the words of the first sentence"
+    "out",
+    None,
+    "folder to write to; by default out/ and the words of the first sentence, or DIR/motions",
 )
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 ADAPTER = flags.DEFINE_string("adapter", None, "folder of a LoRA adapter to the checkpoint")
@@ -85,25 +97,32 @@ GUIDANCE_SCALE = flags.DEFINE_float(
 
 @dataclasses.dataclass(frozen=True)
 class Sampled:
-    """A motion, what its files are called, what it shows in words, and how it came about."""
+    """A motion, what its files are called, what it shows in words, how it came about, and what the
+    page shows before it."""
 
     name: str
     title: str
     motion: Motion
     provenance: Mapping[str, Any]
+    before: Sequence[Card] = ()
 
 
 def main(words: list[str]) -> None:
     """Check everything that was given, sample, write."""
     chosen = check_formats(FORMAT.value)
     body = load_smplx(BODY.value) if BODY.value else None
-    given, shown = None, []
+    if PRIORS.value:
+        if words or SAMPLES.value != 1 or REFERENCE.value or PROMPT.value or PROMPTS.value:
+            raise BadInput("--priors says itself what is asked for, one motion of each sentence")
+        sample_priors(PRIORS.value, chosen, body)
+        return
+    given, shown = None, ()
     if REFERENCE.value:
         if words or PROMPT.value or PROMPTS.value:
             raise BadInput("a motion follows either --reference or prompts, not both")
         given = read_reference(REFERENCE.value)
         titles = [f"{Path(REFERENCE.value).stem} refined"]
-        shown = [(Path(REFERENCE.value).name, given)]
+        shown = (Card(Path(REFERENCE.value).name, given, "as given"),)
     else:
         titles = read_prompts([*sentences(words), *PROMPT.value], PROMPTS.value)
     prompts = None if given else titles
@@ -116,9 +135,47 @@ def main(words: list[str]) -> None:
     motions = generator(requests, progress=True)
     repeated = [title for title in titles for _ in range(SAMPLES.value)]
     about = [provenance(generator, request) for request in requests]
-    sampled = list(map(Sampled, names, repeated, motions, about))
-    for path in write(sampled, shown, out, chosen, body):
+    before = [shown, *[()] * (len(names) - 1)]
+    sampled = list(map(Sampled, names, repeated, motions, about, before))
+    for path in write(sampled, out, chosen, body):
         print(path)
+
+
+def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None:
+    """Sample what a priors folder asks for, and tell which references were followed."""
+    entries, faults = Store.open(folder).entries()
+    if not entries:
+        raise BadInput(faults[0] if faults else f"{folder} holds no prompts")
+    for fault in faults:
+        print(f"left out: {fault}", file=sys.stderr)
+    titles = [entry.prompt.text for entry in entries]
+    names = file_names(titles, 1)
+    out = outputs.files(OUT.value or os.path.join(folder, "motions"), all_files(names, chosen))
+    requests = [entry.request(seed=SEED.value, draw=draw) for draw, entry in enumerate(entries)]
+    generator = load_generator()
+    motions = generator(requests, progress=True)
+    gates = list(map(gated, entries, requests))
+    about = [
+        provenance(generator, request) | dict(gate=gate)
+        for request, gate in zip(requests, gates, strict=True)
+    ]
+    before = [cards(entry, out) for entry in entries]
+    sampled = list(map(Sampled, names, titles, motions, about, before))
+    for path in write(sampled, out, chosen, body):
+        print(path)
+    for name, gate in zip(names, gates, strict=True):
+        why = " ".join(gate["why"].split())[:120]
+        print(f"{name} follows {gate['follows']}; verdict: {gate['verdict']}, {why}")
+    for note in sorted({gate["note"] for gate in gates} - {""}):
+        print(f"note: {note}")
+
+
+def gated(entry: Entry, request: Request) -> dict[str, str]:
+    """What the gate decided on a prompt, as a motion's file says it."""
+    verdict, why = entry.verdict
+    follows = "the text" if request.reference is None else "the reference"
+    said = dict(sentence=entry.prompt.text, follows=follows, verdict=verdict, why=why)
+    return said | dict(note=entry.note)
 
 
 def read_reference(path: str) -> Motion:
@@ -224,17 +281,13 @@ def all_files(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
 
 
 def write(
-    sampled: Sequence[Sampled],
-    shown: Sequence[tuple[str, Motion]],
-    out: Path,
-    chosen: Sequence[str],
-    body: Body | None,
+    sampled: Sequence[Sampled], out: Path, chosen: Sequence[str], body: Body | None
 ) -> Iterator[Path]:
-    """Write motions, and a page of those `shown` and them; yields each file that is whole."""
+    """Write motions, and a page of them and what is before each; yields each file that is whole."""
     out.mkdir(parents=True, exist_ok=True)
     for form in chosen:
         if form == "html":
-            write_index(sampled, shown, out / PAGE, body, chosen)
+            write_index(sampled, out / PAGE, body, chosen)
             yield out / PAGE
             continue
         for each in sampled:
@@ -259,18 +312,15 @@ def write_motion(sampled: Sampled, path: Path, body: Body | None) -> None:
 
 
 def write_index(
-    sampled: Sequence[Sampled],
-    shown: Sequence[tuple[str, Motion]],
-    path: Path,
-    body: Body | None,
-    chosen: Sequence[str],
+    sampled: Sequence[Sampled], path: Path, body: Body | None, chosen: Sequence[str]
 ) -> None:
     """Write the page, which says in its head what the motions have in common."""
-    from vimogen_jax.viewer.page import Card, write_page
-
-    cards = [Card(title, motion, "as given") for title, motion in shown]
+    cards: list[Card] = []
     for each in sampled:
+        cards += each.before
         facts = f"seed {each.provenance['seed']}, draw {each.provenance['draw']}"
+        if gate := each.provenance.get("gate"):
+            facts = f"follows {gate['follows']}, {facts}"
         links = [f"{each.name}{end}" for form in chosen for end in FORMATS[form][:1]]
         cards.append(Card(each.title, each.motion, facts, links))
     about = sampled[0].provenance

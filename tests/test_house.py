@@ -21,7 +21,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
-TORCH = {"torch", "transformers", "smplx"}
+TORCH = {"diffusers", "torch", "transformers", "smplx"}
 
 # A path that exists on one person's machine alone.
 MACHINE_PATH = re.compile(r"(?<![\w.:/-])/(?:home|root|Users|work|tmp|mnt|scratch)/\w")

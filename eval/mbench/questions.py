@@ -6,22 +6,13 @@ text. The protocol is the published one, the wording is ours.
 
 import numpy as np
 
-from data.adapters.vlm.question import Question
+from data.adapters.vlm.question import SEEN, Question, shows
 from eval.mbench.prompts import Prompt
 
-_SEEN = (
-    "The video shows the movement of one person, rendered as a bare figure on a plain floor; what "
-    "they may hold or touch is not drawn. First describe in a few sentences what the whole body, "
-    "the arms and the legs do, in order, and what is repeated."
-)
 _BEST_MATCH = """{seen}
 Then decide which of these texts describes the movement best:
 {choices}
 End with a line of the form "Answer: N", where N is the number of that text."""
-_MATCH = """{seen}
-Then decide whether the movement is the one in this text: "{text}"
-What counts is whether the action and its intent are the same, not how smooth, realistic or well
-drawn the movement is. End with the line "Answer: yes" or "Answer: no"."""
 
 
 def best_match(prompt: Prompt, seed: int = 0) -> Question:
@@ -31,10 +22,9 @@ def best_match(prompt: Prompt, seed: int = 0) -> Question:
     choices = {str(number): texts[index] for number, index in enumerate(order, start=1)}
     listed = "\n".join(f"{number}. {text}" for number, text in choices.items())
     right = next(number for number, text in choices.items() if text == prompt.text)
-    return Question(_BEST_MATCH.format(seen=_SEEN, choices=listed), choices, right)
+    return Question(_BEST_MATCH.format(seen=SEEN, choices=listed), choices, right)
 
 
 def match(prompt: Prompt) -> Question:
     """Whether the motion is what its text says."""
-    text = _MATCH.format(seen=_SEEN, text=prompt.text)
-    return Question(text, {"yes": "yes", "no": "no"}, "yes")
+    return shows(prompt.text)

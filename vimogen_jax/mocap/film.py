@@ -38,6 +38,7 @@ class Film:
         width, height: in pixels, upright.
         seconds: how long it says it is; 0 where it does not.
         focal: focal length in pixels where the file tells it.
+        own_fps: frames a second of the file itself, which `frames` may thin out.
     """
 
     path: str
@@ -46,6 +47,7 @@ class Film:
     height: int
     seconds: float
     focal: float | None = None
+    own_fps: float = 0.0
 
 
 def is_film(path: str | os.PathLike) -> bool:
@@ -77,7 +79,7 @@ def open_film(path: str | os.PathLike, fps: float | None = None) -> Film:
         tag = container.metadata.get(_FOCAL_TAG) or stream.metadata.get(_FOCAL_TAG)
         focal = _focal(tag, max(width, height))
     halved = rate if rate <= MAX_FPS * 1.01 else rate / math.ceil(rate / MAX_FPS - 0.01)
-    return Film(str(path), halved, width, height, seconds, focal)
+    return Film(str(path), halved, width, height, seconds, focal, rate)
 
 
 def frames(film: Film, start: float = 0.0, seconds: float | None = None) -> Iterator[np.ndarray]:
@@ -206,7 +208,8 @@ def _open_folder(folder: Path, fps: float | None) -> Film:
     if fps is None:
         raise BadInput(f"{folder}: pictures do not say how many frames a second they are")
     height, width = _picture(pictures[0]).shape[:2]
-    return Film(str(folder), float(fps), width, height, len(pictures) / fps)
+    rate = float(fps)
+    return Film(str(folder), rate, width, height, len(pictures) / rate, own_fps=rate)
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -24,3 +24,24 @@ class Question:
         pattern = rf"\banswer(?:\W|_|\bis\b|\bnumber\b|\btext\b)*?\b({keys})\b"
         found = re.findall(pattern, answer, re.IGNORECASE)
         return found[-1].lower() if found else None
+
+
+SEEN = (
+    "The video shows the movement of one person, rendered as a bare figure on a plain floor; what "
+    "they may hold or touch is not drawn. First describe in a few sentences what the whole body, "
+    "the arms and the legs do, in order, and what is repeated."
+)
+_FILMED = (
+    "The video is a film of one person who moves. First describe in a few sentences what the whole "
+    "body, the arms and the legs do, in order, and what is repeated."
+)
+_SHOWS = """{seen}
+Then decide whether the movement is the one in this text: "{text}"
+What counts is whether the action and its intent are the same, not how smooth, realistic or well
+drawn the movement is. End with the line "Answer: yes" or "Answer: no"."""
+
+
+def shows(text: str, drawn: bool = True) -> Question:
+    """Whether a video shows the movement of a text: a motion that was drawn, or else a film."""
+    seen = SEEN if drawn else _FILMED
+    return Question(_SHOWS.format(seen=seen, text=text), {"yes": "yes", "no": "no"}, "yes")

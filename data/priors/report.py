@@ -1,0 +1,104 @@
+"""What a priors folder holds: counts by stage and reason, times, verdicts, and a page."""
+
+import contextlib
+import html
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.priors.store import STAGES, Entry
+from vimogen_jax.errors import BadInput
+from vimogen_jax.mocap.film import open_film
+from vimogen_jax.viewer.page import Card, Filmed, write_page
+
+SHOWN = 60  # prompts on a page, the first ones
+
+
+def summary(entries: Sequence[Entry], told: Sequence[str]) -> dict[str, Any]:
+    """Counts, as JSON can hold them.
+
+    told: sentences on prompts that could not be taken and on what was damaged.
+    """
+    stages: dict[str, Any] = {}
+    for stage in STAGES:
+        results = list(filter(None, (_result(entry, stage) for entry in entries)))
+        faults = Counter(_reason(each.fault) for each in results if each.fault)
+        stages[stage] = dict(
+            made=sum(not each.fault for each in results),
+            failed=sum(faults.values()),
+            reasons=dict(faults.most_common()),
+            seconds=round(sum(each.seconds for each in results), 1),
+        )
+    verdicts = [entry.verdict for entry in entries]
+    against = Counter(why for verdict, why in verdicts if verdict != "yes")
+    return dict(
+        prompts=len(entries),
+        stages=stages,
+        verdicts=dict(Counter(verdict for verdict, _ in verdicts)),
+        not_followed=dict(against.most_common(20)),
+        told=list(told),
+        notes=sorted({entry.note for entry in entries} - {""}),
+    )
+
+
+def to_markdown(report: Mapping[str, Any]) -> str:
+    """The report in words and a table."""
+    lines = [
+        f"{report['prompts']} prompts",
+        "",
+        "| stage | made | failed | seconds |",
+        "|---|---|---|---|",
+    ]
+    for name, stage in report["stages"].items():
+        lines.append(f"| {name} | {stage['made']} | {stage['failed']} | {stage['seconds']:g} |")
+    lines.append("")
+    verdicts = (f"{count} {verdict}" for verdict, count in report["verdicts"].items())
+    lines.append(f"Verdicts: {', '.join(verdicts)}. What is not a yes follows its text.")
+    for name, stage in report["stages"].items():
+        lines += [f"- {name}: {count} × {why}" for why, count in stage["reasons"].items()]
+    lines += [f"- {sentence}" for sentence in report["told"]]
+    lines += [f"Note: {note}." for note in report["notes"]]
+    return "\n".join(lines)
+
+
+def cards(entry: Entry, page: Path) -> list[Card]:
+    """The reference of an entry and its film, as a page in a folder shows them; none without."""
+    motion, verdict = entry.reference(), entry.verdict
+    if motion is None:
+        return []
+    why = " ".join(verdict[1].split())
+    facts = f"verdict: {verdict[0]}, {why[:200]}" + (f"; {entry.note}" if entry.note else "")
+    filmed, video = None, _result(entry, "video")
+    if video and video.file:
+        film, reading = open_film(video.file), entry.result("reference")
+        nothing = np.zeros((motion.num_frames, 0, 2))
+        start = float(reading.facts.get("start", 0.0)) if reading else 0.0
+        address = os.path.relpath(video.file, page)
+        filmed = Filmed(address, start, (film.width, film.height), nothing, ())
+    return [Card(entry.prompt.text, motion, f"reference; {facts}", filmed=filmed)]
+
+
+def write_report_page(entries: Sequence[Entry], report: Mapping[str, Any], path: Path) -> None:
+    """A page of the first references with their films; those without are left out."""
+    shown = [card for entry in entries[:SHOWN] for card in cards(entry, path.parent)]
+    verdicts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items())
+    head = f"{report['prompts']} prompts, verdicts: {verdicts}. The first {len(shown)} references."
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in report["notes"])
+    write_page(shown, path, header=f"<p>{html.escape(head)}</p>{notes}")
+
+
+def _result(entry: Entry, stage: str):
+    """The latest result of a stage; None where there is none that is sound."""
+    with contextlib.suppress(BadInput):
+        return entry.result(stage)
+    return None
+
+
+def _reason(fault: str) -> str:
+    """A fault without the name of the film that it is about, so that like ones count together."""
+    head, separator, tail = fault.partition(": ")
+    return tail if separator and "/" in head else fault

@@ -1,0 +1,120 @@
+"""Take sentences through text-to-video, motion capture and a judge to reference motions.
+
+python -m launch.priors --prompts FILE --out DIR
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from absl import flags
+
+from data.adapters import mocap, t2v, vlm
+from data.adapters.vlm.judge import Judge as Asker
+from data.priors import judges, report
+from data.priors.prompts import read_prompts
+from data.priors.run import Stage, run
+from data.priors.stages import Quality, Reference, Texts, Verdict, Video
+from data.priors.store import Entry, Store
+from data.priors.texts import Template
+from launch import cli
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import require_writable, write_json, write_text
+
+SOMETHING_MISSING = 2  # exit status: all was tried, but not everything could be made
+
+PROMPTS = flags.DEFINE_string(
+    "prompts",
+    None,
+    "text file with a sentence on each line, .jsonl of launch.prompts, or MBench_final.json",
+    required=True,
+)
+OUT = flags.DEFINE_string("out", None, "priors folder, made or gone on with", required=True)
+VIDEO = flags.DEFINE_string("video", "rendered", f"where films come from: {t2v.FORMS}, or none")
+MOCAP = flags.DEFINE_string("mocap", "embedded", f"who reads motions of them: {mocap.FORMS}")
+JUDGE = flags.DEFINE_string(
+    "judge",
+    "none",
+    f"who judges whether references show their sentences: none, published, {vlm.FORMS}",
+)
+JUDGE_URL = flags.DEFINE_string(
+    "judge_url", None, "URL of the judge's server, if not the usual one"
+)
+LOOKS_AT = flags.DEFINE_enum(
+    "looks_at",
+    "reference",
+    ["reference", "video"],
+    "what a model that judges sees: the reference, drawn, as ViMoGen's release does, or the film",
+)
+SECONDS = flags.DEFINE_float("seconds", 5.0, "length of motions whose list says none", 2.0, 10.0)
+FPS = flags.DEFINE_float(
+    "fps", None, "frame rate of motions that do not say theirs; by default that of the film", 1.0
+)
+CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "whose motions --video=rendered films")
+OFFLOAD = flags.DEFINE_enum(
+    "offload",
+    "none",
+    ["none", "model", "layers"],
+    "what of Wan waits in the host's memory: nothing, models or single layers",
+)
+LIMIT = flags.DEFINE_float("limit", 3600.0, "seconds that a command may take for one film", 0.1)
+RETRY = flags.DEFINE_bool("retry", False, "try again what failed before")
+
+
+def main() -> None:
+    """Check everything that was given, run the stages, report."""
+    out = Path(OUT.value)
+    require_writable(out, ["report.json", "report.md", "index.html"])
+    prompts, faults = read_prompts(Path(PROMPTS.value), SECONDS.value)
+    for fault in faults:
+        print(f"left out: {fault}", file=sys.stderr)
+    stages = list(open_stages(out))
+    entries = Store(out).add(prompts)
+    told = run(entries, stages, RETRY.value)
+    for sentence in told:
+        print(f"warning: {sentence}", file=sys.stderr)
+    found = report.summary(entries, [*faults, *told])
+    write(entries, found, out)
+    print(report.to_markdown(found))
+    print(f"{out}/report.json, report.md and index.html written")
+    if faults or any(stage["failed"] for stage in found["stages"].values()):
+        raise SystemExit(SOMETHING_MISSING)
+
+
+def open_stages(out: Path) -> Iterator[Stage]:
+    """The stages that the flags ask for; raises BadInput where one cannot work."""
+    filmed = VIDEO.value != "none"
+    yield Texts(Template())
+    if filmed:
+        yield Video(t2v.open_video(VIDEO.value, LIMIT.value, CHECKPOINT.value, OFFLOAD.value))
+    elif not MOCAP.value.startswith("folder:"):
+        raise BadInput("without films, motions come from --mocap=folder:DIR")
+    yield Reference(mocap.open_mocap(MOCAP.value, LIMIT.value, FPS.value), filmed)
+    yield Quality()
+    if judge := open_judge(out):
+        yield Verdict(judge)
+
+
+def open_judge(out: Path) -> judges.Judge | None:
+    """Who judges; None where nobody does."""
+    if JUDGE_URL.value and JUDGE.value in ("none", "published"):
+        raise BadInput("--judge_url says where a judge is; say with --judge who it is")
+    match JUDGE.value:
+        case "none":
+            return None
+        case "published":
+            return judges.Published()
+    model = vlm.open_model(JUDGE.value, JUDGE_URL.value)
+    looks_at: judges.LooksAt = "video" if LOOKS_AT.value == "video" else "reference"
+    return judges.Viewer(Asker(model, out / "answers"), looks_at)
+
+
+def write(entries: list[Entry], found: dict, out: Path) -> None:
+    """Write the report, and the page where there is something to show."""
+    write_json(found, out / "report.json")
+    write_text(report.to_markdown(found) + "\n", out / "report.md")
+    report.write_report_page(entries, found, out / "index.html")
+
+
+if __name__ == "__main__":
+    cli.run(main)
