@@ -22,7 +22,7 @@ import pytest
 import tests.helpers.typechecker  # noqa: F401, which the hook names
 
 # Before these rooms are imported: their annotations, shapes and all, hold in every call of a test.
-TYPED = ("diffusion",)
+TYPED = ("body", "diffusion", "metrics", "motion")
 jaxtyping.install_import_hook(
     [f"vimogen_jax.{room}" for room in TYPED], "tests.helpers.typechecker.checked"
 )

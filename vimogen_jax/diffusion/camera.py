@@ -27,8 +27,8 @@ _BODY = 6 * (NUM_JOINTS - 1)
 class CameraNoise:
     """How much at most, in radians or as a share; none by default.
 
-    Every sample draws a level, and each error a part of it, so that motions that are nearly true
-    are seen as well.
+    Every sample draws a level, a low one more often, and each error a part of it, so that motions
+    that are nearly true are seen as well.
 
     Attributes:
         white: deviation about each axis of turns that are new in every frame.
@@ -80,7 +80,7 @@ class CameraNoise:
         turned = (frames >= start) & (frames < start + length) & (uniform(1) < self.flipped)
         rotations = jnp.where(turned[..., None, None, None], wrong_way_round(rotations), rotations)
 
-        level = uniform(1, 1, 1)
+        level = uniform(1, 1, 1) ** 2
         part = lambda most: most * level * uniform(1, 1, 1)
         angles = part(self.white) * normal(t, NUM_JOINTS, 3)
         angles += part(self.drift) * smooth_over_time(normal(t, NUM_JOINTS, 3))

@@ -104,14 +104,19 @@ plus.defvjp(_plus_forward, _plus_backward)
 
 
 def linear(
-    inputs: int, outputs: int, axes: tuple[str, str], dtype: jnp.dtype, rngs: nnx.Rngs
+    inputs: int,
+    outputs: int,
+    axes: tuple[str, str],
+    dtype: jnp.dtype,
+    rngs: nnx.Rngs,
+    kernel_init: nnx.Initializer = nnx.initializers.xavier_uniform(),
 ) -> Linear:
-    """A biased linear map with Xavier-uniform kernel, named (input axis, output axis)."""
+    """A biased linear map, its kernel named (input axis, output axis)."""
     return Linear(
         inputs,
         outputs,
         dtype=dtype,
-        kernel_init=partitioned(nnx.initializers.xavier_uniform(), *axes),
+        kernel_init=partitioned(kernel_init, *axes),
         bias_init=partitioned(nnx.initializers.zeros, axes[1]),
         rngs=rngs,
     )
@@ -121,14 +126,7 @@ def zero_linear(
     inputs: int, outputs: int, axes: tuple[str, str], dtype: jnp.dtype, rngs: nnx.Rngs
 ) -> Linear:
     """A biased linear map that begins as zero: at first it adds nothing to what it is added to."""
-    return Linear(
-        inputs,
-        outputs,
-        dtype=dtype,
-        kernel_init=partitioned(nnx.initializers.zeros, *axes),
-        bias_init=partitioned(nnx.initializers.zeros, axes[1]),
-        rngs=rngs,
-    )
+    return linear(inputs, outputs, axes, dtype, rngs, nnx.initializers.zeros)
 
 
 def layer_norm(x: Float[Array, "*n d"]) -> Float32[Array, "*n d"]:

@@ -1,15 +1,13 @@
 """A motion: the pose of the 22-joint body in every frame, in the z-up world."""
 
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from jaxtyping import Float
 
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import Array
 from vimogen_jax.body.skeleton import NUM_JOINTS
-
-AnyMotion = TypeVar("AnyMotion", bound="Motion")  # functions of motions keep what else one carries
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +52,11 @@ class Motion:
         """Positions of the 22 joints in the world, in metres."""
         return forward_kinematics(self.rotations, self.transl)[1]
 
-    def __getitem__(self, frames: slice) -> Self:
+    def __getitem__(self, frames: slice) -> "Motion":
         """The motion of a range of frames, `motion[a:b]`; a step would change its speed."""
         if not isinstance(frames, slice) or frames.step is not None:
             raise TypeError("a motion is cut by a range of frames: motion[a:b]")
         return replace(self, rotations=self.rotations[frames], transl=self.transl[frames])
+
+
+AnyMotion = TypeVar("AnyMotion", bound=Motion)  # functions of motions keep what else one carries
