@@ -32,6 +32,8 @@ from vimogen_jax.generator import (
     check_prompts,
     make_requests,
 )
+from vimogen_jax.long_motion import SEAM as USUAL_SEAM
+from vimogen_jax.long_motion import check_seam
 from vimogen_jax.mocap.film import is_film, open_film
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.page import Card, write_page
@@ -71,6 +73,15 @@ SECONDS = flags.DEFINE_float(
     None,
     "2 to 10: length of a prompt's motions, by default 5; or of a film, what to read",
 )
+THEN = flags.DEFINE_multi_string(
+    "then",
+    [],
+    "a sentence to go on with, or a motion file to refine, in the same motion; may be repeated",
+)
+THEN_SECONDS = flags.DEFINE_multi_float(
+    "then_seconds", [], "length of each --then, by default that of the first sentence"
+)
+SEAM = flags.DEFINE_integer("seam", USUAL_SEAM, "frames in which a --then grows out of the last")
 FILM = films.define_flags(SECONDS, READING.fps, READING.person)
 SAMPLES = flags.DEFINE_integer(
     "samples", 1, "how many motions to sample for each prompt or reference"
@@ -128,13 +139,20 @@ def main(words: list[str]) -> None:
     prompts = None if given else titles
     seconds = USUAL_SECONDS if SECONDS.value is None else SECONDS.value
     requests = make_requests(prompts, seconds, given, SAMPLES.value, SEED.value)
+    acts = follow_ups(seconds)
+    titles = ["; then ".join([title, *map(of_act, acts)]) for title in titles]
     names = file_names(titles, SAMPLES.value)
     folder = OUT.value or os.path.join("out", names[0].rpartition("-")[0])
     out = outputs.files(folder, all_files(names, chosen))
     generator = load_generator()
-    motions = generator(requests, progress=True)
+    if acts:
+        stories = [[each, *drawn(acts, each, len(requests))] for each in requests]
+        motions = [generator.act(story, seam=SEAM.value, progress=True) for story in stories]
+    else:
+        stories = [[each] for each in requests]
+        motions = generator(requests, progress=True)
     repeated = [title for title in titles for _ in range(SAMPLES.value)]
-    about = [provenance(generator, request) for request in requests]
+    about = [provenance(generator, story) for story in stories]
     before = [shown, *[()] * (len(names) - 1)]
     sampled = list(map(Sampled, names, repeated, motions, about, before))
     for path in write(sampled, out, chosen, body):
@@ -156,7 +174,7 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
     motions = generator(requests, progress=True)
     gates = list(map(gated, entries, requests))
     about = [
-        provenance(generator, request) | dict(gate=gate)
+        provenance(generator, [request]) | dict(gate=gate)
         for request, gate in zip(requests, gates, strict=True)
     ]
     before = [cards(entry, out) for entry in entries]
@@ -212,11 +230,45 @@ def load_generator() -> Generator:
     return Generator(dataclasses.replace(generator.package, sampler=sampler))
 
 
-def provenance(generator: Generator, request: Request) -> dict[str, Any]:
-    """How the motion of a request comes about, with the names of what was given."""
+def follow_ups(seconds: float) -> list[Request]:
+    """The acts that follow the first, of one seed and draw; BadInput where one cannot be."""
+    lengths = THEN_SECONDS.value or [seconds] * len(THEN.value)
+    if len(lengths) != len(THEN.value):
+        raise BadInput(f"--then_seconds has {len(lengths)} lengths for {len(THEN.value)} --then")
+    check_seam(SEAM.value)
+    acts = []
+    for then, length in zip(THEN.value, lengths, strict=True):
+        if os.path.isfile(then):
+            acts.append(Request(reference=READING.motion(then)))
+        else:
+            acts.append(Request(check_prompt(then, "what --then says"), seconds=length))
+    return acts
+
+
+def of_act(act: Request) -> str:
+    """An act in words."""
+    return act.text or "as in a file"
+
+
+def drawn(acts: Sequence[Request], first: Request, stories: int) -> list[Request]:
+    """The acts with noise of their own, of the seed of what they follow."""
+    return [
+        dataclasses.replace(act, seed=first.seed, draw=first.draw + number * stories)
+        for number, act in enumerate(acts, start=1)
+    ]
+
+
+def provenance(generator: Generator, story: Sequence[Request]) -> dict[str, Any]:
+    """How the motion of a story's acts comes about, with the names of what was given."""
+    request, *then = story
     given = dict(reference=REFERENCE.value, checkpoint=CHECKPOINT.value, adapter=ADAPTER.value)
     names = {key: os.path.basename(os.path.abspath(path)) for key, path in given.items() if path}
-    return generator.provenance(request) | names
+    about = generator.provenance(request) | names
+    if then:
+        said = ("prompt", "seconds", "seed", "draw")
+        acts = [generator.provenance(act) for act in then]
+        about |= dict(seam=SEAM.value, then=[{key: act[key] for key in said} for act in acts])
+    return about
 
 
 def check_formats(names: list[str]) -> list[str]:

@@ -1,8 +1,8 @@
-"""Sentences in, motions out; or a noisy motion in, a clean one of the same content out."""
+"""Sentences in, motions out; a noisy motion in, a clean one out; acts in, one long motion out."""
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from vimogen_jax.animation import Animation
 from vimogen_jax.diffusion.solvers import SOLVERS, Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
+from vimogen_jax.long_motion import SEAM, check_seam, join, play, windows
 from vimogen_jax.models.parameters import abstract_params, fingerprint
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import resample
 from vimogen_jax.package import Package
 from vimogen_jax.sampling import EncodedRequest, MotionModel
 from vimogen_jax.text.encoder import load_text_encoder
@@ -150,6 +152,77 @@ class Generator:
         motions = model.motions(self.encode(requests), progress)
         pairs = zip(motions, requests, strict=True)
         return [Animation.of(motion, request.text or "") for motion, request in pairs]
+
+    def act(
+        self,
+        acts: Sequence[tuple[str, float] | Request],
+        *,
+        seam: int = SEAM,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> Animation:
+        """One motion of acts that follow each other; as `parts`, put together."""
+        motion = join(list(self.parts(acts, seam=seam, seed=seed, progress=progress)))
+        texts = [act.text if isinstance(act, Request) else act[0] for act in acts]
+        return Animation.of(motion, "; then ".join(text for text in texts if text))
+
+    def parts(
+        self,
+        acts: Sequence[tuple[str, float] | Request],
+        *,
+        seam: int = SEAM,
+        seed: int = 0,
+        progress: bool = False,
+    ) -> Iterator[Motion]:
+        """Sample acts that follow each other, and give the frames of each window once it is made.
+
+        Args:
+            acts: sentences, each with its seconds, of which there may be any number; or requests,
+                by a sentence or by a reference.
+            seam: the frames in which an act grows out of the one before, 2 to 60.
+            seed: of the noise of sentences; each window draws its own.
+            progress: show a bar of each window.
+
+        Yields:
+            Parts of one motion, which together last as long as the acts. It starts over the
+            origin, facing +y.
+
+        Raises:
+            BadInput: an act is shorter than a motion of the model can be, or the seam too short.
+        """
+        story = self.story(acts, seam=seam, seed=seed)
+        for (part,) in play(self.model, [story], seam, progress):
+            assert part is not None
+            yield part
+
+    def story(
+        self, acts: Sequence[tuple[str, float] | Request], *, seam: int = SEAM, seed: int = 0
+    ) -> list[EncodedRequest]:
+        """The windows of acts, as `long_motion.play` takes them; see `parts`."""
+        check_seam(seam)
+        if not acts:
+            raise BadInput("there is no act to play")
+        parts: list[Request] = []
+        for number, act in enumerate(acts, start=1):
+            if not isinstance(act, Request):
+                act = Request(act[0], seconds=act[1], seed=seed, draw=len(parts))
+            parts += self._windows(act, seam, not parts, f"act {number}")
+        return self.encode(parts)
+
+    def _windows(self, act: Request, seam: int, first: bool, name: str) -> list[Request]:
+        """An act as requests of windows."""
+        fps = self.model.fps
+        given = act.reference and resample(act.reference, fps)
+        frames = given.num_frames if given else round(act.seconds * fps)
+        if frames < MIN_FRAMES:
+            raise BadInput(f"{name} lasts {frames / fps:g} s; the least is {MIN_FRAMES / fps:g} s")
+        requests, start = [], 0
+        for number, length in enumerate(windows(frames, seam, first)):
+            changes = dict(seconds=length / fps, draw=act.draw + number)
+            shown = given and given[start : start + length]
+            requests.append(dataclasses.replace(act, reference=shown, **changes))
+            start += length
+        return requests
 
     def encode(self, requests: Sequence[Request]) -> list[EncodedRequest]:
         """The requests as the network sees them.

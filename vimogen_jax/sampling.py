@@ -20,12 +20,13 @@ from jaxtyping import Array, Bool, Float
 from tqdm import tqdm
 
 from vimogen_jax.body.skeleton import FEET, NUM_JOINTS
-from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
+from vimogen_jax.diffusion.flow import TIMESTEPS, Objective, interpolate
 from vimogen_jax.diffusion.solvers import Sampler, guide, integrate
+from vimogen_jax.directing.goals import Goals, known_channels
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
 from vimogen_jax.models.latent import LatentViMoGen, sampled_shape
-from vimogen_jax.models.vimogen import Reference, Text
+from vimogen_jax.models.vimogen import Known, Reference, Text
 from vimogen_jax.motion import representation
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
@@ -60,6 +61,7 @@ class EncodedRequest:
             guidance leads away from them, and they are followed where there is no text either.
         reference: normalised channels to follow, one for each frame.
         reference_mask: false where a frame of the reference is missing; by default none is.
+        goals: what is set of its frames.
     """
 
     frames: int
@@ -69,6 +71,7 @@ class EncodedRequest:
     null_text: Float[np.ndarray, "_ k"] | None = None
     reference: Float[np.ndarray, "t 138"] | None = None
     reference_mask: Bool[np.ndarray, " t"] | None = None
+    goals: Goals | None = None
 
     def __post_init__(self):
         if not 1 <= self.frames <= MAX_FRAMES:
@@ -79,6 +82,8 @@ class EncodedRequest:
             raise ValueError("a motion that follows no reference needs a null_text")
         if self.reference is not None and len(self.reference) != self.frames:
             raise ValueError(f"{self.frames} frames do not follow {len(self.reference)}")
+        if self.goals is not None and len(self.goals.headed) != self.frames:
+            raise ValueError(f"{self.frames} frames have goals for {len(self.goals.headed)}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -130,6 +135,12 @@ class MotionModel:
         shortest, longest = MIN_FRAMES / self.fps, MAX_FRAMES / self.fps
         return f"the model makes motions of {shortest:g} to {longest:g} s"
 
+    @property
+    def _has_channels(self) -> bool:
+        """Whether what is sampled are the channels of frames that goals speak of."""
+        latent = isinstance(nnx.merge(self.graphdef, self.params), LatentViMoGen)
+        return self.layout == VIMOGEN and not latent
+
     def _sampled_shape(self, frames: int) -> tuple[int, int]:
         return sampled_shape(nnx.merge(self.graphdef, self.params).config, frames)
 
@@ -143,11 +154,15 @@ class MotionModel:
         Raises:
             BadInput: there is a reference, and the model has no reference branch.
         """
-        return self._sample(requests, lambda channels: channels, progress)
+        return self._sample(requests, lambda channels, _: channels, progress)
 
     def motions(self, requests: Sequence[EncodedRequest], progress: bool = False) -> list[Motion]:
-        """Sample the motion of each request, in their order; as `channels`, then `decode`."""
-        return self._sample(requests, self.decode, progress)
+        """Sample the motion of each request, in their order; as `channels`, then `decode`.
+
+        One with goals stays in their frame.
+        """
+        finish = lambda channels, request: self.decode(channels, request.goals is None)
+        return self._sample(requests, finish, progress)
 
     def programs(self, requests: Sequence[EncodedRequest]) -> list[jax.stages.Lowered]:
         """What `channels` compiles for such requests; the weights may be shapes alone."""
@@ -157,8 +172,10 @@ class MotionModel:
         batches = [[requests[i] for i in chosen] for chosen in self._batches(requests)]
         return [lower(*self._batch(batch)) for batch in batches]
 
-    def decode(self, normalised: np.ndarray) -> Motion:
-        """The motion of normalised channels `[t c]`, in the canonical frame.
+    def decode(self, normalised: np.ndarray, canonical: bool = True) -> Motion:
+        """The motion of normalised channels `[t c]`, brought into the canonical frame.
+
+        It is near that already: without `canonical` it stays as it is.
 
         Raises:
             BadInput: the channels are not finite.
@@ -169,12 +186,12 @@ class MotionModel:
         motion = self.layout.decode(channels, self.fps)
         if self.layout == VIMOGEN and self.sampler.trajectory == "fused":
             motion = dataclasses.replace(motion, transl=_fused(motion, channels))
-        return canonicalize(motion)
+        return canonicalize(motion) if canonical else motion
 
     def _sample(
         self,
         requests: Sequence[EncodedRequest],
-        finish: Callable[[np.ndarray], T],
+        finish: Callable[[np.ndarray, EncodedRequest], T],
         progress: bool,
     ) -> list[T]:
         """What `finish` makes of the channels of each request, in their order."""
@@ -183,25 +200,31 @@ class MotionModel:
             raise BadInput(NO_MOTIONS[self.objective.learns])
         if any(follows) and "reference_encoder" not in self.params:
             raise BadInput("the checkpoint has no reference branch: it follows prompts only")
+        if any(request.goals is not None for request in requests) and not self._has_channels:
+            raise BadInput(
+                f"the checkpoint makes {self.layout.name} frames or latents, of which nothing can "
+                "be set"
+            )
         finished: dict[int, T] = {}
         with tqdm(total=len(requests), desc="sampling", unit="motion", disable=not progress) as bar:
             for chosen in self._batches(requests):
                 batch = self._sample_batch([requests[i] for i in chosen])
                 for i, channels in zip(chosen, batch, strict=True):
-                    finished[i] = finish(channels[: requests[i].frames])
+                    finished[i] = finish(channels[: requests[i].frames], requests[i])
                 bar.update(len(chosen))
         return [finished[i] for i in range(len(requests))]
 
     def _batches(self, requests: Sequence[EncodedRequest]) -> Iterator[list[int]]:
-        """The indices of batches: of one branch each, and of similar length."""
+        """The indices of batches: of one branch each, with goals or without, of similar length."""
         size = BATCH_SIZE * (self.rows.count if self.rows else 1)
-        for by_reference in (False, True):
-            of_branch = [
-                i for i, each in enumerate(requests) if (each.reference is not None) == by_reference
-            ]
-            of_branch.sort(key=lambda i: requests[i].frames)
-            for start in range(0, len(of_branch), size):
-                yield of_branch[start : start + size]
+        kinds: dict[tuple[bool, bool], list[int]] = {}
+        for i, each in enumerate(requests):
+            kind = each.reference is not None, each.goals is not None
+            kinds.setdefault(kind, []).append(i)
+        for _, alike in sorted(kinds.items()):
+            alike.sort(key=lambda i: requests[i].frames)
+            for start in range(0, len(alike), size):
+                yield alike[start : start + size]
 
     def _sample_batch(self, requests: list[EncodedRequest]) -> np.ndarray:
         """Normalised channels `[n t c]` of requests of one branch, padded."""
@@ -227,9 +250,19 @@ class MotionModel:
             reference = _references(filled, frames)
         else:
             text, null_text = _texts(filled)
-        batch = noise, mask, text, null_text if self.sampler.guided else None, reference
+        known = None
+        if filled[0].goals is not None:
+            known = self._known(filled, frames)
+        batch = noise, mask, text, null_text if self.sampler.guided else None, reference, known
         batch = jax.tree.map(lambda x: x.reshape(shards, -1, *x.shape[1:]), batch)
         return rows.device_put(jax.tree.map(lambda x: x[rows.local], batch)) if rows else batch
+
+    def _known(self, requests: Sequence[EncodedRequest], frames: int) -> Known:
+        """The normalised channels `[n t 276]` that goals leave no choice of."""
+        pairs = [known_channels(request.goals) for request in requests if request.goals]
+        channels, _ = _pad([self.statistics.normalize(each) for each, _ in pairs], frames)
+        mask, _ = _pad([mask for _, mask in pairs], frames)
+        return Known(channels, mask)
 
 
 @functools.partial(jax.jit, static_argnames=("graphdef", "objective", "sampler"))
@@ -243,6 +276,7 @@ def sample(
     text: Text | None,
     null_text: Text | None,
     reference: Reference | None,
+    known: Known | None = None,
 ) -> Float[Array, "s b t c"]:
     """From noise to smoothed, normalised motion, of one branch.
 
@@ -256,6 +290,8 @@ def sample(
         text: of every sample, or None where they follow references.
         null_text: the same, needed where there is guidance.
         reference: of every sample, where there is no text.
+        known: channels that are set: told to a model that takes them, and held at every step, at
+            its noise.
     """
     model = nnx.merge(graphdef, params)
     guided = text is not None and sampler.guided
@@ -265,17 +301,25 @@ def sample(
     latent = isinstance(model, LatentViMoGen)
     seen = twice(jnp.ones(noise.shape[:3], bool) if latent else mask)
     cache = None if text is None else model.cache_text(text)
+    told = jax.tree.map(twice, known)
+
+    def hold(x: jax.Array, sigma: jax.Array) -> jax.Array:
+        """At every step but the last: what comes out is of a piece, and near what was known."""
+        if known is None:
+            return x
+        held = known.mask & (sigma > 0)[..., None, None]
+        return jnp.where(held, interpolate(known.motion, noise, sigma), x)
 
     def velocity(x: jax.Array, timestep: jax.Array, end: jax.Array) -> jax.Array:
         x, timestep, end = twice(x), twice(timestep), twice(end)
-        prediction = model(x, timestep, seen, cache, reference, end=end)
+        prediction = model(x, timestep, seen, cache, reference, told, end)
         v = objective.velocity(prediction, x, timestep / TIMESTEPS)
         if not guided:
             return v
         conditional, null = jnp.split(v, 2, axis=1)
         return guide(conditional, null, sampler.guidance_scale)
 
-    x = integrate(velocity, noise, sampler)
+    x = integrate(velocity, noise, sampler, hold)
     if latent:
         x = model.autoencoder.decode(x, mask)
     smoothing = sampler.smoothing

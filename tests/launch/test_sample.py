@@ -75,6 +75,20 @@ def test_sentences_then_a_reference(checkpoint, tmp_path):
     assert (out / "a-person-waves-1-refined-0.mp4").read_bytes()[4:8] == b"ftyp"
 
 
+def test_an_act_and_what_follows_it(checkpoint, tmp_path):
+    common = "--checkpoint", checkpoint, "--out", tmp_path, "--formats", "npz,html"
+    ended = sample(
+        *common, "a person walks.", "--then", "a person bows.", "--seconds", 4, "--then_seconds", 8
+    )
+    assert ended.returncode == 0, ended.stderr
+    path = tmp_path / "a-person-walks-then-a-person-bows-0.npz"
+    assert formats.read(path).num_frames == 240
+    with np.load(path) as arrays:
+        about = json.loads(arrays["provenance"].item())
+    assert about["then"] == [dict(prompt="a person bows.", seconds=8.0, seed=0, draw=1)]
+    assert (about["prompt"], about["seconds"], about["seam"]) == ("a person walks.", 4.0, 20)
+
+
 @pytest.mark.parametrize(
     "arguments, fault",
     [
@@ -91,6 +105,10 @@ def test_sentences_then_a_reference(checkpoint, tmp_path):
         (["--reference=NOWHERE.npz"], "NOWHERE.npz"),
         (["--reference=LONG"], "a motion is read from"),
         (["--prompt=walk", "--body=NOWHERE.npz"], "NOWHERE.npz"),
+        (["--prompt=walk", "--then= "], "what --then says is empty"),
+        (["--prompt=walk", "--then=run", "--seam=1"], "2 to 60 frames, not 1"),
+        (["--prompt=walk", "--then=run", "--then_seconds=1"], "act 2 lasts 1 s"),
+        (["--prompt=walk", "--then_seconds=3"], "has 1 lengths for 0 --then"),
         (["--prompt=walk", "--sampler=DDIM"], "--sampler=DDIM: value should be one of <published>"),
     ],
 )

@@ -343,9 +343,8 @@ class ViMoGen(nnx.Module):
         elif text is not None:
             text = self._as_seen(text)
             embedded = self.text_embedding(text.tokens)
-        if known is not None:
-            given = jnp.where(known.mask, known.motion, 0.0)
-            x += self.known_input(jnp.concatenate([given, known.mask.astype(given.dtype)], -1))
+        if self.config.infill:
+            x += self._of_known(known)
         encoded = None
         texts = x.shape[1]
         if reference is not None:
@@ -373,6 +372,13 @@ class ViMoGen(nnx.Module):
             return out
         gated = self.reference_gate(out[:, texts:], x[:, texts:], reference.motion, reference.mask)
         return jnp.concatenate([out[:, :texts], gated], axis=1)
+
+    def _of_known(self, known: Known | None) -> jax.Array:
+        """What the known channels add to the embedded motion."""
+        if known is None:
+            return self.known_input(jnp.zeros((1, 1, 1, 2 * self.config.motion_dim)))
+        given = jnp.where(known.mask, known.motion, 0.0)
+        return self.known_input(jnp.concatenate([given, known.mask.astype(given.dtype)], -1))
 
     def _as_seen(self, text: Text) -> Text:
         """The text with the padding that the model sees, see `ModelConfig.text_rows`.

@@ -29,11 +29,18 @@ def canonicalize(motion: AnyMotion, floor: bool = True) -> AnyMotion:
     stands at z = 0, as for a motion seen by a camera that knows no floor.
     """
     joints = motion.joints()
+    rotation, translation = to_start(joints[0])
     xp = joints.__array_namespace__()
-    rotation = turn_ahead(joints[0])
-    x, y, z = rotation @ joints[0, 0]
-    ground = joints[..., 2].min() if floor else z
-    return transform(motion, rotation, -xp.stack([x, y, ground]))
+    ground = joints[..., 2].min() if floor else joints[0, 0, 2]
+    return transform(motion, rotation, translation - ground * xp.asarray([0.0, 0.0, 1.0]))
+
+
+def to_start(joints: Float[Array, "22 3"]) -> tuple[Float[Array, "3 3"], Float[Array, "3"]]:
+    """The move, as `transform` takes it, of a frame over the origin to face +y; heights stay."""
+    xp = joints.__array_namespace__()
+    rotation = turn_ahead(joints)
+    x, y, z = rotation @ joints[0]
+    return rotation, -xp.stack([x, y, xp.zeros_like(z)])
 
 
 def transform(
@@ -56,11 +63,7 @@ def canonicalize_channels(channels: Float[Array, "t 276"]) -> Float[Array, "t 27
 
     The window keeps the floor of the motion that it was cut from.
     """
-    xp = channels.__array_namespace__()
-    joints = channel_joints(channels[:1])[0]
-    rotation = turn_ahead(joints)
-    x, y, z = rotation @ joints[0]
-    return transform_channels(channels, rotation, -xp.stack([x, y, xp.zeros_like(z)]))
+    return transform_channels(channels, *to_start(channel_joints(channels[:1])[0]))
 
 
 def transform_channels(

@@ -1,0 +1,97 @@
+"""Motions of any length: how long they are, that they go on where they were, what is refused."""
+
+import numpy as np
+import pytest
+
+from tests.helpers.tiny_package import Letters, tiny_package
+from vimogen_jax.errors import BadInput
+from vimogen_jax.generator import Generator, Request
+from vimogen_jax.long_motion import join, play, windows
+from vimogen_jax.motion.canonical import transform
+
+WALK, WAVE = "a person walks.", "a person waves."
+
+
+@pytest.fixture(scope="module")
+def generator():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
+        yield Generator(tiny_package())
+
+
+def test_acts_of_sentences_and_references_make_one_motion(generator):
+    (noisy,) = generator(WAVE, seconds=3)
+    acts = [(WALK, 3.0), Request(reference=noisy, draw=1), (WAVE, 2.5)]
+    parts = list(generator.parts(acts))
+    assert [part.num_frames for part in parts] == [40, 60, 70]
+    motion = generator.act(acts)
+    assert motion.num_frames == 170
+    np.testing.assert_array_equal(motion.transl, join(parts).transl)
+    first = motion.joints()[0, 0]
+    np.testing.assert_allclose(first[:2], 0, atol=1e-5)
+    np.testing.assert_allclose(np.linalg.det(motion.rotations), 1, atol=1e-4)
+
+
+def test_a_window_begins_where_the_last_one_ended(generator):
+    """What is laid on a seam leaves it by and by: the first frame of it is as it was."""
+    story = generator.story([(WALK, 3.0), (WAVE, 2.5)], seam=10)
+    (alone,), (first,) = (
+        generator.model.motions(story[:1]),
+        next(play(generator.model, [story], 10)),
+    )
+    assert first is not None
+    np.testing.assert_allclose(alone[:50].transl, first.transl, atol=1e-5)
+    whole = generator.act([(WALK, 3.0), (WAVE, 2.5)], seam=10)
+    step = np.linalg.norm(whole.joints()[50] - alone.joints()[50], axis=-1).max()
+    assert (
+        step < 0.1 * np.linalg.norm(whole.joints()[60] - alone.joints()[59], axis=-1).max() + 0.05
+    )
+
+
+def test_stories_side_by_side_are_those_alone(generator):
+    acts = [[(WALK, 2.0), (WAVE, 2.0)], [(WAVE, 2.5)]]
+    stories = [generator.story(story) for story in acts]
+    parts = list(play(generator.model, stories))
+    assert parts[1][1] is None
+    together = join([motion for motion, _ in parts if motion])
+    np.testing.assert_allclose(together.transl, generator.act(acts[0]).transl, atol=1e-3)
+
+
+def test_it_matters_not_where_a_motion_ended(generator, monkeypatch):
+    """Every window is sampled in a frame of its own."""
+    straight = generator.act([(WALK, 2.0), (WAVE, 2.0)])
+    turn = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]], np.float32)
+    moved = lambda motion: transform(motion, turn, np.array([3, 4, 0], np.float32))
+    motions = type(generator.model).motions
+    first = lambda model, asked, progress=False: [
+        motion if request.goals else moved(motion)
+        for request, motion in zip(asked, motions(model, asked, progress), strict=True)
+    ]
+    monkeypatch.setattr(type(generator.model), "motions", first)
+    away = generator.act([(WALK, 2.0), (WAVE, 2.0)])
+    np.testing.assert_allclose(away.joints(), moved(straight).joints(), atol=2e-3)
+
+
+def test_a_long_act_is_cut_into_windows_of_like_length(generator):
+    assert windows(200, 20, first=True) == [200]
+    assert windows(200, 20, first=False) == [100, 100]
+    assert windows(401, 20, first=True) == [134, 134, 133]
+    story = generator.story([(WALK, 21.0)])
+    assert [each.frames for each in story] == [140] * 3
+    assert [each.draw for each in story] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("acts", "seam", "fault"),
+    [
+        ([], 20, "no act"),
+        ([(WALK, 1.0)], 20, "act 1 lasts 1 s; the least is 2 s"),
+        ([(WALK, 2.0), (" ", 2.0)], 20, "the text of a request is empty"),
+        ([(WALK, 2.0), (WAVE, 2.0)], 0, "2 to 60 frames, not 0"),
+        ([(WALK, 2.0), (WAVE, 2.0)], 1, "2 to 60 frames, not 1"),
+        ([(WALK, 2.0), (WAVE, 2.0)], 50, "as long as a window"),
+    ],
+)
+def test_bad_input(generator, acts, seam, fault):
+    with pytest.raises(BadInput, match=fault):
+        generator.act(acts, seam=seam)
