@@ -50,6 +50,7 @@ ROOMS = {
     "long_motion": ("sampling",),
     "generator": ("animation", "long_motion", "train"),
     "matcher": ("train",),
+    "studio": ("generator",),
     "planning": ("train",),
     "bench": ("planning",),
 }

@@ -20,10 +20,7 @@
  * OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
  */
 
-// Rebuild, in any folder with `npm install three@0.187.0 esbuild@0.28.2`:
-//   NODE_PATH=node_modules npx esbuild PATH/viewer.src.js --bundle --minify --format=iife \
-//     --target=es2020 --legal-comments=inline --outfile=PATH/viewer.js
-
+// Rebuild at the top of the repository, whose package-lock.json pins both: npm ci && npm run build
 
 import {
   Bone,
@@ -46,6 +43,7 @@ import {
   SRGBColorSpace,
   Scene,
   Skeleton,
+  SkeletonHelper,
   SkinnedMesh,
   VSMShadowMap,
   Vector3,
@@ -53,7 +51,9 @@ import {
 } from "three";
 import { OrbitControls } from "three/addons/controls/OrbitControls.js";
 
+// Of all scenes at once, light or dark as the browser is.
 const BACKGROUND = new Color(0xe8eef7);
+const DARK = matchMedia("(prefers-color-scheme: dark)");
 const SUN = new Vector3(-1.6, -1.8, 4); // where the light stands as the camera first looks along +y
 const UP = new Vector3(0, 0, 1);
 const [FROM, TO] = [new Quaternion(), new Quaternion()];
@@ -129,6 +129,7 @@ class Card {
     this.scene = new Scene();
     this.scene.background = BACKGROUND;
     this.scene.fog = new Fog(BACKGROUND, 9, 22);
+    this.scene.fog.color = BACKGROUND;
     const sky = new HemisphereLight(0xffffff, 0xb9c0cc, 1.9);
     sky.position.copy(UP);
     this.sun = new DirectionalLight(0xffffff, 2.2);
@@ -152,13 +153,32 @@ class Card {
     person.frustumCulled = false; // its bounds are those of the rest pose
     person.add(this.skeleton.bones[0]);
     person.bind(this.skeleton, new Matrix4());
-    this.scene.add(person);
+    this.bones = new SkeletonHelper(this.skeleton.bones[0]);
+    this.bones.visible = false;
+    this.scene.add(person, this.bones);
 
     this.camera = new PerspectiveCamera(28, 1, 0.1, 60);
     this.camera.up.copy(UP);
     this.controls = this.makeControls();
     this.controls.target.fromArray(this.path);
-    this.camera.position.set(...motion.eye).add(this.controls.target);
+    this.eye = new Vector3(...motion.eye);
+    this.camera.position.copy(this.eye).add(this.controls.target);
+  }
+
+  /** Look from where the view is at first, `turn` radians to the left of that, or from above. */
+  lookFrom(turn, above) {
+    const away = this.eye.clone().applyAxisAngle(UP, turn);
+    if (above) away.setZ(0).setLength(0.001).setZ(this.eye.length());
+    this.camera.position.copy(this.controls.target).add(away);
+    this.controls.update();
+  }
+
+  /** Give back what the browser keeps for it. */
+  dispose() {
+    this.controls.dispose();
+    this.skeleton.dispose();
+    this.sun.dispose();
+    this.bones.dispose();
   }
 
   /** Drag, pinch, arrow keys and ctrl + wheel turn the view; all else scrolls the page. */
@@ -282,26 +302,32 @@ class Film {
   }
 }
 
-/** In place of each canvas the motion's video, where the page has one beside it. */
+/** Without WebGL: in place of a canvas the motion's video, where the page has one beside it. */
+function showVideo(canvas) {
+  const link = canvas.parentElement.querySelector('a[href$=".mp4"]');
+  if (!link) return canvas.remove();
+  const video = document.createElement("video");
+  Object.assign(video, { src: link.href, controls: true, loop: true, muted: true });
+  video.playsInline = true;
+  video.setAttribute("aria-label", canvas.getAttribute("aria-label"));
+  canvas.replaceWith(video);
+}
+
 function showVideos(fault) {
   document.getElementById("no-webgl").hidden = false;
   document.body.dataset.fault = fault.message;
   for (const video of document.querySelectorAll(".film video")) video.controls = true;
-  for (const canvas of document.querySelectorAll("figure > canvas")) {
-    const link = canvas.parentElement.querySelector('a[href$=".mp4"]');
-    if (!link) {
-      canvas.remove();
-      continue;
-    }
-    const video = document.createElement("video");
-    Object.assign(video, { src: link.href, controls: true, loop: true, muted: true });
-    video.playsInline = true;
-    video.setAttribute("aria-label", canvas.getAttribute("aria-label"));
-    canvas.replaceWith(video);
-  }
+  document.querySelectorAll("figure > canvas").forEach(showVideo);
   document.querySelector("footer").remove();
 }
 
+/** The canvas of a card's figure. */
+const canvasOf = (figure) => figure.querySelector(":scope > canvas");
+
+/**
+ * Shows the page's motions. What it returns lets others come and go: `add(figure, motion)`, of a
+ * figure that is in the page, and `remove(figure)`.
+ */
 function main() {
   const { body, motions } = JSON.parse(document.getElementById("motions").textContent);
   // One WebGL context draws every card in turn: browsers allow only a few.
@@ -309,7 +335,8 @@ function main() {
   try {
     renderer = new WebGLRenderer({ antialias: true, preserveDrawingBuffer: true });
   } catch (fault) {
-    return showVideos(fault);
+    showVideos(fault);
+    return { add: (figure) => showVideo(canvasOf(figure)), remove: (figure) => figure.remove() };
   }
   renderer.shadowMap.enabled = true;
   renderer.shadowMap.type = VSMShadowMap;
@@ -319,20 +346,34 @@ function main() {
     ground: new PlaneGeometry(60, 60),
     tiles: new MeshLambertMaterial({ map: checker() }),
   };
-  const canvases = [...document.querySelectorAll("figure > canvas")];
-  const cards = motions.map((motion, i) => new Card(canvases[i], motion, body, shared));
-  control(cards, renderer);
+  const cards = new Map(); // by figure
+  const player = control(cards, renderer, shared);
+  const add = (figure, motion) => {
+    const card = new Card(canvasOf(figure), motion, body, shared);
+    cards.set(figure, card);
+    player.added(card);
+  };
+  const remove = (figure) => {
+    cards.get(figure)?.dispose();
+    cards.delete(figure);
+    figure.remove();
+    player.measure();
+  };
+  const figures = [...document.querySelectorAll("main > figure")];
+  motions.forEach((motion, i) => add(figures[i], motion));
+  player.start();
+  return { add, remove };
 }
 
 /** Let the buttons, the scrubber and the keys play all cards on one clock. */
-function control(cards, renderer) {
-  const [play, back, forth, loop, speed, scrubber, clock] = [
-    "play", "back", "forth", "loop", "speed", "scrubber", "clock",
+function control(cards, renderer, shared) {
+  const [play, back, forth, loop, bones, view, speed, scrubber, clock] = [
+    "play", "back", "forth", "loop", "bones", "view", "speed", "scrubber", "clock",
   ].map((id) => document.getElementById(id));
-  const end = Math.max(...cards.map((card) => card.seconds), 1e-3);
-  const fps = Math.max(...cards.map((card) => card.fps), 1);
   const wanted = new URLSearchParams(location.hash.slice(1));
-  let now = Math.min(Number(wanted.get("t")) || 0, end);
+  let end = 1e-3;
+  let fps = 1;
+  let now = 0;
   let playing = !wanted.has("t") && !matchMedia("(prefers-reduced-motion: reduce)").matches;
   let last = performance.now();
   let stale = true; // a page at rest draws nothing
@@ -350,30 +391,63 @@ function control(cards, renderer) {
     refresh();
   };
   const step = (frames) => stop((Math.round(Math.min(now, end) * fps) + frames) / fps);
-  const setLoop = (value) => loop.setAttribute("aria-pressed", value);
+  const pressed = (button) => button.getAttribute("aria-pressed") === "true";
+  const toggle = (button) => button.setAttribute("aria-pressed", !pressed(button));
 
-  scrubber.max = end;
-  scrubber.step = 1 / fps;
+  /** How long the clock runs, and in which steps. */
+  const measure = () => {
+    end = Math.max(...[...cards.values()].map((card) => card.seconds), 1e-3);
+    fps = Math.max(...[...cards.values()].map((card) => card.fps), 1);
+    scrubber.max = end;
+    scrubber.step = 1 / fps;
+    refresh();
+  };
+  const added = (card) => {
+    card.controls.addEventListener("change", refresh);
+    card.bones.visible = pressed(bones);
+    if (view.value) turn(card);
+    measure();
+  };
+  const turn = (card) => card.lookFrom((Number(view.value) || 0) * (Math.PI / 180), view.value === "above");
+  const paint = () => {
+    BACKGROUND.setHex(DARK.matches ? 0x1d232d : 0xe8eef7);
+    shared.tiles.color.setScalar(DARK.matches ? 0.3 : 1);
+    refresh();
+  };
+
   play.addEventListener("click", () => setPlaying(!playing));
   back.addEventListener("click", () => step(-1));
   forth.addEventListener("click", () => step(1));
-  loop.addEventListener("click", () => setLoop(loop.getAttribute("aria-pressed") !== "true"));
+  loop.addEventListener("click", () => toggle(loop));
+  bones.addEventListener("click", () => {
+    toggle(bones);
+    const shown = pressed(bones);
+    Object.assign(shared.flesh, { transparent: shown, opacity: shown ? 0.35 : 1, needsUpdate: true });
+    for (const card of cards.values()) card.bones.visible = shown;
+    refresh();
+  });
+  view.addEventListener("change", () => {
+    cards.forEach(turn);
+    refresh();
+  });
   scrubber.addEventListener("input", () => stop(scrubber.valueAsNumber));
   addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     const act = { " ": () => setPlaying(!playing), ",": () => step(-1), ".": () => step(1) };
-    if (!act[event.key] || event.target.closest("button, select, a, summary, video")) return;
+    const busy = "button, select, a, summary, video, textarea, input:not(#scrubber)";
+    if (!act[event.key] || event.target.closest(busy)) return;
     event.preventDefault();
     act[event.key]();
   });
   for (const kind of ["resize", "scroll"]) addEventListener(kind, refresh);
-  for (const card of cards) card.controls.addEventListener("change", refresh);
+  DARK.addEventListener("change", paint);
+  paint();
 
   const drawAll = (everywhere) => {
     const shown = Math.min(now, end);
     scrubber.value = shown;
     clock.textContent = `${shown.toFixed(2)} / ${end.toFixed(2)} s`;
-    for (const card of cards) {
+    for (const card of cards.values()) {
       const moment = Math.min(shown, card.seconds);
       card.film?.show(moment, playing && shown < card.seconds, Number(speed.value));
       const box = card.canvas.getBoundingClientRect();
@@ -384,21 +458,25 @@ function control(cards, renderer) {
   };
   addEventListener("beforeprint", () => drawAll(true));
 
-  setPlaying(playing);
-  renderer.setAnimationLoop((time) => {
+  const frame = (time) => {
     const passed = (Math.min(Math.max(time - last, 0), 100) / 1000) * Number(speed.value);
     last = time;
     if (playing) {
       now += passed;
-      const looping = loop.getAttribute("aria-pressed") === "true";
-      if (looping && now > end + 0.5) now = 0;
-      if (!looping && now >= end) stop(end);
+      if (pressed(loop) && now > end + 0.5) now = 0;
+      if (!pressed(loop) && now >= end) stop(end);
     }
     if (!playing && !stale) return;
     stale = false;
     drawAll(false);
     document.body.dataset.ready = "true";
-  });
+  };
+  const start = () => {
+    now = Math.min(Number(wanted.get("t")) || 0, end);
+    setPlaying(playing);
+    renderer.setAnimationLoop(frame);
+  };
+  return { added, measure, start };
 }
 
-main();
+window.viewer = main();

@@ -1,0 +1,49 @@
+"""The studio's page in a real Chromium: a sentence typed, its motion played, kept and removed."""
+
+import pytest
+
+from tests.helpers.browser import chromium, find_chromium
+from tests.helpers.studio_server import served, tiny_workshop
+from vimogen_jax.studio import hints
+
+pytestmark = pytest.mark.skipif(find_chromium() is None, reason="Chromium is not installed")
+
+SIZES = {"desktop": (1280, 700, False), "phone": (390, 844, True)}
+ASK = """
+  sentences.value = "a person waves\\na person <b>bows</b>";
+  seconds.value = 2, steps.value = 1, guidance_scale.value = 1;
+  document.getElementById("ask").requestSubmit();
+"""
+FIGURES = "document.querySelectorAll('main > figure').length"
+
+
+def press(tab, name, card=0):
+    tab.evaluate(
+        f"[...document.querySelectorAll('main > figure')[{card}].querySelectorAll('button')]"
+        f".find((each) => each.textContent === '{name}').click()"
+    )
+
+
+def test_motions_come_are_kept_and_go(tmp_path, monkeypatch):
+    monkeypatch.setattr(hints, "nearest", lambda sentence: (0.1, ("a person <i>walks</i>.",)))
+    with tiny_workshop() as workshop, served(workshop, tmp_path) as address, chromium() as tab:
+        tab.resize(*SIZES["desktop"])
+        tab.send("Page.navigate", url=address)
+        tab.wait("document.readyState === 'complete' && !!window.viewer")
+        tab.evaluate(ASK)
+        tab.wait(f"{FIGURES} === 2 && document.body.dataset.ready === 'true'")
+        assert tab.evaluate("document.querySelectorAll('main b').length") == 0  # text is text
+        assert tab.evaluate("scrubber.max") == "1.95"
+        press(tab, "Keep", card=1)
+        tab.evaluate("document.getElementById('clear').click()")
+        tab.wait(f"{FIGURES} === 1")
+        kept = tab.evaluate("document.querySelector('figcaption').firstChild.textContent")
+        assert kept == "a person <b>bows</b>"
+
+        tab.resize(*SIZES["phone"])
+        tab.evaluate("hint()")
+        tab.wait("document.getElementById('hint').textContent.includes('<i>walks</i>')")
+        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        named = "[...document.querySelectorAll('input, select, textarea')]"
+        assert tab.evaluate(f"{named}.every((each) => each.labels.length || each.ariaLabel)")
+        assert tab.evaluate("document.getElementById('fault').textContent") == ""

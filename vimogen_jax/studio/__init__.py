@@ -1,0 +1,1 @@
+"""A local web page that takes sentences and films, and shows the motions as they are made."""
