@@ -16,6 +16,7 @@ from absl import flags
 
 from data import distill
 from data.filters.quality import Limits, measured
+from data.priors.store import Store
 from data.sources import teacher
 from launch import cli, outputs, processes
 from vimogen_jax import sharding
@@ -23,15 +24,21 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
 from vimogen_jax.generator import Generator
 from vimogen_jax.input_pipeline.dataset import FILES, Dataset
+from vimogen_jax.matcher import Matcher
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
 from vimogen_jax.train.agreement import require_agreement
 from vimogen_jax.train.distributed import is_first, joined
 
+SURE = 0.5  # that a motion shows its sentence, where yes and no are as likely before
+
 TEACHER = flags.DEFINE_string("teacher", "small", "checkpoint package or run folder")
 PROMPTS = flags.DEFINE_string(
-    "prompts", None, "sentences, one a line, or JSON lines with text and kind", required=True
+    "prompts", None, "sentences, one a line, or JSON lines with text and kind"
+)
+PRIORS = flags.DEFINE_string(
+    "priors", None, "priors folder of launch.priors, in place of sentences: its gate is followed"
 )
 REAL = flags.DEFINE_string(
     "real",
@@ -41,6 +48,11 @@ REAL = flags.DEFINE_string(
 )
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 SECONDS = flags.DEFINE_multi_float("seconds", [5.0], "length of the motions; may be repeated")
+MATCHER = flags.DEFINE_string(
+    "matcher",
+    None,
+    "checkpoint of a calibrated matcher: drops motions that do not show their sentence",
+)
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each sentence and length", 1)
 
 
@@ -48,8 +60,7 @@ def main() -> None:
     """Sample, check, tell, and write the dataset."""
     out = outputs.files(OUT.value, ["report.json"])
     overwrite = bool(outputs.whole(os.path.join(OUT.value, "dataset"), FILES))
-    sentences = teacher.read_sentences(PROMPTS.value)
-    asked = teacher.ask(sentences, SECONDS.value, SAMPLES.value)
+    asked = read_asked()
     with joined(*processes.place()), sharding.use("data_parallel") as mesh:
         real = Dataset.open(REAL.value)
         generator = over_devices(Generator.from_checkpoint(TEACHER.value), mesh)
@@ -60,14 +71,16 @@ def main() -> None:
             raise BadInput(f"{REAL.value} has {real.fps:g} fps, but the teacher {package.fps:g}")
         weights = fingerprint(package.params)
         limits = distill.limits_of(real)
+        matcher = Matcher.from_checkpoint(MATCHER.value) if MATCHER.value else None
         about = dict(
             teacher=weights,
             sampler=dataclasses.asdict(package.sampler),
             limits=dataclasses.asdict(limits),
+            matcher=matcher and matcher.name,
         )
         facts = {"the sentences of --prompts": [each.id for each in asked], **about}
         require_agreement("distill", facts)
-        teacher.make(generator, asked, out / "made", checked_by(limits), about)
+        teacher.make(generator, asked, out / "made", checked_by(limits, matcher), about)
         if is_first():
             told = distill.report(teacher.made(out / "made"), limits) | about
             write_json(told, out / "report.json")
@@ -75,6 +88,18 @@ def main() -> None:
             made = out / "made"
             distill.mix(real, made, out / "dataset", weights, package.licence, overwrite)
             print(f"{out / 'dataset'} written")
+
+
+def read_asked() -> list[teacher.Asked]:
+    """The motions to ask for; BadInput where neither or both kinds of sentences are given."""
+    if not PROMPTS.value:
+        if not PRIORS.value:
+            raise BadInput("give --prompts FILE or --priors FOLDER")
+        asked = teacher.ask_priors(Store.open(PRIORS.value), SAMPLES.value)
+        if not asked:
+            raise BadInput(f"{PRIORS.value} holds no prompt")
+        return asked
+    return teacher.ask(teacher.read_sentences(PROMPTS.value), SECONDS.value, SAMPLES.value)
 
 
 def over_devices(generator: Generator, mesh: jax.sharding.Mesh) -> Generator:
@@ -88,14 +113,20 @@ def over_devices(generator: Generator, mesh: jax.sharding.Mesh) -> Generator:
     return generator
 
 
-def checked_by(limits: Limits) -> teacher.Check:
-    """What is wrong with motions, by how they move."""
+def checked_by(limits: Limits, matcher: Matcher | None) -> teacher.Check:
+    """What is wrong with motions, by how they move and by whether they show their sentence."""
 
     def check(
         motions: Sequence[Motion], sentences: Sequence[str]
-    ) -> list[tuple[str, Mapping[str, float]]]:
-        measures = [measured(motion) for motion in motions]
-        return [(limits.fault(each), each) for each in measures]
+    ) -> Sequence[tuple[str, Mapping[str, float]]]:
+        found = [(limits.fault(each), each) for each in map(measured, motions)]
+        if matcher is None:
+            return found
+        matches = matcher.probability(motions, sentences)
+        return [
+            (fault or ("" if p >= SURE else "does not match"), measures | dict(matches=float(p)))
+            for (fault, measures), p in zip(found, matches, strict=True)
+        ]
 
     return check
 

@@ -52,7 +52,7 @@ class Limits:
     def fault(self, measures: Mapping[str, float]) -> str:
         """The first measure that is beyond its limit, in two words; empty where none is."""
         if measures["dynamic_degree"] < self.least_moving:
-            return "stands still"
+            return "moves too little"
         beyond = [name for name, most in self.most.items() if measures[name] > most]
         return f"{beyond[0].replace('_', ' ')}" if beyond else ""
 

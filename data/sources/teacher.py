@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from data.priors.store import Store
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_json, read_text, write_json
 from vimogen_jax.generator import Generator, Request, check_prompt
@@ -94,6 +95,21 @@ def ask(sentences: Sequence[Sentence], seconds: Sequence[float], samples: int) -
     return asked
 
 
+def ask_priors(store: Store, samples: int) -> list[Asked]:
+    """Each prompt of a priors folder `samples` times: by its reference where the gate lets that
+    pass, else by its text.
+    """
+    asked = []
+    for entry in store.entries()[0]:
+        about = dict(prior=entry.prompt.id, name=entry.prompt.name, verdict=entry.verdict[0])
+        sentence = Sentence(entry.prompt.text, about["verdict"], about)
+        request = entry.request(seed=entry.prompt.seed)
+        for draw in range(samples):
+            drawn = dataclasses.replace(request, draw=draw)
+            asked.append(Asked(f"{entry.prompt.id}-{draw}", sentence, drawn))
+    return asked
+
+
 def make(
     teacher: Generator, asked: Sequence[Asked], folder: Path, check: Check, about: Mapping[str, Any]
 ) -> None:
@@ -159,14 +175,14 @@ def records(folder: Path, weights: str, licence: str) -> Iterator[Record]:
 
 
 def _make_batch(teacher: Generator, batch: Sequence[Asked], path: Path, check: Check) -> None:
-    requests = teacher.encode([each.request for each in batch])
-    sampled = teacher.model.channels(requests)
+    sampled = teacher.model.channels(teacher.encode([each.request for each in batch]))
     if not is_first():
         return
     finite = [i for i, channels in enumerate(sampled) if np.isfinite(channels).all()]
     motions = {i: teacher.model.decode(sampled[i]) for i in finite}
     checked = check([*motions.values()], [batch[i].sentence.text for i in finite])
     found = dict(zip(finite, checked, strict=True))
+    texts = teacher.encode([Request(each.sentence.text) for each in batch])
     tensors: dict[str, np.ndarray] = {}
     rows = []
     for i, each in enumerate(batch):
@@ -174,7 +190,7 @@ def _make_batch(teacher: Generator, batch: Sequence[Asked], path: Path, check: C
         rows.append(_row(each, fault, measures))
         if not fault:
             tensors[f"motion.{each.id}"] = _channels(teacher, motions[i])
-            tensors[f"text.{each.id}"] = np.asarray(requests[i].text)
+            tensors[f"text.{each.id}"] = np.asarray(texts[i].text)
     if tensors:
         write_tensors(path.with_suffix(".safetensors"), tensors)
     write_json(rows, path)
@@ -187,7 +203,7 @@ def _row(asked: Asked, fault: str, measures: Mapping[str, float]) -> dict[str, A
         id=asked.id,
         sentence=sentence.text,
         kind=sentence.kind,
-        seconds=request.seconds,
+        seconds=request.seconds if request.reference is None else request.reference.seconds,
         seed=request.seed,
         draw=request.draw,
         fault=fault,

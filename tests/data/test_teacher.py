@@ -9,6 +9,8 @@ import pytest
 from configs import finetune
 from data import distill
 from data.filters.quality import Limits, measured
+from data.priors.prompts import Prompt
+from data.priors.store import Store
 from data.sources import teacher
 from tests.helpers.experiments import experiment_of
 from tests.helpers.made_up import made_up_dataset, made_up_motion
@@ -73,6 +75,16 @@ def test_a_motion_depends_on_its_own_sentence_alone(asked):
     assert len({each.id for each in asked}) == len(asked)
 
 
+def test_a_priors_folder_is_asked_as_its_gate_says(tmp_path):
+    store = Store(tmp_path / "priors")
+    (entry,) = store.add([Prompt("1", "a person bows.", 4.0)])
+    first, second = teacher.ask_priors(store, samples=2)
+    assert first.request.text == "a person bows." and first.request.seconds == 4.0
+    about = dict(prior=entry.prompt.id, name="1", verdict=entry.verdict[0])
+    assert (first.sentence.about, first.sentence.kind) == (about, entry.verdict[0])
+    assert (first.request.seed, second.request.draw) == (entry.prompt.seed, 1)
+
+
 def test_those_that_pass_become_records(made, asked, generator):
     rows = list(teacher.made(made))
     assert [row["id"] for row in rows] == [each.id for each in asked]
@@ -119,7 +131,7 @@ def test_limits_are_those_of_real_takes():
     still = dataclasses.replace(
         takes[0], rotations=takes[0].rotations[[0] * 40], transl=takes[0].transl[[0] * 40]
     )
-    assert limits.fault(measured(still)) == "stands still"
+    assert limits.fault(measured(still)) == "moves too little"
     shaken = takes[0].transl + rng.normal(0, 0.1, takes[0].transl.shape)
     shaken = dataclasses.replace(takes[0], transl=shaken)
     assert limits.fault(measured(shaken)) == "jitter"
