@@ -1,0 +1,62 @@
+"""Sentences that say nearly the same, by the cosine of their vectors; a block at a time.
+
+python -m data.similar MBench_final.json    # writes what of MBench's prompts is shipped
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vimogen_jax.files import read_json
+from vimogen_jax.text.minilm import MiniLM
+
+MBENCH = Path(__file__).with_name("mbench_vectors.npz")
+BLOCK = 1024
+
+
+def vectors(encoder: MiniLM, sentences: Sequence[str]) -> np.ndarray:
+    """Unit vectors `[n 384]` float32 of sentences, as sentence-transformers makes them: means."""
+    found = np.empty((len(sentences), encoder.width), np.float32)
+    for i, features in encoder.stream(sentences):
+        found[i] = features.mean(axis=0)
+    return found / np.linalg.norm(found, axis=-1, keepdims=True)
+
+
+def nearest(found: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The cosine `[n]` of each unit vector `[n k]` with the nearest of others `[m k]`, if any."""
+    if not len(others):
+        return np.full(len(found), -1.0, np.float32)
+    blocks = (found[i : i + BLOCK] @ others.T for i in range(0, len(found), BLOCK))
+    return np.concatenate([np.zeros(0, np.float32), *(block.max(axis=1) for block in blocks)])
+
+
+def distinct(found: np.ndarray, kept: np.ndarray, limit: float) -> np.ndarray:
+    """Which of unit vectors `[n k]` stay where none may be nearer than a cosine of `limit` to one
+    that was kept before, nor to those that `kept` holds already; true or false `[n]`."""
+    stays = nearest(found, kept) < limit
+    for first in range(0, len(found), BLOCK):
+        block = slice(first, first + BLOCK)
+        stays[block] &= nearest(found[block], found[:first][stays[:first]]) < limit
+        cosines = found[block] @ found[block].T
+        for i in range(len(cosines)):
+            stays[first + i] &= not (cosines[i, :i][stays[block][:i]] >= limit).any()
+    return stays
+
+
+def mbench_vectors() -> np.ndarray:
+    """Unit vectors `[450 384]` of MBench's published prompts, as they are shipped."""
+    with np.load(MBENCH) as arrays:
+        found = arrays["vectors"].astype(np.float32)
+    return found / np.linalg.norm(found, axis=-1, keepdims=True)
+
+
+def write_mbench_vectors(prompts: Iterable[str]) -> None:
+    """Write vectors of prompts in 8 bits."""
+    found = vectors(MiniLM(), list(prompts))
+    np.savez_compressed(MBENCH, vectors=np.rint(found / np.abs(found).max() * 127).astype(np.int8))
+
+
+if __name__ == "__main__":
+    write_mbench_vectors(row["prompt"] for row in read_json(sys.argv[1]))

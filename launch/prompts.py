@@ -1,0 +1,80 @@
+"""Make sentences to ask motions of, with their texts for a motion model and for a video model.
+
+python -m launch.prompts --out out/prompts.jsonl --count 14000
+"""
+
+import itertools
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+from tqdm import tqdm
+
+from data.priors.texts import video_text
+from data.sentences import content_words, sentences
+from data.similar import distinct, mbench_vectors, nearest, vectors
+from data.verbs import read_verbs
+from launch import cli, outputs
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import write_json, write_text
+from vimogen_jax.text.minilm import MiniLM
+
+COUNT = flags.DEFINE_integer("count", 1000, "how many sentences", 1, 1_000_000)
+OUT = flags.DEFINE_string("out", None, "JSON lines to write, for launch.priors", required=True)
+SEED = flags.DEFINE_integer("seed", 0, "seed of the grammar", 0)
+ALIKE = flags.DEFINE_float(
+    "alike", 0.95, "sentences whose vectors have this cosine are duplicates", 0.0, 1.0
+)
+NEAR = flags.DEFINE_float(
+    "near", 0.8, "sentences this near one of MBench's prompts, by cosine, are left out", 0.0, 1.0
+)
+PATIENCE = 20  # times as many sentences are made as are wanted, and no more
+
+
+def main() -> None:
+    """Make sentences until there are enough that are unlike each other and unlike MBench's."""
+    started = time.monotonic()
+    out = Path(OUT.value)
+    outputs.files(out.parent, [out.name, f"{out.name}.report.json"])
+    encoder, mbench = MiniLM(), mbench_vectors()
+    made = itertools.islice(sentences(read_verbs(), SEED.value), PATIENCE * COUNT.value)
+    kept, known = list[str](), np.empty((0, encoder.width), np.float32)
+    left_out = dict(alike=0, near_mbench=0)
+    nearest_kept = -1.0
+    with tqdm(total=COUNT.value, desc="sentences", unit="sentence", disable=None) as bar:
+        while missing := COUNT.value - len(kept):
+            some = list(itertools.islice(made, min(2048, missing + missing // 8 + 8)))
+            if not some:
+                raise BadInput(f"only {len(kept)} sentences are so unlike: allow a larger cosine")
+            found = vectors(encoder, some)
+            near = nearest(found, mbench)
+            apart = near < NEAR.value
+            left_out["near_mbench"] += int((~apart).sum())
+            stays = np.flatnonzero(apart)[distinct(found[apart], known, ALIKE.value)]
+            left_out["alike"] += int(apart.sum()) - len(stays)
+            stays = stays[:missing]
+            kept += [some[i] for i in stays]
+            known = np.concatenate([known, found[stays]])
+            nearest_kept = max(nearest_kept, float(near[stays].max(initial=-1)))
+            bar.update(len(stays))
+    rows = (
+        dict(id=i, text=text, motion=text, video=video_text(text)) for i, text in enumerate(kept, 1)
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text("".join(json.dumps(row) + "\n" for row in rows), out)
+    report = dict(
+        sentences=len(kept),
+        content_words=len(content_words(kept)),
+        left_out=left_out,
+        nearest_to_mbench=round(nearest_kept, 4),
+        seconds=round(time.monotonic() - started, 1),
+    )
+    write_json(report, f"{out}.report.json")
+    print(json.dumps(report))
+    print(f"{out} written")
+
+
+if __name__ == "__main__":
+    cli.run(main)
