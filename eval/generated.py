@@ -15,18 +15,21 @@ from vimogen_jax.formats import pickles
 from vimogen_jax.generator import Generator, make_requests
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.layouts import HUMANML3D
+from vimogen_jax.motion.motion import Motion
 from vimogen_jax.sampling import BATCH_SIZE
 
 NOTE = "generated.json"  # what the motions of a folder were made with
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Wanted:
-    """A motion to make: the name of its file without extension, what it shows, and how long."""
+    """A motion to make: the name of its file without extension, what it shows, and how long; or the
+    reference that it follows instead."""
 
     name: str
     text: str
     seconds: float
+    reference: Motion | None = None
 
 
 def begin(generator: Generator, folder: Path, made_with: Mapping[str, Any]) -> None:
@@ -79,6 +82,12 @@ def generate(
             [each.seconds for each in chosen],
             seed=int(np.random.SeedSequence([*seeds, first]).generate_state(1)[0]),
         )
+        requests = [
+            dataclasses.replace(request, text=None, reference=each.reference)
+            if each.reference
+            else request
+            for request, each in zip(requests, chosen, strict=True)
+        ]
         sampled = generator.model.channels(generator.encode(requests), progress=True)
         for request, normalised, path in zip(requests, sampled, paths, strict=True):
             motion = generator.model.decode(normalised)

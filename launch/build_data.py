@@ -3,6 +3,7 @@
 python -m launch.build_data --motions DIR --captions FILE.jsonl --out DATASET
 python -m launch.build_data --humanml3d DIR --out DATASET
 python -m launch.build_data --vimogen DIR/ViMoGen-228K.json --out DATASET
+python -m launch.build_data --priors DIR --out DATASET
 """
 
 import os
@@ -15,6 +16,7 @@ from data.augment import mirrored, reworded
 from data.build import Report, build
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
+from data.sources.priors import read_priors
 from data.sources.take import Take
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
@@ -39,6 +41,9 @@ VIMOGEN_ROOT = flags.DEFINE_string(
 )
 VIMOGEN_TEXT = flags.DEFINE_enum(
     "vimogen_text", "video", ["video", "motion"], "which of the two captions of ViMoGen-228K to use"
+)
+PRIORS = flags.DEFINE_multi_string(
+    "priors", [], "folder of launch.priors: synthetic videos; may be repeated"
 )
 OUT = flags.DEFINE_string("out", None, "folder to write the dataset to", required=True)
 TEXT_ENCODER = flags.DEFINE_string(
@@ -124,8 +129,11 @@ def read_sources() -> list[Take]:
         takes += read_humanml3d(HUMANML3D.value, LAYOUTS[LAYOUT.value])
     if VIMOGEN.value:
         takes += read_vimogen(VIMOGEN.value, VIMOGEN_ROOT.value, VIMOGEN_TEXT.value)
+    for folder in PRIORS.value:
+        takes += read_priors(folder)
     if not takes:
-        raise BadInput("give a source: --motions with --captions, --humanml3d or --vimogen")
+        sources = "--motions with --captions, --humanml3d, --vimogen or --priors"
+        raise BadInput(f"give a source: {sources}")
     if MIRROR.value:
         takes += mirrored(takes)
     return reworded(takes, WORDINGS.value)

@@ -2,16 +2,21 @@
 
 python -m launch.mbench --motions=DIR
 python -m launch.mbench --checkpoint=small
+python -m launch.mbench --priors=DIR
 """
 
 import dataclasses
 import os
+from collections import Counter
+from collections.abc import Collection, Mapping
 from importlib import import_module
+from pathlib import Path
 
 from absl import flags
 
 from data.adapters.vlm import FORMS, open_model
 from data.adapters.vlm.judge import Judge
+from data.priors.store import YES, Store
 from eval.bodies import Bodies
 from eval.mbench import report as writing
 from eval.mbench.benchmark import benchmark
@@ -19,12 +24,13 @@ from eval.mbench.dimensions import Dimension, motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.pose import pose_dimensions
-from eval.mbench.prompts import asked, load_prompts
+from eval.mbench.prompts import Prompt, asked, load_prompts
 from eval.mbench.scoring import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
 from eval.score_cache import ScoreCache
 from eval.systems import read_system
 from launch import cli, reading
+from vimogen_jax import formats
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
@@ -32,10 +38,20 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json, write_text
 from vimogen_jax.generator import Generator
 
+# Motions of the texts, the readings of the films, these refined, and as the gate decides.
+BRANCHES = ("text", "video", "reference", "gated")
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
 
 MOTIONS = flags.DEFINE_string("motions", None, "folder of motions named by their prompt's id")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "generate OUT/motions with this model first")
+PRIORS = flags.DEFINE_string(
+    "priors",
+    None,
+    "folder of launch.priors for the prompts: compare what follows texts, references or the gate",
+)
+BRANCH = flags.DEFINE_list(
+    "branch", list(BRANCHES), f"of --priors, what to compare: {', '.join(BRANCHES)}"
+)
 NAME = flags.DEFINE_string("name", "ours", "name of the system in the report")
 COMPARE = flags.DEFINE_multi_string("compare", [], "another system's folder, or NAME=folder")
 OUT = flags.DEFINE_string("out", "out/mbench", "folder to write the report to")
@@ -80,8 +96,9 @@ def main() -> None:
         for line in benchmark(BENCHMARK.value):
             print(line)
         return
-    if (MOTIONS.value is None) == (CHECKPOINT.value is None):
+    if PRIORS.value is None and (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
+    store = open_priors(PRIORS.value) if PRIORS.value else None
     out = cli.report_folder(OUT.value)
     nrdf = load_nrdf(NRDF.value) if NRDF.value else None
     body = load_smplx(BODY.value) if BODY.value else None
@@ -103,11 +120,19 @@ def main() -> None:
     prompts = load_prompts(PROMPTS.value)
     wanted = asked(prompts)
     motions = MOTIONS.value or os.path.join(OUT.value, "motions")
-    folders = cli.compared(NAME.value, motions, COMPARE.value)
+    branches = {branch: str(out / branch) for branch in BRANCH.value} if store else {}
+    if store:
+        (name, motions), *more = branches.items()
+        others = [f"{branch}={folder}" for branch, folder in more]
+        folders = cli.compared(name, motions, [*others, *COMPARE.value])
+    else:
+        folders = cli.compared(NAME.value, motions, COMPARE.value)
     names = [column.name for column in columns]
     votes = read_votes(VOTES.value, names, folders) if VOTES.value else None
-    if CHECKPOINT.value:
-        scored = {column.category for column in columns if column.score}
+    scored = {column.category for column in columns if column.score}
+    if store:
+        generate_branches(store, prompts, scored, branches)
+    elif CHECKPOINT.value:
         generator = Generator.from_checkpoint(CHECKPOINT.value)
         generate(generator, prompts, scored, folders[NAME.value], DETAILED.value, SEED.value)
     systems = [
@@ -120,14 +145,68 @@ def main() -> None:
     report = evaluate(systems, prompts, columns, AS_RELEASED.value, SEED.value, PROMPTS.value)
     if votes:
         report["votes"] = agreement(report, votes)
+    if store:
+        report["gate"] = told(store)
     write_json(report, out / "report.json")
     markdown = writing.to_markdown(report)
     write_text(markdown, out / "report.md")
     writing.write_html(report, systems, out / "index.html")
     print(markdown)
+    if store:
+        print("\n".join(report["gate"]))
     print(f"{out}/report.json, report.md and index.html written")
     if not is_whole(report):
         raise SystemExit(SOMETHING_MISSING)
+
+
+def open_priors(folder: str) -> Store:
+    """A priors folder, where the flags beside it make sense."""
+    if MOTIONS.value:
+        raise BadInput("give either --motions or --priors")
+    for branch in BRANCH.value:
+        if branch not in BRANCHES:
+            raise BadInput(f"--branch {branch!r} is not one of {', '.join(BRANCHES)}")
+    if not BRANCH.value:
+        raise BadInput(f"--branch is empty; choose from {', '.join(BRANCHES)}")
+    return Store.open(folder)
+
+
+def generate_branches(
+    store: Store, prompts: Mapping[int, Prompt], scored: Collection[str], branches: dict[str, str]
+) -> None:
+    """Write the motions of each branch: those of the films alone are the readings themselves.
+
+    A prompt without a reading has no motion of the films, and follows its text in the others.
+    """
+    generator = Generator.from_checkpoint(CHECKPOINT.value or "small")
+    by_text = {prompt.text: id for id, prompt in prompts.items()}
+    found = [entry for entry in store.entries()[0] if entry.prompt.text in by_text]
+    entries = {by_text[entry.prompt.text]: entry for entry in found}
+    if not entries:
+        raise BadInput(f"{store.folder} holds none of the prompts that are scored")
+    read = {id: motion for id, each in entries.items() if (motion := each.reference()) is not None}
+    followed = {
+        "text": {},
+        "reference": read,
+        "gated": {id: motion for id, motion in read.items() if entries[id].verdict[0] == YES},
+    }
+    for branch, folder in branches.items():
+        if branch == "video":
+            for id, motion in read.items():
+                if prompts[id].category in scored:
+                    Path(folder).mkdir(parents=True, exist_ok=True)
+                    formats.write(motion, Path(folder) / f"{id}.npz")
+            continue
+        references = followed[branch]
+        generate(generator, prompts, scored, folder, DETAILED.value, SEED.value, references)
+
+
+def told(store: Store) -> list[str]:
+    """What the gate decided, and what is to be said of the films."""
+    entries = store.entries()[0]
+    counts = Counter(entry.verdict[0] for entry in entries)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
+    return [f"Verdicts: {said}.", *sorted({entry.note for entry in entries} - {""})]
 
 
 def _advised(column: Dimension) -> Dimension:

@@ -65,7 +65,7 @@ class Video:
     def __call__(self, entries: Sequence[Entry], folders: Sequence[Path]) -> list[Made | BadInput]:
         """See `Stage`."""
         films = self._maker(list(map(_scene, entries)), folders)
-        facts = dict(note=self._maker.note)
+        facts = dict(note=self._maker.note, licence=self._maker.licence)
         return [film if isinstance(film, BadInput) else Made(facts, film) for film in films]
 
 

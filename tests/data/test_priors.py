@@ -46,6 +46,7 @@ class Films:
 
     at_once = 2
     note = "made up"
+    licence = "CC0"
 
     def __init__(self, fails=(), version=1):
         self.settings = dict(name="greys", version=version)

@@ -15,6 +15,7 @@ class Folder:
 
     at_once = 1
     note = ""
+    licence = "unknown"
 
     def __init__(self, folder: str):
         """List a folder; raises BadInput where there is none, or no film in it."""

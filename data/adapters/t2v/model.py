@@ -34,11 +34,13 @@ class TextToVideo(Protocol):
         settings: what its films depend on beside what is asked for: its name, version, parameters.
         at_once: how many films it is asked for together.
         note: what is to be said wherever its films show; or "".
+        licence: of its films.
     """
 
     settings: dict[str, Any]
     at_once: int
     note: str
+    licence: str
 
     def given(self, scene: Scene) -> str:
         """What else a film depends on, as a hash; "" where nothing."""

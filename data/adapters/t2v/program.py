@@ -18,6 +18,7 @@ class Program:
 
     at_once = 1
     note = ""
+    licence = "unknown"
 
     def __init__(self, line: str, limit: float):
         """Look at a command line; raises BadInput as `Command` does."""

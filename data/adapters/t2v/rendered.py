@@ -29,6 +29,7 @@ class Rendered:
 
         self._write = filmed.write_film
         self._generator = Generator.from_checkpoint(checkpoint)
+        self.licence = self._generator.package.licence or "unknown"
         weights = fingerprint(self._generator.package.params)[:16]
         self.settings: dict[str, Any] = dict(name="rendered", weights=weights, size=SIZE)
 

@@ -62,6 +62,7 @@ class Wan:
 
     at_once = 1
     note = ""
+    licence = "Apache-2.0"
 
     def __init__(self, form: str, offload: str = "none", pipeline: Any = None):
         """Load a model: `2.1-1.3b` and such, downloaded once, or `2.1-1.3b=FOLDER`.
