@@ -1,8 +1,11 @@
 """Score motions by HumanML3D's protocol, and write a report beside the published rows.
 
+With --dataset, by the same measures on the test takes of a dataset of one's own.
+
 python -m launch.humanml3d --data=HumanML3D --evaluator=DIR --motions=DIR
 python -m launch.humanml3d --data=HumanML3D --evaluator=DIR --checkpoint=small
 python -m launch.humanml3d --data=HumanML3D --prompts=DIR
+python -m launch.humanml3d --dataset=DATASET --checkpoint=small
 """
 
 import os
@@ -11,20 +14,26 @@ from pathlib import Path
 from absl import flags
 
 from eval.humanml3d import report as writing
-from eval.humanml3d.embedder import PublishedEmbedder
+from eval.humanml3d.dataset import read_takes
+from eval.humanml3d.embedder import Embedder, MatcherEmbedder, PublishedEmbedder
 from eval.humanml3d.generate import generate
 from eval.humanml3d.prompts import write_prompts
 from eval.humanml3d.protocol import MODES_TEXTS, evaluate, is_whole
-from eval.humanml3d.split import read_split
+from eval.humanml3d.split import Split, read_split
 from eval.humanml3d.systems import read_system
 from launch import cli, reading
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json, write_text
 from vimogen_jax.generator import Generator
+from vimogen_jax.matcher import Matcher
 
 SOMETHING_MISSING = 2  # exit status: the report is written, but not of all motions
 
 DATA = flags.DEFINE_string("data", None, "HumanML3D folder")
+DATASET = flags.DEFINE_string(
+    "dataset", None, "in place of HumanML3D, a dataset of launch.build_data with test takes"
+)
+MATCHER = flags.DEFINE_string("matcher", "matcher", "with --dataset, the matcher that compares")
 EVALUATOR = flags.DEFINE_string("evaluator", None, "folder of the evaluator's published files")
 MOTIONS = flags.DEFINE_string("motions", None, "folder of a system's motions")
 CHECKPOINT = flags.DEFINE_string("checkpoint", None, "generate OUT/motions with this model first")
@@ -47,20 +56,18 @@ SEED = flags.DEFINE_integer(
 
 def main() -> None:
     """Read, generate, score, report; or write the prompts."""
-    if not DATA.value:
-        raise BadInput("give --data, the folder of HumanML3D")
+    if bool(DATA.value) == bool(DATASET.value):
+        raise BadInput("give --data, the folder of HumanML3D, or --dataset")
     if PROMPTS.value:
-        split = read_split(DATA.value)
+        split = _split()
         names = write_prompts(split.prompts, Path(PROMPTS.value))
         print(f"{len(split.prompts)} prompts written to {PROMPTS.value}: {', '.join(names)}")
         return
     if (MOTIONS.value is None) == (CHECKPOINT.value is None):
         raise BadInput("give either --motions or --checkpoint")
     out = cli.report_folder(OUT.value)
-    split = read_split(DATA.value)
-    if not EVALUATOR.value:
-        raise BadInput("give --evaluator, the folder of the published files: docs/humanml3d.md")
-    embedder = PublishedEmbedder.open(EVALUATOR.value)
+    split = _split()
+    embedder = _embedder()
     motions = MOTIONS.value or os.path.join(OUT.value, "motions")
     folders = cli.compared(NAME.value, motions, COMPARE.value)
     if CHECKPOINT.value:
@@ -78,6 +85,18 @@ def main() -> None:
     print(f"{out}/report.json, report.md and index.html written")
     if not is_whole(report):
         raise SystemExit(SOMETHING_MISSING)
+
+
+def _split() -> Split:
+    return read_takes(DATASET.value) if DATASET.value else read_split(DATA.value or "")
+
+
+def _embedder() -> Embedder:
+    if DATASET.value:
+        return MatcherEmbedder(Matcher.from_checkpoint(MATCHER.value))
+    if not EVALUATOR.value:
+        raise BadInput("give --evaluator, the folder of the published files: docs/humanml3d.md")
+    return PublishedEmbedder.open(EVALUATOR.value)
 
 
 if __name__ == "__main__":

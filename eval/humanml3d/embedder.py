@@ -1,4 +1,4 @@
-"""Spaces in which texts and motions can be compared, and the published one among them."""
+"""Spaces in which texts and motions can be compared: the published one, and the project's own."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -12,8 +12,10 @@ from eval.humanml3d.words import ROWS, VECTORS, Words, load_words
 from vimogen_jax.convert.humanml3d_evaluator import CHECKPOINT, load_evaluator
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.humanml3d_captions import Caption
+from vimogen_jax.matcher import Matcher
 from vimogen_jax.metrics.humanml3d import MAX_FRAMES, Evaluator
-from vimogen_jax.motion.humanml3d import NUM_FEATURES
+from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES
+from vimogen_jax.motion.layouts import layout_of
 
 BATCH = 64
 # What the evaluator normalises with, [263] each: t2m_mean.npy and t2m_std.npy of
@@ -38,7 +40,7 @@ class Embedder(Protocol):
         ...
 
     def motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeddings `[n d]` of HumanML3D's features `[t 263]` each, not normalised."""
+        """Embeddings `[n d]` of the split's frames `[t c]` each, not normalised."""
         ...
 
 
@@ -92,6 +94,21 @@ class PublishedEmbedder:
             lambda i: min(len(features[i]), MAX_FRAMES),
             embed=lambda *batch: _embed_motions(self._evaluator, *batch),
         )
+
+
+class MatcherEmbedder:
+    """The project's matcher of motions and texts, for motions of either layout."""
+
+    def __init__(self, matcher: Matcher):
+        self.name = f"the matcher {matcher.name}"
+        self._matcher = matcher
+
+    def texts(self, captions: Sequence[Caption]) -> np.ndarray:
+        return self._matcher.sentences([caption.text for caption in captions])
+
+    def motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        decoded = [layout_of(each.shape[1]).decode(each, FPS) for each in features]
+        return self._matcher.motions(decoded)
 
 
 def _in_batches(count, *parts, embed) -> np.ndarray:

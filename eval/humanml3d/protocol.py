@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from eval.humanml3d.dataset import distinct_batches
 from eval.humanml3d.embedder import Embedder
 from eval.humanml3d.split import LISTED, Split, look
 from eval.humanml3d.systems import Made, System
@@ -80,12 +81,13 @@ def evaluate(
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for repetition in tqdm(range(repetitions), desc="scoring", unit="repetition", disable=None):
         random = np.random.RandomState([seed, repetition])
-        real, again = (_whole_batches(real_motions.look(texts, random), random) for _ in range(2))
+        looks = (real_motions.look(texts, random) for _ in range(2))
+        real, again = [_whole_batches(pairs, random, split.distinct) for pairs in looks]
         sets = {REAL: again}
         for name, motions in embedded.items():
             text = np.stack([each.texts for each in motions])
             motion = np.stack([x.motions[repetition % len(x.motions)] for x in motions])
-            sets[name] = _whole_batches(_Embedded(text, motion), random)
+            sets[name] = _whole_batches(_Embedded(text, motion), random, split.distinct)
         for name, shown in sets.items():
             modes = _modes(embedded.get(name, []), random)
             for measure, value in _measure(real, shown, modes, random).items():
@@ -96,7 +98,8 @@ def evaluate(
             "clips": len(split.clips),
             "listed": split.listed,
             "left_out": split.left_out,
-            "published_set": split.listed == LISTED,
+            "published_set": split.listed == LISTED and not split.distinct,
+            "distinct_captions": split.distinct,
             "embedder": embedder.name,
             "dimensions": int(texts.width),
             "batch": BATCH,
@@ -111,7 +114,7 @@ def evaluate(
             }
             for name, scores in values.items()
         },
-        "published": published_rows(read_json(PUBLISHED)),
+        "published": {} if split.distinct else published_rows(read_json(PUBLISHED)),
     }
 
 
@@ -141,9 +144,14 @@ def _measure(
     return measured
 
 
-def _whole_batches(pairs: _Embedded, random: np.random.RandomState) -> _Embedded:
+def _whole_batches(pairs: _Embedded, random: np.random.RandomState, distinct: bool) -> _Embedded:
     count = len(pairs.motions)
-    order = random.permutation(count)[: count // BATCH * BATCH]
+    if distinct:
+        order = distinct_batches(pairs.texts, random)
+    else:
+        order = random.permutation(count)[: count // BATCH * BATCH]
+    if not len(order):
+        raise BadInput(f"there are not {BATCH} different captions, as a batch has")
     return _Embedded(pairs.texts[order], pairs.motions[order])
 
 

@@ -25,7 +25,7 @@ _LABELS = {
 
 def to_markdown(report: Mapping[str, Any]) -> str:
     """The table of all systems, how it was made, what does not compare, and what is missing."""
-    parts = ["# HumanML3D", _protocol(report), markdown_table(*_table(report))]
+    parts = [f"# {_title(report)}", _protocol(report), markdown_table(*_table(report))]
     parts += ["\n".join(f"- {line}" for line in [*_notes(report), *_sources(report)])]
     if missing := list(_missing(report)):
         parts += ["## Missing", markdown_table(["system", "motion or file", "fault"], missing)]
@@ -36,10 +36,11 @@ def write_html(report: Mapping[str, Any], path: str | os.PathLike) -> None:
     """The same as one offline page."""
     head, rows = _table(report)
     parts = [
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>HumanML3D</title>',
+        '<!doctype html><html lang="en"><meta charset="utf-8">',
+        f"<title>{escape(_title(report))}</title>",
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
         f"<style>body {{ font: 16px system-ui, sans-serif; margin: 2rem; }}{STYLE}</style>",
-        f"<h1>HumanML3D</h1><p>{escape(_protocol(report))}</p>",
+        f"<h1>{escape(_title(report))}</h1><p>{escape(_protocol(report))}</p>",
         html_table(head, rows, len(report["systems"])),
         *(f"<p>{escape(line)}</p>" for line in [*_notes(report), *_sources(report)]),
     ]
@@ -48,12 +49,18 @@ def write_html(report: Mapping[str, Any], path: str | os.PathLike) -> None:
     write_text("".join([*parts, "</html>\n"]), path)
 
 
+def _title(report: Mapping[str, Any]) -> str:
+    own = report["protocol"]["distinct_captions"]
+    return f"Motions and texts of {report['protocol']['data']}" if own else "HumanML3D"
+
+
 def _protocol(report: Mapping[str, Any]) -> str:
     how = report["protocol"]
     left_out = "".join(f", {count} left out: {why}" for why, count in how["left_out"].items())
     return (
         f"{how['clips']} motions of {how['data']} ({how['listed']} in its list{left_out}), "
-        f"compared by {how['embedder']} in batches of {how['batch']}. "
+        f"compared by {how['embedder']} in batches of {how['batch']}"
+        f"{' distinct captions' if how['distinct_captions'] else ''}. "
         f"Means of {how['repetitions']} repetitions with their 95 % confidence."
     )
 
@@ -61,7 +68,7 @@ def _protocol(report: Mapping[str, Any]) -> str:
 def _table(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Head and rows: real motions, the systems, then the published ones."""
     scored = {name for each in report["systems"].values() for name in each["scores"]}
-    published = report["published"]["rows"]
+    published = report["published"].get("rows", {})
     shown = [
         name for name in _LABELS if name in scored or any(name in x for x in published.values())
     ]
@@ -83,7 +90,12 @@ def _cell(score: Mapping[str, float] | None) -> str:
 def _notes(report: Mapping[str, Any]) -> Iterable[str]:
     """What does not compare, and why."""
     how, systems = report["protocol"], report["systems"]
-    if not how["published_set"]:
+    if how["distinct_captions"]:
+        yield (
+            "By a matcher and takes of one's own, by the measures of HumanML3D: these numbers "
+            "compare with each other, and with nobody else's. The first row is of the real motions."
+        )
+    elif not how["published_set"]:
         yield (
             f"The published rows are on HumanML3D's test set, whose list has {LISTED} motions. "
             "This is another, so they do not compare."
@@ -130,7 +142,7 @@ def _notes(report: Mapping[str, Any]) -> Iterable[str]:
 
 def _sources(report: Mapping[str, Any]) -> Iterable[str]:
     by_source: dict[str, list[str]] = {}
-    for name, row in report["published"]["rows"].items():
+    for name, row in report["published"].get("rows", {}).items():
         for source in row["sources"]:
             by_source.setdefault(source, []).append(name)
     for source, names in by_source.items():

@@ -19,6 +19,7 @@ from vimogen_jax.formats.arrays import table
 from vimogen_jax.formats.humanml3d_captions import Caption, parse_captions
 from vimogen_jax.metrics.humanml3d import FRAMES_A_STEP
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES
+from vimogen_jax.motion.layouts import HUMANML3D, Layout
 
 SCORED_FRAMES = range(40, 200)
 LISTED = 4384  # motions in HumanML3D's list, test.txt
@@ -31,7 +32,7 @@ class CaptionedClip:
 
     Attributes:
         id: of its file, `012314`; of a part with a caption of its own `A_012314`, `B_012314`, ...
-        features: `[t 263]` float32, not normalised.
+        features: `[t c]` float32 of the split's layout, not normalised.
     """
 
     id: str
@@ -54,12 +55,16 @@ class Split:
     clips: by id, in the order of the list.
     listed: how many motions the list has.
     left_out: how many motions, or parts of one, are not scored, by the reason.
+    layout: of the clips.
+    distinct: whether texts look for their motions in batches in which no text comes twice.
     """
 
     folder: Path
     clips: dict[str, CaptionedClip]
     listed: int
     left_out: dict[str, int]
+    layout: Layout = HUMANML3D
+    distinct: bool = False
 
     @property
     def prompts(self) -> list[Prompt]:

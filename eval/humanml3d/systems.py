@@ -35,7 +35,8 @@ from vimogen_jax.formats.look import SUFFIXES
 from vimogen_jax.formats.world import Frame, agree, usual_up
 from vimogen_jax.metrics.humanml3d import FRAMES_A_STEP, MAX_FRAMES
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES, encode
-from vimogen_jax.motion.resample import resample_positions
+from vimogen_jax.motion.layouts import VIMOGEN, Layout
+from vimogen_jax.motion.resample import at_times, resample, resample_positions
 
 _NAME = re.compile(r"(?P<id>(?:[A-Z]_)?M?\d+)(?:_(?P<repetition>\d+)|_pred)?")
 _LINES = [  # names that say a line of the file of prompts, from 0
@@ -48,7 +49,7 @@ _BESIDE = ("_ref", "_ik", "_gt")  # ends of files that hold something else than 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Made:
-    """A system's motions for a prompt: one or more, `[t 263]` each."""
+    """A system's motions for a prompt: one or more, `[t c]` of the split's layout each."""
 
     caption: Caption
     motions: list[np.ndarray]
@@ -175,7 +176,7 @@ def read_system(
         try:
             features = motion.content
             if isinstance(features, Found):
-                features = _made_of(features, world, frames[_kind(features)])
+                features = _made_of(features, world, frames[_kind(features)], split.layout)
             made[id].append(_cut(motion.path, features))
             kinds[motion.kind] += 1
         except BadInput as fault:
@@ -231,6 +232,11 @@ def _named(path: Path, prompts: _Prompts) -> tuple[Prompt, int]:
                 return prompt, int(name.groupdict().get("repetition", 0))
     if text is not None:
         return prompts.of_text(text)
+    id, _, repetition = path.stem.rpartition("_")
+    if path.stem in prompts.by_id:
+        return prompts.by_id[path.stem], 0
+    if id in prompts.by_id and repetition.isdecimal():
+        return prompts.by_id[id], int(repetition)
     if name := _NAME.fullmatch(path.stem):
         return prompts.of_id(name["id"]), int(name["repetition"] or 0)
     raise BadInput(f"{path}: its name is no id of a test motion")
@@ -251,10 +257,13 @@ def _kind(found: Found) -> tuple[str, str]:
     return found.kind, usual_up(found)
 
 
-def _made_of(found: Found, world: World, frame: Frame) -> np.ndarray:
-    """Features of a motion, as many frames: the last velocities go on for one more."""
+def _made_of(found: Found, world: World, frame: Frame, layout: Layout) -> np.ndarray:
+    """Frames of a motion, as many: the last velocities go on for one more, or the last pose."""
     rated = dataclasses.replace(world, fps=world.fps or FPS)
     settled = settle(found, rated, frame)
+    if layout == VIMOGEN:
+        motion = resample(settled.motion(), FPS)
+        return layout.encode(at_times(motion, np.arange(motion.num_frames + 1) / FPS))
     joints = settled.found.joints @ Y_UP_TO_Z_UP
     if len(joints) < 2:
         raise BadInput(f"{found.path}: has {len(joints)} frames, and {FRAMES_A_STEP} are needed")
