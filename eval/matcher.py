@@ -7,7 +7,7 @@ that the matcher learnt with.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from eval.real_motions import RealMotion
+from eval.report import markdown_table
 from vimogen_jax.diffusion.camera import CameraNoise, to_rotations
 from vimogen_jax.matcher import Calibration, Matcher
 from vimogen_jax.motion.motion import Motion
@@ -98,3 +99,19 @@ def figures(pairs: Pairs, calibration: Calibration) -> dict[str, Any]:
         others_taken=float(others),
         calibration_error=float(np.abs(off).sum()),
     )
+
+
+def to_markdown(measured: Mapping[str, Mapping[str, Any]]) -> str:
+    """A table of the `figures` of several kinds of takes, by their names."""
+    labels = dict(
+        takes="takes",
+        pairs="pairs",
+        auc="area under the curve",
+        balanced_accuracy="balanced accuracy",
+        own_taken="own captions taken",
+        others_taken="others taken",
+        calibration_error="calibration error",
+    )
+    cell = lambda value: f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
+    rows = [[kind, *(cell(each[name]) for name in labels)] for kind, each in measured.items()]
+    return markdown_table(["test takes", *labels.values()], rows)

@@ -9,9 +9,8 @@ import dataclasses
 
 from absl import flags
 
-from eval.matcher import calibrate, compare, figures, filmed
+from eval.matcher import calibrate, compare, figures, filmed, to_markdown
 from eval.real_motions import read_real_motions
-from eval.report import markdown_table
 from launch import actions, cli, outputs
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, whole_folder, write_json
@@ -46,17 +45,8 @@ def main() -> None:
         save_package(aside, dataclasses.replace(matcher.package, licence=licence), "float16")
         write_json(dataclasses.asdict(calibration), aside / CALIBRATION)
         write_json(dict(step=matcher.package.step, test=report), aside / EVALUATION)
-    print(table(report))
+    print(to_markdown(report))
     print(f"\n{OUT.value} holds the matcher after step {matcher.package.step}")
-
-
-def table(report: dict) -> str:
-    """The figures in Markdown."""
-    head = ["test takes", *next(iter(report.values()))]
-    cell = lambda value: f"{value:.3f}" if isinstance(value, float) else str(value)
-    return markdown_table(
-        head, [[kind, *map(cell, each.values())] for kind, each in report.items()]
-    )
 
 
 if __name__ == "__main__":

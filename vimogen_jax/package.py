@@ -70,7 +70,8 @@ class Package(Description):
 
 
 _ABOUT = dataclasses.fields(Description)
-SHIPPED = {"small": epath.Path(__file__).parent / "assets" / "small"}
+_ASSETS = epath.Path(__file__).parent / "assets"
+SHIPPED = {name: _ASSETS / name for name in ("small", "matcher")}
 
 
 def save_package(folder: epath.PathLike, package: Package, dtype: str = "float32") -> None:

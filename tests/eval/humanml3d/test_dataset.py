@@ -1,6 +1,7 @@
 """The test takes of a dataset scored by the protocol: distinct captions, any system's files."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,11 @@ def split(folder):
     return read_takes(folder)
 
 
+@pytest.fixture
+def known(split) -> Any:
+    return Known(split)
+
+
 def test_batches_have_each_text_once_and_leave_out_as_few_as_they_can():
     random = np.random.RandomState(0)
     texts = np.repeat(np.eye(50), [12, *[1] * 19, *[4] * 30], axis=0)
@@ -83,7 +89,7 @@ def test_takes_of_other_lengths_are_left_out(split):
     assert split.distinct and len(split.prompts) == CAPTIONS + 1
 
 
-def test_files_named_by_takes_are_scored_beside_the_takes(split, tmp_path):
+def test_files_named_by_takes_are_scored_beside_the_takes(split, known, tmp_path):
     for prompt in split.prompts:
         motion = decode(split.clips[prompt.id].features[: prompt.frames])
         formats.write(motion, tmp_path / f"{prompt.id}_0.npz")
@@ -91,7 +97,7 @@ def test_files_named_by_takes_are_scored_beside_the_takes(split, tmp_path):
     assert {len(made.motions[0]) for made in ours.made.values()} == {
         prompt.frames for prompt in split.prompts
     }
-    report = evaluate(split, MatcherEmbedder(Known(split)), [ours], repetitions=2)
+    report = evaluate(split, MatcherEmbedder(known), [ours], repetitions=2)
     for system in report["systems"].values():
         scores = system["scores"]
         assert scores["r_precision_top1"]["mean"] == 1 and scores["multimodal_dist"]["mean"] == 0
@@ -102,10 +108,10 @@ def test_files_named_by_takes_are_scored_beside_the_takes(split, tmp_path):
     assert "KID stands for FID" in markdown and "nobody else's" in markdown
 
 
-def test_what_cannot_be_scored_is_refused(tmp_path, split):
+def test_what_cannot_be_scored_is_refused(tmp_path, split, known):
     write_dataset(tmp_path / "trained", [make_record(np.random.default_rng(0), 0, 40)])
     with pytest.raises(BadInput, match="has no test takes"):
         read_takes(tmp_path / "trained")
     few = replace(split, clips=dict(list(split.clips.items())[:20]))
     with pytest.raises(BadInput, match="20 motions are fewer than a batch"):
-        evaluate(few, MatcherEmbedder(Known(split)), [])
+        evaluate(few, MatcherEmbedder(known), [])
