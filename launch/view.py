@@ -5,6 +5,7 @@ python -m launch.view walk.bvh --to glb,mp4 --out out/walk
 """
 
 from importlib import import_module
+from pathlib import Path
 
 from absl import flags
 from tqdm import tqdm
@@ -12,11 +13,14 @@ from tqdm import tqdm
 from launch import cli, outputs, reading
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
+from vimogen_jax.formats import bvh
+from vimogen_jax.formats.retarget import find_skeleton, write_skeleton
 from vimogen_jax.formats.world import Settled
 from vimogen_jax.viewer.page import Card, write_page
 
-PAGE = "index.html"
-FORMATS = ("html", "bvh", "npz", "glb", "npy", "mp4")
+PAGE, SKELETON = "index.html", "skeleton"
+ENDINGS = {SKELETON: "skeleton.json"}  # of what is written, where they are not its name
+FORMATS = ("html", "bvh", "npz", "glb", "npy", "mp4", "skeleton")
 
 READING = reading.define_flags()
 TO = flags.DEFINE_list("to", "html", f"what to write, any of {', '.join(FORMATS)}")
@@ -29,25 +33,36 @@ def main(files: list[str]) -> None:
     if not files:
         raise BadInput("nothing to do: name a motion file, or several")
     views = list(READING.motions(files))
-    names = [f"{view.name}.{kind}" for view in views for kind in kinds]
+    if SKELETON in kinds and not all(file.lower().endswith(".bvh") for file in files):
+        raise BadInput("a skeleton's table is that of a BVH file")
+    names = [f"{view.name}.{ENDINGS.get(kind, kind)}" for view in views for kind in kinds]
     out = outputs.files(OUT.value, [*names, PAGE] if "html" in TO.value else names)
     for view in views:
         print(describe(view))
     out.mkdir(parents=True, exist_ok=True)
     tasks = [(view, kind) for view in views for kind in kinds]
     for view, kind in tqdm(tasks, desc="writing", unit="file", disable=not tasks or None):
-        path = out / f"{view.name}.{kind}"
-        if kind == "mp4":
+        path = out / f"{view.name}.{ENDINGS.get(kind, kind)}"
+        if kind == SKELETON:
+            write_table(view.settled.found.path, path)
+        elif kind == "mp4":
             import_module("vimogen_jax.viewer.video").write_mp4(view.motion, path, view.name)
         else:
             formats.write(view.motion, path)
     if "html" in TO.value:
-        links = {view.name: [f"{view.name}.{kind}" for kind in kinds] for view in views}
+        shown = [kind for kind in kinds if kind != SKELETON]
+        links = {view.name: [f"{view.name}.{kind}" for kind in shown] for view in views}
         cards = [Card(v.name, v.motion, facts(v.settled), links[v.name]) for v in views]
         write_page(cards, out / PAGE)
         names.append(PAGE)
     for name in names:
         print(out / name)
+
+
+def write_table(path: str, out: Path) -> None:
+    """Write the table by which a BVH file was read, to be corrected and given as --skeleton."""
+    source = bvh.read(path)
+    write_skeleton(source, find_skeleton(source, READING.world().skeletons), out)
 
 
 def check_formats(names: list[str]) -> list[str]:

@@ -89,6 +89,45 @@ def write(motion: Motion, path: str | os.PathLike) -> None:
     write_text("\n".join(lines) + "\n", path)
 
 
+def write_like(
+    rig: str | os.PathLike,
+    rotations: Float[np.ndarray, "t j 3 3"],
+    root: Float[np.ndarray, "t 3"],
+    fps: float,
+    path: str | os.PathLike,
+) -> None:
+    """Write a motion of the skeleton in another file, whose hierarchy stays to the letter.
+
+    rotations: of its joints as `read` lists them, relative to their parents.
+    root: positions of its first joint, in the file's own unit; other joints keep those of its first
+        frame.
+
+    Raises BadInput, naming the rig, where a joint cannot turn freely or the root cannot move.
+    """
+    text = read_text(rig, lenient=True)
+    names, _, _, channels = _parse_hierarchy(_split(text)[0])
+    places, columns = read(rig).positions[0], []
+    for joint, listed in enumerate(channels):
+        order = "".join(name[0] for name in listed if name.endswith("rotation"))
+        still = np.allclose(rotations[:, joint], np.eye(3), atol=1e-6)
+        if sorted(order) != list("XYZ") and not (still and not order):
+            raise BadInput(f"{rig}: its joint {names[joint]} does not turn about all three axes")
+        angles = iter(())
+        if order:
+            turns = unwind.euler(matrix_to_euler(np.asarray(rotations[:, joint], float), order))
+            angles = iter(np.degrees(turns).T)
+        place = root if joint == 0 else np.broadcast_to(places[joint], root.shape)
+        for name in listed:
+            moves = name.endswith("position")
+            columns.append(place[:, "XYZ".index(name[0])] if moves else next(angles))
+    if [name[0] for name in channels[0] if name.endswith("position")] != [*"XYZ"]:
+        raise BadInput(f"{rig}: its first joint, {names[0]}, cannot be moved")
+    hierarchy = re.split(r"(?im)^\s*MOTION\s*$", text, maxsplit=1)[0]
+    lines = [hierarchy.rstrip(), "MOTION", f"Frames: {len(root)}", f"Frame Time: {1 / fps:.9f}"]
+    lines += [" ".join(f"{value:.6f}" for value in row) for row in zip(*columns, strict=True)]
+    write_text("\n".join(lines) + "\n", path)
+
+
 class _Malformed(Exception):
     """A fault in the text; `read` adds the file's name."""
 

@@ -10,26 +10,36 @@ import functools
 import itertools
 import os
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json
+from vimogen_jax.files import read_json, write_json
 from vimogen_jax.formats import bvh
 from vimogen_jax.formats.bvh import Bvh
 from vimogen_jax.formats.found import Found
+from vimogen_jax.formats.joint_names import fold, guessed, matched
+from vimogen_jax.formats.stance import (
+    ARMS,
+    FIRST,
+    LEGS,
+    LEVEL,
+    STRAIGHT,
+    UPRIGHT,
+    angles,
+    find_t_pose,
+    least_rotation,
+)
 
-SIDES = ("left", "right")
-ARMS = tuple(tuple(f"{side}_{part}" for part in ("shoulder", "elbow", "wrist")) for side in SIDES)
-LEGS = tuple(tuple(f"{side}_{part}" for part in ("hip", "knee", "ankle")) for side in SIDES)
+GUESSED = "guessed from names"
 NEEDED = {"pelvis", *sum(ARMS + LEGS, ())}  # the others may be null: they follow their parent
 FIELDS = {"about", "up", "forward", "joints", "t_pose"}
-# Degrees by which a T-pose in a file may bend its limbs, or turn its hips, shoulders and spine.
-STRAIGHT, LEVEL, UPRIGHT = 24.0, 10.0, 20.0
+FOUND = "found"  # what a table says of what the file itself shows
 LARGEST_CORRECTION = 60.0  # degrees between a limb of the source's T-pose and of ours
 
 
@@ -39,8 +49,9 @@ class Skeleton:
 
     name: str
     joints: dict[str, str | None]  # ours to theirs; None follows its parent
-    axes: np.ndarray  # [3 3], the file's world to y up, facing +z
-    t_pose: str | np.ndarray  # "first frame", "zero rotations", or orientations [22 3 3]
+    axes: Any  # [3 3], the file's world to y up, facing +z; or FOUND
+    t_pose: Any  # "first frame", "zero rotations", FOUND, or orientations [22 3 3]
+    shown: str = ""  # what showed the T-pose, where it was found
 
     def missing(self, names: Collection[str]) -> list[str]:
         return [name for name in self.joints.values() if name and name not in names]
@@ -56,24 +67,28 @@ def find(path: str | os.PathLike, skeletons: Sequence[Skeleton] = ()) -> Found:
 
 
 def find_skeleton(source: Bvh, skeletons: Sequence[Skeleton] = ()) -> Skeleton:
-    """The first table whose joints are all in the file; raises BadInput where there is none."""
+    """The first table whose joints are all in the file, as they are or as `joint_names.fold` does.
+
+    A table that fits but for prefixes, case and separators is of the same joints, but its T-pose
+    may be another: that is found in the file then. Where none fits, the joints are guessed. Raises
+    BadInput where that fails.
+    """
     tables = [*skeletons, *known_skeletons()]
-    names = set(source.names)
     for table in tables:
-        if not table.missing(names):
+        if not table.missing(source.names):
             return table
-    plain = {name.rsplit(":")[-1] for name in names}  # without the namespaces of some programs
-    nearest = min(tables, key=lambda table: len(table.missing(plain)))
-    lacks = nearest.missing(plain)
-    if lacks:
-        more = ", ..." if len(lacks) > 6 else ""
-        how = f"the nearest table, {nearest.name}, misses the joints {', '.join(lacks[:6])}{more}"
-    else:
-        spaces = sorted({name.rsplit(":")[0] + ":" for name in names if ":" in name})
-        how = f"its joints are those of the table {nearest.name} but for {', '.join(spaces[:3])}"
+    folded = fold(source.names)
+    for table in tables:
+        if joints := matched(table.joints, folded):
+            return replace(table, joints=joints, axes=FOUND, t_pose=FOUND)
+    if joints := guessed(source.names, source.parents):
+        return Skeleton(GUESSED, joints, FOUND, FOUND)
+    nearest = min(tables, key=lambda table: len(table.missing(source.names)))
+    lacks = nearest.missing(source.names)
+    more = ", ..." if len(lacks) > 6 else ""
     raise BadInput(
-        f"{source.path}: unknown skeleton; {how}; describe yours in a JSON table as docs/data.md "
-        "shows",
+        f"{source.path}: unknown skeleton; the nearest table, {nearest.name}, misses the joints "
+        f"{', '.join(lacks[:6])}{more}; describe yours in a JSON table as docs/data.md shows",
         remedy="skeleton",
     )
 
@@ -96,6 +111,11 @@ def load_skeleton(path: str | os.PathLike) -> Skeleton:
     for ours, theirs in joints.items():
         if not (isinstance(theirs, str) or (theirs is None and ours not in NEEDED)):
             raise BadInput(f"{path}: the source joint of {ours} is {theirs!r}")
+    stated = FOUND not in (table["up"], table["forward"], table["t_pose"])
+    if not stated and not table["up"] == table["forward"] == table["t_pose"] == FOUND:
+        raise BadInput(f'{path}: up, forward and t_pose are all three "{FOUND}", or none is')
+    if not stated:
+        return Skeleton(path.stem, joints, FOUND, FOUND)
     axes = _axes(path, table["up"], table["forward"])
     return Skeleton(path.stem, joints, axes, _t_pose(path, table["t_pose"], joints))
 
@@ -107,13 +127,10 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
     file's unit of length does not matter. A T-pose in the first frame is left out of the result.
     Raises BadInput where the source does not stand in a T-pose when the table says it does.
     """
-    now, positions = _mapped_pose(source, skeleton)
-    t_pose = _t_pose_of(source, skeleton, now[0])
-    if isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame":
-        _require_t_pose(source, skeleton, positions[0] @ skeleton.axes.T)
-    bones = _bones(now[0], positions[0])
-    t_pose = _turn_limbs(source, skeleton, t_pose, bones)
-    if isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame":
+    skeleton, t_pose, ratio = stand(source, skeleton)
+    now, positions = mapped_pose(source, skeleton)
+    first = isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame"
+    if first or (skeleton.shown == FIRST and len(now) > 1):
         now, positions = now[1:], positions[1:]
     world = now @ t_pose.swapaxes(-1, -2)
     rotations = world.copy()
@@ -122,7 +139,7 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
             world[:, joint] = world[:, parent]
         if parent >= 0:
             rotations[:, joint] = world[:, parent].swapaxes(-1, -2) @ world[:, joint]
-    middle = positions[:, HIPS].mean(1) * _leg_ratio(source, bones)
+    middle = positions[:, HIPS].mean(1) * ratio
     rest_middle = REST_JOINTS[HIPS].mean(0) - REST_JOINTS[0]
     return Found(
         path=source.path,
@@ -133,11 +150,62 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
         turn=Y_UP_TO_Z_UP @ skeleton.axes,
         scaled=True,
         skeleton=skeleton.name,
-        notes=source.notes,
+        notes=(*source.notes, *([f"T-pose by {skeleton.shown}"] if skeleton.shown else [])),
     )
 
 
-def _mapped_pose(source: Bvh, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
+def stand(source: Bvh, skeleton: Skeleton) -> tuple[Skeleton, np.ndarray, float]:
+    """The skeleton, settled; how its joints stand when our body is in its own T-pose: orientations
+    [22 3 3], y up, facing +z; and the ratio of our legs, in metres, to its own.
+
+    Raises BadInput where the source does not stand in a T-pose when the table says it does.
+    """
+    skeleton = settled(source, skeleton)
+    now, positions = mapped_pose(source, skeleton)
+    t_pose = _t_pose_of(source, skeleton, now[0])
+    if isinstance(skeleton.t_pose, str) and skeleton.t_pose == "first frame":
+        _require_t_pose(source, skeleton, positions[0] @ skeleton.axes.T)
+    bones = _bones(now[0], positions[0])
+    return skeleton, _turn_limbs(source, skeleton, t_pose, bones), _leg_ratio(source, bones)
+
+
+def settled(source: Bvh, skeleton: Skeleton) -> Skeleton:
+    """The skeleton with its world and T-pose, where the file was to show them.
+
+    Raises BadInput where it does not.
+    """
+    if isinstance(skeleton.t_pose, np.ndarray) or skeleton.t_pose != FOUND:
+        return skeleton
+    still = np.tile(np.eye(3), (1, len(source.names), 1, 1))
+    at_rest = replace(source, rotations=still, positions=source.positions[:1])
+    (rest,) = mapped_pose(at_rest, skeleton)[1]
+    axes, t_pose, shown = find_t_pose(source.path, rest, *mapped_pose(source, skeleton))
+    return replace(skeleton, axes=axes, t_pose=t_pose, shown=shown)
+
+
+def write_skeleton(source: Bvh, skeleton: Skeleton, path: str | os.PathLike) -> None:
+    """Write the table by which a file is read, to be corrected by hand."""
+    skeleton = settled(source, skeleton)
+    how = f", T-pose by {skeleton.shown}" if skeleton.shown else ""
+    t_pose: object = skeleton.t_pose
+    if isinstance(t_pose, np.ndarray):
+        t_pose = {
+            name: t_pose[joint].T.round(9).tolist()
+            for joint, name in enumerate(JOINT_NAMES)
+            if skeleton.joints[name]
+        }
+    said = lambda row: ("-" if row.sum() < 0 else "+") + "xyz"[int(np.abs(row).argmax())]
+    table = dict(
+        about=f"{Path(source.path).name}, joints by {skeleton.name}{how}",
+        up=said(skeleton.axes[1]),
+        forward=said(skeleton.axes[2]),
+        joints=skeleton.joints,
+        t_pose=t_pose,
+    )
+    write_json(table, path)
+
+
+def mapped_pose(source: Bvh, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
     """Orientations [t 22 3 3] and positions [t 22 3] of the source's joints in our order.
 
     A joint without a counterpart stands in with its parent's pose.
@@ -186,8 +254,7 @@ def _require_t_pose(source: Bvh, skeleton: Skeleton, joints: np.ndarray) -> None
 
 def _angle(one: np.ndarray, other: np.ndarray) -> float:
     """Degrees between two directions; 180 where one is none."""
-    lengths = np.linalg.norm(one) * np.linalg.norm(other)
-    return float(np.degrees(np.arccos(np.clip(one @ other / lengths, -1, 1)))) if lengths else 180.0
+    return float(np.nan_to_num(angles(one, other), nan=180.0))
 
 
 def _bones(rotations: np.ndarray, positions: np.ndarray) -> dict[tuple[str, str], np.ndarray]:
@@ -221,7 +288,7 @@ def _turn_limbs(source: Bvh, skeleton: Skeleton, t_pose: np.ndarray, bones: dict
                 '"up" and "forward", and what shows the T-pose as "t_pose"',
                 remedy="skeleton",
             )
-        turn = _least_rotation(theirs, ours)
+        turn = least_rotation(theirs, ours)
         turned = [i, j, k] if limb in ARMS else [i, j]
         t_pose[turned] = turn @ t_pose[turned]
     return t_pose
@@ -231,14 +298,6 @@ def _direction(vector: np.ndarray) -> str:
     """The axis that a vector is nearest to, such as "-y"."""
     axis = int(np.abs(vector).argmax())
     return ("-" if vector[axis] < 0 else "+") + "xyz"[axis]
-
-
-def _least_rotation(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
-    """The rotation by the smallest angle, less than 180 degrees, from one direction to another."""
-    lengths = np.linalg.norm(theirs) * np.linalg.norm(ours)
-    x, y, z = np.cross(theirs, ours) / lengths
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + cross + cross @ cross / (1 + theirs @ ours / lengths)
 
 
 def _leg_ratio(source: Bvh, bones: dict) -> float:
