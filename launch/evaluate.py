@@ -3,6 +3,7 @@
 python -m launch.evaluate --checkpoint small --dataset DATASET --out report.json
 """
 
+import dataclasses
 from pathlib import Path
 
 from absl import flags
@@ -12,8 +13,9 @@ from eval.shipped_model_report import to_markdown
 from launch import actions, cli, outputs
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_text, write_json
-from vimogen_jax.generator import Generator
+from vimogen_jax.generator import Generator, changed
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.train.run import load_checkpoint
 
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
@@ -27,6 +29,10 @@ PER_ACTION = flags.DEFINE_integer(
     "per_action", 20, "how many motions to generate for each action", 2
 )
 PART = flags.DEFINE_multi_enum("part", list(PARTS), list(PARTS), "what to measure; may be repeated")
+STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the checkpoint's")
+GUIDANCE_SCALE = flags.DEFINE_float(
+    "guidance_scale", None, "how strongly to follow the prompt; by default the checkpoint's"
+)
 SEED = flags.DEFINE_integer("seed", 0, "seed of takes, noise and corruption", 0)
 
 
@@ -37,7 +43,9 @@ def main() -> None:
     by_take = actions.named()
     sentences = read_sentences(SENTENCES.value)
     dataset = Dataset.open(DATASET.value)
-    generator = Generator.from_checkpoint(CHECKPOINT.value)
+    package = load_checkpoint(CHECKPOINT.value)
+    asked = dict(steps=STEPS.value, guidance_scale=GUIDANCE_SCALE.value)
+    generator = Generator(dataclasses.replace(package, sampler=changed(package.sampler, **asked)))
     report = evaluate(
         generator, dataset, by_take, sentences, PER_ACTION.value, SEED.value, PART.value
     )

@@ -31,13 +31,6 @@ def test_it_has_no_more_and_adapters_are_of_the_whole_base(base, changes):
         experiment_of(finetune, init_from=base, **changes)
 
 
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        (dict(), "config.objective.average is of a model with"),
-        (dict(averages=True, grad_dtype="bfloat16"), "config.model.grad_dtype must be as"),
-    ],
-)
-def test_averages_need_a_network_that_takes_them(model, message):
-    with pytest.raises(BadInput, match=f"^{message}"):
-        experiment_of(tiny, objective=dict(average=0.5), model=model)
+def test_averages_need_a_network_that_takes_them():
+    with pytest.raises(BadInput, match=r"^config\.objective\.average is of a model with"):
+        experiment_of(tiny, objective=dict(average=0.5))

@@ -214,11 +214,6 @@ class Experiment:
             raise BadInput(f"objective.infill is of frames of {NUM_CHANNELS} channels alone")
         if self.objective.average and not self.model.averages:
             raise BadInput("objective.average is of a model with model.averages")
-        if self.objective.average and self.model.grad_dtype not in (None, self.model.dtype):
-            raise BadInput(
-                "model.grad_dtype must be as model.dtype beside objective.average: products with "
-                "another are differentiated backwards alone"
-            )
         if self.finetune.needs_base and not self.init_from:
             raise BadInput("finetune freezes weights, but config.init_from names none")
         if self.objective.learns == "autoencoder" and self.model.autoencoder is None:
