@@ -19,9 +19,11 @@ from absl import flags
 from data.priors.report import cards
 from data.priors.store import Entry, Store
 from launch import cli, films, outputs, reading
+from vimogen_jax import formats
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
+from vimogen_jax.directing.constraints import LEGS, Keep, read_constraints
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
 from vimogen_jax.generator import (
@@ -82,6 +84,14 @@ THEN_SECONDS = flags.DEFINE_multi_float(
     "then_seconds", [], "length of each --then, by default that of the first sentence"
 )
 SEAM = flags.DEFINE_integer("seam", USUAL_SEAM, "frames in which a --then grows out of the last")
+CONSTRAINTS = flags.DEFINE_string(
+    "constraints", None, "JSON file of poses, places and paths that the motions are to meet"
+)
+EDIT = flags.DEFINE_string(
+    "edit", None, "motion file to make a part of anew, by a sentence; with --gap or --keep"
+)
+GAP = flags.DEFINE_list("gap", [], "of --edit, what to fill in: from and until which second, A,B")
+KEEP = flags.DEFINE_list("keep", [], "of --edit, joints that stay, or legs")
 FILM = films.define_flags(SECONDS, READING.fps, READING.person)
 SAMPLES = flags.DEFINE_integer(
     "samples", 1, "how many motions to sample for each prompt or reference"
@@ -140,6 +150,7 @@ def main(words: list[str]) -> None:
     seconds = USUAL_SECONDS if SECONDS.value is None else SECONDS.value
     requests = make_requests(prompts, seconds, given, SAMPLES.value, SEED.value)
     acts = follow_ups(seconds)
+    requests = directed(requests)
     titles = ["; then ".join([title, *map(of_act, acts)]) for title in titles]
     names = file_names(titles, SAMPLES.value)
     folder = OUT.value or os.path.join("out", names[0].rpartition("-")[0])
@@ -230,6 +241,27 @@ def load_generator() -> Generator:
     return Generator(dataclasses.replace(generator.package, sampler=sampler))
 
 
+def directed(requests: Sequence[Request]) -> list[Request]:
+    """The requests with what --constraints and --edit ask for; BadInput where one cannot be."""
+    constraints = read_constraints(CONSTRAINTS.value) if CONSTRAINTS.value else []
+    changes: dict[str, Any] = {}
+    if EDIT.value:
+        if not GAP.value and not KEEP.value:
+            raise BadInput(f"nothing of {EDIT.value} is to be made anew: give --gap or --keep")
+        try:
+            start, end = map(float, GAP.value) if GAP.value else (0.0, 0.0)
+        except ValueError:
+            raise BadInput(f"--gap is two times, A,B, not {','.join(GAP.value)!r}") from None
+        joints = [joint for name in KEEP.value for joint in (LEGS if name == "legs" else [name])]
+        gap = (start, end) if GAP.value else None
+        constraints.append(Keep(EDIT.value, tuple(joints), gap))
+        changes = dict(seconds=formats.read(EDIT.value).seconds)
+    elif GAP.value or KEEP.value:
+        raise BadInput("--gap and --keep are of --edit, which names the motion file")
+    changes |= dict(constraints=tuple(constraints))
+    return [dataclasses.replace(each, **changes) for each in requests]
+
+
 def follow_ups(seconds: float) -> list[Request]:
     """The acts that follow the first, of one seed and draw; BadInput where one cannot be."""
     lengths = THEN_SECONDS.value or [seconds] * len(THEN.value)
@@ -261,7 +293,13 @@ def drawn(acts: Sequence[Request], first: Request, stories: int) -> list[Request
 def provenance(generator: Generator, story: Sequence[Request]) -> dict[str, Any]:
     """How the motion of a story's acts comes about, with the names of what was given."""
     request, *then = story
-    given = dict(reference=REFERENCE.value, checkpoint=CHECKPOINT.value, adapter=ADAPTER.value)
+    given = dict(
+        reference=REFERENCE.value,
+        constraints=CONSTRAINTS.value,
+        edit=EDIT.value,
+        checkpoint=CHECKPOINT.value,
+        adapter=ADAPTER.value,
+    )
     names = {key: os.path.basename(os.path.abspath(path)) for key, path in given.items() if path}
     about = generator.provenance(request) | names
     if then:

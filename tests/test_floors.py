@@ -39,7 +39,7 @@ ROOMS = {
     "sharding": ("config", "wiring"),
     "models": ("sharding", "motion"),
     "diffusion": ("motion",),
-    "directing": ("motion",),
+    "directing": ("config", "formats"),
     "text": ("models", "tensors"),
     "package": ("config", "diffusion", "motion", "text"),
     "adapter": ("package",),

@@ -13,6 +13,8 @@ from vimogen_jax import __version__
 from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.animation import Animation
 from vimogen_jax.diffusion.solvers import SOLVERS, Sampler
+from vimogen_jax.directing.constraints import Constraint, needs_draft, to_goals
+from vimogen_jax.directing.fit import fit
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
 from vimogen_jax.long_motion import SEAM, check_seam, join, play, windows
@@ -37,6 +39,7 @@ class Request:
             length.
         seconds: 2 to 10, where there is no reference.
         seed, draw: of the noise: the seed has a noise for each number of a draw, 0 and up.
+        constraints: poses, places and paths to meet.
 
     Raises:
         BadInput: one is out of range, or there are both a text and a reference.
@@ -47,6 +50,7 @@ class Request:
     seconds: float = 5.0
     seed: int = 0
     draw: int = 0
+    constraints: Sequence[Constraint] = ()
 
     def __post_init__(self):
         if self.text is not None and self.reference is not None:
@@ -149,7 +153,11 @@ class Generator:
             requests = given
         else:
             requests = make_requests(given, seconds, reference, samples, seed)
-        motions = model.motions(self.encode(requests), progress)
+        encoded = self.encode(requests)
+        motions = [
+            motion if each.goals is None else fit(motion, each.goals)
+            for motion, each in zip(model.motions(encoded, progress), encoded, strict=True)
+        ]
         pairs = zip(motions, requests, strict=True)
         return [Animation.of(motion, request.text or "") for motion, request in pairs]
 
@@ -206,6 +214,10 @@ class Generator:
         for number, act in enumerate(acts, start=1):
             if not isinstance(act, Request):
                 act = Request(act[0], seconds=act[1], seed=seed, draw=len(parts))
+            if act.constraints:
+                raise BadInput(
+                    f"act {number} has constraints: only one motion by itself meets them"
+                )
             parts += self._windows(act, seam, not parts, f"act {number}")
         return self.encode(parts)
 
@@ -236,7 +248,14 @@ class Generator:
             encoder = load_text_encoder(self.package.text_encoder)
             tokens = dict(zip(texts, encoder(texts), strict=True)) if texts else {}
             tokens[None] = encoder.null_text
-        return [self._encode(request, tokens) for request in requests]
+        encoded = [self._encode(request, tokens) for request in requests]
+        drafted = [i for i, each in enumerate(requests) if needs_draft(each.constraints)]
+        drafts = self.model.motions([encoded[i] for i in drafted])
+        of = dict(zip(drafted, drafts, strict=True))
+        return [
+            self._directed(each, request.constraints, of.get(i))
+            for i, (each, request) in enumerate(zip(encoded, requests, strict=True))
+        ]
 
     def provenance(self, request: Request) -> dict[str, Any]:
         """How the motion of a request comes about, as JSON can hold it, for those who find it."""
@@ -265,6 +284,15 @@ class Generator:
             raise BadInput(f"a motion of {request.seconds:g} s was asked for; {self.model.limits}")
         text = tokens[request.text]
         return EncodedRequest(round(frames), text=text, null_text=tokens[None], **noise)
+
+    def _directed(
+        self, request: EncodedRequest, constraints: Sequence[Constraint], draft: Motion | None
+    ) -> EncodedRequest:
+        """The request with what constraints come to."""
+        if not constraints:
+            return request
+        goals = to_goals(constraints, request.frames, self.model.fps, draft)
+        return dataclasses.replace(request, goals=goals)
 
 
 def generate(

@@ -19,9 +19,10 @@ from jax.experimental import multihost_utils
 from jaxtyping import Array, Bool, Float
 from tqdm import tqdm
 
-from vimogen_jax.body.skeleton import FEET, NUM_JOINTS
-from vimogen_jax.diffusion.flow import TIMESTEPS, Objective, interpolate
+from vimogen_jax.body.skeleton import FEET, NUM_JOINTS, REST_JOINTS
+from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
 from vimogen_jax.diffusion.solvers import Sampler, guide, integrate
+from vimogen_jax.directing.bend import bend
 from vimogen_jax.directing.goals import Goals, known_channels
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -46,6 +47,7 @@ NO_MOTIONS = {  # why a checkpoint makes none, by what it learns
     "matching": "the checkpoint is of a matcher: it says whether motions show sentences, and makes "
     "none",
 }
+FIRM, LOOSE = 1e3, 0.3  # weights of where the pelvis is set, without slack and with it
 FRAME_MULTIPLE, TOKEN_MULTIPLE = 20, 32  # batches are padded to multiples, so few programs compile
 
 
@@ -161,7 +163,7 @@ class MotionModel:
 
         One with goals stays in their frame.
         """
-        finish = lambda channels, request: self.decode(channels, request.goals is None)
+        finish = lambda channels, request: self.decode(channels, request.goals)
         return self._sample(requests, finish, progress)
 
     def programs(self, requests: Sequence[EncodedRequest]) -> list[jax.stages.Lowered]:
@@ -172,10 +174,8 @@ class MotionModel:
         batches = [[requests[i] for i in chosen] for chosen in self._batches(requests)]
         return [lower(*self._batch(batch)) for batch in batches]
 
-    def decode(self, normalised: np.ndarray, canonical: bool = True) -> Motion:
-        """The motion of normalised channels `[t c]`, brought into the canonical frame.
-
-        It is near that already: without `canonical` it stays as it is.
+    def decode(self, normalised: np.ndarray, goals: Goals | None = None) -> Motion:
+        """The motion of normalised channels `[t c]`, in the canonical frame, or in that of goals.
 
         Raises:
             BadInput: the channels are not finite.
@@ -185,8 +185,11 @@ class MotionModel:
         channels = self.statistics.denormalize(normalised)
         motion = self.layout.decode(channels, self.fps)
         if self.layout == VIMOGEN and self.sampler.trajectory == "fused":
-            motion = dataclasses.replace(motion, transl=_fused(motion, channels))
-        return canonicalize(motion) if canonical else motion
+            motion = dataclasses.replace(motion, transl=_fused(motion, channels, goals))
+        if goals is None:
+            return canonicalize(motion)
+        floor = 0.0 if goals.placed[..., 2].any() else motion.joints()[..., 2].min()
+        return dataclasses.replace(motion, transl=motion.transl - floor * np.eye(3)[2])
 
     def _sample(
         self,
@@ -250,10 +253,12 @@ class MotionModel:
             reference = _references(filled, frames)
         else:
             text, null_text = _texts(filled)
-        known = None
+        known, std = None, None
         if filled[0].goals is not None:
             known = self._known(filled, frames)
-        batch = noise, mask, text, null_text if self.sampler.guided else None, reference, known
+            std = np.tile(self.statistics.std, (len(filled), 1, 1))
+        null_text = null_text if self.sampler.guided else None
+        batch = noise, mask, text, null_text, reference, known, std
         batch = jax.tree.map(lambda x: x.reshape(shards, -1, *x.shape[1:]), batch)
         return rows.device_put(jax.tree.map(lambda x: x[rows.local], batch)) if rows else batch
 
@@ -277,6 +282,7 @@ def sample(
     null_text: Text | None,
     reference: Reference | None,
     known: Known | None = None,
+    std: Float[Array, "s b 1 c"] | None = None,
 ) -> Float[Array, "s b t c"]:
     """From noise to smoothed, normalised motion, of one branch.
 
@@ -290,8 +296,8 @@ def sample(
         text: of every sample, or None where they follow references.
         null_text: the same, needed where there is guidance.
         reference: of every sample, where there is no text.
-        known: channels that are set: told to a model that takes them, and held at every step, at
-            its noise.
+        known: channels that are set: told to a model that takes them, and bent to at every step.
+        std: of the channels, where some are known.
     """
     model = nnx.merge(graphdef, params)
     guided = text is not None and sampler.guided
@@ -303,23 +309,19 @@ def sample(
     cache = None if text is None else model.cache_text(text)
     told = jax.tree.map(twice, known)
 
-    def hold(x: jax.Array, sigma: jax.Array) -> jax.Array:
-        """At every step but the last: what comes out is of a piece, and near what was known."""
-        if known is None:
-            return x
-        held = known.mask & (sigma > 0)[..., None, None]
-        return jnp.where(held, interpolate(known.motion, noise, sigma), x)
-
     def velocity(x: jax.Array, timestep: jax.Array, end: jax.Array) -> jax.Array:
-        x, timestep, end = twice(x), twice(timestep), twice(end)
-        prediction = model(x, timestep, seen, cache, reference, told, end)
-        v = objective.velocity(prediction, x, timestep / TIMESTEPS)
-        if not guided:
+        seen_x, seen_timestep, end = twice(x), twice(timestep), twice(end)
+        prediction = model(seen_x, seen_timestep, seen, cache, reference, told, end)
+        v = objective.velocity(prediction, seen_x, seen_timestep / TIMESTEPS)
+        if guided:
+            conditional, null = jnp.split(v, 2, axis=1)
+            v = guide(conditional, null, sampler.guidance_scale)
+        if known is None or std is None:
             return v
-        conditional, null = jnp.split(v, 2, axis=1)
-        return guide(conditional, null, sampler.guidance_scale)
+        sigma = (timestep / TIMESTEPS)[..., None, None]
+        return (bend(x + sigma * v, known.motion, known.mask, std) - x) / sigma
 
-    x = integrate(velocity, noise, sampler, hold)
+    x = integrate(velocity, noise, sampler)
     if latent:
         x = model.autoencoder.decode(x, mask)
     smoothing = sampler.smoothing
@@ -370,14 +372,19 @@ def _pad(arrays: Sequence[Any], length: int) -> tuple[Any, Any]:
     return padded, np.arange(length) < np.array([[len(array)] for array in arrays])
 
 
-def _fused(motion: Motion, channels: np.ndarray) -> np.ndarray:
-    """The root's path `[t 3]` that agrees with all that the channels say of it."""
+def _fused(motion: Motion, channels: np.ndarray, goals: Goals | None) -> np.ndarray:
+    """The root's path `[t 3]` that agrees with all that the channels say of it, and with goals."""
     velocities = channels[:, representation.JOINT_VELOCITIES].reshape(-1, NUM_JOINTS, 3)
+    path, certain = motion.transl, np.zeros_like(motion.transl)
+    if goals is not None:
+        path = np.where(goals.placed[:, 0], goals.positions[:, 0] - REST_JOINTS[0], path)
+        certain = goals.placed[:, 0] * np.where(goals.slack, LOOSE, FIRM)[:, None]
     return fuse(
-        motion.transl,
+        path,
         channels[:, representation.TRANSL_VELOCITY],
         feet=motion.joints()[:, FEET] - motion.transl[:, None],
         foot_speeds=np.linalg.norm(velocities[:, FEET], axis=-1),
+        certain=certain,
     )
 
 

@@ -12,6 +12,7 @@ from tests.helpers.commands import run_command
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.diffusion.solvers import PRESETS
+from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.text.spec import EncoderSpec
@@ -75,6 +76,29 @@ def test_sentences_then_a_reference(checkpoint, tmp_path):
     assert (out / "a-person-waves-1-refined-0.mp4").read_bytes()[4:8] == b"ftyp"
 
 
+def test_constraints_and_then_a_gap(checkpoint, tmp_path):
+    common = "--checkpoint", checkpoint, "--out", tmp_path, "--formats", "npz", "--seconds", 3
+    hand = dict(kind="place", time=1, joint="left_wrist", place=[0.3, 0.3, 1.2])
+    path = dict(kind="path", points=[[0, 0], [0, 1]])
+    (tmp_path / "wanted.json").write_text(json.dumps(dict(constraints=[hand, path])))
+    ended = sample(*common, "a person walks", "--constraints", tmp_path / "wanted.json")
+    assert ended.returncode == 0, ended.stderr
+    walk = tmp_path / "a-person-walks-0.npz"
+    made = formats.read(walk)
+    pelvis = made.joints()[:, 0]
+    assert np.abs(pelvis[:, 0]).mean() < 0.05 and abs(pelvis[-1, 1] - 1) < 0.1
+    with np.load(walk) as arrays:
+        assert json.loads(arrays["provenance"].item())["constraints"] == "wanted.json"
+
+    edited = "--edit", walk, "--gap", "1,2"
+    ended = sample(*common, "a person waves", *edited)
+    assert ended.returncode == 0, ended.stderr
+    again, before = formats.read(tmp_path / "a-person-waves-0.npz"), canonicalize(made)
+    np.testing.assert_allclose(again.joints()[:20], before.joints()[:20], atol=1e-3)
+    np.testing.assert_allclose(again.joints()[40:], before.joints()[40:], atol=1e-3)
+    assert np.abs(again.joints()[30] - before.joints()[30]).max() > 0.01
+
+
 def test_an_act_and_what_follows_it(checkpoint, tmp_path):
     common = "--checkpoint", checkpoint, "--out", tmp_path, "--formats", "npz,html"
     ended = sample(
@@ -105,6 +129,10 @@ def test_an_act_and_what_follows_it(checkpoint, tmp_path):
         (["--reference=NOWHERE.npz"], "NOWHERE.npz"),
         (["--reference=LONG"], "a motion is read from"),
         (["--prompt=walk", "--body=NOWHERE.npz"], "NOWHERE.npz"),
+        (["--prompt=walk", "--edit=NOWHERE.npz"], "give --gap or --keep"),
+        (["--prompt=walk", "--edit=NOWHERE.npz", "--gap=1"], "--gap is two times, A,B, not '1'"),
+        (["--prompt=walk", "--gap=1,2"], "--gap and --keep are of --edit"),
+        (["--prompt=walk", "--constraints=WALL"], "constraint 1 wants left_wrist 3 m up"),
         (["--prompt=walk", "--then= "], "what --then says is empty"),
         (["--prompt=walk", "--then=run", "--seam=1"], "2 to 60 frames, not 1"),
         (["--prompt=walk", "--then=run", "--then_seconds=1"], "act 2 lasts 1 s"),
@@ -115,7 +143,9 @@ def test_an_act_and_what_follows_it(checkpoint, tmp_path):
 def test_bad_input(arguments, fault, checkpoint, tmp_path):
     (tmp_path / "long.txt").write_text("# walks\n" + "walk " * 2000)
     (tmp_path / "comments.txt").write_text("# walk\n\n")
-    for word in ("LONG", "COMMENTS"):
+    high = dict(kind="place", time=1, joint="left_wrist", place=[0, 0, 3])
+    (tmp_path / "wall.txt").write_text(json.dumps(dict(constraints=[high])))
+    for word in ("LONG", "COMMENTS", "WALL"):
         path = str(tmp_path / f"{word.lower()}.txt")
         arguments = [argument.replace(word, path) for argument in arguments]
     ended = sample("--checkpoint", checkpoint, "--out", tmp_path / "out", *arguments)

@@ -16,9 +16,6 @@ SOLVERS = ("euler", "heun")
 # From a point `[s b t c]`, its timestep `[s b]`, and that of the end of the step.
 Velocity = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
 
-# What a point is replaced by that a step came to, of it and the sigma `[s b]` there.
-Hold = Callable[[jax.Array, jax.Array], jax.Array]
-
 
 @dataclasses.dataclass(frozen=True)
 class Sampler:
@@ -76,10 +73,7 @@ PRESETS = {"published": Sampler()}
 
 
 def integrate(
-    velocity: Velocity,
-    noise: Float[Array, "s b t c"],
-    sampler: Sampler,
-    hold: Hold = lambda x, sigma: x,
+    velocity: Velocity, noise: Float[Array, "s b t c"], sampler: Sampler
 ) -> Float[Array, "s b t c"]:
     """Follow the velocity from noise to a clean motion, in one compiled loop.
 
@@ -90,15 +84,13 @@ def integrate(
 
     def euler(x, times):
         now, then = times
-        x = x + velocity(x, at(now), at(then)) * (now - then) / TIMESTEPS
-        return hold(x, at(then / TIMESTEPS)), None
+        return x + velocity(x, at(now), at(then)) * (now - then) / TIMESTEPS, None
 
     def heun(x, times):
         now, then = times
         first = velocity(x, at(now), at(now))
         second = velocity(x + first * (now - then) / TIMESTEPS, at(then), at(then))
-        x = x + (first + second) / 2 * (now - then) / TIMESTEPS
-        return hold(x, at(then / TIMESTEPS)), None
+        return x + (first + second) / 2 * (now - then) / TIMESTEPS, None
 
     # A velocity made of a predicted sample has no value at time 0: the last step is Euler's.
     step = heun if sampler.solver == "heun" else euler

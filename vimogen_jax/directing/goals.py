@@ -34,6 +34,7 @@ class Goals(NamedTuple):
     rotations: each relative to the joint's parent, the root's to the world.
     positions: of joints, metres; each coordinate may be set alone.
     headings: unit vectors on the ground, along which the body faces.
+    slack: metres by which the pelvis may be off, so that feet can stand.
     """
 
     rotations: Float[Array, "*n t 22 3 3"]
@@ -42,6 +43,7 @@ class Goals(NamedTuple):
     placed: Bool[Array, "*n t 22 3"]
     headings: Float[Array, "*n t 2"]
     headed: Bool[Array, "*n t"]
+    slack: Float[Array, "*n t"]
 
 
 def no_goals(frames: int) -> Goals:
@@ -53,6 +55,7 @@ def no_goals(frames: int) -> Goals:
         np.zeros((frames, NUM_JOINTS, 3), bool),
         np.tile(np.array([0, 1], np.float32), (frames, 1)),
         np.zeros(frames, bool),
+        np.zeros(frames, np.float32),
     )
 
 
@@ -112,7 +115,9 @@ def miss(
 ) -> Float[Array, "*n t"]:
     """By how much each frame misses its goals: squared metres, summed."""
     xp = joints.__array_namespace__()
-    apart = xp.where(goals.placed, xp.square(joints - goals.positions), 0.0).sum((-2, -1))
+    apart = xp.where(goals.placed, xp.square(joints - goals.positions), 0.0).sum(-1)
+    off = xp.maximum(xp.sqrt(apart[..., 0] + 1e-8) - goals.slack, 0.0)
+    apart = apart[..., 1:].sum(-1) + xp.square(off)
     # The squared distance of rotation matrices is about twice that of angles.
     turn = xp.square(rotations - goals.rotations).sum((-2, -1)) * _TURN**2 / 2
     across = joints[..., HIPS[1], :2] - joints[..., HIPS[0], :2]

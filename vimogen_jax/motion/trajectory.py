@@ -22,6 +22,7 @@ def fuse(
     velocities: Float[np.ndarray, "t 3"],
     feet: Float[np.ndarray, "t f 3"],
     foot_speeds: Float[np.ndarray, "t f"],
+    certain: Float[np.ndarray, "t 3"] | None = None,
 ) -> Float[np.ndarray, "t 3"]:
     """The path `x` that is nearest to all that is known, in the sense of least squares.
 
@@ -35,21 +36,26 @@ def fuse(
         velocities: metres a frame, from each frame to the next; the last one is not used.
         feet: metres, where the feet are when the body is at 0.
         foot_speeds: metres a frame, from each frame to the next as well.
+        certain: more weight of positions, against 1 of a velocity.
     """
+    certain = np.zeros_like(positions) if certain is None else certain
     moving = (velocities[:-1], np.ones(len(positions) - 1))
     weights = FOOT_WEIGHT / (1 + (foot_speeds[:-1] / STANDING_SPEED) ** 4)
     standing = zip(-np.diff(feet, axis=0).swapaxes(0, 1), weights.T, strict=True)
     path = np.empty_like(positions)
-    path[:, :2] = _least_squares(positions, POSITION_WEIGHT, [moving, *standing])[:, :2]
-    path[:, 2] = _least_squares(positions, HEIGHT_WEIGHT, [moving])[:, 2]
+    on_ground, up = POSITION_WEIGHT + certain[:, 0], HEIGHT_WEIGHT + certain[:, 2]
+    path[:, :2] = _least_squares(positions, on_ground, [moving, *standing])[:, :2]
+    path[:, 2] = _least_squares(positions, up, [moving])[:, 2]
     return path
 
 
 def _least_squares(
-    positions: np.ndarray, position_weight: float, steps: Sequence[tuple[np.ndarray, np.ndarray]]
+    positions: np.ndarray,
+    position_weights: np.ndarray,
+    steps: Sequence[tuple[np.ndarray, np.ndarray]],
 ) -> np.ndarray:
-    """The path nearest to `positions [t 3]` and to what is claimed of its steps: pairs of `[t-1 3]`
-    and weights `[t-1]`.
+    """The path nearest to `positions [t 3]`, of weights `[t]`, and to what is claimed of its steps:
+    pairs of `[t-1 3]` and weights `[t-1]`.
     """
     total = np.sum([weights for _, weights in steps], axis=0)
     claimed = np.sum([weights[:, None] * step for step, weights in steps], axis=0)
@@ -57,10 +63,10 @@ def _least_squares(
     # diagonal.
     normal = np.zeros((3, len(positions)))
     normal[0, 1:] = normal[2, :-1] = -total
-    normal[1] = position_weight
+    normal[1] = position_weights
     normal[1, :-1] += total
     normal[1, 1:] += total
-    right = position_weight * positions.astype(np.float64)
+    right = position_weights[:, None] * positions.astype(np.float64)
     right[:-1] -= claimed
     right[1:] += claimed
     return solve_banded((1, 1), normal, right)

@@ -1,0 +1,338 @@
+"""Constraints as people write them, in Python or in a JSON file, and the goals that they come to.
+
+{"constraints": [
+  {"kind": "pose", "time": 2.0, "file": "bow.npz", "at": 1.5, "joints": ["left_elbow"]},
+  {"kind": "pose", "time": 3.0, "rotations": {"right_elbow": [0, 1.2, 0]}, "place": [0, 1, 0.9]},
+  {"kind": "path", "points": [[0, 0], [0, 2], [1, 3]], "times": [0, 2, 4]},
+  {"kind": "place", "time": 2.5, "joint": "left_wrist", "place": [0.3, 1.2, 1.4]},
+  {"kind": "facing", "time": 4.0, "degrees": 90},
+  {"kind": "keep", "file": "walk.npz", "joints": ["left_hip", "left_knee"], "gap": [1.0, 2.0]}
+]}
+
+Metres and seconds in the motion's own frame: it starts near the origin and faces +y, the floor is
+z = 0. Rotations are axis-angle in radians, each relative to the joint's parent, as in AMASS.
+"""
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from scipy.interpolate import PchipInterpolator
+
+from vimogen_jax import formats
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, REST_JOINTS
+from vimogen_jax.config import nearest, parse
+from vimogen_jax.directing.goals import Goals, no_goals
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json
+from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import resample
+
+JUMP = 0.6  # metres that feet may leave the floor
+SLACK = 0.04  # metres by which the pelvis may leave a path, so that feet can stand
+FASTEST = 10.0  # metres a second, of the pelvis
+SAME_PLACE, SAME_TURN = 0.01, 0.05  # metres and radians in which what is set twice may differ
+
+
+@dataclasses.dataclass(frozen=True)
+class Pose:
+    """Joints turned as said at a time, in seconds.
+
+    Attributes:
+        rotations: of joints, axis-angle, radians; the pelvis' is to the world.
+        file, at: or a motion file that the pose is taken from, at a time of its own.
+        joints: those of the file's pose that count; all, where none is named.
+        place: of the pelvis, metres.
+    """
+
+    time: float
+    rotations: Mapping[str, tuple[float, float, float]] = dataclasses.field(default_factory=dict)
+    file: str = ""
+    at: float = 0.0
+    joints: Sequence[str] = ()
+    place: tuple[float, float, float] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """Where the pelvis goes on the ground: `points` [x, y] in metres, passed at `times`.
+
+    Without times the pace along it is that of the motion made without constraints.
+    """
+
+    points: Sequence[tuple[float, float]]
+    times: Sequence[float] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a joint is at a time: [x, y, z], metres."""
+
+    time: float
+    joint: str
+    place: tuple[float, float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Facing:
+    """Where the hips face at a time, in degrees to the left of +y."""
+
+    time: float
+    degrees: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Keep:
+    """A motion of a file kept, of all joints or of those named, but for a `gap` of seconds."""
+
+    file: str
+    joints: Sequence[str] = ()
+    gap: tuple[float, float] | None = None
+
+
+Constraint = Pose | Route | Place | Facing | Keep
+KINDS: dict[str, type] = dict(pose=Pose, path=Route, place=Place, facing=Facing, keep=Keep)
+LEGS = (
+    "pelvis",
+    *(name for name in JOINT_NAMES if name.endswith(("hip", "knee", "ankle", "foot"))),
+)
+
+
+def read_constraints(path: str | os.PathLike) -> list[Constraint]:
+    """The constraints of a JSON file; motion files that they name are sought beside it.
+
+    Raises BadInput, naming the file and the constraint, where one is not as it should be.
+    """
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("constraints"), list):
+        raise BadInput(f"{path}: has no list of constraints")
+    if not found["constraints"]:
+        raise BadInput(f"{path}: its list of constraints is empty")
+    folder, constraints = Path(path).parent, []
+    for number, each in enumerate(found["constraints"], start=1):
+        name = f"{path}: constraint {number}"
+        kind = each.get("kind") if isinstance(each, dict) else None
+        if kind not in KINDS:
+            raise BadInput(f"{name} is of the kind {kind!r}{nearest(kind, KINDS)}")
+        made = parse(KINDS[kind], {k: v for k, v in each.items() if k != "kind"}, name)
+        if isinstance(made, Pose | Keep) and made.file:
+            made = dataclasses.replace(made, file=str(folder / made.file))
+        constraints.append(made)
+    return constraints
+
+
+def to_json(constraints: Sequence[Constraint]) -> dict[str, Any]:
+    """What `read_constraints` reads, as JSON can hold it."""
+    kinds = {cls: kind for kind, cls in KINDS.items()}
+    rows = [dict(kind=kinds[type(each)]) | dataclasses.asdict(each) for each in constraints]
+    said = lambda row: {key: value for key, value in row.items() if value not in (None, (), {}, "")}
+    return dict(constraints=[said(row) for row in rows])
+
+
+def needs_draft(constraints: Sequence[Constraint]) -> bool:
+    """Whether one takes its pace from a motion made without constraints."""
+    return any(isinstance(each, Route) and not each.times for each in constraints)
+
+
+def to_goals(
+    constraints: Sequence[Constraint], frames: int, fps: float, draft: Motion | None = None
+) -> Goals:
+    """What constraints set of a motion of so many frames.
+
+    draft: the motion made without them, where `needs_draft`.
+
+    Raises BadInput, naming the constraint by its number, where one cannot be met, or contradicts
+    another.
+    """
+    goals = _Set(frames, fps)
+    for number, each in enumerate(constraints, start=1):
+        goals.number = number
+        if isinstance(each, Pose):
+            goals.pose(each)
+        elif isinstance(each, Route):
+            goals.route(each, draft)
+        elif isinstance(each, Place):
+            goals.place(goals.frame(each.time), goals.joint(each.joint), each.place)
+        elif isinstance(each, Facing):
+            goals.facing(each)
+        else:
+            goals.keep(each)
+    return goals.goals
+
+
+class _Set:
+    """Goals as they are set, and by which constraint."""
+
+    def __init__(self, frames: int, fps: float):
+        self.goals, self.frames, self.fps = no_goals(frames), frames, fps
+        self.number = 0
+        self._by: dict[tuple[str, int, int], int] = {}
+
+    def fault(self, what: str) -> BadInput:
+        return BadInput(f"constraint {self.number} {what}")
+
+    def frame(self, time: float) -> int:
+        frame, last = round(time * self.fps), self.frames - 1
+        if not 0 <= frame <= last:
+            lasts = f"the motion, which lasts {self.frames / self.fps:g} s"
+            raise self.fault(f"is at {time:g} s, outside of {lasts}")
+        return frame
+
+    def joint(self, name: str) -> int:
+        if name not in JOINT_NAMES:
+            raise self.fault(f"names the unknown joint {name!r}{nearest(name, JOINT_NAMES)}")
+        return JOINT_NAMES.index(name)
+
+    def turn(self, frame: int, joint: int, rotation: np.ndarray) -> None:
+        before = self.goals.rotations[frame, joint]
+        same = np.abs(before - rotation).max() < SAME_TURN
+        self._claim("turn", frame, joint, same or not self.goals.turned[frame, joint])
+        self.goals.rotations[frame, joint] = rotation
+        self.goals.turned[frame, joint] = True
+
+    def place(self, frame: int, joint: int, place: Sequence[float]) -> None:
+        """Of two coordinates, on the ground; of three, in the world."""
+        axes = slice(len(place))
+        before, there = (
+            self.goals.positions[frame, joint, axes],
+            self.goals.placed[frame, joint, axes],
+        )
+        same = np.abs(np.where(there, before - place, 0)).max() < SAME_PLACE
+        self._claim("place", frame, joint, bool(same))
+        self._reach(frame, joint, place)
+        if joint == 0 and len(place) == 3:
+            self.goals.slack[frame] = 0
+        self.goals.positions[frame, joint, axes] = place
+        self.goals.placed[frame, joint, axes] = True
+
+    def pose(self, pose: Pose) -> None:
+        if bool(pose.file) == bool(pose.rotations):
+            raise self.fault("is a pose and needs either a file or rotations")
+        frame = self.frame(pose.time)
+        rotations = {
+            self.joint(name): axis_angle_to_matrix(np.array(turn, np.float64))
+            for name, turn in pose.rotations.items()
+        }
+        if pose.file:
+            motion = self.read(pose.file)
+            if not 0 <= pose.at < motion.seconds:
+                lasts = f"which lasts {motion.seconds:g} s"
+                raise self.fault(f"takes a pose at {pose.at:g} s of {pose.file}, {lasts}")
+            chosen = map(self.joint, pose.joints or JOINT_NAMES)
+            now = motion.rotations[round(pose.at * self.fps) - (pose.at >= motion.seconds)]
+            rotations = {joint: now[joint] for joint in chosen}
+        for joint, rotation in rotations.items():
+            self.turn(frame, joint, rotation)
+        if pose.place is not None:
+            self.place(frame, 0, pose.place)
+
+    def route(self, route: Route, draft: Motion | None) -> None:
+        points, times = np.array(route.points, np.float64), np.array(route.times, np.float64)
+        if len(points) < 2:
+            raise self.fault("is a path of fewer than two points")
+        if len(times) and (len(times) != len(points) or (np.diff(times) <= 0).any()):
+            raise self.fault(f"has {len(points)} points, which need as many ascending times")
+        lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+        if (np.diff(lengths) == 0).any():
+            raise self.fault("is a path with the same point twice in a row")
+        if len(times):
+            first, last = self.frame(times[0]), self.frame(times[-1])
+            along = np.arange(first, last + 1) / self.fps
+            places = PchipInterpolator(times, points)(np.clip(along, times[0], times[-1]))
+        else:
+            first = 0
+            places = PchipInterpolator(lengths, points)(_pace(draft, self.frames) * lengths[-1])
+        speed = np.linalg.norm(np.diff(places, axis=0), axis=-1).max(initial=0) * self.fps
+        if speed > FASTEST:
+            raise self.fault(f"asks for {speed:.1f} m/s; a body moves at up to {FASTEST:g}")
+        for frame, place in enumerate(places, start=first):
+            self.goals.slack[frame] = 0 if self.goals.placed[frame, 0].any() else SLACK
+            self.place(frame, 0, place)
+
+    def facing(self, facing: Facing) -> None:
+        frame, angle = self.frame(facing.time), np.radians(facing.degrees)
+        heading = np.array([-np.sin(angle), np.cos(angle)])
+        same = np.abs(self.goals.headings[frame] - heading).max() < SAME_TURN
+        self._claim("facing", frame, 0, bool(same or not self.goals.headed[frame]))
+        self.goals.headings[frame] = heading
+        self.goals.headed[frame] = True
+
+    def keep(self, keep: Keep) -> None:
+        motion = self.read(keep.file)
+        if abs(motion.num_frames - self.frames) > 1:
+            asked = f"{self.frames / self.fps:g} s are asked for"
+            raise self.fault(f"keeps {keep.file}, which lasts {motion.seconds:g} s, where {asked}")
+        joints = [self.joint(name) for name in keep.joints or JOINT_NAMES]
+        kept = np.arange(min(self.frames, motion.num_frames))
+        if keep.gap is not None:
+            start, end = keep.gap
+            if not 0 <= start < end <= motion.seconds + 1e-6:
+                said = f"a gap from {start:g} to {end:g} s"
+                raise self.fault(f"has {said} in a motion of {motion.seconds:g} s")
+            kept = kept[(kept < round(start * self.fps)) | (kept >= round(end * self.fps))]
+        if not len(kept):
+            raise self.fault("has a gap that is the whole motion: nothing of it is left to keep")
+        pelvis = motion.transl + REST_JOINTS[0]
+        for frame in map(int, kept):
+            for joint in joints:
+                self.turn(frame, joint, motion.rotations[frame, joint])
+            if 0 in joints:
+                self.place(frame, 0, pelvis[frame])
+
+    def read(self, path: str) -> Motion:
+        return canonicalize(resample(formats.read(path), self.fps))
+
+    def _claim(self, what: str, frame: int, joint: int, agrees: bool) -> None:
+        other = self._by.setdefault((what, frame, joint), self.number)
+        if not agrees:
+            of = "" if what == "facing" else f" of {JOINT_NAMES[joint]}"
+            time = f"{frame / self.fps:g} s"
+            both = f"constraints {other} and {self.number}"
+            raise BadInput(f"{both} contradict each other in the {what}{of} at {time}")
+
+    def _reach(self, frame: int, joint: int, place: Sequence[float]) -> None:
+        name, placed = JOINT_NAMES[joint], self.goals.placed[frame].all(-1)
+        if len(place) < 3:
+            return
+        highest = _REACH[FOOT, joint] + JUMP
+        if not -0.1 <= place[2] <= highest:
+            raise self.fault(f"wants {name} {place[2]:g} m up; it gets from 0 to {highest:.1f} m")
+        for other in np.flatnonzero(placed):
+            apart = np.linalg.norm(self.goals.positions[frame, other] - place)
+            if other != joint and apart > _REACH[other, joint] + SAME_PLACE:
+                far = f"{apart:.2f} m from {JOINT_NAMES[other]}"
+                raise self.fault(
+                    f"wants {name} {far}; they are at most {_REACH[other, joint]:.2f} apart"
+                )
+
+
+def _pace(draft: Motion | None, frames: int) -> Float[np.ndarray, " t"]:
+    """The share of its way that a motion has gone in each frame; even, where it hardly goes."""
+    even = np.linspace(0, 1, frames)
+    if draft is None:
+        return even
+    steps = np.linalg.norm(np.diff(np.asarray(draft.transl)[:, :2], axis=0), axis=-1)
+    gone = np.concatenate([[0], np.cumsum(steps)])
+    return gone / gone[-1] if gone[-1] > 0.5 else even
+
+
+def _reaches() -> np.ndarray:
+    """How far joints can be apart: the bones between them, end to end."""
+    reach = np.full((NUM_JOINTS, NUM_JOINTS), np.inf)
+    np.fill_diagonal(reach, 0)
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        bone = np.linalg.norm(REST_JOINTS[joint] - REST_JOINTS[parent])
+        reach[joint, parent] = reach[parent, joint] = bone
+    for middle in range(NUM_JOINTS):
+        reach = np.minimum(reach, reach[:, middle, None] + reach[middle])
+    return reach
+
+
+FOOT = JOINT_NAMES.index("left_foot")
+_REACH = _reaches()
