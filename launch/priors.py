@@ -9,7 +9,7 @@ from pathlib import Path
 
 from absl import flags
 
-from data.adapters import mocap, t2v, vlm
+from data.adapters import llm, mocap, t2v, vlm
 from data.adapters.vlm.judge import Judge as Asker
 from data.priors import judges, report
 from data.priors.prompts import read_prompts
@@ -20,6 +20,7 @@ from data.priors.texts import Template
 from launch import cli
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_writable, write_json, write_text
+from vimogen_jax.matcher import Matcher
 
 SOMETHING_MISSING = 2  # exit status: all was tried, but not everything could be made
 
@@ -32,10 +33,11 @@ PROMPTS = flags.DEFINE_string(
 OUT = flags.DEFINE_string("out", None, "priors folder, made or gone on with", required=True)
 VIDEO = flags.DEFINE_string("video", "rendered", f"where films come from: {t2v.FORMS}, or none")
 MOCAP = flags.DEFINE_string("mocap", "embedded", f"who reads motions of them: {mocap.FORMS}")
+JUDGES = f"matcher, matcher:PACKAGE, none, published, {vlm.FORMS}"
 JUDGE = flags.DEFINE_string(
     "judge",
     "none",
-    f"who judges whether references show their sentences: none, published, {vlm.FORMS}",
+    f"who judges whether references show their sentences: {JUDGES}",
 )
 JUDGE_URL = flags.DEFINE_string(
     "judge_url", None, "URL of the judge's server, if not the usual one"
@@ -46,6 +48,10 @@ LOOKS_AT = flags.DEFINE_enum(
     ["reference", "video"],
     "what a model that judges sees: the reference, drawn, as ViMoGen's release does, or the film",
 )
+WRITER = flags.DEFINE_string(
+    "writer", "template", f"who writes the texts of sentences that come without: {llm.FORMS}"
+)
+WRITER_URL = flags.DEFINE_string("writer_url", None, "URL of the writer's server")
 SECONDS = flags.DEFINE_float("seconds", 5.0, "length of motions whose list says none", 2.0, 10.0)
 FPS = flags.DEFINE_float(
     "fps", None, "frame rate of motions that do not say theirs; by default that of the film", 1.0
@@ -84,7 +90,7 @@ def main() -> None:
 def open_stages(out: Path) -> Iterator[Stage]:
     """The stages that the flags ask for; raises BadInput where one cannot work."""
     filmed = VIDEO.value != "none"
-    yield Texts(Template())
+    yield Texts(llm.open_writer(WRITER.value, WRITER_URL.value) or Template())
     if filmed:
         yield Video(t2v.open_video(VIDEO.value, LIMIT.value, CHECKPOINT.value, OFFLOAD.value))
     elif not MOCAP.value.startswith("folder:"):
@@ -97,13 +103,16 @@ def open_stages(out: Path) -> Iterator[Stage]:
 
 def open_judge(out: Path) -> judges.Judge | None:
     """Who judges; None where nobody does."""
-    if JUDGE_URL.value and JUDGE.value in ("none", "published"):
+    if JUDGE_URL.value and JUDGE.value.partition(":")[0] in ("none", "published", "matcher"):
         raise BadInput("--judge_url says where a judge is; say with --judge who it is")
-    match JUDGE.value:
+    kind, _, package = JUDGE.value.partition(":")
+    match kind:
         case "none":
             return None
         case "published":
             return judges.Published()
+        case "matcher":
+            return judges.Matched(Matcher.from_checkpoint(package or "matcher"))
     model = vlm.open_model(JUDGE.value, JUDGE_URL.value)
     looks_at: judges.LooksAt = "video" if LOOKS_AT.value == "video" else "reference"
     return judges.Viewer(Asker(model, out / "answers"), looks_at)

@@ -5,14 +5,17 @@ python -m launch.prompts --out out/prompts.jsonl --count 14000
 
 import itertools
 import json
+import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 from tqdm import tqdm
 
-from data.priors.texts import video_text
+from data.adapters import llm
+from data.priors.texts import Template, video_text
 from data.sentences import content_words, sentences
 from data.similar import distinct, mbench_vectors, nearest, vectors
 from data.verbs import read_verbs
@@ -30,6 +33,8 @@ ALIKE = flags.DEFINE_float(
 NEAR = flags.DEFINE_float(
     "near", 0.8, "sentences this near one of MBench's prompts, by cosine, are left out", 0.0, 1.0
 )
+WRITER = flags.DEFINE_string("writer", "template", f"who writes the two texts: {llm.FORMS}")
+WRITER_URL = flags.DEFINE_string("writer_url", None, "URL of the writer's server")
 PATIENCE = 20  # times as many sentences are made as are wanted, and no more
 
 
@@ -38,6 +43,7 @@ def main() -> None:
     started = time.monotonic()
     out = Path(OUT.value)
     outputs.files(out.parent, [out.name, f"{out.name}.report.json"])
+    llm.open_writer(WRITER.value, WRITER_URL.value)  # before the work
     encoder, mbench = MiniLM(), mbench_vectors()
     made = itertools.islice(sentences(read_verbs(), SEED.value), PATIENCE * COUNT.value)
     kept, known = list[str](), np.empty((0, encoder.width), np.float32)
@@ -59,9 +65,12 @@ def main() -> None:
             known = np.concatenate([known, found[stays]])
             nearest_kept = max(nearest_kept, float(near[stays].max(initial=-1)))
             bar.update(len(stays))
-    rows = (
-        dict(id=i, text=text, motion=text, video=video_text(text)) for i, text in enumerate(kept, 1)
-    )
+    rows = []
+    for i, (text, said) in enumerate(zip(kept, written(kept), strict=True), start=1):
+        if isinstance(said, BadInput):
+            print(f"sentence {i} has the template's texts: {said}", file=sys.stderr)
+            said = text, video_text(text)
+        rows.append(dict(id=i, text=text, motion=said[0], video=said[1]))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text("".join(json.dumps(row) + "\n" for row in rows), out)
     report = dict(
@@ -74,6 +83,13 @@ def main() -> None:
     write_json(report, f"{out}.report.json")
     print(json.dumps(report))
     print(f"{out} written")
+
+
+def written(kept: Sequence[str]) -> Iterator[tuple[str, str] | BadInput]:
+    """The two texts of each sentence, or why its writer has none."""
+    writer = llm.open_writer(WRITER.value, WRITER_URL.value) or Template()
+    for first in range(0, len(kept), writer.at_once):
+        yield from writer(kept[first : first + writer.at_once])
 
 
 if __name__ == "__main__":

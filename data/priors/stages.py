@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from data.adapters.llm.writer import Writer
 from data.adapters.mocap.model import VideoToMotion
 from data.adapters.t2v.model import Scene, TextToVideo
 from data.priors.judges import Case, Judge
 from data.priors.quality import LIMITS, measure
 from data.priors.store import Entry, Made, Result
-from data.priors.texts import Writer
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.canonical import canonicalize

@@ -1,29 +1,13 @@
-"""What video models and motion models are told: by a template, where nobody writes it better."""
+"""What models are told where no language model writes it: a template, which knows nothing."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from vimogen_jax.errors import BadInput
 
 
-class Writer(Protocol):
-    """Who writes the two texts of a sentence.
-
-    Attributes:
-        settings: what the texts depend on beside the sentence.
-        at_once: how many sentences it is given together.
-    """
-
-    settings: dict[str, Any]
-    at_once: int
-
-    def __call__(self, sentences: Sequence[str]) -> list[tuple[str, str] | BadInput]:
-        """For each sentence what a motion model and what a video model is told, or an error."""
-        ...
-
-
 class Template:
-    """A `Writer` that knows nothing: the motion model is told the sentence itself."""
+    """A `Writer` without a language model: the motion model is told the sentence itself."""
 
     at_once = 256
 

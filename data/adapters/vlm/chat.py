@@ -45,10 +45,13 @@ class Chat:
 
     def ask(self, question: str, video: Path) -> str:
         """See `VisionLanguageModel.ask`."""
+        said = {"type": "text", "text": PREFACE + question}
+        return self.say([said, *map(_part, frames(video))])
+
+    def say(self, content: str | list[dict]) -> str:
+        """The answer to a text, or to parts of the protocol; raises as `ask` does."""
         import openai
 
-        said = {"type": "text", "text": PREFACE + question}
-        content = [said, *map(_part, frames(video))]
         try:
             answer = self._client.chat.completions.create(
                 model=self._model,
