@@ -36,7 +36,7 @@ MOCAP = flags.DEFINE_string("mocap", "embedded", f"who reads motions of them: {m
 JUDGES = f"matcher, matcher:PACKAGE, none, published, {vlm.FORMS}"
 JUDGE = flags.DEFINE_string(
     "judge",
-    "none",
+    "matcher",
     f"who judges whether references show their sentences: {JUDGES}",
 )
 JUDGE_URL = flags.DEFINE_string(

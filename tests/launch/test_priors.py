@@ -120,3 +120,15 @@ def test_a_judge_decides_and_the_rest_follows_the_text(server, films, checkpoint
     page = (out / "motions/index.html").read_text()
     assert page.count("<figure") == 6 and page.count('src="../') == 3
     assert run_command("sample", "walk", "--priors", out).returncode == 1
+
+
+@pytest.mark.slow  # films are drawn and read
+def test_without_network_gpu_or_key(tmp_path):
+    prompts, out = write_prompts(tmp_path), tmp_path / "priors"
+    ended = priors("--prompts", prompts, "--out", out, "--seconds=2")
+    assert ended.returncode == 0, ended.stderr
+    report = json.loads((out / "report.json").read_text())
+    assert report["stages"]["verdict"]["made"] == 3 and "adds no knowledge" in ended.stdout
+    assert "adds no knowledge" in (out / "index.html").read_text()
+    ended = run_command("sample", "--priors", out)
+    assert ended.returncode == 0 and "adds no knowledge" in ended.stdout, ended.stderr
