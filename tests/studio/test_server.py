@@ -65,6 +65,15 @@ def test_a_sentence_becomes_motions_and_files(person):
     assert done(person, 2)
 
 
+def test_sentences_in_a_row_become_one_motion(person):
+    asked = WAVE | dict(sentences=["a person waves", "it's over"], in_a_row=True)
+    assert person.post("/jobs", json=asked).status_code == 202
+    (name,) = done(person, 1)["motions"]
+    told = person.get(f"/motions/{name}").json()
+    assert told["title"] == "a person waves; then it's over" and "4.0 s" in told["facts"]
+    assert "sample 'a person waves' --then 'it'\"'\"'s over' --seconds 2" in told["command"]
+
+
 def test_people_do_not_see_each_other(person, address):
     person.post("/jobs", json=WAVE)
     (name,) = done(person, 1)["motions"]

@@ -121,7 +121,9 @@ class _Studio:
             sentences = form.get("sentences")
             if not isinstance(sentences, list):
                 raise BadInput("sentences must be a list of them")
-            job = self._workshop.sentences(sentences, settings)
+            in_a_row = form.get("in_a_row") is True and len(sentences) > 1
+            make = self._workshop.story if in_a_row else self._workshop.sentences
+            job = make(sentences, settings)
         self._queue.put(visitor, job)
         return JSONResponse({"id": job.id}, 202)
 

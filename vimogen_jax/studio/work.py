@@ -10,7 +10,7 @@ import jax
 
 from vimogen_jax.animation import Animation
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generator import Generator, changed, make_requests
+from vimogen_jax.generator import Generator, Request, changed, check_prompts, make_requests
 from vimogen_jax.mocap.film import frames, open_film, reduced
 from vimogen_jax.mocap.reading import LINES, Reading, read_film
 from vimogen_jax.motion.motion import Motion
@@ -80,6 +80,7 @@ class Workshop:
     def __init__(self, generators: Mapping[str, Generator], command: str):
         self.generators, self._command = generators, command
         self._programs: set[tuple] = set()
+        self._changed: dict[tuple, Generator] = {}
 
     def sentences(self, sentences: Sequence[str], settings: Settings) -> Job:
         """A job of some sentences; raises BadInput where one cannot be followed."""
@@ -102,6 +103,32 @@ class Workshop:
 
         return Job("; ".join(sentences)[:200], len(requests), work)
 
+    def story(self, sentences: Sequence[str], settings: Settings) -> Job:
+        """A job of sentences that follow each other in one motion; BadInput as `sentences`."""
+        given = check_prompts(sentences)
+        if len(given) * settings.samples > MOST:
+            raise BadInput(f"a story may have {MOST} sentences, times its samples")
+        firsts = make_requests(
+            given[:1], settings.seconds, samples=settings.samples, seed=settings.seed
+        )
+        then = " ".join(f"--then {shlex.quote(sentence)}" for sentence in given[1:])
+        said = f"{shlex.quote(given[0])} {then} --seconds {settings.seconds:g} {settings.flags()}"
+
+        def work() -> Iterator[Made]:
+            for first in firsts:
+                acts = [  # numbered as `launch.sample` does
+                    dataclasses.replace(first, text=text, draw=first.draw + number * len(firsts))
+                    for number, text in enumerate(given)
+                ]
+                generator = self._generator(settings, settings.seconds)
+                motion = generator.act(acts)
+                about = dict(acts=[generator.provenance(act) for act in acts])
+                motion = dataclasses.replace(motion, provenance=about)
+                facts = f"seed {first.seed}, draw {first.draw}, {self._how(settings, generator)}"
+                yield Made(motion, facts, f"{self._command}sample {said}")
+
+        return Job("; then ".join(given)[:200], len(firsts), work)
+
     def reference(self, motion: Animation, settings: Settings) -> Job:
         """A job that refines a motion; raises BadInput where it is too short or long."""
         _require_length(motion)
@@ -112,9 +139,8 @@ class Workshop:
 
         def work() -> Iterator[Made]:
             for request in requests:
-                yield self._made(
-                    settings, request, "refined", command, f"{motion.caption}, refined"
-                )
+                caption = f"{motion.caption}, refined"
+                yield self._made(settings, request, "refined", command, caption)
 
         return Job(f"refine: {motion.caption}"[:200], len(requests), work)
 
@@ -141,24 +167,36 @@ class Workshop:
         return Job(f"film: {name}", 2, work, given=path)
 
     def _made(
-        self, settings: Settings, request: Any, facts: str, command: str, caption: str | None = None
+        self, settings: Settings, request: Request, facts: str, command: str, caption: str = ""
     ) -> Made:
-        generator = self.generators[settings.model]
-        self._bound_programs((settings.model, *settings.sampler.values(), request.seconds))
-        (motion,) = generator([request], **settings.sampler)
-        sampler = changed(generator.model.sampler, **settings.sampler)
-        about = generator.provenance(request) | dict(sampler=dataclasses.asdict(sampler))
-        motion = dataclasses.replace(motion, caption=caption or motion.caption, provenance=about)
-        model = f"{settings.model}, " if len(self.generators) > 1 else ""
-        how = f"{sampler.steps} steps, guidance {sampler.guidance_scale:g}"
-        return Made(motion, f"{model}{facts}, {how}", command)
+        generator = self._generator(settings, request.seconds)
+        (motion,) = generator([request])
+        about = generator.provenance(request)
+        motion = Animation.of(motion, caption or motion.caption, about)
+        return Made(motion, f"{facts}, {self._how(settings, generator)}", command)
 
-    def _bound_programs(self, program: tuple) -> None:
-        """Let go of what was compiled where that has become too much."""
-        if program not in self._programs and len(self._programs) >= PROGRAMS:
+    def _how(self, settings: Settings, generator: Generator) -> str:
+        """With which model and sampler, in words."""
+        model = f"{settings.model}, " if len(self.generators) > 1 else ""
+        sampler = generator.model.sampler
+        return f"{model}{sampler.steps} steps, guidance {sampler.guidance_scale:g}"
+
+    def _generator(self, settings: Settings, seconds: float) -> Generator:
+        """The model with the sampler that is asked for, of the same weights.
+
+        What was compiled is let go of where that has become too much.
+        """
+        chosen = (settings.model, *settings.sampler.values())
+        if (*chosen, seconds) not in self._programs and len(self._programs) >= PROGRAMS:
             jax.clear_caches()
             self._programs.clear()
-        self._programs.add(program)
+            self._changed.clear()
+        self._programs.add((*chosen, seconds))
+        if chosen not in self._changed:
+            package = self.generators[settings.model].package
+            sampler = changed(package.sampler, **settings.sampler)
+            self._changed[chosen] = Generator(dataclasses.replace(package, sampler=sampler))
+        return self._changed[chosen]
 
 
 def _require_length(motion: Motion) -> None:

@@ -166,7 +166,7 @@ async function hint() {
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const lines = $("sentences").value.split("\n").filter((line) => line.trim());
-  ask({ sentences: lines });
+  ask({ sentences: lines, in_a_row: $("in_a_row").checked });
 });
 $("sentences").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
