@@ -18,7 +18,7 @@ STAMPS := $(VENV)/stamps
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-plan lint format clean
+.PHONY: help demo test test-all test-plan lint format site clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -46,6 +46,9 @@ lint: $(STAMPS)/library $(STAMPS)/dev ## check style, formatting and types
 format: $(STAMPS)/dev ## sort imports, mend what can be mended, format
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+site: $(STAMPS)/test ## build the docs as a site under out/site; a dead link is an error
+	$(BIN)/python -m mkdocs build --strict --site-dir out/site
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV)
