@@ -50,8 +50,8 @@ OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 SECONDS = flags.DEFINE_multi_float("seconds", [5.0], "length of the motions; may be repeated")
 MATCHER = flags.DEFINE_string(
     "matcher",
-    None,
-    "checkpoint of a calibrated matcher: drops motions that do not show their sentence",
+    "matcher",
+    "which matcher drops motions that do not show their sentence; none if empty",
 )
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each sentence and length", 1)
 

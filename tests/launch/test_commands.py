@@ -47,6 +47,8 @@ BAD = [
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("calibrate", ["--run=small", "--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("faults", [TINY, "--out=OUT"], "config.data.path"),
+    ("distill", ["--real=NOWHERE", "--out=OUT"], "--prompts FILE or --priors FOLDER"),
+    ("distill", ["--priors=NOWHERE", "--real=NOWHERE", "--out=OUT"], "no priors folder"),
     ("convert", ["--weights=NOWHERE.pt", "--out=OUT"], "NOWHERE.pt is missing"),
     ("convert", [f"--weights={__file__}", "--out=OUT"], "--statistics"),
     ("convert", ["--weights=NOWHERE.pt", "--statistics=NOWHERE", "--out=OUT"], "NOWHERE"),

@@ -15,6 +15,7 @@ from jax.custom_derivatives import SymbolicZero
 from jaxtyping import Array, Float, Float32
 
 EPSILON = 1e-6
+XAVIER = nnx.initializers.xavier_uniform()
 
 
 def partitioned(initializer: nnx.Initializer, *names: str | None) -> nnx.Initializer:
@@ -109,7 +110,7 @@ def linear(
     axes: tuple[str, str],
     dtype: jnp.dtype,
     rngs: nnx.Rngs,
-    kernel_init: nnx.Initializer = nnx.initializers.xavier_uniform(),
+    kernel_init: nnx.Initializer = XAVIER,
 ) -> Linear:
     """A biased linear map, its kernel named (input axis, output axis)."""
     return Linear(
