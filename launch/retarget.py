@@ -1,4 +1,4 @@
-"""Put motions onto a rig of your own, a BVH file.
+"""Put motions onto a rig of your own, a BVH or GLB file.
 
 python -m launch.retarget --motion wave.npz --onto rig.bvh --out out/rig
 """
@@ -11,7 +11,7 @@ from launch import cli, outputs, reading
 from vimogen_jax.formats import rig
 
 MOTION = flags.DEFINE_multi_string("motion", None, "motion file; may be repeated", required=True)
-ONTO = flags.DEFINE_string("onto", None, "BVH file of the rig, with a frame or more", required=True)
+ONTO = flags.DEFINE_string("onto", None, "BVH or skinned GLB file of the rig", required=True)
 READING = reading.define_flags()
 OUT = flags.DEFINE_string("out", "out/retarget", "folder to write to")
 
@@ -19,12 +19,13 @@ OUT = flags.DEFINE_string("out", "out/retarget", "folder to write to")
 def main() -> None:
     """Read the motions, then write each on the rig."""
     reads = list(READING.motions(MOTION.value))
-    names = [f"{each.name}-{Path(ONTO.value).stem}.bvh" for each in reads]
+    onto = Path(ONTO.value)
+    names = [f"{each.name}-{onto.stem}{onto.suffix.lower()}" for each in reads]
     out = outputs.files(OUT.value, names)
     tables = READING.world().skeletons
     out.mkdir(parents=True, exist_ok=True)
     for each, name in zip(reads, names, strict=True):
-        rig.write_onto(each.motion, ONTO.value, out / name, tables)
+        rig.write_onto(each.motion, onto, out / name, tables)
         print(out / name)
 
 

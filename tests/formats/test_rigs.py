@@ -6,16 +6,17 @@ import tarfile
 from typing import Any
 
 import numpy as np
+import pygltflib
 import pytest
 
 from tests.helpers.commands import run_command
 from tests.helpers.rigs import MIXAMO, rest_joints, write_rig
 from tests.helpers.stride import stride
 from vimogen_jax import formats
-from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.rotations import axis_angle_to_matrix, quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import bvh, rig
+from vimogen_jax.formats import bvh, glb, glb_rig, rig
 from vimogen_jax.formats.retarget import find_skeleton, known_skeletons, load_skeleton
 from vimogen_jax.formats.stance import ARMS, LEGS, angles
 from vimogen_jax.motion.canonical import canonicalize
@@ -130,6 +131,59 @@ def test_real_takes_without_a_t_pose_are_read_nearly_as_by_their_table(shared, t
         apart = ours.rotations.swapaxes(-1, -2) @ theirs.rotations
         twist = np.degrees(np.arccos(np.clip((np.trace(apart, 0, -2, -1) - 1) / 2, -1, 1)))
         assert twist.mean(0).max() < STANDING[path.stem]
+
+
+def test_a_glb_moves_as_the_motion_does(tmp_path):
+    """The armature is scaled and turned, the joints have axes of their own, one is a matrix."""
+    motion, path = dance(), tmp_path / "rig.glb"
+    glb.write(stride(2), path)
+    model: Any = pygltflib.GLTF2().load(path)
+    for node in model.nodes:
+        if node.name in JOINT_NAMES:
+            node.translation = [100 * x for x in node.translation]
+    model.nodes[0].scale = [0.01, 0.01, 0.01]
+    knee = next(node for node in model.nodes if node.name == "left_knee")
+    matrix = np.eye(4)
+    matrix[3, :3] = knee.translation  # stored by columns
+    knee.matrix, knee.translation, knee.rotation = matrix.ravel().tolist(), None, None
+    model.skins[0].inverseBindMatrices = None
+    model.save(path)
+    rig.write_onto(motion, path, tmp_path / "out.glb")
+    out: Any = pygltflib.GLTF2().load(tmp_path / "out.glb")
+    (animation,) = out.animations
+    assert len(out.meshes) == 1 and out.nodes[0].scale == [0.01, 0.01, 0.01]
+    tracks = {}
+    for channel in animation.channels:
+        accessor = out.accessors[animation.samplers[channel.sampler].output]
+        view = out.bufferViews[accessor.bufferView]
+        width = {"VEC3": 3, "VEC4": 4}[accessor.type]
+        values = np.frombuffer(out.binary_blob(), "<f4", accessor.count * width, view.byteOffset)
+        name = out.nodes[channel.target.node].name
+        tracks[name, channel.target.path] = values.reshape(-1, width)
+    source = glb_rig.read(tmp_path / "out.glb")
+    turns = np.stack([tracks[name, "rotation"] for name in source.names], axis=1)
+    positions = np.repeat(source.positions, len(turns), axis=0)
+    pelvis = source.names.index("pelvis")
+    positions[:, pelvis] = 0.01 * tracks["pelvis", "translation"]
+    moved = dataclasses.replace(
+        source,
+        rotations=quaternion_to_matrix(np.roll(turns.astype(float), 1, axis=-1)),
+        positions=positions,
+    )
+    places = moved.global_pose()[1][:, [source.names.index(name) for name in JOINT_NAMES]]
+    joints = places @ np.array([[-1.0, 0, 0], [0, 0, 1], [0, 1, 0]]).T
+    assert angles(directions(joints), directions(motion.joints())).max() < 0.1
+    hips = lambda joints: joints[:, [1, 2], :2].mean(1)
+    np.testing.assert_allclose(hips(joints), hips(motion.joints()), atol=1e-3)
+
+
+def test_a_glb_without_a_rig_is_refused(tmp_path):
+    glb.write(stride(2), tmp_path / "rig.glb")
+    model: Any = pygltflib.GLTF2().load(tmp_path / "rig.glb")
+    model.skins = []
+    model.save(tmp_path / "rig.glb")
+    with pytest.raises(BadInput, match=r"rig\.glb: has no skin, so no rig"):
+        rig.write_onto(dance(), tmp_path / "rig.glb", tmp_path / "out.glb")
 
 
 def test_a_table_is_written_to_be_corrected(tmp_path):

@@ -63,7 +63,7 @@ def to_bytes(
     blob = bytearray()
     inverse_bind = np.tile(np.eye(4), (joints, 1, 1))
     inverse_bind[:, 3, :3] = -body.rest_joints  # stored by columns: the last one translates
-    bind = _add(model, blob, inverse_bind.reshape(joints, 16), "MAT4")
+    bind = add(model, blob, inverse_bind.reshape(joints, 16), "MAT4")
     model.skins = [
         gltf.Skin(inverseBindMatrices=bind, joints=list(range(1, joints + 1)), skeleton=0)
     ]
@@ -84,9 +84,9 @@ def find(path: str | os.PathLike) -> Found:
     Raises BadInput, naming the file, where it is damaged or was not written here.
     """
     try:
-        model, blob = _open(path)
+        model, blob = open_glb(path)
         motion = _motion(model, blob)
-    except _Fault as fault:
+    except Fault as fault:
         raise BadInput(f"{path}: {fault}") from None
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
@@ -111,17 +111,17 @@ def read_provenance(path: str | os.PathLike) -> Any:
     Raises BadInput as `find` does.
     """
     try:
-        model, _ = _open(path)
+        model, _ = open_glb(path)
         extras = model.asset.extras
-    except _Fault as fault:
+    except Fault as fault:
         raise BadInput(f"{path}: {fault}") from None
     except AttributeError as fault:
         raise BadInput(f"{path}: not a GLB of one body's motion: {fault}") from None
     return extras.get("provenance") if isinstance(extras, dict) else None
 
 
-class _Fault(Exception):
-    """What is wrong with the file, for a person."""
+class Fault(Exception):
+    """What is wrong with a GLB, for a person; whoever reads it adds the file's name."""
 
 
 def _nodes(body: Body) -> list[gltf.Node]:
@@ -154,12 +154,12 @@ def _primitive(model: gltf.GLTF2, blob: bytearray, body: Body) -> gltf.Primitive
     joints, shares = strongest(body.weights)
     normals = vertex_normals(body.vertices, body.faces)
     attributes = gltf.Attributes(
-        POSITION=_add(model, blob, body.vertices, "VEC3", gltf.ARRAY_BUFFER),
-        NORMAL=_add(model, blob, normals, "VEC3", gltf.ARRAY_BUFFER),
-        JOINTS_0=_add(model, blob, joints, "VEC4", gltf.ARRAY_BUFFER, "|u1"),
-        WEIGHTS_0=_add(model, blob, shares, "VEC4", gltf.ARRAY_BUFFER),
+        POSITION=add(model, blob, body.vertices, "VEC3", gltf.ARRAY_BUFFER),
+        NORMAL=add(model, blob, normals, "VEC3", gltf.ARRAY_BUFFER),
+        JOINTS_0=add(model, blob, joints, "VEC4", gltf.ARRAY_BUFFER, "|u1"),
+        WEIGHTS_0=add(model, blob, shares, "VEC4", gltf.ARRAY_BUFFER),
     )
-    indices = _add(
+    indices = add(
         model, blob, body.faces.reshape(-1, 1), "SCALAR", gltf.ELEMENT_ARRAY_BUFFER, "<u4"
     )
     return gltf.Primitive(attributes=attributes, indices=indices, material=0)
@@ -168,15 +168,15 @@ def _primitive(model: gltf.GLTF2, blob: bytearray, body: Body) -> gltf.Primitive
 def _animation(model: gltf.GLTF2, blob: bytearray, motion: Motion) -> gltf.Animation:
     """A rotation track for every joint and a translation track for the pelvis."""
     times = np.arange(motion.num_frames)[:, None] / motion.fps
-    clock = _add(model, blob, times, "SCALAR")
+    clock = add(model, blob, times, "SCALAR")
     pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
     quaternions = matrix_to_quaternion(np.asarray(motion.rotations, np.float64))  # [t j 4]
     turned = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True) < 0
     quaternions[1:] *= np.cumprod(np.where(turned, -1, 1), axis=0)  # the short way round
-    tracks = [(0, "translation", _add(model, blob, pelvis, "VEC3"))]
+    tracks = [(0, "translation", add(model, blob, pelvis, "VEC3"))]
     for j in range(NUM_JOINTS):
         xyzw = np.roll(quaternions[:, j], -1, axis=-1)
-        tracks.append((j, "rotation", _add(model, blob, xyzw, "VEC4")))
+        tracks.append((j, "rotation", add(model, blob, xyzw, "VEC4")))
     return gltf.Animation(
         name="motion",
         samplers=[gltf.AnimationSampler(input=clock, output=track) for _, _, track in tracks],
@@ -190,7 +190,7 @@ def _animation(model: gltf.GLTF2, blob: bytearray, motion: Motion) -> gltf.Anima
     )
 
 
-def _add(
+def add(
     model: gltf.GLTF2,
     blob: bytearray,
     array: np.ndarray,
@@ -219,24 +219,24 @@ def _add(
     return len(model.accessors) - 1
 
 
-def _open(path: str | os.PathLike) -> tuple[Any, bytes]:
+def open_glb(path: str | os.PathLike) -> tuple[Any, bytes]:
     """The parsed file, whose fields may each be missing, and its buffer."""
     content = Path(path).read_bytes()
     if len(content) < 20 or content[:4] != b"glTF":
-        raise _Fault("not a GLB file")
+        raise Fault("not a GLB file")
     version, length = struct.unpack("<II", content[4:12])
     if version != 2 or length != len(content):
-        raise _Fault(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
+        raise Fault(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
     try:
         model: Any = gltf.GLTF2.load_from_bytes(content)
     except Exception as fault:  # damage can surface as nearly any exception of the parser
-        raise _Fault(f"not a whole GLB file: {first_line(fault)}") from None
+        raise Fault(f"not a whole GLB file: {first_line(fault)}") from None
     return model, model.binary_blob()
 
 
 def _motion(model: Any, blob: bytes) -> Motion:
     if model.asset.generator != "vimogen_jax" or len(model.animations) != 1:
-        raise _Fault("not written by vimogen_jax, whose GLB files alone can be read as motions")
+        raise Fault("not written by vimogen_jax, whose GLB files alone can be read as motions")
     (animation,) = model.animations
     tracks = {}
     for channel in animation.channels:
@@ -247,11 +247,11 @@ def _motion(model: Any, blob: bytes) -> Motion:
     pelvis = tracks["pelvis", "translation"].astype(np.float64)
     turns = np.stack([tracks[joint, "rotation"] for joint in JOINT_NAMES], axis=1)
     if not (np.isfinite(pelvis).all() and np.isfinite(turns).all()):
-        raise _Fault("the motion holds NaN or infinity")
+        raise Fault("the motion holds NaN or infinity")
     rotations = quaternion_to_matrix(np.roll(turns.astype(np.float64), 1, axis=-1))
     fps = float(animation.extras["fps"])
     if not 1 <= fps <= FASTEST:
-        raise _Fault(f"{fps:g} frames a second")
+        raise Fault(f"{fps:g} frames a second")
     return Motion(rotations, pelvis - REST_JOINTS[0], fps)
 
 

@@ -1,4 +1,4 @@
-"""Our motions onto somebody's own rig, a BVH file: `retarget` the other way.
+"""Our motions onto somebody's own rig, a BVH or GLB file: `retarget` the other way.
 
 With `A` the orientation of a rig's joint when our body is in its T-pose, and `R` ours now, that of
 the rig is `R A`. Bones of limbs then point just as ours do, and feet are as far above their ground
@@ -8,6 +8,7 @@ as ours, in lengths of leg.
 import itertools
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.skeleton import FEET, HIPS, JOINT_NAMES, REST_JOINTS
-from vimogen_jax.formats import bvh
+from vimogen_jax.formats import bvh, glb_rig
 from vimogen_jax.formats.bvh import Bvh
 from vimogen_jax.formats.retarget import Skeleton, find_skeleton, stand
 from vimogen_jax.formats.stance import ARMS, FIRST, LEGS, least_rotation
@@ -30,28 +31,56 @@ def write_onto(
     path: str | os.PathLike,
     skeletons: Sequence[Skeleton] = (),
 ) -> None:
-    """Write a motion as BVH on the skeleton of another BVH file, in that file's world and unit.
+    """Write a motion on the skeleton of a BVH or GLB file, as such a file, in its world and unit.
 
-    Joints that are none of ours stay as they are in the rig's T-pose. Raises BadInput, naming the
-    rig, where its skeleton is not known or cannot move.
+    Of a BVH the hierarchy stays, of a GLB all but the animations. Joints that are none of ours stay
+    as they are in the rig's T-pose. Raises BadInput, naming the rig, where its skeleton is not
+    known or cannot move.
     """
-    source = bvh.read(rig)
+    if Path(rig).suffix.lower() == ".glb":
+        source = glb_rig.read(rig)
+        local, root, pelvis = _onto(motion, source, skeletons)
+        # What is above the pelvis stays where it is.
+        parent = source.parents[pelvis]
+        still = source.global_pose()
+        frame = still[0][0, parent] if parent >= 0 else np.eye(3)
+        origin = still[1][0, parent] if parent >= 0 else np.zeros(3)
+        chain = _places(source, _world(source, local))[:, pelvis] + root
+        glb_rig.write_like(rig, local, pelvis, (chain - origin) @ frame, motion.fps, path)
+        return
+    local, root, _ = _onto(motion, bvh.read(rig), skeletons)
+    bvh.write_like(rig, local, root, motion.fps, path)
+
+
+def _onto(
+    motion: Motion, source: Bvh, skeletons: Sequence[Skeleton]
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Rotations [t j 3 3] of the rig's joints relative to their parents, positions [t 3] of its
+    first joint, and which joint is its pelvis."""
     skeleton, t_pose, ratio = stand(source, find_skeleton(source, skeletons))
     to_file = (Y_UP_TO_Z_UP @ skeleton.axes).T  # from our world to the file's
-    rotations, joints = np.asarray(motion.rotations, float), np.asarray(motion.transl, float)
-    ours, joints = forward_kinematics(rotations, joints)
+    rotations, transl = np.asarray(motion.rotations, float), np.asarray(motion.transl, float)
+    ours, joints = forward_kinematics(rotations, transl)
     wanted = to_file @ ours @ t_pose  # [t 22 3 3]
     directions = joints @ to_file.T
     chosen = [_index(source, skeleton, name) for name in JOINT_NAMES]
-    held = _held(source, skeleton)
-    local, turned = _turn(source, chosen, held, wanted, directions)
+    local, turned = _turn(source, chosen, _held(source, skeleton), wanted, directions)
     places = _places(source, turned)  # about the root
     up = to_file[:, 2]
     feet = _heights(places, up, chosen) + _soles(source, skeleton, chosen, t_pose)
     lift = _clearance(joints) / ratio - feet.min(axis=1)
     middle = directions[:, HIPS].mean(1) / ratio - places[:, [chosen[j] for j in HIPS]].mean(1)
     root = middle - np.outer(middle @ up, up) + np.outer(lift, up)
-    bvh.write_like(rig, local, root, motion.fps, path)
+    return local, root, chosen[0]
+
+
+def _world(source: Bvh, local: np.ndarray) -> np.ndarray:
+    """Orientations [t j 3 3] in the file's world."""
+    turned = local.copy()
+    for joint, parent in enumerate(source.parents):
+        if parent >= 0:
+            turned[:, joint] = turned[:, parent] @ local[:, joint]
+    return turned
 
 
 def _index(source: Bvh, skeleton: Skeleton, name: str) -> Any:
@@ -63,7 +92,7 @@ def _held(source: Bvh, skeleton: Skeleton) -> np.ndarray:
     """Rotations [j 3 3], relative to their parents, that joints keep which are none of ours: those
     of the first frame, where that is the T-pose, else of the rest pose."""
     said = skeleton.t_pose if isinstance(skeleton.t_pose, str) else skeleton.shown
-    if said in ("first frame", FIRST):
+    if said in ("first frame", FIRST) or len(source.rotations) == 1:
         return source.rotations[0]
     return np.tile(np.eye(3), (len(source.names), 1, 1))
 
