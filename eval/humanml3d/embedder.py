@@ -100,7 +100,7 @@ class MatcherEmbedder:
     """The project's matcher of motions and texts, for motions of either layout."""
 
     def __init__(self, matcher: Matcher):
-        self.name = f"the matcher {matcher.name}"
+        self.name = f"the matcher ({matcher.name})"
         self._matcher = matcher
 
     def texts(self, captions: Sequence[Caption]) -> np.ndarray:

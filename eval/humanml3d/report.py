@@ -109,7 +109,8 @@ def _notes(report: Mapping[str, Any]) -> Iterable[str]:
     for name, system in systems.items():
         if name == REAL:
             continue
-        if joints := {kind: n for kind, n in system["kinds"].items() if kind != KIND}:
+        joints = {kind: n for kind, n in system["kinds"].items() if kind != KIND}
+        if joints and not how["distinct_captions"]:
             made = ", ".join(f"{count} from {kind}" for kind, count in joints.items())
             yield (
                 f"{name}: features were made of its motions ({made}). They differ by millimetres "
