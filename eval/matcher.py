@@ -7,7 +7,7 @@ that the matcher learnt with.
 
 import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -45,11 +45,9 @@ def compare(matcher: Matcher, takes: Sequence[RealMotion], motions: Sequence[Mot
 
     motions: of the takes, as they are or as something else shows them.
     """
-    captions = sorted({take.caption for take in takes})
-    vectors = dict(zip(captions, matcher.sentences(captions), strict=True))
-    texts = np.stack([vectors[take.caption] for take in takes])
+    texts = matcher.sentences([take.caption for take in takes])
     similarity = matcher.motions(motions) @ texts.T
-    action = np.array([take.action or take.caption for take in takes])
+    action = _actions(takes)
     own, other = np.eye(len(takes), dtype=bool), action[:, None] != action
     weight = np.where(own, 0.5 / own.sum(), 0.5 / max(other.sum(), 1))
     kept = own | other
@@ -101,8 +99,47 @@ def figures(pairs: Pairs, calibration: Calibration) -> dict[str, Any]:
     )
 
 
-def to_markdown(measured: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table of the `figures` of several kinds of takes, by their names."""
+def taken_by_action(matcher: Matcher, takes: Sequence[RealMotion]) -> dict[str, float]:
+    """Of the takes of each action the share that is taken to show its caption."""
+    probability = matcher.probability([x.motion for x in takes], [x.caption for x in takes])
+    action, taken = _actions(takes), probability >= 0.5
+    return {name: float(taken[action == name].mean()) for name in sorted(set(action.tolist()))}
+
+
+def traps(
+    matcher: Matcher, takes: Sequence[RealMotion], mirrored: Callable[[str], str]
+) -> dict[str, dict[str, Any]]:
+    """What is nearly right: the number of such pairs, and the share that is taken all the same.
+
+    mirrored: a caption with its sides exchanged.
+    """
+    motions = [take.motion for take in takes]
+    captions, exchanged = zip(*((x.caption, mirrored(x.caption)) for x in takes), strict=True)
+    places, texts = matcher.motions(motions), matcher.sentences(captions)
+    of_own_text = lambda changed: (matcher.motions(changed) * texts).sum(axis=-1)
+    sided, action, caption = np.not_equal(captions, exchanged), _actions(takes), np.array(captions)
+    other_style = (action[:, None] == action) & (caption[:, None] != caption)
+    similarity = {
+        "left for right": (places * matcher.sentences(exchanged)).sum(axis=-1)[sided],
+        "the action in another style": (places @ texts.T)[other_style],
+        "backwards in time": of_own_text([_frames(x, slice(None, None, -1)) for x in motions]),
+        "the first pose, held": of_own_text([_frames(x, [0] * x.num_frames) for x in motions]),
+    }
+    taken = {name: matcher.calibration(x) >= 0.5 for name, x in similarity.items() if len(x)}
+    return {name: dict(pairs=len(x), taken=float(x.mean())) for name, x in taken.items()}
+
+
+def _actions(takes: Sequence[RealMotion]) -> np.ndarray:
+    return np.array([take.action or take.caption for take in takes])
+
+
+def _frames(motion: Motion, order: slice | list[int]) -> Motion:
+    rotations, transl = motion.rotations[order], motion.transl[order]
+    return dataclasses.replace(motion, rotations=rotations, transl=transl)
+
+
+def to_markdown(report: Mapping[str, Any]) -> str:
+    """Tables of the figures of a package: of `figures` by the kind of takes, and of `traps`."""
     labels = dict(
         takes="takes",
         pairs="pairs",
@@ -113,5 +150,11 @@ def to_markdown(measured: Mapping[str, Mapping[str, Any]]) -> str:
         calibration_error="calibration error",
     )
     cell = lambda value: f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
-    rows = [[kind, *(cell(each[name]) for name in labels)] for kind, each in measured.items()]
-    return markdown_table(["test takes", *labels.values()], rows)
+    rows = [[kind, *(cell(each[name]) for name in labels)] for kind, each in report["test"].items()]
+    caught = [[name, *map(cell, each.values())] for name, each in report["traps"].items()]
+    return "\n\n".join(
+        [
+            markdown_table(["test takes", *labels.values()], rows),
+            markdown_table(["nearly right", "pairs", "taken all the same"], caught),
+        ]
+    )

@@ -9,7 +9,16 @@ import dataclasses
 
 from absl import flags
 
-from eval.matcher import calibrate, compare, figures, filmed, to_markdown
+from data.wordings import mirrored
+from eval.matcher import (
+    calibrate,
+    compare,
+    figures,
+    filmed,
+    taken_by_action,
+    to_markdown,
+    traps,
+)
 from eval.real_motions import read_real_motions
 from launch import actions, cli, outputs
 from vimogen_jax.errors import BadInput
@@ -31,20 +40,26 @@ def main() -> None:
     if "test" not in dataset.records:
         raise BadInput(f"{DATASET.value} has no test takes: build it with takes kept for testing")
     matcher = Matcher.from_checkpoint(RUN.value)
-    pairs = {}
+    pairs, takes = {}, []
     for split in ("validation", "test"):
         takes = read_real_motions(dataset, split, actions.named())
         camera = matcher.package.objective.camera
         shown = dict(true=[x.motion for x in takes], filmed=filmed(takes, camera, SEED.value))
         pairs[split] = {kind: compare(matcher, takes, motions) for kind, motions in shown.items()}
     calibration = calibrate(pairs["validation"]["true"] + pairs["validation"]["filmed"])
-    report = {kind: figures(each, calibration) for kind, each in pairs["test"].items()}
+    calibrated = Matcher(matcher.package, calibration)
+    report = dict(
+        step=matcher.package.step,
+        test={kind: figures(each, calibration) for kind, each in pairs["test"].items()},
+        traps=traps(calibrated, takes, mirrored),
+        taken_by_action=taken_by_action(calibrated, takes),
+    )
     licences = read_json(dataset.folder / MANIFEST)["splits"]["train"]["licences"]
     licence = matcher.package.licence or "; ".join(licences)
     with whole_folder(OUT.value, replaces) as aside:
         save_package(aside, dataclasses.replace(matcher.package, licence=licence), "float16")
         write_json(dataclasses.asdict(calibration), aside / CALIBRATION)
-        write_json(dict(step=matcher.package.step, test=report), aside / EVALUATION)
+        write_json(report, aside / EVALUATION)
     print(to_markdown(report))
     print(f"\n{OUT.value} holds the matcher after step {matcher.package.step}")
 

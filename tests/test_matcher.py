@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eval.matcher import Pairs, calibrate, compare, figures, filmed
+from eval.matcher import Pairs, calibrate, compare, figures, filmed, taken_by_action, traps
 from eval.real_motions import read_real_motions
 from tests.helpers.made_up import ACTIONS, made_up_dataset, made_up_motion
 from tests.helpers.runs import Runs
@@ -92,6 +92,22 @@ def test_a_package_says_how_probable_it_is_that_a_motion_shows_a_sentence(packag
     faster = dataclasses.replace(long, fps=60.0)
     assert matcher.motions([faster])[0] @ matcher.motions([long])[0] < 0.9999
     assert matcher.probability([], []).shape == (0,)
+
+
+def test_what_is_nearly_right_is_counted(package, takes, letters):
+    matcher = Matcher.from_checkpoint(package)
+    by_action = taken_by_action(matcher, takes)
+    assert list(by_action) == sorted(ACTIONS) and 0 < np.mean([*by_action.values()]) <= 1
+    exchanged = lambda text: (
+        text.replace("left", "L").replace("right", "left").replace("L", "right")
+    )
+    found = traps(matcher, takes, exchanged)
+    assert {name: each["pairs"] for name, each in found.items()} == {
+        "left for right": 8,
+        "backwards in time": 12,
+        "the first pose, held": 12,
+    }  # no action has two captions
+    assert found["left for right"]["taken"] < 1
 
 
 def test_what_is_refused(matcher, package, letters, tmp_path):

@@ -110,7 +110,9 @@ class Matcher:
     def sentences(self, sentences: Sequence[str]) -> Float[np.ndarray, "n d"]:
         """Unit vectors of sentences; those of what is alike in meaning lie near each other."""
         encoder = load_text_encoder(self.package.text_encoder)
-        return self.texts(encoder(list(sentences)))
+        once = list(dict.fromkeys(sentences))
+        places = dict(zip(once, self.texts(encoder(once)), strict=True))
+        return np.stack([places[sentence] for sentence in sentences])
 
     def texts(self, features: Sequence[np.ndarray]) -> Float[np.ndarray, "n d"]:
         """Unit vectors of sentences by their features `[l k]`, as datasets hold them."""

@@ -27,7 +27,7 @@ def test_the_page_of_the_matcher_has_its_figures_and_they_suffice():
     folder = SHIPPED["matcher"]
     report = json.loads((folder / EVALUATION).read_text())
     assert report["step"] == json.loads((folder / "config.json").read_text())["step"]
-    assert of_matcher(report["test"]) in page
+    assert of_matcher(report) in page
     for found in report["test"].values():
         assert found["auc"] >= 0.9 and found["balanced_accuracy"] >= 0.8
         assert found["calibration_error"] <= 0.05
