@@ -31,6 +31,7 @@ from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 
 LEAST_TAKES = 5  # to train on, of an action that is judged
+LEAST_SEEN = 0.5  # of the held-out takes of an action, for its recognition to say something
 QUALITIES = dict(
     jitter=jitter,
     foot_sliding=foot_sliding,
@@ -186,21 +187,30 @@ def measure_actions(
 ) -> dict[str, Any]:
     """How often a classifier fitted on real takes recognises held-out ones and generated ones.
 
-    `none` is the share of held-out takes of other actions that it takes for none of the judged.
+    An action that it sees in less than `LEAST_SEEN` of its held-out takes is not told: of it the
+    classifier says nothing. `none` is the share of held-out takes of other actions that it takes
+    for none of the judged.
+
+    Raises BadInput where none is told.
     """
     of = lambda take: take.action if take.action in judged else NONE
     classifier = ActionClassifier().fit([take.motion for take in train], list(map(of, train)))
     known = [take for take in held_out if of(take) != NONE]
     others = [take.motion for take in held_out if of(take) == NONE]
-    shares = {
-        name: recognised(classifier.predict(motions), asked)
-        for name, motions, asked in (
-            ("real", [take.motion for take in known], [take.action for take in known]),
-            ("generated", generated, [take.action for take in twins]),
-            ("new_wordings", said, [sentence.action for sentence in sentences]),
-        )
-        if motions
-    }
+    seen = recognised(classifier.predict([take.motion for take in known]), list(map(of, known)))
+    told = [action for action in judged if seen[action] >= LEAST_SEEN]
+    if not told:
+        raise BadInput("no action of the held-out takes is recognised in half of them")
+    shares = {}
+    for name, motions, asked in (
+        ("real", [take.motion for take in known], list(map(of, known))),
+        ("generated", generated, [take.action for take in twins]),
+        ("new_wordings", said, [sentence.action for sentence in sentences]),
+    ):
+        pairs = [pair for pair in zip(motions, asked, strict=True) if pair[1] in told]
+        if pairs:
+            motions, asked = zip(*pairs, strict=True)
+            shares[name] = recognised(classifier.predict(motions), asked)
     counts = {
         "real_takes": len(known),
         "other_takes": len(others),
@@ -210,14 +220,16 @@ def measure_actions(
     if others:
         shares["none"] = {"all": float(np.mean(classifier.predict(others) == NONE))}
     real, made = shares["real"], shares["generated"]
-    ratios = {action: made[action] / max(real[action], 1e-9) for action in judged}
-    worst = min(judged, key=lambda action: made[action])
+    worst = min(told, key=lambda action: made[action])
     return (
         shares
         | counts
         | {
+            "not_told": [action for action in judged if action not in told],
             "ratio": made["all"] / real["all"],
-            "worst": dict(action=worst, ratio=min(ratios[worst], made[worst] / real["all"])),
+            "worst": dict(
+                action=worst, ratio=min(made[worst] / real[worst], made[worst] / real["all"])
+            ),
         }
     )
 

@@ -44,9 +44,9 @@ def _sentences(report: Mapping[str, Any]) -> str:
 
 
 def _actions(report: Mapping[str, Any]) -> str:
-    """Recognition of each action."""
+    """Recognition of each action, and of which nothing is told."""
     actions, parts = report["action_following"], ("real", "generated", "new_wordings")
-    return markdown_table(
+    table = markdown_table(
         ["action", "real", "generated", "in new words"],
         [
             [action, *(_share(actions, part, action) for part in parts)]
@@ -54,6 +54,10 @@ def _actions(report: Mapping[str, Any]) -> str:
             if action != "all"
         ],
     )
+    if not actions["not_told"]:
+        return table
+    names = ", ".join(actions["not_told"])
+    return f"{table}\n\nNot told, as the judge does not see them in held-out takes: {names}."
 
 
 def _references(report: Mapping[str, Any]) -> str:

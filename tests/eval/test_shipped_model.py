@@ -135,6 +135,19 @@ def test_an_action_of_few_takes_is_none_of_the_judged(made_up):
     assert NONE not in report["action_following"]["generated"]
 
 
+def test_an_action_that_the_judge_does_not_see_in_real_takes_is_not_told(made_up):
+    dataset, actions = made_up
+    other = {ACTIONS[0]: ACTIONS[1], ACTIONS[1]: ACTIONS[0]}
+    mistaken = {id: other.get(action, action) if "validation" in id else action
+                for id, action in actions.items()}  # fmt: skip
+    report = evaluate(Remembers(*made_up), dataset, mistaken, SENTENCES, per_action=2)
+    following = report["action_following"]
+    assert following["not_told"] == sorted(ACTIONS[:2])
+    for part in ("real", "generated", "new_wordings"):
+        assert following[part] == {ACTIONS[2]: 1, "all": 1}
+    assert f"in held-out takes: {ACTIONS[0]}, {ACTIONS[1]}." in to_markdown(report)
+
+
 def test_takes_are_drawn_evenly_and_again_the_same(made_up):
     takes = read_real_motions(made_up[0], "train", made_up[1])
     drawn = draw(takes, 4, seed=0)
