@@ -15,6 +15,13 @@ import jax
 import numpy as np
 
 from eval.action_following import NONE, ActionClassifier, recognised
+from eval.directing import (
+    SETS,
+    free_requests,
+    measure_constraints,
+    measure_feet,
+    measure_seams,
+)
 from eval.real_motions import RealMotion, read_real_motions
 from eval.refinement import SUITE, TAKES, measure_refinement
 from vimogen_jax.errors import BadInput
@@ -66,6 +73,7 @@ class Sentence:
 
 
 PARTS = ("sentences", "references")
+DIRECTING = ("constraints", "seams", "feet")  # parts of their own
 
 
 def evaluate(
@@ -100,6 +108,8 @@ def evaluate(
         shown = [take for take in held_out if take.id in TAKES] or held_out
         report["refinement"] = measure_refinement(generator.model, shown, seed, progress=True)
         report["reference_takes"] = len(shown)
+    if set(DIRECTING) & set(parts):
+        report |= evaluate_directing(generator, dataset, actions, parts, seed)
     return report | {"targets": compare(report)}
 
 
@@ -152,6 +162,41 @@ def evaluate_sentences(
     }
 
 
+def evaluate_directing(
+    generator: Generator,
+    dataset: Dataset,
+    actions: Mapping[str, str],
+    parts: Collection[str],
+    seed: int,
+) -> dict[str, Any]:
+    """The parts of `DIRECTING` that are asked for, on held-out takes of judged actions."""
+    train, held_out = (
+        read_real_motions(dataset, split, actions) for split in ("train", _held_out(dataset))
+    )
+    judged = judged_actions(train, held_out)
+    judge = _judge(train, judged)
+    shown = [take for take in held_out if take.action in judged and 3 <= take.seconds <= 6]
+    if not shown:
+        raise BadInput(f"{dataset.folder} has no held-out takes of judged actions of 3 to 6 s")
+    report: dict[str, Any] = {}
+    if "seams" in parts:
+        report["seams"] = measure_seams(generator, shown, judge, seed)
+    if {"constraints", "feet"} & set(parts):
+        rng = np.random.default_rng(seed)
+        chosen = [shown[i] for i in rng.choice(len(shown), min(SETS, len(shown)), replace=False)]
+        free = generator(free_requests(chosen), progress=True)
+        if "constraints" in parts:
+            report["constraints"] = measure_constraints(generator, chosen, free, judge, seed)
+        if "feet" in parts:
+            report["feet"] = measure_feet(free, [take.motion for take in chosen])
+    return report
+
+
+def _judge(train: Sequence[RealMotion], judged: Sequence[str]) -> ActionClassifier:
+    of = lambda take: take.action if take.action in judged else NONE
+    return ActionClassifier().fit([take.motion for take in train], list(map(of, train)))
+
+
 def _held_out(dataset: Dataset) -> str:
     """The split that no training sees, or else the one that none learns from."""
     return "test" if "test" in dataset.records else "validation"
@@ -193,8 +238,8 @@ def measure_actions(
 
     Raises BadInput where none is told.
     """
+    classifier = _judge(train, judged)
     of = lambda take: take.action if take.action in judged else NONE
-    classifier = ActionClassifier().fit([take.motion for take in train], list(map(of, train)))
     known = [take for take in held_out if of(take) != NONE]
     others = [take.motion for take in held_out if of(take) == NONE]
     seen = recognised(classifier.predict([take.motion for take in known]), list(map(of, known)))

@@ -1,6 +1,6 @@
 """A report of `eval.shipped_model` as Markdown, for the terminal and the model card."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.refinement import SUITE
@@ -22,6 +22,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         tables += [_sentences(report), _actions(report)]
     if "refinement" in report:
         tables.append(_references(report))
+    tables += [of(report[part]) for part, of in _DIRECTING.items() if part in report]
     return "\n\n".join(tables)
 
 
@@ -93,3 +94,67 @@ def _target(report: Mapping[str, Any], name: str, digits: int = 2) -> list[str]:
 def _share(actions: Mapping[str, Any], part: str, action: str) -> str:
     known = action in actions.get(part, {})
     return f"{100 * actions[part][action]:.0f} %" if known else "none"
+
+
+_MOVES = {
+    "peak": "greatest acceleration, m/frame²",
+    "jitter": "jitter, m/frame²",
+    "foot_sliding": "foot sliding, m/frame",
+    "foot_floating": "foot floating",
+}
+_MISSED = {
+    "pose": "off a whole pose, m",
+    "pose_worst": "the worst of them",
+    "path": "off a path, m",
+    "path_worst": "the worst of them",
+    "place": "off a place of a hand or foot, m",
+    "place_worst": "the worst of them",
+    "recognised": "actions recognised",
+}
+
+
+def _constraints(found: Mapping[str, Any]) -> str:
+    """What constraints of takes do to motions."""
+    columns = ("free", "replacement", "met")
+    head = [f"{found['sets']} sets of constraints", "free", "plain replacement", "met"]
+    return markdown_table(head, _rows(found, columns, _MISSED | _MOVES))
+
+
+def _feet(found: Mapping[str, Any]) -> str:
+    """What cleaning feet does to motions."""
+    columns = ("real", "free", "cleaned")
+    return markdown_table(["feet", *columns], _rows(found, columns, _MOVES))
+
+
+def _rows(
+    found: Mapping[str, Any], columns: Sequence[str], labels: Mapping[str, str]
+) -> list[list[str]]:
+    return [
+        [label, *(f"{found[column][name]:.4f}" for column in columns)]
+        for name, label in labels.items()
+        if all(name in found[column] for column in columns)
+    ]
+
+
+def _seams(found: Mapping[str, Any]) -> str:
+    """Whether one sees where acts meet."""
+    return markdown_table(
+        [f"{found['seams']} seams", "", ""],
+        [
+            ["", "at seams", "elsewhere"],
+            [
+                "greatest acceleration, m/frame²",
+                f"{found['at_seams']:.4f}",
+                f"{found['elsewhere']:.4f}",
+            ],
+            ["", "after another", "alone"],
+            [
+                "actions recognised",
+                f"{100 * found['recognised']:.0f} %",
+                f"{100 * found['recognised_alone']:.0f} %",
+            ],
+        ],
+    )
+
+
+_DIRECTING = {"constraints": _constraints, "seams": _seams, "feet": _feet}

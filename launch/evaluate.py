@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import flags
 
-from eval.shipped_model import PARTS, Sentence, evaluate
+from eval.shipped_model import DIRECTING, PARTS, Sentence, evaluate
 from eval.shipped_model_report import to_markdown
 from launch import actions, cli, outputs
 from vimogen_jax.errors import BadInput
@@ -28,7 +28,12 @@ SENTENCES = flags.DEFINE_string(
 PER_ACTION = flags.DEFINE_integer(
     "per_action", 20, "how many motions to generate for each action", 2
 )
-PART = flags.DEFINE_multi_enum("part", list(PARTS), list(PARTS), "what to measure; may be repeated")
+PART = flags.DEFINE_multi_enum(
+    "part",
+    list(PARTS),
+    [*PARTS, *DIRECTING],
+    "what to measure; may be repeated; constraints, seams and feet where they are named",
+)
 STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the checkpoint's")
 GUIDANCE_SCALE = flags.DEFINE_float(
     "guidance_scale", None, "how strongly to follow the prompt; by default the checkpoint's"

@@ -20,10 +20,12 @@ from data.priors.report import cards
 from data.priors.store import Entry, Store
 from launch import cli, films, outputs, reading
 from vimogen_jax import formats
+from vimogen_jax.animation import Animation
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
 from vimogen_jax.directing.constraints import LEGS, Keep, read_constraints
+from vimogen_jax.directing.fit import clean_feet
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
 from vimogen_jax.generator import (
@@ -38,7 +40,11 @@ from vimogen_jax.long_motion import SEAM as USUAL_SEAM
 from vimogen_jax.long_motion import check_seam
 from vimogen_jax.mocap.film import is_film, open_film
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import resample
 from vimogen_jax.viewer.page import Card, write_page
+
+ROBOT = "-robot.npz"
+ROBOT_FPS = 30.0  # GMR takes slower files for ones of this rate
 
 # Format: the endings of its files, in the order in which they are written: what takes long is last.
 FORMATS = {
@@ -46,6 +52,7 @@ FORMATS = {
     "glb": (".glb",),
     "bvh": (".bvh", ".bvh.json"),
     "joints": (".npy", ".npy.json"),
+    "robot": (ROBOT,),
     "html": (),
     "mp4": (".mp4",),
 }
@@ -84,6 +91,9 @@ THEN_SECONDS = flags.DEFINE_multi_float(
     "then_seconds", [], "length of each --then, by default that of the first sentence"
 )
 SEAM = flags.DEFINE_integer("seam", USUAL_SEAM, "frames in which a --then grows out of the last")
+CLEAN_FEET = flags.DEFINE_bool(
+    "clean_feet", False, "bend motions so that standing feet stand; their files say so"
+)
 CONSTRAINTS = flags.DEFINE_string(
     "constraints", None, "JSON file of poses, places and paths that the motions are to meet"
 )
@@ -162,6 +172,8 @@ def main(words: list[str]) -> None:
     else:
         stories = [[each] for each in requests]
         motions = generator(requests, progress=True)
+    if CLEAN_FEET.value and not requests[0].constraints:  # else their fit has planted them
+        motions = [Animation.of(clean_feet(each), each.caption) for each in motions]
     repeated = [title for title in titles for _ in range(SAMPLES.value)]
     about = [provenance(generator, story) for story in stories]
     before = [shown, *[()] * (len(names) - 1)]
@@ -301,7 +313,7 @@ def provenance(generator: Generator, story: Sequence[Request]) -> dict[str, Any]
         adapter=ADAPTER.value,
     )
     names = {key: os.path.basename(os.path.abspath(path)) for key, path in given.items() if path}
-    about = generator.provenance(request) | names
+    about = generator.provenance(request) | names | dict(clean_feet=CLEAN_FEET.value)
     if then:
         said = ("prompt", "seconds", "seed", "draw")
         acts = [generator.provenance(act) for act in then]
@@ -396,9 +408,9 @@ def write_motion(sampled: Sampled, path: Path, body: Body | None) -> None:
 
         glb.write(sampled.motion, path, body, sampled.provenance)
     else:
-        from vimogen_jax import formats
-
-        formats.write(sampled.motion, path, sampled.provenance)
+        robot = path.name.endswith(ROBOT)
+        motion = resample(sampled.motion, ROBOT_FPS) if robot else sampled.motion
+        formats.write(motion, path, sampled.provenance)
 
 
 def write_index(

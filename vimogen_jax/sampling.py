@@ -22,7 +22,7 @@ from tqdm import tqdm
 from vimogen_jax.body.skeleton import FEET, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
 from vimogen_jax.diffusion.solvers import Sampler, guide, integrate
-from vimogen_jax.directing.bend import bend
+from vimogen_jax.directing.bend import WIDTHS, bend
 from vimogen_jax.directing.goals import Goals, known_channels
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -101,6 +101,7 @@ class MotionModel:
         fps: frames a second.
         rows: how batches lie over several devices, under a mesh in use; by default on one. Of
             several processes, each makes the same calls.
+        goes_along: how many frames around what is set are bent with it, see `directing.bend`.
     """
 
     graphdef: nnx.GraphDef
@@ -110,6 +111,7 @@ class MotionModel:
     statistics: Statistics
     fps: float
     rows: Rows | None = None
+    goes_along: tuple[float, ...] = WIDTHS
 
     def encode_reference(self, motion: Motion) -> Float[np.ndarray, "t 138"]:
         """The normalised channels of a reference, at the model's frame rate.
@@ -232,7 +234,10 @@ class MotionModel:
     def _sample_batch(self, requests: list[EncodedRequest]) -> np.ndarray:
         """Normalised channels `[n t c]` of requests of one branch, padded."""
         batch = self._batch(requests)
-        channels = sample(self.graphdef, self.params, self.objective, self.sampler, *batch)
+        channels = sample(
+            *(self.graphdef, self.params, self.objective, self.sampler, *batch),
+            goes_along=self.goes_along,
+        )
         if self.rows:
             channels = multihost_utils.process_allgather(channels, tiled=True)
         return np.concatenate(np.asarray(channels))[: len(requests)]
@@ -270,7 +275,7 @@ class MotionModel:
         return Known(channels, mask)
 
 
-@functools.partial(jax.jit, static_argnames=("graphdef", "objective", "sampler"))
+@functools.partial(jax.jit, static_argnames=("graphdef", "objective", "sampler", "goes_along"))
 def sample(
     graphdef: nnx.GraphDef,
     params: dict[str, Any],
@@ -283,6 +288,7 @@ def sample(
     reference: Reference | None,
     known: Known | None = None,
     std: Float[Array, "s b 1 c"] | None = None,
+    goes_along: tuple[float, ...] = WIDTHS,
 ) -> Float[Array, "s b t c"]:
     """From noise to smoothed, normalised motion, of one branch.
 
@@ -298,6 +304,7 @@ def sample(
         reference: of every sample, where there is no text.
         known: channels that are set: told to a model that takes them, and bent to at every step.
         std: of the channels, where some are known.
+        goes_along: see `bend`.
     """
     model = nnx.merge(graphdef, params)
     guided = text is not None and sampler.guided
@@ -319,7 +326,7 @@ def sample(
         if known is None or std is None:
             return v
         sigma = (timestep / TIMESTEPS)[..., None, None]
-        return (bend(x + sigma * v, known.motion, known.mask, std) - x) / sigma
+        return (bend(x + sigma * v, known.motion, known.mask, std, goes_along) - x) / sigma
 
     x = integrate(velocity, noise, sampler)
     if latent:

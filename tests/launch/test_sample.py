@@ -91,7 +91,7 @@ def test_constraints_and_then_a_gap(checkpoint, tmp_path):
         assert json.loads(arrays["provenance"].item())["constraints"] == "wanted.json"
 
     edited = "--edit", walk, "--gap", "1,2"
-    ended = sample(*common, "a person waves", *edited)
+    ended = sample(*common, "a person waves", *edited, "--clean_feet")
     assert ended.returncode == 0, ended.stderr
     again, before = formats.read(tmp_path / "a-person-waves-0.npz"), canonicalize(made)
     np.testing.assert_allclose(again.joints()[:20], before.joints()[:20], atol=1e-3)
@@ -100,13 +100,20 @@ def test_constraints_and_then_a_gap(checkpoint, tmp_path):
 
 
 def test_an_act_and_what_follows_it(checkpoint, tmp_path):
-    common = "--checkpoint", checkpoint, "--out", tmp_path, "--formats", "npz,html"
+    common = "--checkpoint", checkpoint, "--out", tmp_path, "--formats", "npz,robot,html"
     ended = sample(
         *common, "a person walks.", "--then", "a person bows.", "--seconds", 4, "--then_seconds", 8
     )
     assert ended.returncode == 0, ended.stderr
     path = tmp_path / "a-person-walks-then-a-person-bows-0.npz"
     assert formats.read(path).num_frames == 240
+    with np.load(tmp_path / "a-person-walks-then-a-person-bows-0-robot.npz") as arrays:
+        shapes = {key: arrays[key].shape for key in ("trans", "root_orient", "pose_body", "betas")}
+        assert arrays["mocap_frame_rate"].item() == arrays["mocap_framerate"].item() == 30
+    frames = 359  # from 0 to 11.95 s
+    assert shapes == dict(
+        trans=(frames, 3), root_orient=(frames, 3), pose_body=(frames, 63), betas=(16,)
+    )
     with np.load(path) as arrays:
         about = json.loads(arrays["provenance"].item())
     assert about["then"] == [dict(prompt="a person bows.", seconds=8.0, seed=0, draw=1)]

@@ -5,6 +5,8 @@ the frames around it go along, far ones first. Where the pelvis is carried, all 
 velocities change as what is moved does.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -25,14 +27,16 @@ def bend(
     known: Float[Array, "*n t 276"],
     mask: Bool[Array, "*n t 276"],
     std: Float[Array, "*n 1 276"],
+    widths: Sequence[float] = WIDTHS,
 ) -> Float[Array, "*n t 276"]:
     """Normalised channels, bent to those known where the mask is true.
 
     std: what they were divided by.
+    widths: of what goes along, one after the other.
     """
     frames = clean.shape[-2]
     apart = jnp.arange(frames)[:, None] - jnp.arange(frames)
-    for width in WIDTHS:
+    for width in widths:
         near = jnp.exp(-0.5 * jnp.square(apart / width))
         change = _spread(known - clean, mask, near) * std
         path = change[..., TRANSL]

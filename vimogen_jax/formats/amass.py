@@ -63,6 +63,7 @@ def write(
         "gender": "neutral",
         "surface_model_type": "smplx",
         "mocap_frame_rate": float(motion.fps),
+        "mocap_framerate": float(motion.fps),  # as AMASS of SMPL-H spells it; PHC reads this
         "mocap_time_length": motion.seconds,
         "betas": np.zeros(16),
         "num_betas": 16,

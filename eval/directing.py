@@ -1,0 +1,176 @@
+"""Is a motion that is directed as good as a free one? Constraints met, seams unseen, feet cleaned.
+
+Constraints are taken from held-out takes, and their captions and lengths with them, so they can be
+met. Beside ours stands plain replacement: the values put into every prediction, nothing else.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from eval.action_following import ActionClassifier
+from eval.real_motions import RealMotion
+from vimogen_jax.body.rotations import matrix_to_axis_angle
+from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
+from vimogen_jax.directing.constraints import Constraint, Facing, Place, Pose, Route
+from vimogen_jax.directing.fit import clean_feet
+from vimogen_jax.directing.goals import Goals
+from vimogen_jax.generator import Generator, Request
+from vimogen_jax.long_motion import SEAM, join, play
+from vimogen_jax.metrics.motion_quality import foot_floating, foot_sliding, jitter
+from vimogen_jax.motion.canonical import canonicalize
+from vimogen_jax.motion.motion import Motion
+
+SETS = 100
+STORIES, ACTS, SECONDS = 34, 4, 3.0  # 102 seams
+ENDS = ("left_wrist", "right_wrist", "left_foot", "right_foot")
+REPLACEMENT = (0.1,)  # frames: nothing around what is known goes along
+
+
+def constraints_of(motion: Motion, kind: int, rng: np.random.Generator) -> list[Constraint]:
+    """Two whole poses, a path with times, or a place of a hand or foot and a facing, as they are in
+    a motion."""
+    frames, joints = motion.num_frames, motion.joints()
+    at = np.sort(rng.choice(np.arange(10, frames), 2, replace=False))
+    if kind == 0:
+        turns = matrix_to_axis_angle(motion.rotations)
+        return [
+            Pose(
+                frame / motion.fps,
+                rotations=dict(zip(JOINT_NAMES, turns[frame].tolist(), strict=True)),
+                place=tuple(joints[frame, 0].tolist()),
+            )
+            for frame in at
+        ]
+    if kind == 1:
+        chosen = np.unique(np.append(np.arange(0, frames, 10), frames - 1))
+        points = joints[chosen, 0, :2].astype(float) + 1e-6 * np.arange(len(chosen))[:, None]
+        return [Route(tuple(map(tuple, points.tolist())), tuple((chosen / motion.fps).tolist()))]
+    end = rng.choice(ENDS)
+    place = tuple(joints[at[0], JOINT_NAMES.index(end)].tolist())
+    across = joints[at[1], 2, :2] - joints[at[1], 1, :2]
+    facing = float(np.degrees(np.arctan2(across[1], across[0])))
+    return [Place(at[0] / motion.fps, end, place), Facing(at[1] / motion.fps, facing)]
+
+
+def misses(motion: Motion, goals: Goals) -> dict[str, float]:
+    """Mean distance in metres from each kind of goal that there is."""
+    joints, found = motion.joints(), {}
+    off = np.linalg.norm(np.where(goals.placed, joints - goals.positions, 0), axis=-1)
+    posed = goals.turned.all(-1)
+    if posed.any():
+        wanted = Motion(
+            goals.rotations, goals.positions[:, 0] - REST_JOINTS[0], motion.fps
+        ).joints()
+        found["pose"] = float(np.linalg.norm(wanted - joints, axis=-1)[posed].mean())
+    elif goals.placed[:, 0].any():
+        found["path"] = float(off[goals.placed[:, 0].any(-1), 0].mean())
+    elif goals.placed.any():
+        found["place"] = float(off[goals.placed.any(-1)].mean())
+    return found
+
+
+def free_requests(takes: Sequence[RealMotion]) -> list[Request]:
+    """Motions of the captions and lengths of takes."""
+    return [Request(take.caption, seconds=take.seconds, draw=i) for i, take in enumerate(takes)]
+
+
+def measure_constraints(
+    generator: Generator,
+    takes: Sequence[RealMotion],
+    free: Sequence[Motion],
+    judge: ActionClassifier,
+    seed: int,
+) -> dict[str, Any]:
+    """Motions that meet constraints taken from takes, beside the `free` ones of their captions."""
+    rng = np.random.default_rng(seed)
+    directed = [
+        dataclasses.replace(each, constraints=constraints_of(canonicalize(take.motion), i % 3, rng))
+        for i, (each, take) in enumerate(zip(free_requests(takes), takes, strict=True))
+    ]
+    encoded = generator.encode(directed)
+    goals = [each.goals for each in encoded if each.goals]
+    replaced = dataclasses.replace(generator.model, goes_along=REPLACEMENT)
+    made = dict(
+        free=free,
+        replacement=replaced.motions(encoded, progress=True),
+        met=generator(directed, progress=True),
+    )
+    report: dict[str, Any] = {"sets": len(takes)}
+    for name, motions in made.items():
+        off = [misses(motion, each) for motion, each in zip(motions, goals, strict=True)]
+        kinds = {
+            kind: [each[kind] for each in off if kind in each] for kind in ("pose", "path", "place")
+        }
+        right = judge.predict(motions) == np.array([take.action for take in takes])
+        report[name] = moves(motions) | dict(recognised=float(right.mean()))
+        report[name] |= {kind: float(np.mean(values)) for kind, values in kinds.items() if values}
+        report[name] |= {f"{kind}_worst": max(values) for kind, values in kinds.items() if values}
+    return report
+
+
+def measure_seams(
+    generator: Generator, takes: Sequence[RealMotion], judge: ActionClassifier, seed: int
+) -> dict[str, Any]:
+    """Stories of acts after each other, and the acts alone."""
+    rng = np.random.default_rng(seed)
+    acts = [[takes[i] for i in rng.choice(len(takes), ACTS)] for _ in range(STORIES)]
+    stories = [
+        generator.story([(take.caption, SECONDS) for take in story], seed=seed + i)
+        for i, story in enumerate(acts)
+    ]
+    parts: list[list[Motion]] = [[] for _ in stories]
+    for made in play(generator.model, stories, progress=True):
+        for story, part in zip(parts, made, strict=True):
+            story += [part] if part else []
+    seams, elsewhere = [], []
+    for story in map(join, parts):
+        peaks = _accelerations(story).max(axis=-1)
+        length = round(SECONDS * story.fps)
+        for end in range(length, story.num_frames, length):
+            seams.append(peaks[end - SEAM - 2 : end + 2].max())
+            elsewhere.append(peaks[end + 2 : end + SEAM + 6].max())
+    together = [part for story in parts for part in _acts(story)]
+    flat = [take for story in acts for take in story]
+    alone = generator([take.caption for take in flat], SECONDS, seed=seed, progress=True)
+    asked = np.array([take.action for take in flat])
+    return dict(
+        seams=len(seams),
+        at_seams=float(np.mean(seams)),
+        elsewhere=float(np.mean(elsewhere)),
+        recognised_alone=float((judge.predict(alone) == asked).mean()),
+        recognised=float((judge.predict(together) == asked).mean()),
+    )
+
+
+def _acts(parts: Sequence[Motion]) -> list[Motion]:
+    """The acts of a story, each from where it begins to grow out of the one before."""
+    story, length = join(parts), round(SECONDS * parts[0].fps)
+    return [
+        story[max(start - SEAM // 2, 0) : start + length]
+        for start in range(0, story.num_frames, length)
+    ]
+
+
+def measure_feet(motions: Sequence[Motion], real: Sequence[Motion]) -> dict[str, Any]:
+    """Free motions as they are and with feet cleaned, and the takes that gave their sentences."""
+    cleaned = [clean_feet(motion) for motion in motions]
+    return dict(real=moves(real), free=moves(motions), cleaned=moves(cleaned))
+
+
+def moves(motions: Sequence[Motion]) -> dict[str, float]:
+    """Means of the greatest acceleration, of jitter, and of what feet do."""
+    measured = dict(
+        peak=lambda joints: np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1).max(),
+        jitter=jitter,
+        foot_sliding=foot_sliding,
+        foot_floating=foot_floating,
+    )
+    joints = [motion.joints() for motion in motions]
+    return {name: float(np.mean([of(each) for each in joints])) for name, of in measured.items()}
+
+
+def _accelerations(motion: Motion) -> np.ndarray:
+    return np.linalg.norm(np.diff(motion.joints(), 2, axis=0), axis=-1)
