@@ -40,7 +40,7 @@ def _main() -> None:
         case [verb, *options]:
             name = verb.replace("-", "_")
             if name not in verbs:
-                near = difflib.get_close_matches(name, verbs, 1)
+                near = [] if verb.startswith("-") else difflib.get_close_matches(name, verbs, 1)
                 advice = f"; did you mean {near[0]}?" if near else "; vimogen lists them"
                 raise SystemExit(f"error: there is no verb {verb!r}{advice}")
             sys.path.insert(0, str(HOME))
