@@ -4,13 +4,16 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from data.priors.judges import Case, Matched, Published
+from data.adapters.vlm.judge import Judge as Asker
+from data.adapters.vlm.judge import RetryPolicy
+from data.priors.judges import Case, Matched, Published, Viewer
 from data.priors.prompts import Prompt, read_prompts
 from data.priors.quality import measure
 from data.priors.report import cards, summary, to_markdown
@@ -18,10 +21,12 @@ from data.priors.run import run
 from data.priors.stages import Quality, Reference, Texts, Verdict, Video
 from data.priors.store import Entry, Made, Store
 from data.priors.texts import Template, video_text
+from tests.helpers.disks import small_disk
 from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
+from vimogen_jax.mocap.film import open_film
 from vimogen_jax.motion.motion import Motion
 
 WAVE, WALK, BOW = (
@@ -316,3 +321,47 @@ def test_texts_given_stand(tmp_path):
         dict(motion=WAVE.text, video=video_text(WAVE.text)),
     ]
     assert json.loads((tmp_path / "prompts.json").read_text()) == [given.id, WAVE.id]
+
+
+class Speaks:
+    """A vision-language model that says what the question's sentence makes it say."""
+
+    name, at_once = "speaks", 4
+    timeout: float | None = 0.3
+
+    def ask(self, question, video):
+        assert video.is_file()
+        if WAVE.text in question:
+            return "They wave. Answer: yes"
+        if WALK.text in question:
+            return "What a fine floor."
+        time.sleep(5)
+        return "Answer: no"
+
+
+def judged(tmp_path, motion, looks_at, *prompts):
+    judge = Viewer(Asker(Speaks(), tmp_path / "answers", RetryPolicy(tries=1)), looks_at)
+    run(Store(tmp_path).add(prompts), stages(Films(), Reads(motion), judge))
+    return [entry.verdict for entry in Store.open(tmp_path).entries()[0]]
+
+
+def test_a_judge_that_hangs_or_talks_nonsense_is_no_no(motion, tmp_path):
+    waves, walks, bows = judged(tmp_path, motion, "video", WAVE, WALK, BOW)
+    assert waves == ("yes", "They wave. Answer: yes")
+    assert walks[0] == bows[0] == "not judged"
+    assert "neither yes nor no: What a fine floor." in walks[1] and "0.3 s" in bows[1]
+
+
+def test_what_a_judge_was_shown_of_a_reference_is_kept(motion, tmp_path):
+    assert judged(tmp_path, motion[:40], "reference", WAVE)[0][0] == "yes"
+    (seen,) = tmp_path.rglob("verdict-*.mp4")
+    assert open_film(seen).width == 448
+
+
+def test_a_full_disk_is_one_sentence_and_what_was_made_stays(motion, tmp_path):
+    with small_disk(tmp_path, "64k"):
+        prompts = [Prompt(str(i), f"a person walks {i} steps.") for i in range(8)]
+        with pytest.raises(BadInput, match="disk is full"):
+            run(Store(tmp_path).add(prompts), stages(Films(), Reads(motion)))
+        entries, faults = Store.open(tmp_path).entries()
+        assert faults == [] and entries[0].result("texts")

@@ -172,3 +172,9 @@ def test_wan_of_another_shape_is_refused():
             Wan(name, pipeline=pipeline)
     with pytest.raises(BadInput, match="wan is 2.1-1.3b"):
         Wan("3.0")
+
+
+@pytest.mark.slow  # landmarks of all its frames are looked for
+def test_a_film_of_nobody_is_one_sentence(shared, tmp_path):
+    with pytest.raises(BadInput, match="no person is seen"):
+        open_mocap("embedded", 1.0)("7", shared / "priors/filter_clips/empty.mp4", tmp_path)
