@@ -129,4 +129,5 @@ def mean_and_interval(
 ) -> tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]]:
     """The mean of n repetitions and half the width of its 95 % interval, as published:
     of a normal distribution with the deviation of the repetitions themselves."""
-    return values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(values))
+    mean, interval = values.mean(axis=0), 1.96 * values.std(axis=0) / np.sqrt(len(values))
+    return np.asarray(mean), np.asarray(interval)
