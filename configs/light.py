@@ -18,11 +18,11 @@ def get_config() -> ConfigDict:
     config = small.get_config()
     config.update(
         init_from="small",
-        model=dict(num_layers=3, reference_dim=0, reference_widths=(), infill=False, averages=True),
-        objective=dict(guidance=4.0, average=0.25, infill=dict(share=0.0)),
-        sampler=dict(steps=4, guidance_scale=1.0),
-        data=dict(path="out/light/dataset", buckets=(72, 112, 152, 200)),
-        optim=dict(learning_rate=5e-4, ema_decay=0.99),
-        train=dict(workdir="runs/light", steps=2000, preview_every=1000),
+        model=dict(num_layers=3, reference_dim=0, reference_widths=(), infill=False),
+        objective=dict(guidance=4.0, infill=dict(share=0.0)),
+        sampler=dict(steps=3, guidance_scale=1.0),
+        data=dict(path="out/light/dataset", buckets=(112, 200)),
+        optim=dict(learning_rate=5e-4, warmup_steps=10, ema_decay=0.99),
+        train=dict(workdir="runs/light", steps=450, preview_every=450),
     )
     return config

@@ -27,7 +27,7 @@ from vimogen_jax.directing.goals import Goals, known_channels
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
 from vimogen_jax.models.latent import LatentViMoGen, sampled_shape
-from vimogen_jax.models.vimogen import Known, Reference, Text
+from vimogen_jax.models.vimogen import Known, ModelConfig, Reference, Text
 from vimogen_jax.motion import representation
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
@@ -145,8 +145,9 @@ class MotionModel:
         latent = isinstance(nnx.merge(self.graphdef, self.params), LatentViMoGen)
         return self.layout == VIMOGEN and not latent
 
-    def _sampled_shape(self, frames: int) -> tuple[int, int]:
-        return sampled_shape(nnx.merge(self.graphdef, self.params).config, frames)
+    @functools.cached_property
+    def _config(self) -> ModelConfig:
+        return nnx.merge(self.graphdef, self.params).config
 
     def channels(
         self, requests: Sequence[EncodedRequest], progress: bool = False
@@ -251,7 +252,7 @@ class MotionModel:
         frames = _round_up(max(request.frames for request in filled), FRAME_MULTIPLE)
         mask = np.arange(frames) < np.array([[request.frames] for request in filled])
         drawn = np.array([(request.seed, request.draw) for request in filled], np.uint32)
-        whole, (cut, _) = self._sampled_shape(MAX_FRAMES), self._sampled_shape(frames)
+        whole, (cut, _) = (sampled_shape(self._config, n) for n in (MAX_FRAMES, frames))
         noise = np.asarray(_noise(*drawn.T, whole, cut))
         text, null_text, reference = None, None, None
         if filled[0].reference is not None:
