@@ -137,8 +137,8 @@ def _load(weights: str, offload: str) -> Any:
     except ImportError:
         raise BadInput('wan needs diffusers: pip install "vimogen_jax[wan]"') from None
     try:
-        vae = AutoencoderKLWan.from_pretrained(weights, subfolder="vae", torch_dtype=torch.float32)
-        pipeline = WanPipeline.from_pretrained(weights, vae=vae, torch_dtype=torch.bfloat16)
+        vae = AutoencoderKLWan.from_pretrained(weights, subfolder="vae", dtype=torch.float32)
+        pipeline = WanPipeline.from_pretrained(weights, vae=vae, dtype=torch.bfloat16)
     except (OSError, ValueError) as fault:
         said = str(fault).strip().split("\n")[0]
         raise BadInput(f"{weights} cannot be loaded as a Wan: {said}") from None
