@@ -8,18 +8,14 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import multiprocessing
 import os
-import signal
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
-from tqdm import tqdm
 
+from data.engine import spread
 from data.filters.jumps import MAX_SPEED, longest_steady_stretch
 from data.filters.toes import overturned_toes
 from data.sources.take import Take
@@ -139,7 +135,7 @@ def build(
         DatasetWriter(
             folder, text_encoder=spec, null_text=encoder.null_text, fps=fps, overwrite=overwrite
         ) as writer,
-        contextlib.closing(_map(prepare_one, takes, workers)) as outcomes,
+        contextlib.closing(spread(prepare_one, takes, workers, "take", "read motions")) as outcomes,
     ):
         usable = report.usable(zip(takes, outcomes, strict=True))
         for split, record in _with_texts(_deal(usable, holdout), encoder):
@@ -224,29 +220,6 @@ def _channels(take: Take, fps: float, layout: Layout, notes: list[str]) -> tuple
     steady = longest_steady_stretch(content)
     channels = layout.encode(resample(steady, fps)).astype(np.float32)
     return channels, steady.num_frames < content.num_frames
-
-
-def _map(prepare_one, takes: Sequence[Take], workers: int) -> Generator[Prepared]:
-    """Prepare all takes in their order, under a progress bar; BadInput where a worker is killed."""
-    bar = functools.partial(tqdm, total=len(takes), desc="takes", unit="take", disable=None)
-    if workers == 1:
-        yield from bar(map(prepare_one, takes))
-        return
-    # Spawned, not forked: the text encoder has started threads in this process.
-    context = multiprocessing.get_context("spawn")
-    # Ctrl-C is for this process, which then ends the others.
-    leave = (signal.SIGINT, signal.SIG_IGN)
-    with ProcessPoolExecutor(workers, context, signal.signal, leave) as pool:
-        # A group at a time, or quick readers would fill the memory before a slow text encoder.
-        groups = _groups(takes, TAKES_AT_ONCE)
-        try:
-            yield from bar(p for group in groups for p in pool.map(prepare_one, group, chunksize=8))
-        except BrokenProcessPool:
-            raise BadInput(
-                "a process that read motions was killed, as happens where memory runs out; fewer "
-                "at once need less",
-                remedy="workers",
-            ) from None
 
 
 def _with_texts(

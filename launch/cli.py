@@ -163,6 +163,15 @@ def keep_compiled_in(folder: str) -> None:
         jax.config.update("jax_compilation_cache_dir", folder)
 
 
+def share_compiled() -> None:
+    """Let processes that this one starts keep and find what JAX compiles where it does."""
+    import jax
+
+    for name in ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs"):
+        if (value := getattr(jax.config, name)) is not None:
+            os.environ.setdefault(name.upper(), str(value))
+
+
 def _keep_nothing() -> None:
     import jax
 

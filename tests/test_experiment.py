@@ -1,5 +1,8 @@
 """An experiment: every key of every section can be set, and what cannot be is named as written."""
 
+# What dictionaries hold is of all kinds.
+# pyright: reportArgumentType=false
+
 import dataclasses
 import importlib
 import itertools
@@ -22,7 +25,7 @@ from vimogen_jax.sharding import STRATEGIES, Strategy
 PAGES = [
     importlib.import_module(f"configs.{path.stem}")
     for path in sources("configs")
-    if path.stem not in ("__init__", "base")
+    if path.stem not in ("__init__", "base", "curate")  # which is no experiment
 ]
 
 

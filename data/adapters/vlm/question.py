@@ -1,4 +1,4 @@
-"""A question with a choice of answers, and how the choice is read out of a model's words."""
+"""A question, and how its answer is read out of a model's words: a choice, or a caption."""
 
 import dataclasses
 import re
@@ -45,3 +45,21 @@ def shows(text: str, drawn: bool = True) -> Question:
     """Whether a video shows the movement of a text: a motion that was drawn, or else a film."""
     seen = SEEN if drawn else _FILMED
     return Question(_SHOWS.format(seen=seen, text=text), {"yes": "yes", "no": "no"}, "yes")
+
+
+class Description(Question):
+    """A question that a sentence answers: what the person in a video does."""
+
+    def read(self, answer: str) -> str | None:
+        """The caption of an answer; None where it has none."""
+        found = re.findall(r"\bcaption(?:\W|_)*(\w.*)", answer, re.IGNORECASE)
+        return " ".join(found[-1].split()).strip('*" ') or None if found else None
+
+
+DESCRIBE = Description(
+    f"{_FILMED} Then sum up the movement in one plain sentence of 5 to 25 words that begins with "
+    '"a person" and names the action, the limbs and the directions, but neither clothes, looks nor '
+    'place. End with the line "Caption: " and this sentence.',
+    {},
+    "",
+)

@@ -1,0 +1,147 @@
+"""Work on many items spread over the processes of this machine, and results of films that are kept.
+
+A result lies under a hash of the film and of all else that it was made from, written whole: so
+work that was stopped goes on, and none is done twice.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from tqdm import tqdm
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import read_json, reason, write_json
+from vimogen_jax.mocap.film import sha256
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AT_ONCE = 512  # items; or quick processes would fill the memory before a slow reader
+
+
+def spread(
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    unit: str,
+    work: str,
+) -> Generator[Result]:
+    """Call a function on all items, each in one of some processes; the results in their order.
+
+    unit: of the progress bar. work: what processes did, for the sentence on one that was killed.
+
+    Raises:
+        BadInput: a process was killed; or what the function raises.
+    """
+    bar: Callable[[Iterable], Iterable] = lambda results: tqdm(
+        results, f"{unit}s", len(items), unit=unit, disable=None
+    )
+    if workers == 1:
+        yield from bar(map(function, items))
+        return
+    # Spawned, not forked: libraries have started threads in this process.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _begin) as pool:
+        groups = (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE))
+        try:
+            yield from bar(
+                result for group in groups for result in pool.map(function, group, chunksize=8)
+            )
+        except BrokenProcessPool:
+            raise BadInput(
+                f"a process that {work} was killed, as happens where memory runs out; fewer at "
+                "once need less",
+                remedy="workers",
+            ) from None
+
+
+def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the others
+    # As many processes as cores: each computes with one thread.
+    os.environ.setdefault(
+        "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+    )
+
+
+class Step(Protocol):
+    """What is done with each film; it is sent to other processes."""
+
+    def made_from(self, film: Path) -> Mapping[str, Any]:
+        """All that the result depends on beside the film's content."""
+        ...
+
+    def __call__(self, film: Path, sha256: str, out: Path) -> dict[str, Any]:
+        """Facts on a film, as JSON can hold them; a file of them may be written whole to `out`.
+
+        Raises:
+            BadInput: the film is at fault.
+        """
+        ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """What a step found of a film.
+
+    Attributes:
+        sha256: of the film; "" where it cannot be read.
+        facts: of the step.
+        fault: a sentence where the film is at fault; else "".
+        file: that the step may have written.
+    """
+
+    film: Path
+    sha256: str
+    facts: dict[str, Any]
+    fault: str
+    file: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Keeping:
+    """A step whose results are kept in a folder: what is there already is not done again."""
+
+    step: Step
+    folder: Path
+
+    def __call__(self, film: Path) -> Done:
+        """The result of a film; raises BadInput where it cannot be written."""
+        try:
+            content = sha256(film)
+        except OSError as fault:
+            return Done(film, "", {}, f"{film} cannot be read: {reason(fault)}", self.folder)
+        made_from = dict(self.step.made_from(film)) | dict(film=content)
+        key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
+        file, kept = self.folder / f"{key}.npz", self.folder / f"{key}.json"
+        said: Any = None
+        with contextlib.suppress(BadInput):  # damaged: done again
+            said = read_json(kept)
+        if not _sound(said, made_from, file):
+            said = dict(made_from=made_from, facts={}, fault="", wrote=False)
+            try:
+                said["facts"] = self.step(film, content, file)
+                said["wrote"] = file.exists()
+            except BadInput as fault:
+                said["fault"] = str(fault)
+            write_json(said, kept)
+        return Done(film, content, said["facts"], said["fault"], file)
+
+
+def _sound(said: Any, made_from: Mapping[str, Any], file: Path) -> bool:
+    """Whether what a file says is a whole result."""
+    return (
+        isinstance(said, dict)
+        and said.keys() == {"made_from", "facts", "fault", "wrote"}
+        and said["made_from"] == json.loads(json.dumps(made_from))
+        and (file.exists() or not said["wrote"])
+    )

@@ -1,0 +1,185 @@
+"""The filters of films, cheap ones first: each measures a number, which must lie within its limits.
+
+A film leaves at the first filter that it fails, so most films never meet the dear ones.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
+from pathlib import Path
+
+import numpy as np
+
+from data.filters import people
+from data.filters.pictures import camera_speed, changes, small, sudden
+from vimogen_jax.errors import BadInput
+from vimogen_jax.mocap import network
+from vimogen_jax.mocap.film import Film, frames, open_film, reduced
+from vimogen_jax.mocap.tracking import NUM_BODY, Crop, detect, read_landmarks, track
+
+DECODING = "decoding"  # what reading the pictures takes stands among the times of the filters
+_TORN = 0.5  # a film that holds less than this share of what it says it does is damaged
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """Between which values films are kept."""
+
+    least: float | None = None
+    most: float | None = None
+
+    def keep(self, value: float) -> bool:
+        """Whether a value lies within."""
+        return (self.least is None or value >= self.least) and (
+            self.most is None or value <= self.most
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How films are looked at; `configs/curate.py` has the values, and says what each is."""
+
+    size: int
+    camera_every: int
+    people_every: int
+    sudden: float
+    sudden_places: int
+    limits: Mapping[str, Limits]
+
+    def __post_init__(self) -> None:
+        for name in self.limits:
+            if name not in MEASURES:
+                raise ValueError(f"limits.{name} is unknown; known are {', '.join(MEASURES)}")
+        for name in ("size", "camera_every", "people_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What the filters found.
+
+    Attributes:
+        frames: of the film as it was read; 0 where it was left out before.
+        values: by filter, as far as the film came.
+        failed: the filter that left it out; "" where none did.
+        took: processor seconds by filter, and of `DECODING`.
+    """
+
+    frames: int
+    values: dict[str, float]
+    failed: str
+    took: dict[str, float]
+
+
+class Clip:
+    """A film and what is read of it, once and when it is first asked for."""
+
+    def __init__(self, film: Film, settings: Settings):
+        self.film, self.settings = film, settings
+
+    @cached_property
+    def pictures(self) -> list[np.ndarray]:
+        """All frames, the longer side reduced; no more than the longest film has that is kept."""
+        longest = self.settings.limits.get("duration", Limits()).most
+        seconds = None if longest is None else longest + 1
+        read = frames(self.film, seconds=seconds)
+        pictures = [reduced(picture, self.settings.size) for picture in read]
+        lasts, said = len(pictures) / self.film.fps, min(self.film.seconds, seconds or np.inf)
+        if lasts < _TORN * said:
+            raise BadInput(f"{self.film.path}: ends after {lasts:.1f} of {said:.1f} s: damaged")
+        return pictures
+
+    @cached_property
+    def greys(self) -> list[np.ndarray]:
+        """The pictures, small."""
+        return [small(picture) for picture in self.pictures]
+
+    @cached_property
+    def changed(self) -> np.ndarray:
+        """How much each picture differs from the one before it `[t - 1]`."""
+        return changes(self.greys)
+
+    @cached_property
+    def looked(self) -> list[tuple[np.ndarray, list[Crop]]]:
+        """Some of the pictures, and the people seen in each, the surest first."""
+        chosen = self.pictures[:: self.settings.people_every]
+        return [(picture, [crop for crop, _ in detect(picture)]) for picture in chosen]
+
+    @cached_property
+    def landmarks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the surest person in those pictures: pixels `[t 33 2]` and metres `[t 33 3]`, NaN
+        where nobody is, and visibility `[t 33]`."""
+        nobody = np.full((NUM_BODY, 2), np.nan), np.full((NUM_BODY, 3), np.nan), np.zeros(NUM_BODY)
+        rows = []
+        for picture, crops in self.looked:
+            found = read_landmarks(picture, crops[0]) if crops else None
+            rows.append([each[:NUM_BODY] for each in found[:3]] if found else nobody)
+        pixels, world, visibility = (np.stack(column) for column in zip(*rows, strict=True))
+        return pixels, world, visibility
+
+    def jump(self) -> float:
+        """The longest jump of the landmarks where the picture changes suddenly, in metres.
+
+        A cut inside one set changes the picture little, but nobody moves that fast.
+        """
+        settings = self.settings
+        longest = 0.0
+        for i in sudden(self.changed, settings.sudden, settings.sudden_places):
+            if 1 <= i < len(self.pictures) - 2:
+                # Looked for anew on either side, since who is followed may be followed wrongly.
+                before = track(self.pictures[i - 1 : i + 1])
+                after = track(self.pictures[i + 1 : i + 3])
+                pixels = np.concatenate([before.pixels, after.pixels])
+                world = np.concatenate([before.world, after.world])
+                longest = max(longest, people.jump(pixels, world))
+        return longest
+
+
+MEASURES: dict[str, Callable[[Clip], float]] = {
+    "duration": lambda clip: clip.film.seconds or len(clip.pictures) / clip.film.fps,
+    "cut": lambda clip: float(clip.changed.max(initial=0)),
+    "camera": lambda clip: camera_speed(clip.greys, clip.settings.camera_every, clip.settings.size),
+    "people": lambda clip: people.share_alone([len(crops) for _, crops in clip.looked]),
+    "whole_body": lambda clip: people.share_whole(
+        clip.landmarks[0], *reversed(clip.pictures[0].shape[:2])
+    ),
+    "visibility": lambda clip: people.visibility(clip.landmarks[2]),
+    "movement": lambda clip: people.movement(*clip.landmarks[:2]),
+    "jump": Clip.jump,
+}
+
+
+STEPS = ("duration", DECODING, *(name for name in MEASURES if name != "duration"))
+
+
+@cache
+def _compile() -> None:
+    """Compile the networks, which a process does once and no film's time should hold."""
+    network.detector(np.zeros((1, network.DETECTOR_SIZE, network.DETECTOR_SIZE, 3)))
+    network.landmarks(np.zeros((1, network.LANDMARK_SIZE, network.LANDMARK_SIZE, 3)))
+
+
+def look(path: Path, settings: Settings) -> Seen:
+    """Pass a film through the filters; those without limits are left out.
+
+    Raises:
+        BadInput: the film cannot be read.
+    """
+    clip = Clip(open_film(path), settings)
+    values, took = dict[str, float](), dict[str, float]()
+    for name in STEPS:
+        if name not in (DECODING, *settings.limits):
+            continue
+        if name == "people":
+            _compile()
+        started = time.process_time()
+        if name == DECODING:
+            _ = clip.pictures
+        else:
+            values[name] = MEASURES[name](clip)
+        took[name] = time.process_time() - started
+        if name != DECODING and not settings.limits[name].keep(values[name]):
+            return Seen(len(vars(clip).get("pictures", ())), values, name, took)
+    return Seen(len(clip.pictures), values, "", took)

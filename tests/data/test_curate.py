@@ -1,0 +1,177 @@
+"""From films to a dataset, with the filters that need no network and motions from a folder."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from data import curate
+from data.adapters.mocap import open_mocap
+from data.adapters.vlm.judge import Judge
+from data.adapters.vlm.question import DESCRIBE
+from data.filters.film import Limits, Settings
+from tests.helpers.commands import run_command
+from tests.helpers.made_up import made_up_motion
+from vimogen_jax import formats
+from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.viewer.mp4 import encode
+
+PAGE = """
+from ml_collections import ConfigDict
+from configs import curate
+
+def get_config():
+    config = curate.get_config()
+    limits = config.limits.to_dict()
+    config.limits = ConfigDict({name: limits[name] for name in ("duration", "cut", "camera")})
+    return config
+"""
+NAMES = ("walk", "wave", "cut", "short", "again", "unsaid", "lost", "tremor")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with films and captions, and one with their motions."""
+    folder = tmp_path_factory.mktemp("curate")
+    (folder / "films").mkdir()
+    (folder / "motions").mkdir()
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(NAMES):
+        greys = [20 + number] * 46
+        if name == "cut":
+            greys[20:] = [220] * 26
+        frames = greys[:12] if name == "short" else greys
+        path = folder / "films" / f"{name}.mp4"
+        encode((np.full((32, 32, 3), grey, np.uint8) for grey in frames), path, fps=20)
+        motion = made_up_motion("walk", rng, 46)
+        if name == "tremor":
+            motion.transl[::2] += 0.1
+        if name != "lost":
+            formats.write(motion, folder / "motions" / f"{name}.npz")
+    shutil.copy(folder / "films/walk.mp4", folder / "films/again.mp4")
+    (folder / "films/damaged.mp4").write_bytes(b"no film")
+    lines = [
+        dict(path=f"{name}.mp4", caption=f"a person does {name}.", licence="CC0")
+        for name in NAMES
+        if name != "unsaid"
+    ]
+    captions = folder / "films" / curate.CAPTIONS
+    captions.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    (folder / "page.py").write_text(PAGE)
+    return folder
+
+
+def run(made, out, *arguments):
+    return run_command(
+        "curate",
+        f"--films={made / 'films'}",
+        f"--out={out}",
+        f"--config={made / 'page.py'}",
+        f"--mocap=folder:{made / 'motions'}",
+        "--workers=1",
+        *arguments,
+    )
+
+
+def records(folder):
+    """Each record once: a single one in training is held out too."""
+    splits = Dataset.open(folder).records.values()
+    read = [split.read(i) for split in splits for i in range(len(split))]
+    found = [record for record in read if record is not None]
+    return {record.id: record for record in found}.values()
+
+
+def test_films_become_records_and_a_report(made, tmp_path):
+    ended = run(made, tmp_path / "out", "--source=street")
+    assert ended.returncode == 2, ended.stderr  # one film was damaged
+    kept = {record.film.address: record for record in records(tmp_path / "out") if record.film}
+    # Of two films alike the first of the list is taken.
+    assert sorted(kept) == ["again.mp4", "wave.mp4"]
+    record = kept["wave.mp4"]
+    assert record.film is not None
+    assert (record.caption, record.source, record.quality, record.licence) == (
+        "a person does wave.",
+        "street",
+        "low",
+        "CC0",
+    )
+    assert record.id == f"street/{record.film.sha256[:24]}"
+    assert record.film.end - record.film.start == pytest.approx(2.3, abs=0.05)
+
+    report = json.loads((tmp_path / "out.work/report.json").read_text())
+    left = {name: each["left"] for name, each in report["filters"].items()}
+    assert left == dict(duration=1, decoding=0, cut=1, camera=0)
+    assert report["filters"]["camera"]["films"] == 5
+    ends = {"damaged": 1, "repeated": 1, "no caption": 1, "no motion": 1, "bad motion": 1}
+    assert report["left"] == ends and report["films"] == 9 and report["kept"] == 2
+    assert report["chain"]["ms_a_frame_of_one_that_passes"] > 0
+    (tremor,) = [why for film, why in report["films_left"].items() if "tremor" in film]
+    assert tremor.startswith("bad motion jitter")
+    assert "damaged.mp4: not a film that can be read" in ended.stderr
+    assert "| cut | 6 | 1 | 16.7% |" in ended.stdout
+
+    # What was stopped after the work goes on without doing any of it again.
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out.work").glob("*-*")}
+    again = run(made, tmp_path / "out", "--source=street", "--overwrite")
+    assert again.returncode == 2
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    same = {record.id: record.motion.tobytes() for record in kept.values()}
+    assert {each.id: each.motion.tobytes() for each in records(tmp_path / "out")} == same
+
+
+def test_a_list_of_films_and_what_is_refused(made, tmp_path):
+    (made / "films/list.txt").write_text("walk.mp4\n\nwave.mp4\ngone.mp4\n")
+    ended = run(made, tmp_path / "out", f"--films={made / 'films/list.txt'}")
+    assert ended.returncode == 2 and "gone.mp4 cannot be read" in ended.stderr
+    assert len(records(tmp_path / "out")) == 2
+    for flags, fault in [
+        (["--films=NOWHERE"], "NOWHERE is missing"),
+        (["--captioner=oracle"], "a judge is gemini"),
+        (["--captioner_url=http://localhost"], "say with --captioner who"),
+        (["--config.limits.duration.least=9.0"], "none of the 9 films can be used"),
+        (["--config.limits.duration.lest=9.0"], "--config.limits.duration.lest is unknown"),
+        (["--captions=NOWHERE"], "NOWHERE is missing"),
+    ]:
+        ended = run(made, tmp_path / "refused", *flags)
+        assert ended.returncode == 1 and fault in ended.stderr, ended.stderr
+    assert not (tmp_path / "refused").exists()
+
+
+class Teller:
+    """A `VisionLanguageModel` that sees the same in every film."""
+
+    name, at_once = "teller", 1
+    timeout: float | None = None
+
+    def __init__(self, says):
+        self.says = says
+
+    def ask(self, question, video):
+        return self.says
+
+
+@pytest.mark.parametrize(
+    "says, caption", [("It stands. Caption: A person stands.", True), ("?", False)]
+)
+def test_films_without_a_caption_are_told_of_by_a_model(made, tmp_path, says, caption):
+    report = curate.Report()
+    takes = curate.curate(
+        [made / "films/unsaid.mp4"],
+        Settings(32, 2, 10, 2.0, 3, dict(cut=Limits(most=0.5))),
+        open_mocap(f"folder:{made / 'motions'}", 1.0),
+        tmp_path,
+        captions={},
+        captioner=Judge(Teller(says), tmp_path / "answers"),
+        source="street",
+        licence="unknown",
+        workers=1,
+        report=report,
+    )
+    assert [take.caption for take in takes] == ["A person stands."] * caption
+    assert report.facts()["left"] == ({} if caption else {"no caption": 1})
+
+
+def test_the_caption_is_read_out_of_an_answer():
+    assert DESCRIBE.read('They wave.\n**Caption:** "a person waves."') == "a person waves."
+    assert DESCRIBE.read("I cannot see it. Caption:") is None

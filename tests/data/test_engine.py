@@ -1,0 +1,74 @@
+"""Results of films that are kept: none is made twice, and what is damaged is made anew."""
+
+import dataclasses
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from data.engine import Keeping, spread
+from tests.helpers.videos import write_video
+from vimogen_jax.errors import BadInput
+
+
+@dataclasses.dataclass
+class Counting:
+    """A `Step` that counts its films, writes a file and fails where it is told to."""
+
+    version: int = 1
+    fails: tuple[str, ...] = ()
+    asked: Counter = dataclasses.field(default_factory=Counter)
+
+    def made_from(self, film):
+        return dict(version=self.version)
+
+    def __call__(self, film, sha256, out):
+        self.asked[film.name] += 1
+        if film.name in self.fails:
+            raise BadInput(f"{film.name} is odd")
+        out.write_bytes(b"motion")
+        return dict(name=film.name)
+
+
+@pytest.fixture
+def films(tmp_path):
+    (tmp_path / "work").mkdir()
+    return [write_video(tmp_path / f"{i}.mp4", i) for i in range(3)]
+
+
+def test_what_was_found_is_found_again(tmp_path, films):
+    step = Counting(fails=("1.mp4",))
+    keeping = Keeping(step, tmp_path / "work")
+    first = list(spread(keeping, films, 1, "film", "read films"))
+    assert [done.fault for done in first] == ["", "1.mp4 is odd", ""]
+    assert first[0].facts == dict(name="0.mp4") and first[0].file.read_bytes() == b"motion"
+    assert list(spread(keeping, films, 1, "film", "read films")) == first
+    assert set(step.asked.values()) == {1}
+    list(map(Keeping(dataclasses.replace(step, version=2), tmp_path / "work"), films))
+    assert set(step.asked.values()) == {2}
+
+
+def test_what_is_damaged_or_gone_is_made_anew(tmp_path, films):
+    step = Counting()
+    keeping = Keeping(step, tmp_path / "work")
+    first = [keeping(film) for film in films]
+    first[0].file.unlink()
+    first[1].file.with_suffix(".json").write_text('{"facts": ')
+    wrong = first[2].file.with_suffix(".json")
+    wrong.write_text(json.dumps(json.loads(wrong.read_text()) | dict(made_from={})))
+    assert [keeping(film) for film in films] == first
+    assert set(step.asked.values()) == {2}
+
+
+def test_a_film_that_is_gone_is_its_fault(tmp_path):
+    (tmp_path / "work").mkdir()
+    done = Keeping(Counting(), tmp_path / "work")(tmp_path / "gone.mp4")
+    assert done.fault.endswith("gone.mp4 cannot be read: No such file or directory")
+    assert not list((tmp_path / "work").iterdir())
+
+
+def test_processes_give_results_in_order(films):
+    assert list(spread(Path.stat, films, 2, "film", "looked at films")) == [
+        film.stat() for film in films
+    ]
