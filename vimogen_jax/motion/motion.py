@@ -52,7 +52,7 @@ class Motion:
         """Positions of the 22 joints in the world, in metres."""
         return forward_kinematics(self.rotations, self.transl)[1]
 
-    def __getitem__(self, frames: slice) -> "Motion":
+    def __getitem__(self: "AnyMotion", frames: slice) -> "AnyMotion":
         """The motion of a range of frames, `motion[a:b]`; a step would change its speed."""
         if not isinstance(frames, slice) or frames.step is not None:
             raise TypeError("a motion is cut by a range of frames: motion[a:b]")
