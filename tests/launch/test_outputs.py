@@ -66,12 +66,20 @@ COMMANDS = {
         ["--teacher=NOWHERE", "--prompts=NOWHERE", "--real=NOWHERE", "--out=OUT"],
         ["report.json"],
     ),
+    "prompts": (["--writer=NOBODY", "--out=OUT/prompts.jsonl"], ["prompts.jsonl"]),
+    "priors": (
+        ["--prompts=NOWHERE", "--out=OUT"],
+        ["report.json", "report.md", "index.html"],
+    ),
+    "curate": (["--films=NOWHERE", "--out=OUT"], None),
+    "retarget": (["--motion=MOTION", "--onto=NOWHERE.bvh", "--out=OUT"], ["walk-NOWHERE.bvh"]),
     "faults": ([TINY, "--config.data.path=NOWHERE", "--out=OUT"], None),
 }
 FILES = [(name, file) for name, (_, files) in COMMANDS.items() for file in files or []]
-READ_FIRST = ("view", "film")  # what they write is called as what they read
-SCORING = ("mbench", "humanml3d")  # goes on in its folder
-KEPT = [(name, file) for name, file in FILES if name not in SCORING]
+READ_FIRST = ("view", "film", "retarget")  # what they write is called as what they read
+SCORING = ("mbench", "humanml3d")
+GOING_ON = (*SCORING, "priors")  # in their folders
+KEPT = [(name, file) for name, file in FILES if name not in GOING_ON]
 FOLDERS = [name for name, (_, files) in COMMANDS.items() if files is None]
 
 
@@ -97,9 +105,19 @@ def refused(tmp_path_factory) -> Callable[..., str]:
 
 def test_all_commands_are_here():
     modules = {path.stem for path in (ROOT / "launch").glob("*.py")}
-    shared = {"__init__", "cli", "films", "huge_pages", "outputs", "processes", "reading"}
+    shared = {
+        "__init__",
+        "actions",
+        "cli",
+        "films",
+        "huge_pages",
+        "outputs",
+        "processes",
+        "reading",
+    }
     resumes = {"train"}  # its folder is where a run goes on
-    assert modules - shared - resumes == {name.split()[0] for name in COMMANDS}
+    shows = {"robot_limits", "studio"}  # and writes nothing
+    assert modules - shared - resumes - shows == {name.split()[0] for name in COMMANDS}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
