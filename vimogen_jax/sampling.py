@@ -175,7 +175,8 @@ class MotionModel:
             sample.lower, self.graphdef, self.params, self.objective, self.sampler
         )
         batches = [[requests[i] for i in chosen] for chosen in self._batches(requests)]
-        return [lower(*self._batch(batch)) for batch in batches]
+        along = self.goes_along
+        return [lower(*self._batch(batch), goes_along=along) for batch in batches]
 
     def decode(self, normalised: np.ndarray, goals: Goals | None = None) -> Motion:
         """The motion of normalised channels `[t c]`, in the canonical frame, or in that of goals.

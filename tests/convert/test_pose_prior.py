@@ -2,6 +2,7 @@
 
 import pickle
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -35,7 +36,7 @@ def test_the_best_gaussian_over_our_joints_counts(tmp_path, mixture):
         kept = covariance[:63, :63]
         volume = np.linalg.slogdet(kept)[1] / 2
         costs.append(np.sum(off @ np.linalg.inv(kept) * off, axis=1) / 2 + volume - np.log(weight))
-    found = prior(axis_angle_to_matrix(pose.astype(np.float32)))
+    found = prior(jnp.asarray(axis_angle_to_matrix(pose.astype(np.float32))))
     np.testing.assert_allclose(found, np.min(costs, axis=0), rtol=1e-3)
 
 

@@ -230,7 +230,7 @@ def test_the_frame_rate_of_files_that_do_not_say_it(motions, tmp_path):
     for id, motion in enumerate(motions):
         formats.write(motion, tmp_path / f"{id}.npz")
         with np.load(tmp_path / f"{id}.npz") as whole:
-            arrays = {name: whole[name] for name in whole if "frame_rate" not in name}
+            arrays = {name: whole[name] for name in whole if "rate" not in name}
         np.savez(tmp_path / f"{id}.npz", **arrays)
     check(system := read(tmp_path), motions)
     assert system.facts["fps"] == {"20 (assumed)": COUNT}

@@ -75,7 +75,7 @@ def train_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program:
     step = make_train_step(
         graphdef,
         experiment.objective,
-        Statistics(np.zeros(model.motion_dim), np.ones(model.motion_dim)),
+        Statistics(*(np.full(model.motion_dim, value, np.float32) for value in (0, 1))),
         optimizer,
         experiment.optim,
         layouts(plan),
