@@ -42,7 +42,7 @@ def get_config() -> ConfigDict:
         sampler=dict(
             steps=30,
             solver="euler",
-            guidance_scale=4.0,
+            guidance_scale=3.0,
             start=1.0,
             shift=1.0,
             smoothing=1.5,

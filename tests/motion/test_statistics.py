@@ -139,9 +139,8 @@ def test_the_bound_leaves_published_statistics_as_they_are(golden_file):
     np.testing.assert_array_equal(bounded.std, published.std)
 
 
-def test_the_shipped_statistics_are_bounded_where_they_are_trained_with():
+def test_the_shipped_statistics_are_bounded():
     shipped = load_package(find("small")).statistics
-    assert shipped.std.min() < 1e-3  # a knee and a foot, in the takes that it was trained on
+    np.testing.assert_array_equal(shipped.bounded().std, shipped.std)
     elsewhere = shipped.mean - np.float32(0.1)
-    assert np.abs(shipped.normalize(elsewhere)).max() > 100
-    assert np.abs(shipped.bounded().normalize(elsewhere)).max() < 21
+    assert np.abs(shipped.normalize(elsewhere)).max() < 21
