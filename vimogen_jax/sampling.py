@@ -142,8 +142,7 @@ class MotionModel:
     @property
     def _has_channels(self) -> bool:
         """Whether what is sampled are the channels of frames that goals speak of."""
-        latent = isinstance(nnx.merge(self.graphdef, self.params), LatentViMoGen)
-        return self.layout == VIMOGEN and not latent
+        return self.layout == VIMOGEN and self._config.autoencoder is None
 
     @functools.cached_property
     def _config(self) -> ModelConfig:
