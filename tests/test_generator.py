@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from tests.helpers.tiny_package import Letters, tiny_package
+from tests.helpers.tiny_package import tiny_generator, tiny_package
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
@@ -22,9 +22,8 @@ WAVE, WALK = "a person waves.", "a person walks."
 
 @pytest.fixture(scope="module")
 def generator():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
-        yield Generator(tiny_package())
+    with tiny_generator() as generator:
+        yield generator
 
 
 def difference(a: Motion, b: Motion) -> float:

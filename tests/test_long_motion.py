@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.helpers.tiny_package import Letters, tiny_package
+from tests.helpers.tiny_package import tiny_generator
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generator import Generator, Request
+from vimogen_jax.generator import Request
 from vimogen_jax.long_motion import join, play, windows
 from vimogen_jax.motion.canonical import transform
 
@@ -14,9 +14,8 @@ WALK, WAVE = "a person walks.", "a person waves."
 
 @pytest.fixture(scope="module")
 def generator():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
-        yield Generator(tiny_package())
+    with tiny_generator() as generator:
+        yield generator
 
 
 def test_acts_of_sentences_and_references_make_one_motion(generator):

@@ -4,11 +4,9 @@ import contextlib
 import threading
 import time
 
-import pytest
 import uvicorn
 
-from tests.helpers.tiny_package import Letters, tiny_package
-from vimogen_jax.generator import Generator
+from tests.helpers.tiny_package import tiny_generator
 from vimogen_jax.studio.server import application
 from vimogen_jax.studio.work import Workshop
 
@@ -16,9 +14,8 @@ from vimogen_jax.studio.work import Workshop
 @contextlib.contextmanager
 def tiny_workshop():
     """A workshop whose one model is tiny and goes by the shipped one's name."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
-        yield Workshop({"small": Generator(tiny_package())}, "vimogen ")
+    with tiny_generator() as generator:
+        yield Workshop({"small": generator}, "vimogen ")
 
 
 @contextlib.contextmanager

@@ -1,12 +1,16 @@
 """A checkpoint package of a few thousand random weights, for tests of what comes after training."""
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 
 import jax
 import numpy as np
+import pytest
 
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.generator import Generator
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.representation import NUM_CHANNELS
@@ -59,3 +63,11 @@ class Letters:
     def __call__(self, texts):
         table = np.random.default_rng(0).normal(size=(256, 8)).astype(np.float32)
         return [table[np.frombuffer(text.encode(), np.uint8)] for text in texts]
+
+
+@contextlib.contextmanager
+def tiny_generator() -> Iterator[Generator]:
+    """A generator of a `tiny_package`, whose texts `Letters` encode."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
+        yield Generator(tiny_package())

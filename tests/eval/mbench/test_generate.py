@@ -9,7 +9,7 @@ import pytest
 from eval.generated import NOTE
 from eval.mbench.generate import generate
 from eval.mbench.prompts import Prompt
-from tests.helpers.tiny_package import Letters, tiny_package
+from tests.helpers.tiny_package import tiny_generator
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Generator
@@ -23,9 +23,8 @@ PROMPTS = {
 
 @pytest.fixture(scope="module")
 def generator():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("vimogen_jax.generator.load_text_encoder", lambda spec: Letters())
-        yield Generator(tiny_package())
+    with tiny_generator() as generator:
+        yield generator
 
 
 def paths(folder):
