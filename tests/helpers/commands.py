@@ -98,7 +98,7 @@ def _flags_of_its_own() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _settings_put_back() -> Iterator[None]:
-    """Leave no trace of what a command sets in Python, absl and JAX."""
+    """Leave no trace of what a command sets in Python, its environment, absl and JAX."""
     argv, hook = sys.argv, sys.unraisablehook
     handlers, level = logging.root.handlers[:], logging.root.level
     verbosity = absl_logging.get_verbosity()
@@ -109,7 +109,8 @@ def _settings_put_back() -> Iterator[None]:
             # So ml_collections reads a config.
             warnings.filterwarnings("ignore", message="the load_module", module="importlib")
             # JAX has started, too late to meet other processes.
-            with mock.patch("vimogen_jax.train.distributed._meet"):
+            met = mock.patch("vimogen_jax.train.distributed._meet")
+            with met, mock.patch.dict("os.environ"):
                 yield
     finally:
         sys.argv, sys.unraisablehook = argv, hook
