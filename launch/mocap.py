@@ -4,30 +4,27 @@ python -m launch.mocap --video clip.mp4 --out out/clip
 """
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from absl import flags
 from tqdm import tqdm
 
-from launch import cli, films, outputs, reading
-from vimogen_jax import formats
-from vimogen_jax.errors import BadInput
+from launch import cli, films, motion_files, outputs, reading
+from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax.files import write_json
 from vimogen_jax.mocap.film import frames, open_film, reduced, sha256
 from vimogen_jax.mocap.reading import LINES, Reading
 from vimogen_jax.viewer.mp4 import encode
 from vimogen_jax.viewer.page import Card, Filmed, write_page
 
-PAGE, FACTS = "index.html", "reading.json"
+FACTS = "reading.json"
 SHOWN = 640  # pixels of the longer side of the film on the page
-FORMATS = ("html", "npz", "glb", "bvh", "npy", "mp4")
 
 VIDEO = flags.DEFINE_string(
     "video", None, "video file, animated GIF or folder of pictures", required=True
 )
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
-TO = flags.DEFINE_list("formats", "npz,glb,html", f"what to write, any of {', '.join(FORMATS)}")
+WANTED = motion_files.define_flag("npz,glb,html")
 FILM = films.define_flags(
     flags.DEFINE_float("seconds", None, "how many seconds to read; by default all", 0.1),
     flags.DEFINE_float("fps", None, "frame rate of a folder of pictures", 1.0),
@@ -37,71 +34,47 @@ FILM = films.define_flags(
 
 def main() -> None:
     """Look at what was asked for, read, write; one motion for each stretch between cuts."""
-    kinds = check_formats(TO.value)
+    chosen = motion_files.check_formats(WANTED.value)
     stem = Path(VIDEO.value).stem
-    shown = [PAGE, film_name(stem)] if "html" in TO.value else []
-    out = outputs.files(OUT.value, [FACTS, *shown, *motion_files([stem], kinds)])
+    out = outputs.files(OUT.value, all_files([stem], chosen))
     readings = FILM.readings(VIDEO.value)
     names = [stem if number == 0 else f"{stem}-{number}" for number in range(len(readings))]
-    outputs.files(OUT.value, motion_files(names, kinds))
+    outputs.files(OUT.value, all_files(names, chosen))
     out.mkdir(parents=True, exist_ok=True)
-    for path in write(out, names, readings, kinds):
+    for path in write(out, names, readings, chosen):
         print(path)
     for name, each in zip(names, readings, strict=True):
         print(f"{name}: {each}")
 
 
-def check_formats(names: Sequence[str]) -> list[str]:
-    """The kinds of motion files, each once; BadInput where one is unknown."""
-    for name in names:
-        if name not in FORMATS:
-            raise BadInput(f"--formats {name!r} is not one of {', '.join(FORMATS)}")
-    if "mp4" in names:
-        import_module("vimogen_jax.viewer.video")  # with Numba, which not everybody has
-    return [name for name in dict.fromkeys(names) if name != "html"]
-
-
 def write(
-    out: Path, names: Sequence[str], readings: Sequence[Reading], kinds: Sequence[str]
+    out: Path, names: Sequence[str], readings: Sequence[Reading], chosen: Sequence[str]
 ) -> list[Path]:
     """Write the motions, what is to be known of them, and the page; returns the files."""
-    files = motion_files(names, kinds)
     film = dict(address=VIDEO.value, sha256=sha256(VIDEO.value))
     facts = {name: each.facts() for name, each in zip(names, readings, strict=True)}
     for name, each in zip(names, readings, strict=True):
         times = dict(start=each.start, end=each.start + each.motion.seconds)
         about = dict(film=film | times, reading=facts[name])
-        for kind in kinds:
-            path = out / f"{name}.{kind}"
-            if kind == "mp4":
-                video = import_module("vimogen_jax.viewer.video")
-                video.write_mp4(each.motion, path, name, provenance=about)
-            else:
-                formats.write(each.motion, path, about)
+        for form in (form for form in chosen if form != "html"):
+            path = out / f"{name}{FORMATS[form][0]}"
+            motion_files.write(each.motion, path, about, name)
     write_json(dict(film=film, motions=facts), out / FACTS)
-    files.append(FACTS)
-    if "html" in TO.value:
+    if "html" in chosen:
         file = film_name(names[0])
         write_film(out / file)
         cards = [
-            Card(
-                name,
-                each.motion,
-                str(each),
-                [f"{name}.{kind}" for kind in kinds],
-                filmed(each, file),
-            )
+            Card(name, each.motion, str(each), links(name, chosen), filmed(each, file))
             for name, each in zip(names, readings, strict=True)
         ]
         write_page(cards, out / PAGE)
-        files += [file, PAGE]
-    return [out / file for file in files]
+    return [out / file for file in all_files(names, chosen)]
 
 
-def motion_files(names: Sequence[str], kinds: Sequence[str]) -> list[str]:
-    """The files of the motions, and those beside them that say how they came about."""
-    ends = [*kinds, *(f"{kind}.json" for kind in kinds if kind in ("bvh", "npy"))]
-    return [f"{name}.{end}" for name in names for end in ends]
+def all_files(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
+    """The files of the motions, what is to be known of them, and the page with its film."""
+    film = [film_name(names[0])] if "html" in chosen else []
+    return [*motion_files.all_files(names, chosen), FACTS, *film]
 
 
 def film_name(stem: str) -> str:

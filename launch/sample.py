@@ -6,10 +6,8 @@ python -m launch.sample --priors DIR
 
 import dataclasses
 import html
-import importlib
 import os
 import sys
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from absl import flags
 
 from data.priors.report import cards
 from data.priors.store import Entry, Store
-from launch import cli, films, outputs, reading
+from launch import cli, films, motion_files, outputs, reading
+from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax import formats
 from vimogen_jax.animation import Animation
 from vimogen_jax.body.mesh import Body
@@ -40,26 +39,10 @@ from vimogen_jax.long_motion import SEAM as USUAL_SEAM
 from vimogen_jax.long_motion import check_seam
 from vimogen_jax.mocap.film import is_film, open_film
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.motion.resample import resample
 from vimogen_jax.viewer.page import Card, write_page
 
-ROBOT = "-robot.npz"
-ROBOT_FPS = 30.0  # GMR takes slower files for ones of this rate
-
-# Format: the endings of its files, in the order in which they are written: what takes long is last.
-FORMATS = {
-    "npz": (".npz",),
-    "glb": (".glb",),
-    "bvh": (".bvh", ".bvh.json"),
-    "joints": (".npy", ".npy.json"),
-    "robot": (ROBOT,),
-    "html": (),
-    "mp4": (".mp4",),
-}
-PAGE = "index.html"  # one page of all motions
 USUAL_SECONDS = 5.0
 LONGEST_REFERENCE = 10.0  # seconds, which models learn
-LONGEST = 200  # bytes of a file's name without its number and ending
 
 PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; may be repeated")
 PROMPTS = flags.DEFINE_string(
@@ -113,7 +96,7 @@ OUT = flags.DEFINE_string(
 )
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 ADAPTER = flags.DEFINE_string("adapter", None, "folder of a LoRA adapter to the checkpoint")
-FORMAT = flags.DEFINE_list("formats", "glb,npz,html", f"what to write, any of {', '.join(FORMATS)}")
+WANTED = motion_files.define_flag("glb,npz,html")
 BODY = flags.DEFINE_string("body", None, "your SMPL-X or SMPL-H .npz, instead of our body")
 SEED = flags.DEFINE_integer("seed", 0, "seed of the noise")
 SAMPLER = flags.DEFINE_enum(
@@ -140,7 +123,7 @@ class Sampled:
 
 def main(words: list[str]) -> None:
     """Check everything that was given, sample, write."""
-    chosen = check_formats(FORMAT.value)
+    chosen = motion_files.check_formats(WANTED.value)
     body = load_smplx(BODY.value) if BODY.value else None
     if PRIORS.value:
         if words or SAMPLES.value != 1 or REFERENCE.value or PROMPT.value or PROMPTS.value:
@@ -162,9 +145,9 @@ def main(words: list[str]) -> None:
     acts = follow_ups(seconds)
     requests = directed(requests)
     titles = ["; then ".join([title, *map(of_act, acts)]) for title in titles]
-    names = file_names(titles, SAMPLES.value)
+    names = motion_files.numbered(titles, SAMPLES.value)
     folder = OUT.value or os.path.join("out", names[0].rpartition("-")[0])
-    out = outputs.files(folder, all_files(names, chosen))
+    out = outputs.files(folder, motion_files.all_files(names, chosen))
     generator = load_generator()
     if acts:
         stories = [[each, *drawn(acts, each, len(requests))] for each in requests]
@@ -190,8 +173,9 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
     titles = [entry.prompt.text for entry in entries]
-    names = file_names(titles, 1)
-    out = outputs.files(OUT.value or os.path.join(folder, "motions"), all_files(names, chosen))
+    names = motion_files.numbered(titles, 1)
+    files = motion_files.all_files(names, chosen)
+    out = outputs.files(OUT.value or os.path.join(folder, "motions"), files)
     requests = [entry.request(seed=SEED.value, draw=draw) for draw, entry in enumerate(entries)]
     generator = load_generator()
     motions = generator(requests, progress=True)
@@ -321,18 +305,6 @@ def provenance(generator: Generator, story: Sequence[Request]) -> dict[str, Any]
     return about
 
 
-def check_formats(names: list[str]) -> list[str]:
-    """The names, each once, in the order of `FORMATS`; BadInput where one is unknown or none is."""
-    for name in names:
-        if name not in FORMATS:
-            raise BadInput(f"--formats {name!r} is not one of {', '.join(FORMATS)}")
-    if not names:
-        raise BadInput(f"--formats is empty; choose from {', '.join(FORMATS)}")
-    if "mp4" in names:
-        importlib.import_module("vimogen_jax.viewer.video")  # with Numba, which not everybody has
-    return [name for name in FORMATS if name in names]
-
-
 def sentences(words: list[str]) -> list[str]:
     """What stands beside the flags: a sentence each, or one of single words without quotes."""
     return (
@@ -353,35 +325,6 @@ def read_prompts(prompts: list[str], path: str | None) -> list[str]:
     return [*(check_prompts(prompts) if prompts else ()), *lines]
 
 
-def file_names(titles: Sequence[str], samples: int) -> list[str]:
-    """A name for the files of each sample: its words and a running number, `a-person-waves-0`.
-
-    Letters of all scripts stay. No two names are the same to a file system that knows no case, and
-    none is longer than what file systems take.
-    """
-    counts: dict[str, int] = {}
-    names = []
-    for title in (title for title in titles for _ in range(samples)):
-        words = words_of(title)
-        names.append(f"{words}-{counts.setdefault(words, 0)}")
-        counts[words] += 1
-    return names
-
-
-def words_of(title: str) -> str:
-    """The letters and digits of a title, its words joined by dashes; at most 60 characters."""
-    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", title).casefold())
-    kept = (c if unicodedata.category(c)[0] in "LMN" else " " for c in plain)
-    words = "-".join("".join(kept).split())[:60]
-    return words.encode()[:LONGEST].decode(errors="ignore").strip("-") or "motion"
-
-
-def all_files(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
-    """The names of all files that will be written."""
-    files = [f"{name}{end}" for name in names for form in chosen for end in FORMATS[form]]
-    return files + [PAGE] * ("html" in chosen)
-
-
 def write(
     sampled: Sequence[Sampled], out: Path, chosen: Sequence[str], body: Body | None
 ) -> Iterator[Path]:
@@ -393,24 +336,9 @@ def write(
             yield out / PAGE
             continue
         for each in sampled:
-            write_motion(each, out / f"{each.name}{FORMATS[form][0]}", body)
+            path = out / f"{each.name}{FORMATS[form][0]}"
+            motion_files.write(each.motion, path, each.provenance, each.title, body)
             yield from (out / f"{each.name}{end}" for end in FORMATS[form])
-
-
-def write_motion(sampled: Sampled, path: Path, body: Body | None) -> None:
-    """Write a motion in the format of the extension; what only one format needs is loaded here."""
-    if path.suffix == ".mp4":
-        from vimogen_jax.viewer.video import write_mp4
-
-        write_mp4(sampled.motion, path, sampled.title, body, provenance=sampled.provenance)
-    elif path.suffix == ".glb":
-        from vimogen_jax.formats import glb
-
-        glb.write(sampled.motion, path, body, sampled.provenance)
-    else:
-        robot = path.name.endswith(ROBOT)
-        motion = resample(sampled.motion, ROBOT_FPS) if robot else sampled.motion
-        formats.write(motion, path, sampled.provenance)
 
 
 def write_index(
@@ -423,8 +351,7 @@ def write_index(
         facts = f"seed {each.provenance['seed']}, draw {each.provenance['draw']}"
         if gate := each.provenance.get("gate"):
             facts = f"follows {gate['follows']}, {facts}"
-        links = [f"{each.name}{end}" for form in chosen for end in FORMATS[form][:1]]
-        cards.append(Card(each.title, each.motion, facts, links))
+        cards.append(Card(each.title, each.motion, facts, links(each.name, chosen)))
     about = sampled[0].provenance
     model, sampler, versions = about["model"], about["sampler"], about["versions"]
     shared = [

@@ -4,75 +4,66 @@ python -m launch.view walk.bvh take.npz
 python -m launch.view walk.bvh --to glb,mp4 --out out/walk
 """
 
-from importlib import import_module
+from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
 from tqdm import tqdm
 
-from launch import cli, outputs, reading
-from vimogen_jax import formats
+from launch import cli, motion_files, outputs, reading
+from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import bvh
+from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.formats.retarget import find_skeleton, write_skeleton
 from vimogen_jax.formats.world import Settled
 from vimogen_jax.viewer.page import Card, write_page
 
-PAGE, SKELETON = "index.html", "skeleton"
-ENDINGS = {SKELETON: "skeleton.json"}  # of what is written, where they are not its name
-FORMATS = ("html", "bvh", "npz", "glb", "npy", "mp4", "skeleton")
+SKELETON = {"skeleton": (".skeleton.json",)}  # by which a BVH file was read
 
 READING = reading.define_flags()
-TO = flags.DEFINE_list("to", "html", f"what to write, any of {', '.join(FORMATS)}")
+WANTED = motion_files.define_flag("html", SKELETON)
 OUT = flags.DEFINE_string("out", "out/view", "folder to write to")
 
 
 def main(files: list[str]) -> None:
     """Read all files, say what they are, then write."""
-    kinds = check_formats(TO.value)
+    chosen = motion_files.check_formats(WANTED.value, SKELETON)
     if not files:
         raise BadInput("nothing to do: name a motion file, or several")
     views = list(READING.motions(files))
-    if SKELETON in kinds and not all(file.lower().endswith(".bvh") for file in files):
+    if "skeleton" in chosen and not all(file.lower().endswith(".bvh") for file in files):
         raise BadInput("a skeleton's table is that of a BVH file")
-    names = [f"{view.name}.{ENDINGS.get(kind, kind)}" for view in views for kind in kinds]
-    out = outputs.files(OUT.value, [*names, PAGE] if "html" in TO.value else names)
+    names = motion_files.all_files([view.name for view in views], chosen, SKELETON)
+    out = outputs.files(OUT.value, names)
     for view in views:
         print(describe(view))
     out.mkdir(parents=True, exist_ok=True)
-    tasks = [(view, kind) for view in views for kind in kinds]
-    for view, kind in tqdm(tasks, desc="writing", unit="file", disable=not tasks or None):
-        path = out / f"{view.name}.{ENDINGS.get(kind, kind)}"
-        if kind == SKELETON:
-            write_table(view.settled.found.path, path)
-        elif kind == "mp4":
-            import_module("vimogen_jax.viewer.video").write_mp4(view.motion, path, view.name)
-        else:
-            formats.write(view.motion, path)
-    if "html" in TO.value:
-        shown = [kind for kind in kinds if kind != SKELETON]
-        links = {view.name: [f"{view.name}.{kind}" for kind in shown] for view in views}
-        cards = [Card(v.name, v.motion, facts(v.settled), links[v.name]) for v in views]
+    for view in tqdm(views, desc="writing", unit="motion", disable=None):
+        write(view, out, chosen)
+    if "html" in chosen:
+        cards = [Card(v.name, v.motion, facts(v.settled), links(v.name, chosen)) for v in views]
         write_page(cards, out / PAGE)
-        names.append(PAGE)
     for name in names:
         print(out / name)
+
+
+def write(view: reading.Read, out: Path, chosen: Sequence[str]) -> None:
+    """Write what is chosen, but for the page; what a file says of how it came about goes along."""
+    source = view.settled.found.path
+    about = read_provenance(source) | dict(converted_from=Path(source).name)
+    for form in chosen:
+        if form == "skeleton":
+            write_table(source, out / f"{view.name}{SKELETON[form][0]}")
+        elif form != "html":
+            path = out / f"{view.name}{FORMATS[form][0]}"
+            motion_files.write(view.motion, path, about, view.name)
 
 
 def write_table(path: str, out: Path) -> None:
     """Write the table by which a BVH file was read, to be corrected and given as --skeleton."""
     source = bvh.read(path)
     write_skeleton(source, find_skeleton(source, READING.world().skeletons), out)
-
-
-def check_formats(names: list[str]) -> list[str]:
-    """The names, each once and without the page's; BadInput where one is unknown."""
-    for name in names:
-        if name not in FORMATS:
-            raise BadInput(f"--to {name!r} is not one of {', '.join(FORMATS)}")
-    if "mp4" in names:
-        import_module("vimogen_jax.viewer.video")  # with Numba, which not everybody has
-    return [name for name in dict.fromkeys(names) if name != "html"]
 
 
 def facts(settled: Settled) -> str:

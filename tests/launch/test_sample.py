@@ -7,7 +7,8 @@ import unicodedata
 import numpy as np
 import pytest
 
-from launch.sample import file_names, sentences
+from launch.motion_files import numbered
+from launch.sample import sentences
 from tests.helpers.commands import run_command
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
@@ -40,7 +41,7 @@ def test_sentences_then_a_reference(checkpoint, tmp_path):
     ended = sample(
         *common,
         *("a person waves", "--prompts", prompts, "--seconds", 2.5),
-        *("--formats", "npz,glb,bvh,joints,html"),
+        *("--formats", "npz,glb,bvh,npy,html"),
     )
     assert ended.returncode == 0, ended.stderr
     names = ("a-person-waves-0", "a-person-waves-1", "a-person-walks-0")
@@ -185,12 +186,12 @@ def test_words_without_quotes_are_one_sentence():
     ],
 )
 def test_files_have_the_letters_of_every_script(title, name):
-    assert file_names([unicodedata.normalize("NFD", title)], 1) == [name]
+    assert numbered([unicodedata.normalize("NFD", title)], 1) == [name]
 
 
 def test_names_are_short_and_their_own_where_no_case_is_known():
     titles = ["Walk", "walk", "WALK!", "\U00020000" * 300, "Straße", "STRASSE", "ﬁnd", "find"]
-    names = file_names(titles, 2)
+    names = numbered(titles, 2)
     assert len({name.casefold() for name in names}) == len(names) == 16
     assert max(len(f"{name}.bvh.json".encode()) for name in names) <= 255
 

@@ -8,6 +8,7 @@ from tests.helpers.page import Reader
 from tests.helpers.stride import stride
 from vimogen_jax import formats
 from vimogen_jax.formats import joints
+from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.motion.motion import Motion
 
 
@@ -52,15 +53,23 @@ def test_files_are_converted(files, tmp_path):
     out = tmp_path / "out"
     ended = run_command("view", "--to", "glb,npy,html", files[0], "--out", out)
     assert ended.returncode == 0, ended.stderr
-    names = {"walk.glb", "walk.npy", "index.html"}
+    names = {"walk.glb", "walk.npy", "walk.npy.json", "index.html"}
     assert {path.name for path in out.iterdir()} == names
-    assert {line.rpartition("/")[2] for line in ended.stdout.splitlines()[-3:]} == names
+    assert {line.rpartition("/")[2] for line in ended.stdout.splitlines()[-4:]} == names
     motion = walk()
     np.testing.assert_allclose(formats.read(out / "walk.glb").joints(), motion.joints(), atol=1e-5)
     np.testing.assert_allclose(joints.read(out / "walk.npy"), motion.joints(), atol=1e-5)
     page = Reader((out / "index.html").read_text(encoding="utf-8"))
     links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
     assert links == ["walk.glb", "walk.npy"]
+
+
+def test_a_copy_says_how_its_motion_came_about(tmp_path):
+    formats.write(walk(), tmp_path / "walk.glb", dict(prompt="a person walks."))
+    ended = run_command("view", tmp_path / "walk.glb", "--to", "bvh", "--out", tmp_path / "out")
+    assert ended.returncode == 0, ended.stderr
+    about = dict(prompt="a person walks.", converted_from="walk.glb")
+    assert read_provenance(tmp_path / "out" / "walk.bvh") == about
 
 
 def test_the_bodys_joints_lie_along_those_of_a_file_without_rotations(files, tmp_path):
