@@ -24,6 +24,7 @@ from data.sources.take import ANY, Take
 from vimogen_jax import __version__, formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
+from vimogen_jax.markdown import markdown_table
 from vimogen_jax.mocap.film import FILMS
 from vimogen_jax.motion.canonical import canonicalize
 
@@ -164,17 +165,16 @@ def _milliseconds(of: Mapping[str, Any]) -> float:
 def to_markdown(facts: Mapping[str, Any]) -> str:
     """The report in words and a table."""
     films = facts["films"]
+    rows = []
+    for name, of in facts["filters"].items():
+        share, time = of["left"] / of["films"], of["ms_a_frame"]
+        rows.append([name, f"{of['films']}", f"{of['left']}", f"{share:.1%}", f"{time:.2f}"])
+    head = ["filter", "films", "left out", "of them", "processor time, ms a frame"]
+    chain, capture = facts["chain"], facts["capture"]
     lines = [
         f"{facts['kept']} of {films} films kept ({facts['kept'] / films:.1%})",
         "",
-        "| filter | films | left out | of them | processor time, ms a frame |",
-        "|---|---|---|---|---|",
-    ]
-    for name, each in facts["filters"].items():
-        counts = f"{each['films']} | {each['left']} | {each['left'] / each['films']:.1%}"
-        lines.append(f"| {name} | {counts} | {each['ms_a_frame']:.2f} |")
-    chain, capture = facts["chain"], facts["capture"]
-    lines += [
+        markdown_table(head, rows),
         "",
         f"The filters take {chain['ms_a_frame_of_one_that_passes']:.2f} ms a frame of a film that "
         f"passes all, {chain['ms_a_frame_with_early_exits']:.2f} on average, as most leave early; "

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from eval.report import markdown_table
 from vimogen_jax.body.inverse_kinematics import nearest_rotations
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pickled_npz
+from vimogen_jax.markdown import markdown_table
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.metrics.motion_quality import CONTACT_SPEED, jitter
 from vimogen_jax.mocap.calibration import marker_offsets, pose_prior

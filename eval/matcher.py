@@ -17,8 +17,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from eval.real_motions import RealMotion
-from eval.report import markdown_table
 from vimogen_jax.diffusion.camera import CameraNoise, to_rotations
+from vimogen_jax.markdown import markdown_table
 from vimogen_jax.matcher import Calibration, Matcher
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS

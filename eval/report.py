@@ -1,7 +1,7 @@
-"""What reports share: tables in Markdown and HTML, and how a page of scores looks."""
+"""What pages of reports share: tables in HTML, and how a page of scores looks."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 STYLE = """
   header { max-width: 100rem; margin: 0 auto 1.5rem; }
@@ -19,13 +19,6 @@ STYLE = """
   section h3 { font-size: 1rem; margin: 1rem 0 .3rem; }
   svg { display: block; width: 100%; font: 12px system-ui, sans-serif; }
 """
-
-
-def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown; a line break in a cell becomes a space."""
-    lines = [head, ["---"] * len(head), *rows]
-    cells = [[cell.replace("|", "\\|").replace("\n", " ") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], ours: int | None = None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from eval.refinement import SUITE
-from eval.report import markdown_table
+from vimogen_jax.markdown import markdown_table
 
 QUALITIES = {
     "jitter": "jitter, m/frame²",

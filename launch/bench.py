@@ -28,7 +28,7 @@ from vimogen_jax.files import require_writable, write_json
 from vimogen_jax.planning.hardware import CHIPS
 from vimogen_jax.train.distributed import is_first, joined
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
+CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 MEASURE = flags.DEFINE_enum(
     "measure",
     "training",
@@ -53,8 +53,8 @@ OUT = flags.DEFINE_string("out", "out/bench", "folder to write training.json and
 def main() -> None:
     """Measure, print, write."""
     huge_pages.take()
-    experiment = Experiment.from_config(_CONFIG.value.to_dict())
-    with joined(*processes.place()):
+    experiment = Experiment.from_config(CONFIG.value.to_dict())
+    with joined(*processes.given()):
         out = Path(OUT.value)
         if is_first():
             out = outputs.files(out, [f"{MEASURE.value}.json"])

@@ -22,7 +22,7 @@ from data.filters.film import Settings
 from launch import cli, outputs
 from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import require_writable, write_json, write_text
+from vimogen_jax.files import write_json, write_text
 from vimogen_jax.input_pipeline import dataset
 from vimogen_jax.text.encoder import ENCODERS, load_text_encoder
 
@@ -66,7 +66,7 @@ def main() -> None:
     settings = parse(Settings, config.to_dict(), "config")
     overwrite = bool(outputs.whole(OUT.value, dataset.FILES))
     work = Path(WORK.value or f"{os.path.normpath(OUT.value)}.work")
-    require_writable(work, ["report.json", "report.md"])
+    cli.report_folder(str(work))
     films, folder = curate.find_films(Path(FILMS.value))
     captions = open_captions(folder)
     captioner = open_captioner(work)

@@ -61,7 +61,7 @@ def main() -> None:
     out = outputs.files(OUT.value, ["report.json"])
     overwrite = bool(outputs.whole(os.path.join(OUT.value, "dataset"), FILES))
     asked = read_asked()
-    with joined(*processes.place()), sharding.use("data_parallel") as mesh:
+    with joined(*processes.given()), sharding.use("data_parallel") as mesh:
         real = Dataset.open(REAL.value)
         generator = over_devices(Generator.from_checkpoint(TEACHER.value), mesh)
         package = generator.package

@@ -22,20 +22,20 @@ from vimogen_jax.command import HOME
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_new, require_writable
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
-_OUT = flags.DEFINE_string(
+CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
+OUT = flags.DEFINE_string(
     "out", "out/faults", "folder for both runs and the logs of their processes"
 )
-_FAULTS = flags.DEFINE_integer("faults", 20, "number of faults", 1)
-_STEPS = flags.DEFINE_integer("steps", 100, "number of steps to train", 1)
-_SEED = flags.DEFINE_integer("seed", 0, "seed of the faults and their times")
+FAULTS = flags.DEFINE_integer("faults", 20, "number of faults", 1)
+STEPS = flags.DEFINE_integer("steps", 100, "number of steps to train", 1)
+SEED = flags.DEFINE_integer("seed", 0, "seed of the faults and their times")
 
 
 def _not_ours(argv: list[str]) -> list[str]:
     """The flags that are for `launch.train`, however they are written."""
     ours = flags.FlagValues()
     ours.set_gnu_getopt()  # a value may stand apart from its flag
-    for flag in (_OUT, _FAULTS, _STEPS, _SEED):
+    for flag in (OUT, FAULTS, STEPS, SEED):
         ours[flag.name] = flags.FLAGS[flag.name]
     return ours(argv, known_only=True)[1:]
 
@@ -46,31 +46,31 @@ def main() -> None:
         raise BadInput("faults are put on a run by signals and limits that Linux alone has")
     # An exit kills the training that runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    out = Path(_OUT.value).absolute()
-    require_new(_OUT.value)
-    require_writable(_OUT.value)
-    if _CONFIG.value.train.keep < 2:
+    out = Path(OUT.value).absolute()
+    require_new(OUT.value)
+    require_writable(OUT.value)
+    if CONFIG.value.train.keep < 2:
         raise BadInput("config.train.keep must be at least 2: damage leaves the checkpoint before")
-    if not _CONFIG.value.data.path:
+    if not CONFIG.value.data.path:
         raise BadInput("config.data.path is empty; it names the dataset")
     command = [
         # Without the folder it is called from, which may hold a `launch` or `data` of its own.
         *(sys.executable, "-P", "-m", "launch.train", *_not_ours(sys.argv)),
-        *(f"--config.train.steps={_STEPS.value}", "--config.train.log_every=1"),
+        *(f"--config.train.steps={STEPS.value}", "--config.train.log_every=1"),
     ]
-    choose = random.Random(_SEED.value)
-    kinds = [list(KINDS)[i % len(KINDS)] for i in range(_FAULTS.value)]
+    choose = random.Random(SEED.value)
+    kinds = [list(KINDS)[i % len(KINDS)] for i in range(FAULTS.value)]
     choose.shuffle(kinds)
     with (
         WatchedRun(command, out / "undisturbed", HOME) as undisturbed,
         WatchedRun(command, out / "struck", HOME) as struck,
     ):
         undisturbed.start()
-        print(f"training {_STEPS.value} steps undisturbed, see {undisturbed.log}")
+        print(f"training {STEPS.value} steps undisturbed, see {undisturbed.log}")
         undisturbed.end(0)
         struck.shortest = undisturbed.shortest
         outcomes = []
-        for outcome in strike(struck, kinds, _STEPS.value, choose):
+        for outcome in strike(struck, kinds, STEPS.value, choose):
             outcomes.append(outcome.kind)
             print(f"{len(outcomes):3}  {outcome.kind:8}  {outcome.story}")
     counts = Counter(outcomes[:-1])

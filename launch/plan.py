@@ -18,7 +18,7 @@ from vimogen_jax.planning.plan import plan
 from vimogen_jax.planning.report import as_json, as_text
 from vimogen_jax.sharding import STRATEGIES
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
+CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 TOPOLOGY = flags.DEFINE_string("topology", None, f"the machine: {KNOWN}", required=True)
 CHOSEN = flags.DEFINE_list(
     "strategies", "all", f"any of {', '.join(STRATEGIES)}; all; or config, for the config's own"
@@ -33,7 +33,7 @@ OUT = flags.DEFINE_string("out", "out/plan", "folder to write plan.json and plan
 def main() -> None:
     """Compile for each strategy, print, write; end with status 1 where none fits."""
     jax.config.update("jax_platforms", "cpu")  # to plan takes no accelerator, even where one is
-    experiment = Experiment.from_config(_CONFIG.value.to_dict())
+    experiment = Experiment.from_config(CONFIG.value.to_dict())
     out = outputs.files(OUT.value, ["plan.json", "plan.png"])
     machine = describe(TOPOLOGY.value)
     strategies = {name: (STRATEGIES | dict(config=experiment.sharding))[name] for name in _names()}

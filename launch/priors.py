@@ -19,7 +19,7 @@ from data.priors.store import Entry, Store
 from data.priors.texts import Template
 from launch import cli
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import require_writable, write_json, write_text
+from vimogen_jax.files import write_json, write_text
 from vimogen_jax.matcher import Matcher
 
 SOMETHING_MISSING = 2  # exit status: all was tried, but not everything could be made
@@ -69,8 +69,7 @@ RETRY = flags.DEFINE_bool("retry", False, "try again what failed before")
 
 def main() -> None:
     """Check everything that was given, run the stages, report."""
-    out = Path(OUT.value)
-    require_writable(out, ["report.json", "report.md", "index.html"])
+    out = cli.report_folder(OUT.value)
     prompts, faults = read_prompts(Path(PROMPTS.value), SECONDS.value)
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)

@@ -2,13 +2,13 @@
 
 from absl import flags
 
-_COORDINATOR = flags.DEFINE_string(
+COORDINATOR = flags.DEFINE_string(
     "coordinator_address", None, "HOST:PORT of the first process, where there are several"
 )
-_PROCESSES = flags.DEFINE_integer("num_processes", None, "number of processes")
-_PROCESS = flags.DEFINE_integer("process_id", None, "index of this process, from 0")
+PROCESSES = flags.DEFINE_integer("num_processes", None, "number of processes")
+PROCESS = flags.DEFINE_integer("process_id", None, "index of this process, from 0")
 
 
-def place() -> tuple[str | None, int | None, int | None]:
+def given() -> tuple[str | None, int | None, int | None]:
     """As `train.distributed.joined` takes it: the first's address, how many, which this is."""
-    return _COORDINATOR.value, _PROCESSES.value, _PROCESS.value
+    return COORDINATOR.value, PROCESSES.value, PROCESS.value

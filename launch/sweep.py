@@ -20,7 +20,7 @@ from vimogen_jax.planning.lower import train_program
 from vimogen_jax.planning.sweep import Record, as_csv, as_markdown, sweep, variants
 from vimogen_jax.sharding import STRATEGIES
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
+CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 TOPOLOGIES = flags.DEFINE_list("topologies", None, f"the machines: {KNOWN}", required=True)
 CHOSEN = flags.DEFINE_list("strategies", list(STRATEGIES), f"any of {', '.join(STRATEGIES)}")
 REMATS = flags.DEFINE_list("remats", None, "any of full, dots, none; the config's unless given")
@@ -34,7 +34,7 @@ OUT = flags.DEFINE_string("out", "out/sweep", "folder for sweep.csv, sweep.md an
 def main() -> None:
     """Compile for each combination; the files have what is there after each."""
     jax.config.update("jax_platforms", "cpu")  # to plan takes no accelerator, even where one is
-    experiment = Experiment.from_config(_CONFIG.value.to_dict())
+    experiment = Experiment.from_config(CONFIG.value.to_dict())
     for name in CHOSEN.value:
         if name not in STRATEGIES:
             raise BadInput(f"--strategies {name!r} is not one of {', '.join(STRATEGIES)}")
@@ -52,14 +52,14 @@ def main() -> None:
     for found in sweep(train_program, experiments, TOPOLOGIES.value, strategies, print):
         records += found
         write(records, out)
-    print(f"\n{as_markdown(records)}\nwritten to {out}/sweep.csv, sweep.md and sweep.png")
+    print(f"\n{as_markdown(records)}\n\nwritten to {out}/sweep.csv, sweep.md and sweep.png")
 
 
 def write(records: list[Record], out: Path) -> None:
     """The table as CSV and Markdown, and its picture."""
     out.mkdir(parents=True, exist_ok=True)
     write_text(as_csv(records), out / "sweep.csv")
-    write_text(as_markdown(records), out / "sweep.md")
+    write_text(as_markdown(records) + "\n", out / "sweep.md")
     with whole_file(out / "sweep.png") as aside:
         draw_sweep(records).save(aside)
 

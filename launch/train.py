@@ -21,14 +21,14 @@ from vimogen_jax.files import on_store
 from vimogen_jax.train.distributed import is_first, joined
 from vimogen_jax.train.loop import Reached, train
 
-_CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
+CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
 
 
 def main() -> None:
     """Train as the config of the command line says."""
     huge_pages.take()
-    experiment = Experiment.from_config(_CONFIG.value.to_dict())
-    with joined(*processes.place(), lost_after=experiment.train.lost_after):
+    experiment = Experiment.from_config(CONFIG.value.to_dict())
+    with joined(*processes.given(), lost_after=experiment.train.lost_after):
         if jax.process_count() > 1:
             cli.keep_compiled_in(os.path.join(experiment.train.workdir, "compiled"))
         reached = train(experiment)

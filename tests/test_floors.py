@@ -23,6 +23,7 @@ ROOMS = {
     "errors": (),
     "caches": (),
     "command": (),
+    "markdown": (),
     "files": ("errors",),
     "npz": ("files",),
     "body": ("npz",),
@@ -51,7 +52,7 @@ ROOMS = {
     "generator": ("animation", "long_motion", "train"),
     "matcher": ("train",),
     "studio": ("generator",),
-    "planning": ("train",),
+    "planning": ("markdown", "train"),
     "bench": ("planning",),
 }
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from data.priors.store import STAGES, Entry
 from vimogen_jax.errors import BadInput
+from vimogen_jax.markdown import markdown_table
 from vimogen_jax.mocap.film import open_film
 from vimogen_jax.viewer.page import Card, Filmed, write_page
 
@@ -47,17 +48,18 @@ def summary(entries: Sequence[Entry], told: Sequence[str]) -> dict[str, Any]:
 
 def to_markdown(report: Mapping[str, Any]) -> str:
     """The report in words and a table."""
+    rows = [
+        [name, str(stage["made"]), str(stage["failed"]), f"{stage['seconds']:g}"]
+        for name, stage in report["stages"].items()
+    ]
+    verdicts = (f"{count} {verdict}" for verdict, count in report["verdicts"].items())
     lines = [
         f"{report['prompts']} prompts",
         "",
-        "| stage | made | failed | seconds |",
-        "|---|---|---|---|",
+        markdown_table(["stage", "made", "failed", "seconds"], rows),
+        "",
+        f"Verdicts: {', '.join(verdicts)}. What is not a yes follows its text.",
     ]
-    for name, stage in report["stages"].items():
-        lines.append(f"| {name} | {stage['made']} | {stage['failed']} | {stage['seconds']:g} |")
-    lines.append("")
-    verdicts = (f"{count} {verdict}" for verdict, count in report["verdicts"].items())
-    lines.append(f"Verdicts: {', '.join(verdicts)}. What is not a yes follows its text.")
     for name, stage in report["stages"].items():
         lines += [f"- {name}: {count} × {why}" for why, count in stage["reasons"].items()]
     lines += [f"- {sentence}" for sentence in report["told"]]

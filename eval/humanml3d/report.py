@@ -6,9 +6,10 @@ from typing import Any
 
 from eval.humanml3d.protocol import DIVERSITY_PAIRS, MODES_PAIRS, MODES_TEXTS, REAL
 from eval.humanml3d.split import LISTED
-from eval.report import STYLE, escape, html_table, markdown_table
+from eval.report import STYLE, escape, html_table
 from vimogen_jax.files import write_text
 from vimogen_jax.formats.humanml3d import KIND
+from vimogen_jax.markdown import markdown_table
 
 _SHOWN = 20  # of the motions that are missing
 _LABELS = {

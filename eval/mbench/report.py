@@ -8,8 +8,9 @@ from typing import Any
 from eval import report as shared
 from eval.bodies import to_motion
 from eval.plots import Strip, plot
-from eval.report import escape, html_table, markdown_table
+from eval.report import escape, html_table
 from eval.systems import System
+from vimogen_jax.markdown import markdown_table
 from vimogen_jax.metrics.metric import Metric
 from vimogen_jax.viewer.page import Card, write_page
 

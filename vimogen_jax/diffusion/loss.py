@@ -9,8 +9,9 @@ from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.diffusion.few_steps import learnt_and_target
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective, interpolate
+from vimogen_jax.motion.representation import GLOBAL_ORIENT
 
-LOCAL_CHANNELS = 258  # from here on the channels are global: root orientation and translation
+FIRST_GLOBAL = GLOBAL_ORIENT.start  # from here on channels say how the root turns and moves
 GLOBAL_CHANNEL_WEIGHT = 3.0
 
 
@@ -66,7 +67,7 @@ def flow_matching_loss(
         velocity_of(predict), without_text, objective, x, clean - noise, timestep, end
     )
     supervised = (mask[..., None] * channel_mask[:, :, None]).astype(jnp.float32)
-    channel_weight = np.where(np.arange(clean.shape[-1]) < LOCAL_CHANNELS, 1, GLOBAL_CHANNEL_WEIGHT)
+    channel_weight = np.where(np.arange(clean.shape[-1]) < FIRST_GLOBAL, 1, GLOBAL_CHANNEL_WEIGHT)
     weight = objective.weight(sigma)[..., None, None] * jnp.asarray(channel_weight, jnp.float32)
     errors = jnp.square(learnt - target) * supervised * weight
     if counts is None:

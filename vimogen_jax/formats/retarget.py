@@ -308,7 +308,7 @@ def _leg_ratio(source: Bvh, bones: dict) -> float:
     return sum(float(np.linalg.norm(REST_JOINTS[b] - REST_JOINTS[a])) for a, b in ends) / theirs
 
 
-def _axes(path: Path, up: str, forward: str) -> np.ndarray:
+def _axes(path: Path, up: Any, forward: Any) -> np.ndarray:
     units = {
         sign + axis: factor * np.eye(3)[index]
         for index, axis in enumerate("xyz")
@@ -347,4 +347,4 @@ def _t_pose(path: Path, value: object, joints: dict) -> str | np.ndarray:
 
 def _is_rotation(matrix: np.ndarray) -> bool:
     orthonormal = np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-6)
-    return orthonormal and np.linalg.det(matrix) > 0
+    return bool(orthonormal and np.linalg.det(matrix) > 0)

@@ -110,8 +110,10 @@ def _shows_t_pose(joints: np.ndarray) -> bool:
     return bool(strain(joints[None], up)[0] <= 1 and max(*off, *bends) < STRAIGHT)
 
 
-def angles(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Degrees between directions [... 3]; NaN where one is none."""
+def angles(
+    one: Float[np.ndarray, "*#n 3"], other: Float[np.ndarray, "*#n 3"]
+) -> Float[np.ndarray, "..."] | np.floating:
+    """Degrees between directions; NaN where one is none."""
     with np.errstate(invalid="ignore", divide="ignore"):
         lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
         return np.degrees(np.arccos(np.clip((one * other).sum(-1) / lengths, -1, 1)))

@@ -22,6 +22,10 @@ GLOBAL_ORIENT = slice(258, 264)  # rot6d of the root
 ANGULAR_VELOCITY = slice(264, 270)  # rot6d of the root's turn to the next frame
 TRANSL = slice(270, 273)
 TRANSL_VELOCITY = slice(273, 276)
+_PARTS = (
+    *(BODY_POSE, JOINTS, JOINT_VELOCITIES, GLOBAL_ORIENT, ANGULAR_VELOCITY),
+    *(TRANSL, TRANSL_VELOCITY),
+)
 
 # What the reference branch sees: the rotations, and nothing of where the body is.
 REFERENCE_CHANNELS = np.r_[BODY_POSE, GLOBAL_ORIENT, ANGULAR_VELOCITY]  # 138 indices
@@ -63,19 +67,9 @@ def assemble(
         transl[:-1],
         transl[1:] - transl[:-1],
     ]
-    sizes = (
-        126,
-        66,
-        66,
-        6,
-        6,
-        3,
-        3,
-    )  # spelt out: -1 cannot be inferred where no frame is left
-    return xp.concat(
-        [part.reshape(frames, size) for part, size in zip(parts, sizes, strict=True)],
-        axis=-1,
-    )
+    sizes = (part.stop - part.start for part in _PARTS)  # no -1: there may be no frame left
+    flat = [part.reshape(frames, size) for part, size in zip(parts, sizes, strict=True)]
+    return xp.concat(flat, axis=-1)
 
 
 def decode(

@@ -9,6 +9,7 @@ from typing import Any
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.markdown import markdown_table
 from vimogen_jax.planning.hardware import describe
 from vimogen_jax.planning.links import LINKS, NETWORK
 from vimogen_jax.planning.plan import MakeProgram, Row, plan
@@ -117,9 +118,8 @@ def as_csv(records: Sequence[Record]) -> str:
 
 def as_markdown(records: Sequence[Record]) -> str:
     """The same for people, three digits of each number."""
-    lines = [COLUMNS, ["---"] * len(COLUMNS)]
-    lines += [[_cell(value) for value in dataclasses.astuple(record)] for record in records]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    rows = [[_cell(value) for value in dataclasses.astuple(record)] for record in records]
+    return markdown_table(COLUMNS, rows)
 
 
 def _figures(row: Row, fits: bool, batch: int) -> dict[str, Any]:

@@ -6,7 +6,7 @@ them: an `EncoderSpec` travels with every dataset and checkpoint, and a mismatch
 
 import functools
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
 ENCODERS = ("minilm", "umt5")
 
 
+@runtime_checkable
 class TextEncoder(Protocol):
     """Anything with these members can encode the texts of a dataset or a sampler."""
 
@@ -37,6 +38,7 @@ class TextEncoder(Protocol):
         ...
 
 
+@runtime_checkable
 class StreamingEncoder(TextEncoder, Protocol):
     """A text encoder that hands features over as they are ready, as those of this library do."""
 
