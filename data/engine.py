@@ -10,7 +10,6 @@ import hashlib
 import json
 import multiprocessing
 import os
-import signal
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, reason, write_json
 from vimogen_jax.mocap.film import sha256
+from vimogen_jax.stopping import unheard_by_children
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,6 +52,8 @@ def spread(
     # Spawned, not forked: libraries have started threads in this process.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _begin) as pool:
+        with unheard_by_children():
+            pool.submit(int)  # upon which they start
         groups = (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE))
         try:
             yield from bar(
@@ -66,7 +68,6 @@ def spread(
 
 
 def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the others
     # As many processes as cores: each computes with one thread.
     os.environ.setdefault(
         "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"

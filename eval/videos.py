@@ -5,7 +5,6 @@ A video is named by its prompt and by a hash of its motion; what is there is not
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -21,6 +20,7 @@ from eval.systems import Clip
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.stopping import unheard_by_children
 
 SIZE = 448  # pixels of each side: the judges' image encoders cut pictures into squares of 28
 STYLE = 2  # of the pictures: raise it when they change, so that videos are drawn anew
@@ -48,12 +48,12 @@ def render(clips: Mapping[int, Clip], folder: str | os.PathLike) -> dict[int, Pa
     workers = min(os.cpu_count() or 1, len(wanted))
     # Forked, JAX's threads could leave a child with a lock that nobody opens.
     context = multiprocessing.get_context("spawn")
-    ignore_interrupts = (signal.SIGINT, signal.SIG_IGN)  # they are for whoever waits here
-    with ProcessPoolExecutor(workers, context, signal.signal, ignore_interrupts) as pool:
-        drawn = [
-            pool.submit(write_mp4, motions[id], videos[id], size=SIZE, follow="far")
-            for id in wanted
-        ]
+    with ProcessPoolExecutor(workers, context) as pool:
+        with unheard_by_children():
+            drawn = [
+                pool.submit(write_mp4, motions[id], videos[id], size=SIZE, follow="far")
+                for id in wanted
+            ]
         try:
             for each in tqdm(
                 as_completed(drawn), "rendering", len(drawn), unit="video", disable=None

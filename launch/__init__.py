@@ -1,13 +1,8 @@
 """What a person runs: python -m launch.<verb>."""
 
 import sys
-from types import TracebackType
 
+from vimogen_jax import stopping
 
-def _told(kind: type[BaseException], fault: BaseException, trace: TracebackType | None) -> None:
-    # Ctrl-C while a command still imports; later, `cli.run` ends it.
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, fault, trace)
-
-
-sys.excepthook = _told
+if sys.argv[0] == "-m":  # as it is until Python has found the command, which then begins to import
+    stopping.end_at_once()

@@ -3,7 +3,8 @@
 What JAX compiles is kept for the next command, in a folder among the user's caches or where
 JAX_COMPILATION_CACHE_DIR says (nowhere, if that is empty). Bad input, a device without memory left
 and a store whose library is not installed end a command with one sentence on stderr and exit
-status 1; what may go well the next time, with that of `Interrupted`.
+status 1; what may go well the next time, with that of `Interrupted`. So do Ctrl-C and SIGTERM, with
+the status of shells.
 """
 
 import difflib
@@ -23,6 +24,7 @@ from vimogen_jax.caches import cache_folder
 from vimogen_jax.command import HOME, INSTALLED, may_be_left_unread
 from vimogen_jax.errors import BadInput, Interrupted
 from vimogen_jax.files import first_line, reason, require_writable
+from vimogen_jax.stopping import ends_well
 
 # Programs that compile faster than this, in seconds, are not worth a file.
 _WORTH_KEEPING = 0.1
@@ -178,12 +180,6 @@ def _keep_nothing() -> None:
     jax.config.update("jax_enable_compilation_cache", False)  # whatever the environment says
 
 
-def _tell_unraisable(fault: Any) -> None:
-    # Where one array cannot be read or written, TensorStore still calls back for the others.
-    if str(fault.exc_value) != "Event loop is closed":
-        sys.__unraisablehook__(fault)
-
-
 def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bool = False) -> None:
     """Parse flags, call `main()`, and turn what its user can mend into one sentence.
 
@@ -196,13 +192,13 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
         # JAX and Orbax tell of every device and file, and Orbax of every error that it raises.
         logging.set_verbosity(logging.FATAL)
-        sys.unraisablehook = _tell_unraisable
         if keep_compiled:
             _keep_compiled()
         else:
             _keep_nothing()
         try:
-            main(*([argv[1:]] if takes_words else []))
+            with ends_well():
+                main(*([argv[1:]] if takes_words else []))
         except BrokenPipeError:
             raise
         except Interrupted as fault:
@@ -226,8 +222,6 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
                 raise
             reason = str(fault).splitlines()[0].partition(": ")[2]
             raise SystemExit(f"error: a device has no memory left: {reason}") from None
-        except KeyboardInterrupt:
-            raise SystemExit(130) from None  # as shells count a program ended by Ctrl-C
 
     # Names of files need not be text.
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]

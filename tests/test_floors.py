@@ -22,7 +22,8 @@ FOLDERS = {
 ROOMS = {
     "errors": (),
     "caches": (),
-    "command": (),
+    "stopping": (),
+    "command": ("stopping",),
     "markdown": (),
     "files": ("errors",),
     "npz": ("files",),

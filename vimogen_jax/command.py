@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from vimogen_jax import __version__
+from vimogen_jax import __version__, stopping
 
 _LIBRARY = Path(__file__).parent
 INSTALLED = _LIBRARY / "_commands"  # where setup.py puts them
@@ -43,6 +43,7 @@ def _main() -> None:
                 near = [] if verb.startswith("-") else difflib.get_close_matches(name, verbs, 1)
                 advice = f"; did you mean {near[0]}?" if near else "; vimogen lists them"
                 raise SystemExit(f"error: there is no verb {verb!r}{advice}")
+            stopping.end_at_once()
             sys.path.insert(0, str(HOME))
             sys.argv[1:] = options
             runpy.run_module(f"launch.{name}", run_name="__main__", alter_sys=True)

@@ -8,6 +8,7 @@ import contextlib
 import io
 import logging
 import runpy
+import signal
 import subprocess
 import sys
 import warnings
@@ -28,6 +29,8 @@ SETTINGS = (
     "jax_enable_compilation_cache",
     "jax_persistent_cache_min_compile_time_secs",
 )
+
+HEEDED = (signal.SIGINT, signal.SIGTERM)
 
 
 def run_command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
@@ -99,7 +102,7 @@ def _flags_of_its_own() -> Iterator[None]:
 @contextlib.contextmanager
 def _settings_put_back() -> Iterator[None]:
     """Leave no trace of what a command sets in Python, its environment, absl and JAX."""
-    argv, hook = sys.argv, sys.unraisablehook
+    argv, heeding = sys.argv, {number: signal.getsignal(number) for number in HEEDED}
     handlers, level = logging.root.handlers[:], logging.root.level
     verbosity = absl_logging.get_verbosity()
     settings = {name: getattr(jax.config, name) for name in SETTINGS}
@@ -113,7 +116,9 @@ def _settings_put_back() -> Iterator[None]:
             with met, mock.patch.dict("os.environ"):
                 yield
     finally:
-        sys.argv, sys.unraisablehook = argv, hook
+        sys.argv = argv
+        for number, handler in heeding.items():
+            signal.signal(number, handler)
         absl_logging.set_verbosity(verbosity)
         logging.root.handlers[:] = handlers
         logging.root.setLevel(level)
