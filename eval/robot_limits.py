@@ -19,6 +19,7 @@ from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_euler
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import reason
 from vimogen_jax.motion.motion import Motion
 
 # Our template faces z with y up and its left along x; a robot faces x with z up, its left along y.
@@ -37,6 +38,8 @@ TURNS = {
     "left_shoulder": (("left_collar", "left_shoulder"), "YXZ"),
     "right_shoulder": (("right_collar", "right_shoulder"), "YXZ"),
 }
+_NEEDED = {"left_hip_roll_joint", "left_shoulder_pitch_joint", "right_shoulder_pitch_joint"}
+_MOST = 2.01 * math.pi  # radians that a joint with limits turns
 AXES = {"X": "roll", "Y": "pitch", "Z": "yaw"}
 
 
@@ -58,10 +61,18 @@ def read_urdf(path: str | os.PathLike) -> dict[str, Joint]:
         joints = {each.get("name", ""): _joint(each) for each in root.iter("joint") if _turns(each)}
     except FileNotFoundError:
         raise BadInput(f"{path} is missing") from None
-    except (ElementTree.ParseError, AttributeError, TypeError, ValueError, IndexError):
+    except OSError as fault:
+        raise BadInput(f"{path} cannot be read: {reason(fault)}") from None
+    except (ElementTree.ParseError, AttributeError, LookupError, TypeError, ValueError):
         raise BadInput(f"{path} is no URDF of a robot") from None
-    if "left_hip_roll_joint" not in joints or "left_shoulder_pitch_joint" not in joints:
+    if not joints.keys() >= _NEEDED:
         raise BadInput(f"{path} does not name its joints as the robots of the GR family do")
+    for name, joint in joints.items():
+        if not -_MOST <= joint.lower <= joint.upper <= _MOST:
+            limits = f"turns from {joint.lower:g} to {joint.upper:g} radians"
+            raise BadInput(f"{path}: {name} {limits}, as no joint does; are they degrees?")
+        if not math.isfinite(joint.mounted):
+            raise BadInput(f"{path}: {name} is mounted at an angle that is no number")
     return joints
 
 

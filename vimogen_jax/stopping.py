@@ -24,7 +24,7 @@ def end_at_once() -> None:
 
 @contextlib.contextmanager
 def ends_well() -> Iterator[None]:
-    """In the block, the first signal raises `SystemExit`, which ends this process after the block."""
+    """In the block, the first signal raises `SystemExit`, and the process ends after the block."""
     stop, told = _Stop(), sys.unraisablehook
     sys.unraisablehook = stop.unraisable
     _heed(stop)
@@ -77,7 +77,7 @@ class _Stop:
             raise SystemExit(128 + self.number)
 
     def unraisable(self, fault: Any) -> None:
-        """Tell of what Python cannot raise, in finalisers and callbacks; if it was ours, try again."""
+        """Tell of what finalisers and callbacks cannot raise; if it was ours, try again."""
         if isinstance(fault.exc_value, SystemExit) and self.number is not None:
             self._soon()
         # Where one array cannot be read or written, TensorStore still calls back for the others.

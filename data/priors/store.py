@@ -20,12 +20,27 @@ from typing import Any, Literal
 from data.priors.prompts import Prompt
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import locked, read_json, reason, require_writable, whole_file, write_json
+from vimogen_jax.files import (
+    inside,
+    locked,
+    read_json,
+    reason,
+    require_writable,
+    whole_file,
+    write_json,
+)
 from vimogen_jax.generator import Request
 from vimogen_jax.mocap.film import sha256
 from vimogen_jax.motion.motion import Motion
 
 STAGES = ("texts", "video", "reference", "quality", "verdict")
+# What others rely on of a stage's facts, where it did not fail.
+_FACTS = dict(
+    texts={"motion"},
+    video={"licence", "note"},
+    quality={"faults"},
+    verdict={"matches", "words"},
+)
 YES, NO, NOT_JUDGED = "yes", "no", "not judged"
 Branch = Literal["text", "reference", "gated"]
 
@@ -122,10 +137,12 @@ class Entry:
             return None
         said = read_json(path)
         try:
-            file = self.folder / said["file"] if said["file"] else None
+            file = inside(self.folder, said["file"]) if said["file"] else None
             fault, facts = str(said["fault"]), dict(said["facts"])
             found = Result(key, facts, file, str(said["sha256"]), fault, float(said["seconds"]))
             if key_of(said["made_from"]) != key:
+                raise ValueError
+            if not fault and not facts.keys() >= _FACTS.get(stage, set()):
                 raise ValueError
         except (TypeError, KeyError, ValueError):
             raise BadInput(f"{path} is damaged: it is not what was written") from None
@@ -279,7 +296,7 @@ class Store:
         entries, faults = [], []
         for name in self._ids():
             try:
-                entries.append(Entry.read(self.folder / name))
+                entries.append(Entry.read(inside(self.folder, name)))
             except BadInput as fault:
                 faults.append(str(fault))
         return entries, faults

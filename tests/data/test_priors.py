@@ -227,6 +227,29 @@ def test_damage_is_told_and_made_anew(what, motion, tmp_path):
     assert store.verdicts() == {"yes": 1} and reads.asked == 1
 
 
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("verdict", dict(facts={})),
+        ("quality", dict(facts=[])),
+        ("video", dict(facts=dict(licence="CC0"))),
+        ("video", dict(file="../film.mp4")),
+        ("reference", dict(file="a\0b")),
+        ("reference", dict(file="x" * 5000)),
+    ],
+)
+def test_a_result_that_lacks_what_others_rely_on_is_damaged(stage, said, motion, tmp_path):
+    (entry,) = Store(tmp_path).add([WAVE])
+    run([entry], stages(Films(), Reads(motion)))
+    (path,) = entry.folder.glob(f"{stage}-*.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | said))
+    with pytest.raises(BadInput, match=f"{path.name} is damaged"):
+        entry.result(stage)
+    assert entry.verdict[0] == "not judged"
+    (tmp_path / "prompts.json").write_text(json.dumps([WAVE.id, "../it", "a\0b"]))
+    assert len(Store.open(tmp_path).entries()[1]) == 2
+
+
 def test_no_disk_left_ends_the_run(motion, tmp_path, monkeypatch):
     def full(self, *args, **kwargs):
         raise BadInput("film.mp4 cannot be written: the disk is full")

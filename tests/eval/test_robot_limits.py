@@ -66,7 +66,17 @@ def test_what_is_beyond_the_limits(urdf, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "written", ["no xml", "<robot/>", "<robot><joint type='revolute'/></robot>"]
+    "written",
+    [
+        "no xml",
+        "<?xml version='1.0' encoding='none-such'?><robot/>",
+        "<robot/>",
+        "<robot><joint type='revolute'/></robot>",
+        f"<robot>{ROBOT.replace('right_', 'other_')}</robot>",
+        f"<robot>{ROBOT}{JOINT.format('left_elbow_pitch', 0, -90, 90)}</robot>",
+        f"<robot>{ROBOT}{JOINT.format('left_elbow_pitch', 0, 'nan', 1)}</robot>",
+        f"<robot>{ROBOT}{JOINT.format('left_elbow_pitch', 'nan', 0, 1)}</robot>",
+    ],
 )
 def test_files_of_no_such_robot(tmp_path, written):
     path = tmp_path / "robot.urdf"
@@ -75,3 +85,5 @@ def test_files_of_no_such_robot(tmp_path, written):
         read_urdf(path)
     with pytest.raises(BadInput, match="missing"):
         read_urdf(tmp_path / "none.urdf")
+    with pytest.raises(BadInput, match="cannot be read"):
+        read_urdf(tmp_path)

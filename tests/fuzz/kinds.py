@@ -12,17 +12,26 @@ import numpy as np
 
 from data.adapters.vlm.frames import frames
 from data.adapters.vlm.model import Unwatchable
+from data.engine import Keeping
+from data.priors.prompts import Prompt, read_prompts
+from data.priors.store import STAGES, Made, Store
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
+from data.sources.priors import read_priors
+from data.sources.teacher import read_sentences
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
 from eval import systems
+from eval.humanml3d.split import read_split
+from eval.humanml3d.words import load_words
 from eval.mbench.prompts import asked, load_prompts
 from eval.mbench.votes import read_votes
 from eval.real_motions import read_actions
+from eval.robot_limits import read_urdf, violations
 from eval.score_cache import ScoreCache
 from tests.fuzz.kind import Kind
 from tests.helpers import film_results, smplx_files, torch_files
+from tests.helpers.humanml3d_files import write_evaluator
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.synthetic import make_record, write_dataset
 from tests.helpers.tiny_package import Letters, tiny_package
@@ -34,9 +43,11 @@ from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.files import map_weights
 from vimogen_jax.convert.nrdf import load_nrdf
 from vimogen_jax.convert.pose_prior import load_pose_prior
+from vimogen_jax.directing.constraints import read_constraints, to_goals
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text
+from vimogen_jax.files import parse_json, read_text
 from vimogen_jax.formats.retarget import load_skeleton
+from vimogen_jax.formats.rig import write_onto
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.mocap.film import frames as film_frames
 from vimogen_jax.mocap.film import open_film
@@ -46,6 +57,7 @@ from vimogen_jax.motion.humanml3d import to_features
 from vimogen_jax.motion.representation import encode
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import load_package, save_package
+from vimogen_jax.studio.work import Settings
 from vimogen_jax.tensors import map_folder, map_tensors
 from vimogen_jax.text.umt5_files import Weights
 
@@ -308,6 +320,128 @@ def _actions(folder: Path) -> None:
     _lines(folder / "actions.jsonl", dict(id="a", source="s", action="walk"))
 
 
+def _constraints(folder: Path) -> None:
+    formats.write(_motion(), folder / "walk.npz")
+    rows = [
+        dict(kind="pose", time=0.5, file="walk.npz", at=1.5, joints=["left_elbow"]),
+        dict(kind="pose", time=1, rotations={"right_elbow": [0, 1.2, 0]}, place=[0, 1, 0.9]),
+        dict(kind="path", points=[[0, 0], [0, 1], [1, 1]], times=[0, 1, 2]),
+        dict(kind="path", points=[[0, 0], [0, 1], [1, 1]]),
+        dict(kind="place", time=1.5, joint="left_wrist", place=[0.3, 1.2, 1.4]),
+        dict(kind="facing", time=2, degrees=90),
+        dict(kind="keep", file="walk.npz", joints=["left_knee"], gap=[1, 2]),
+    ]
+    (folder / "asked.json").write_text(json.dumps(dict(constraints=rows)))
+
+
+def _read_constraints(path: Path) -> None:
+    for each in read_constraints(path):  # together they contradict each other
+        to_goals([each], 45, 20.0)
+
+
+def _priors_kind(file: str) -> Kind:
+    """A store of one prompt; `file` is damaged, a name in its folder or `prompts.json`."""
+
+    def make(folder: Path) -> None:
+        prompt = Prompt("1", "a person walks.")
+        (entry,) = Store(folder / "priors").add([prompt])
+        with entry.scratch() as work:
+            formats.write(_motion(), work / "motion.npz")
+            facts = [dict(motion="walks"), dict(licence="CC0", note=""), {}]
+            facts += [dict(faults=[]), dict(matches=True, words="it does")]
+            for stage, said in zip(STAGES, facts, strict=True):
+                made = Made(said, work / "motion.npz" if stage == "reference" else None)
+                entry.keep(stage, dict(of=stage), made, 1.5)
+        for result in entry.folder.glob(f"{file}-*.json"):
+            result.rename(folder / file)
+            result.symlink_to(folder / file)
+
+    return Kind(file, make, _read_store)
+
+
+def _read_store(folder: Path) -> None:
+    store = Store.open(folder / "priors")
+    store.verdicts()
+    for entry in store.entries()[0]:
+        entry.request("reference")
+        str(entry.note)
+    read_priors(folder / "priors")
+
+
+def _urdf(folder: Path) -> None:
+    turns = [f"{side}_{part}" for side in ("left", "right") for part in PARTS]
+    joint = (
+        '<joint name="{}_joint" type="revolute"><origin xyz="0 0 0" rpy="0.4 0 0"/>'
+        '<axis xyz="0 1 0"/><limit lower="-1.5" upper="1.2" effort="9"/></joint>'
+    )
+    (folder / "robot.urdf").write_text(
+        f"<?xml version='1.0'?><robot name='it'>{''.join(map(joint.format, turns))}</robot>"
+    )
+
+
+PARTS = ("hip_roll", "hip_yaw", "knee_pitch", "shoulder_pitch", "shoulder_roll", "elbow_pitch")
+
+
+def _rig(name: str) -> Kind:
+    """A file that motions are written onto."""
+
+    def onto(folder: Path) -> None:
+        write_onto(_motion()[:5], folder / name, folder / f"out{Path(name).suffix}")
+
+    return Kind(name, lambda folder: formats.write(_motion()[:5], folder / name), onto)
+
+
+class _Measuring:
+    """A step of curating films, by hand."""
+
+    def made_from(self, film: Path) -> dict[str, Any]:
+        return dict(step="it")
+
+    def __call__(self, film: Path, sha256: str, out: Path) -> dict[str, Any]:
+        return dict(failed="", values={})
+
+
+def _curated(folder: Path) -> None:
+    (folder / "a.mp4").write_bytes(b"film")
+    (folder / "work").mkdir()
+    Keeping(_Measuring(), folder / "work")(folder / "a.mp4")
+    (kept,) = (folder / "work").glob("*.json")
+    kept.rename(folder / "kept.json")
+
+
+def _read_curated(folder: Path) -> None:
+    work = Keeping(_Measuring(), folder / "work")
+    work(folder / "a.mp4")
+    (kept,) = (folder / "work").glob("*.json")
+    (folder / "kept.json").replace(kept)
+    work(folder / "a.mp4")
+
+
+def _form(folder: Path) -> None:
+    form = dict(model="small", seconds=4, samples=2, seed=7, steps=20, guidance_scale=2.5)
+    (folder / "form.json").write_text(json.dumps(form))
+
+
+def _read_form(path: Path) -> None:
+    form = parse_json(read_text(path))
+    if not isinstance(form, dict):  # as the studio's server does
+        raise BadInput("no object")
+    Settings.of(form, ["small"]).flags()
+
+
+def _wishes(folder: Path) -> None:
+    row = dict(id="a", text="a person walks.", seconds=4, motion="walks", video="a film")
+    _lines(folder / "wishes.jsonl", row, row | dict(id=2, verdict=True))
+
+
+def _taught(folder: Path) -> None:
+    (folder / "taught.txt").write_text('walk\n{"text": "run", "kind": "gait", "n": [1]}\n# no\n')
+
+
+def _words(folder: Path) -> None:
+    write_evaluator(folder / "it")
+
+
 def _one(name: str, make: Callable[[Path], Any], read: Callable[[Path], Any]) -> Kind:
     """A kind whose reader takes the file alone."""
     return Kind(name, make, lambda folder: read(folder / name))
@@ -370,6 +504,18 @@ KINDS: dict[str, Kind] = {
     "body": _one("body.npz", _smplx, load_smplx),
     "pose prior": _one("prior.pkl", _prior, load_pose_prior),
     "nrdf": _one("w.pt", _pt_weights, load_nrdf),
+    "constraints": _one("asked.json", _constraints, _read_constraints),
+    **{f"priors {stage}": _priors_kind(stage) for stage in STAGES},
+    "wishes": _one("wishes.jsonl", _wishes, lambda path: read_prompts(path)),
+    "sentences to teach": _one("taught.txt", _taught, read_sentences),
+    "rig bvh": _rig("rig.bvh"),
+    "rig glb": _rig("rig.glb"),
+    "urdf": _one("robot.urdf", _urdf, lambda path: violations(_motion(), read_urdf(path))),
+    "curated": Kind("kept.json", _curated, _read_curated),
+    "form": _one("form.json", _form, _read_form),
+    "split": Kind("train.txt", _humanml3d, lambda folder: read_split(folder, "train")),
+    "split text": Kind("texts/000001.txt", _humanml3d, lambda x: read_split(x, "train")),
+    "words": Kind("it/glove/our_vab_idx.pkl", _words, lambda x: load_words(x / "it" / "glove")),
     "video": Kind("a.mp4", _video, _watch),
     "film": Kind("a.mp4", _video, _film),
 }

@@ -147,7 +147,7 @@ def _json(content: bytes, choose: random.Random) -> bytes:
         try:
             value = json.loads(content if at < 0 else lines[at])
             changed = json.dumps(_changed(value, choose)).encode()
-        except (ValueError, RecursionError):  # no JSON any more, or too deep
+        except (ValueError, RecursionError, OverflowError):  # no JSON, too deep, no float
             continue
         if at < 0:
             return changed

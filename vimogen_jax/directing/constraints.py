@@ -37,6 +37,7 @@ from vimogen_jax.motion.resample import resample
 JUMP = 0.6  # metres that feet may leave the floor
 SLACK = 0.04  # metres by which the pelvis may leave a path, so that feet can stand
 FASTEST = 10.0  # metres a second, of the pelvis
+MOST_TURNED = 2 * np.pi  # radians
 SAME_PLACE, SAME_TURN = 0.01, 0.05  # metres and radians in which what is set twice may differ
 
 
@@ -118,7 +119,7 @@ def read_constraints(path: str | os.PathLike) -> list[Constraint]:
     for number, each in enumerate(found["constraints"], start=1):
         name = f"{path}: constraint {number}"
         kind = each.get("kind") if isinstance(each, dict) else None
-        if kind not in KINDS:
+        if not isinstance(kind, str) or kind not in KINDS:
             raise BadInput(f"{name} is of the kind {kind!r}{nearest(kind, KINDS)}")
         made = parse(KINDS[kind], {k: v for k, v in each.items() if k != "kind"}, name)
         if isinstance(made, Pose | Keep) and made.file:
@@ -172,17 +173,17 @@ class _Set:
     def __init__(self, frames: int, fps: float):
         self.goals, self.frames, self.fps = no_goals(frames), frames, fps
         self.number = 0
+        self.seconds = frames / fps
         self._by: dict[tuple[str, int, int], int] = {}
 
     def fault(self, what: str) -> BadInput:
         return BadInput(f"constraint {self.number} {what}")
 
     def frame(self, time: float) -> int:
-        frame, last = round(time * self.fps), self.frames - 1
-        if not 0 <= frame <= last:
-            lasts = f"the motion, which lasts {self.frames / self.fps:g} s"
-            raise self.fault(f"is at {time:g} s, outside of {lasts}")
-        return frame
+        if abs(time) <= 2 * self.seconds and 0 <= (frame := round(time * self.fps)) < self.frames:
+            return frame
+        lasts = f"the motion, which lasts {self.seconds:g} s"
+        raise self.fault(f"is at {time:g} s, outside of {lasts}")
 
     def joint(self, name: str) -> int:
         if name not in JOINT_NAMES:
@@ -198,6 +199,7 @@ class _Set:
 
     def place(self, frame: int, joint: int, place: Sequence[float]) -> None:
         """Of two coordinates, on the ground; of three, in the world."""
+        self._get_to(joint, place)
         axes = slice(len(place))
         before, there = (
             self.goals.positions[frame, joint, axes],
@@ -215,17 +217,19 @@ class _Set:
         if bool(pose.file) == bool(pose.rotations):
             raise self.fault("is a pose and needs either a file or rotations")
         frame = self.frame(pose.time)
-        rotations = {
-            self.joint(name): axis_angle_to_matrix(np.array(turn, np.float64))
-            for name, turn in pose.rotations.items()
-        }
+        rotations = {}
+        for name, turn in pose.rotations.items():
+            if max(map(abs, turn)) > MOST_TURNED:
+                said = f"turns {name} by {max(map(abs, turn)):g} radians"
+                raise self.fault(f"{said}, more than a whole turn: are they degrees?")
+            rotations[self.joint(name)] = axis_angle_to_matrix(np.array(turn, np.float64))
         if pose.file:
             motion = self.read(pose.file)
             if not 0 <= pose.at < motion.seconds:
                 lasts = f"which lasts {motion.seconds:g} s"
                 raise self.fault(f"takes a pose at {pose.at:g} s of {pose.file}, {lasts}")
             chosen = map(self.joint, pose.joints or JOINT_NAMES)
-            now = motion.rotations[round(pose.at * self.fps) - (pose.at >= motion.seconds)]
+            now = motion.rotations[min(round(pose.at * self.fps), motion.num_frames - 1)]
             rotations = {joint: now[joint] for joint in chosen}
         for joint, rotation in rotations.items():
             self.turn(frame, joint, rotation)
@@ -236,8 +240,11 @@ class _Set:
         points, times = np.array(route.points, np.float64), np.array(route.times, np.float64)
         if len(points) < 2:
             raise self.fault("is a path of fewer than two points")
-        if len(times) and (len(times) != len(points) or (np.diff(times) <= 0).any()):
-            raise self.fault(f"has {len(points)} points, which need as many ascending times")
+        if len(times) and (len(times) != len(points) or (np.diff(times) * self.fps < 1).any()):
+            need = "which need as many ascending times, a frame or more apart"
+            raise self.fault(f"has {len(points)} points, {need}")
+        for point in points:
+            self._get_to(0, point)
         lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
         if (np.diff(lengths) == 0).any():
             raise self.fault("is a path with the same point twice in a row")
@@ -266,7 +273,7 @@ class _Set:
     def keep(self, keep: Keep) -> None:
         motion = self.read(keep.file)
         if abs(motion.num_frames - self.frames) > 1:
-            asked = f"{self.frames / self.fps:g} s are asked for"
+            asked = f"{self.seconds:g} s are asked for"
             raise self.fault(f"keeps {keep.file}, which lasts {motion.seconds:g} s, where {asked}")
         joints = [self.joint(name) for name in keep.joints or JOINT_NAMES]
         kept = np.arange(min(self.frames, motion.num_frames))
@@ -295,6 +302,12 @@ class _Set:
             time = f"{frame / self.fps:g} s"
             both = f"constraints {other} and {self.number}"
             raise BadInput(f"{both} contradict each other in the {what}{of} at {time}")
+
+    def _get_to(self, joint: int, place: Sequence[float]) -> None:
+        away, farthest = max(map(abs, place[:2])), FASTEST * self.seconds + 2
+        if away > farthest:
+            got = f"in {self.seconds:g} s it gets at most {farthest:g}"
+            raise self.fault(f"wants {JOINT_NAMES[joint]} {away:g} m from the start; {got}")
 
     def _reach(self, frame: int, joint: int, place: Sequence[float]) -> None:
         name, placed = JOINT_NAMES[joint], self.goals.placed[frame].all(-1)
