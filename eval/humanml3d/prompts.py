@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 
 from eval.humanml3d.split import Prompt
 from vimogen_jax.files import write_text
@@ -16,6 +17,11 @@ _FORMS = {
     "mdm.txt": lambda each: each.caption.text,
     "mld_motionlcm.txt": lambda each: f"{each.frames} {each.caption.text}",
     "momask.txt": lambda each: f"{each.caption.text}#{each.frames}",
+    "motiondiffuse.sh": lambda each: (  # takes one text at a time
+        "python tools/visualization.py --opt_path checkpoints/t2m/t2m_motiondiffuse/opt.txt"
+        f" --text {quote(each.caption.text)} --motion_length {each.frames}"
+        f" --result_path {quote(f'made/{each.id}.gif')} --npy_path {quote(f'made/{each.id}.npy')}"
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 | file | of | its prompt |
 | --- | --- | --- |
-| `ID.npy`, `ID_REPETITION.npy`; `.npz`, `.bvh` and the like too | anybody, MLD's tests | the id |
+| `ID.npy`, `ID_REPETITION.npy`; `.npz`, ... | anybody, MLD's tests, MotionDiffuse | the id |
 | `ID_pred.npy` | T2M-GPT | the id |
 | `sample3_repeat0_len120.npy` | MoMask | the line of its text file |
 | `Example_120_batch0_3.npy`, with its text in a `.txt` | MLD's demo | the line, or the text |

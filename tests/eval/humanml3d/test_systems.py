@@ -1,6 +1,7 @@
 """Systems' motions in the layouts that their code writes."""
 
 import pickle
+import shlex
 
 import numpy as np
 import pytest
@@ -108,6 +109,14 @@ def test_motionlcm(few, tmp_path):
         (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(content))
         (tmp_path / f"{name}_ref.pkl").write_bytes(b"the real one")
     check_joints(read_system("MotionLCM", tmp_path, few), few)
+
+
+def test_motiondiffuse(few, tmp_path):
+    """Its command is given the files' names; it draws each motion, too."""
+    for id in few.clips:
+        np.save(tmp_path / f"{id}.npy", joints(few, id))
+        (tmp_path / f"{id}.gif").write_bytes(b"GIF89a")
+    check_joints(read_system("MotionDiffuse", tmp_path, few), few)
 
 
 def test_mdm(few, tmp_path):
@@ -242,5 +251,9 @@ def test_prompts_as_others_read_them(few, tmp_path):
     first = few.prompts[0]
     assert lines["momask.txt"][0] == "a person steps.#40"
     assert lines["mld_motionlcm.txt"][0] == "40 a person steps."
+    assert shlex.split(lines["motiondiffuse.sh"][0])[4:] == [
+        *("--text", first.caption.text, "--motion_length", "40"),
+        *("--result_path", f"made/{first.id}.gif", "--npy_path", f"made/{first.id}.npy"),
+    ]
     assert lines["mdm.txt"] == [prompt.caption.text for prompt in few.prompts]
     assert f'"id": "{first.id}"' in lines["ours.jsonl"][0]
