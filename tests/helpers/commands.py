@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from unittest import mock
 
 import array_record.python.array_record_data_source  # noqa: F401, its flags belong to no command
+import grain  # noqa: F401, nor do its
 import jax
 from absl import app
 from absl import logging as absl_logging

@@ -111,38 +111,68 @@ def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(data, evaluat
     assert "motions of another checkpoint, sampler, seed or set of prompts" in ended.stderr
 
 
-@pytest.mark.slow
-def test_a_model_of_features_from_the_dataset_to_its_scores(data, evaluator, tmp_path):
-    """Built, trained, sampled and scored; its features are scored as it makes them."""
-    takes, encoder = read_humanml3d(data, HUMANML3D), load_text_encoder("minilm")
-    build(takes, tmp_path / "dataset", encoder, layout=HUMANML3D)
-    run = tmp_path / "run"
-    settings = {
-        "model": dict(motion_dim=263, reference_dim=0),
-        "data": dict(path=tmp_path / "dataset", buckets="(60,)"),
-        "train": dict(workdir=run, steps=2, save_every=2, preview_every=2, eval_every=2),
-    }
+@pytest.fixture(scope="module")
+def dataset(data, tmp_path_factory):
+    """Of HumanML3D's features."""
+    folder = tmp_path_factory.mktemp("features") / "dataset"
+    build(read_humanml3d(data, HUMANML3D), folder, load_text_encoder("minilm"), layout=HUMANML3D)
+    return folder
+
+
+def train(config, folder, dataset, *flags, **model):
+    """Two steps of a config."""
     ended = run_command(
         "train",
-        "--config=configs/tiny.py",
-        *(f"--config.{a}.{b}={value}" for a, part in settings.items() for b, value in part.items()),
+        f"--config=configs/{config}.py",
+        *(f"--config.model.{name}={value}" for name, value in model.items()),
+        f"--config.data.path={dataset}",
+        "--config.data.batch_size=8",
+        "--config.data.buckets=(60,)",
+        "--config.sampler.steps=2",
+        f"--config.train.workdir={folder}",
+        *flags,
+        *(f"--config.train.{name}=2" for name in ("steps", "save_every", "preview_every")),
     )
     assert ended.returncode == 0, ended.stderr
-    assert len(list((run / "previews" / "2").glob("*.npz"))) == 4
+
+
+def score_features(run, data, evaluator, out):
+    """Score a run by the protocol: its features, as it makes them."""
     ended = humanml3d(
         f"--data={data}",
         f"--evaluator={evaluator}",
         f"--checkpoint={run}",
-        f"--out={tmp_path / 'out'}",
+        f"--out={out}",
         "--repetitions=1",
         "--modes_of=0",
     )
     assert ended.returncode == 0, ended.stderr
-    made = sorted((tmp_path / "out" / "motions").glob("*.npy"))
+    made = sorted((out / "motions").glob("*.npy"))
     assert len(made) == 41 and np.load(made[0]).shape[1] == 263
-    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    report = json.loads((out / "report.json").read_text())
     assert report["systems"]["ours"]["kinds"] == {"HumanML3D features": 41}
     assert report["systems"]["ours"]["other_lengths"] == 0
+
+
+@pytest.mark.slow
+def test_a_model_of_features_from_the_dataset_to_its_scores(dataset, data, evaluator, tmp_path):
+    run = tmp_path / "run"
+    train("tiny", run, dataset, motion_dim=263, reference_dim=0)
+    assert len(list((run / "previews" / "2").glob("*.npz"))) == 4
+    score_features(run, data, evaluator, tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_model_of_latents_from_the_dataset_to_its_scores(dataset, data, evaluator, tmp_path):
+    autoencoder = dict(tokens=2, dim=32, ffn_dim=64, num_heads=2, num_layers=3)
+    sizes = {
+        **dict(dim=16, ffn_dim=32, num_heads=2, num_layers=1, freq_dim=8),
+        **{f"autoencoder.{name}": value for name, value in autoencoder.items()},
+    }
+    vae, run = tmp_path / "vae", tmp_path / "run"
+    train("humanml3d_vae", vae, dataset, **sizes)
+    train("humanml3d_latent", run, dataset, f"--config.init_from={vae}", **sizes)
+    score_features(run, data, evaluator, tmp_path / "out")
 
 
 def test_prompts_alone(data, tmp_path):
