@@ -1,7 +1,8 @@
 """From films to records: filters, motion capture, quality, captions; and what was left out.
 
-Two steps go over the films, each with results that are kept: the filters, and the motion capture of
-those that passed. What has neither a caption nor a model to write one is not captured.
+Two steps go over the films, each with results that are kept: the filters, which split long films
+into clips, and the motion capture of the clips that passed. What has neither a caption nor a model
+to write one is not captured.
 """
 
 import dataclasses
@@ -17,13 +18,14 @@ from data.adapters.mocap.model import VideoToMotion
 from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import DESCRIBE
 from data.engine import Done, Keeping, spread
-from data.filters.film import STEPS, Settings, look
+from data.filters.film import STEPS, Settings, cut_out, look_through
 from data.priors.quality import LIMITS, measure
 from data.sources.captioned import read_captions, read_part
 from data.sources.take import ANY, Take
 from vimogen_jax import __version__, formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
+from vimogen_jax.input_pipeline.records import Film
 from vimogen_jax.markdown import markdown_table
 from vimogen_jax.mocap.film import FILMS
 from vimogen_jax.motion.canonical import canonicalize
@@ -43,9 +45,15 @@ class Filter:
         """See `Step`."""
         return dict(step="filter", version=__version__, settings=dataclasses.asdict(self.settings))
 
-    def __call__(self, film: Path, sha256: str, out: Path) -> dict[str, Any]:
-        """See `Step`."""
-        return dataclasses.asdict(look(film, self.settings))
+    def __call__(self, film: Path, sha256: str, out: Path) -> tuple[dict[str, Any], list[Path]]:
+        """See `Step`. Of a film of several clips, those that pass are written as films."""
+        seen = list(look_through(film, self.settings))
+        files = {}
+        if len(seen) > 1:
+            passed = [part for part in seen if not part.failed]
+            files = {out.with_name(f"{out.name}-{part.first}.mp4"): part for part in passed}
+            cut_out(film, files)
+        return dict(clips=list(map(dataclasses.asdict, seen))), list(files)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Capture:
         by = self.reader.settings | dict(given=self.reader.given(film.stem))
         return dict(step="capture", by=by, limits=vars(LIMITS))
 
-    def __call__(self, film: Path, sha256: str, out: Path) -> dict[str, Any]:
+    def __call__(self, film: Path, sha256: str, out: Path) -> tuple[dict[str, Any], list[Path]]:
         """See `Step`."""
         started = time.process_time()
         with tempfile.TemporaryDirectory(dir=out.parent) as folder:
@@ -67,9 +75,30 @@ class Capture:
         motion = canonicalize(found.motion)
         start = found.facts.get("start", 0.0)
         source = dict(address=film.name, sha256=sha256, start=start, end=start + motion.seconds)
-        formats.write(motion, out, dict(film=source, reading=found.facts))
-        took = time.process_time() - started
-        return dict(quality=measure(motion, found.facts), frames=motion.num_frames, took=took)
+        file = out.with_suffix(".npz")
+        formats.write(motion, file, dict(film=source, reading=found.facts))
+        facts = dict(quality=measure(motion, found.facts), start=start, seconds=motion.seconds)
+        return facts | dict(frames=motion.num_frames, took=time.process_time() - started), [file]
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """What is kept or left out as a whole: a film, or a part of one.
+
+    Attributes:
+        path: of the clip as a film of its own.
+        film: that it is, or that it is a part of.
+        sha256: of that film.
+        start: where it begins there, in seconds; None where it is the film.
+    """
+
+    path: Path
+    film: Path
+    sha256: str
+    start: float | None
+
+    def __str__(self) -> str:
+        return f"{self.film}" if self.start is None else f"{self.film} from {self.start:.2f} s"
 
 
 def find_films(path: Path) -> tuple[list[Path], Path]:
@@ -106,27 +135,31 @@ class Report:
     """What became of the films.
 
     Attributes:
-        left: by film, where it was left (a filter, or one of this module's words) and why.
-        looked: by step of the filters, how many films came to it, their frames, and the
+        films: how many there were.
+        split: films of several clips.
+        left: by clip, where it was left (a filter, or one of this module's words) and why.
+        looked: by step of the filters, how many clips came to it, their frames, and the
             processor seconds that it took.
-        captured: films, frames and processor seconds of the motion capture.
-        kept: films that became takes.
+        captured: clips, frames and processor seconds of the motion capture.
+        kept: clips that became takes.
     """
 
-    left: dict[Path, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    films: int = 0
+    split: int = 0
+    left: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     looked: dict[str, Counter] = dataclasses.field(default_factory=dict)
     captured: Counter = dataclasses.field(default_factory=Counter)
     kept: int = 0
 
-    def leave(self, film: Path, where: str, why: str = "") -> None:
-        """Note where a film was left out."""
-        self.left[film] = where, why
+    def leave(self, clip: Clip | Path, where: str, why: str = "") -> None:
+        """Note where a clip, or a whole film, was left out."""
+        self.left[str(clip)] = where, why
 
     def count(self, facts: Mapping[str, Any]) -> None:
-        """Add what the filters took of a film."""
+        """Add what the filters took of a clip."""
         for name, seconds in facts["took"].items():
             of = self.looked.setdefault(name, Counter())
-            of.update(films=1, frames=facts["frames"], seconds=seconds)
+            of.update(clips=1, frames=facts["frames"], seconds=seconds)
 
     def facts(self) -> dict[str, Any]:
         """The report as JSON can hold it."""
@@ -136,11 +169,13 @@ class Report:
         frames = max((of["frames"] for of in self.looked.values()), default=0)
         seconds = sum(of["seconds"] for of in self.looked.values())
         return dict(
-            films=len(self.left) + self.kept,
+            films=self.films,
+            split=self.split,
+            clips=len(self.left) + self.kept,
             kept=self.kept,
             filters={
                 name: dict(
-                    films=self.looked[name]["films"], left=left[name], ms_a_frame=times[name]
+                    clips=self.looked[name]["clips"], left=left[name], ms_a_frame=times[name]
                 )
                 for name in steps
             },
@@ -148,10 +183,10 @@ class Report:
                 ms_a_frame_of_one_that_passes=round(sum(times.values()), 2),
                 ms_a_frame_with_early_exits=_milliseconds(dict(frames=frames, seconds=seconds)),
             ),
-            capture=dict(films=self.captured["films"], ms_a_frame=_milliseconds(self.captured)),
+            capture=dict(clips=self.captured["clips"], ms_a_frame=_milliseconds(self.captured)),
             left={name: left[name] for name in _ENDS if left[name]},
             told=[why for where, why in self.left.values() if where in (DAMAGED, NO_MOTION)],
-            films_left={str(film): " ".join(why) for film, why in self.left.items()},
+            clips_left={clip: " ".join(why) for clip, why in self.left.items()},
         )
 
 
@@ -164,21 +199,22 @@ def _milliseconds(of: Mapping[str, Any]) -> float:
 
 def to_markdown(facts: Mapping[str, Any]) -> str:
     """The report in words and a table."""
-    films = facts["films"]
+    kept, clips = facts["kept"], facts["clips"]
+    films = f"{facts['films']} films, {facts['split']} of them split into clips"
     rows = []
     for name, of in facts["filters"].items():
-        share, time = of["left"] / of["films"], of["ms_a_frame"]
-        rows.append([name, f"{of['films']}", f"{of['left']}", f"{share:.1%}", f"{time:.2f}"])
-    head = ["filter", "films", "left out", "of them", "processor time, ms a frame"]
+        share, time = of["left"] / of["clips"], of["ms_a_frame"]
+        rows.append([name, f"{of['clips']}", f"{of['left']}", f"{share:.1%}", f"{time:.2f}"])
+    head = ["filter", "clips", "left out", "of them", "processor time, ms a frame"]
     chain, capture = facts["chain"], facts["capture"]
     lines = [
-        f"{facts['kept']} of {films} films kept ({facts['kept'] / films:.1%})",
+        f"{films}: {kept} of {clips} clips kept ({kept / clips:.1%})",
         "",
         markdown_table(head, rows),
         "",
-        f"The filters take {chain['ms_a_frame_of_one_that_passes']:.2f} ms a frame of a film that "
+        f"The filters take {chain['ms_a_frame_of_one_that_passes']:.2f} ms a frame of a clip that "
         f"passes all, {chain['ms_a_frame_with_early_exits']:.2f} on average, as most leave early; "
-        f"motion capture of {capture['films']} films {capture['ms_a_frame']:.2f} ms a frame.",
+        f"motion capture of {capture['clips']} clips {capture['ms_a_frame']:.2f} ms a frame.",
     ]
     lines += [f"- {name}: {count}" for name, count in facts["left"].items()]
     return "\n".join(lines)
@@ -209,82 +245,106 @@ def curate(
         BadInput: nothing more can be done, such as on a full disk. What was done is kept.
     """
     work.mkdir(parents=True, exist_ok=True)
-    passed = list(_passed(films, Keeping(Filter(settings), work), workers, report))
+    report.films = len(films)
     wanted = []
-    for done in passed:
-        if captioner or done.film.resolve() in captions:
-            wanted.append(done.film)
+    for clip in _passed(films, Keeping(Filter(settings), work), workers, report):
+        if captioner or _said(clip, captions):
+            wanted.append(clip)
         else:
-            report.leave(done.film, NO_CAPTION)
+            report.leave(clip, NO_CAPTION)
     captured = list(_captured(wanted, Keeping(Capture(reader), work), workers, report))
     takes = []
-    for done, said in _captioned(captured, captions, captioner, report):
+    for clip, done, said in _captioned(captured, captions, captioner, report):
+        part = "" if clip.start is None else f"-{clip.start:.2f}"
         takes.append(
             Take(
-                id=f"{source}/{done.sha256[:24]}",
+                id=f"{source}/{clip.sha256[:24]}{part}",
                 caption=said.caption if isinstance(said, Take) else said,
                 source=source,
                 licence=said.licence if isinstance(said, Take) else licence,
-                path=done.file,
-                read=partial(read_part, done.file, 0.0, None, ANY, None),
+                path=done.files[0],
+                read=partial(read_part, done.files[0], 0.0, None, ANY, None),
                 quality="low",
-                origin=str(done.film),
+                origin=str(clip),
                 wordings=said.wordings if isinstance(said, Take) else (),
+                film=_filmed(clip, done),
             )
         )
     report.kept = len(takes)
     return takes
 
 
-def _passed(films: Sequence[Path], step: Keeping, workers: int, report: Report) -> Iterator[Done]:
-    """The films that pass the filters, each content once."""
+def _filmed(clip: Clip, done: Done) -> Film:
+    """Where the motion that was read of a clip lies in its film."""
+    start = (clip.start or 0.0) + done.facts["start"]
+    return Film(clip.film.name, clip.sha256, start, start + done.facts["seconds"])
+
+
+def _said(clip: Clip, captions: Mapping[Path, Take]) -> Take | None:
+    """What a caption file says of a clip: it speaks of whole films."""
+    return captions.get(clip.film.resolve()) if clip.start is None else None
+
+
+def _passed(films: Sequence[Path], step: Keeping, workers: int, report: Report) -> Iterator[Clip]:
+    """The clips that pass the filters, those of each content once."""
     first = dict[str, Path]()
     for done in spread(step, films, workers, "film", "looked at films"):
         if done.fault:
             report.leave(done.film, DAMAGED, done.fault)
-        elif (same := first.setdefault(done.sha256, done.film)) != done.film:
+            continue
+        if (same := first.setdefault(done.sha256, done.film)) != done.film:
             report.leave(done.film, REPEATED, f"{same}")
-        else:
-            report.count(done.facts)
-            if failed := done.facts["failed"]:
-                report.leave(done.film, failed, f"{done.facts['values'][failed]:.3g}")
+            continue
+        split = len(done.facts["clips"]) > 1
+        report.split += split
+        files = iter(done.files)
+        for seen in done.facts["clips"]:
+            report.count(seen)
+            failed = seen["failed"]
+            path = done.film if failed or not split else next(files)
+            clip = Clip(path, done.film, done.sha256, seen["start"] if split else None)
+            if failed:
+                report.leave(clip, failed, f"{seen['values'][failed]:.3g}")
             else:
-                yield done
+                yield clip
 
 
-def _captured(films: Sequence[Path], step: Keeping, workers: int, report: Report) -> Iterator[Done]:
-    """The films whose motions were read and are good enough."""
-    for done in spread(step, films, workers, "motion", "read motions"):
+def _captured(
+    clips: Sequence[Clip], step: Keeping, workers: int, report: Report
+) -> Iterator[tuple[Clip, Done]]:
+    """The clips whose motions were read and are good enough."""
+    captured = spread(step, [clip.path for clip in clips], workers, "motion", "read motions")
+    for clip, done in zip(clips, captured, strict=True):
         if done.fault:
-            report.leave(done.film, NO_MOTION, done.fault)
+            report.leave(clip, NO_MOTION, done.fault)
             continue
         facts = done.facts
-        report.captured.update(films=1, frames=facts["frames"], seconds=facts["took"])
+        report.captured.update(clips=1, frames=facts["frames"], seconds=facts["took"])
         if faults := facts["quality"]["faults"]:
-            report.leave(done.film, BAD_MOTION, "; ".join(faults))
+            report.leave(clip, BAD_MOTION, "; ".join(faults))
         else:
-            yield done
+            yield clip, done
 
 
 def _captioned(
-    captured: Iterable[Done],
+    captured: Iterable[tuple[Clip, Done]],
     captions: Mapping[Path, Take],
     captioner: Judge | None,
     report: Report,
-) -> Iterator[tuple[Done, Take | str]]:
-    """Each film with what the caption file says of it, or else what a model says it shows."""
-    open_ = list[Done]()
-    for done in captured:
-        if said := captions.get(done.film.resolve()):
-            yield done, said
+) -> Iterator[tuple[Clip, Done, Take | str]]:
+    """Each clip with what the caption file says of it, or else what a model says it shows."""
+    open_ = list[tuple[Clip, Done]]()
+    for clip, done in captured:
+        if said := _said(clip, captions):
+            yield clip, done, said
         else:
-            open_.append(done)
+            open_.append((clip, done))
     if not (captioner and open_):
         return
-    replies = captioner([Item(DESCRIBE, done.film) for done in open_]).items
-    for done, reply in zip(open_, replies, strict=True):
+    replies = captioner([Item(DESCRIBE, clip.path) for clip, _ in open_]).items
+    for (clip, done), reply in zip(open_, replies, strict=True):
         caption = DESCRIBE.read(reply.text or "")
         if caption:
-            yield done, caption
+            yield clip, done, caption
         else:
-            report.leave(done.film, NO_CAPTION, reply.fault or "the answer holds no caption")
+            report.leave(clip, NO_CAPTION, reply.fault or "the answer holds no caption")

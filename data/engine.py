@@ -81,8 +81,10 @@ class Step(Protocol):
         """All that the result depends on beside the film's content."""
         ...
 
-    def __call__(self, film: Path, sha256: str, out: Path) -> dict[str, Any]:
-        """Facts on a film, as JSON can hold them; a file of them may be written whole to `out`.
+    def __call__(self, film: Path, sha256: str, out: Path) -> tuple[dict[str, Any], list[Path]]:
+        """Facts on a film, as JSON can hold them, and the files that were written of it, whole.
+
+        They lie beside `out`, which has no extension, and their names begin with its name.
 
         Raises:
             BadInput: the film is at fault.
@@ -98,14 +100,14 @@ class Done:
         sha256: of the film; "" where it cannot be read.
         facts: of the step.
         fault: a sentence where the film is at fault; else "".
-        file: that the step may have written.
+        files: that the step wrote.
     """
 
     film: Path
     sha256: str
     facts: dict[str, Any]
     fault: str
-    file: Path
+    files: tuple[Path, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,29 +122,29 @@ class Keeping:
         try:
             content = sha256(film)
         except OSError as fault:
-            return Done(film, "", {}, f"{film} cannot be read: {reason(fault)}", self.folder)
+            return Done(film, "", {}, f"{film} cannot be read: {reason(fault)}", ())
         made_from = dict(self.step.made_from(film)) | dict(film=content)
         key = hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:32]
-        file, kept = self.folder / f"{key}.npz", self.folder / f"{key}.json"
+        kept = self.folder / f"{key}.json"
         said: Any = None
         with contextlib.suppress(BadInput):  # damaged: done again
             said = read_json(kept)
-        if not _sound(said, made_from, file):
-            said = dict(made_from=made_from, facts={}, fault="", wrote=False)
+        if not self._sound(said, made_from):
+            said = dict(made_from=made_from, facts={}, fault="", files=[])
             try:
-                said["facts"] = self.step(film, content, file)
-                said["wrote"] = file.exists()
+                said["facts"], files = self.step(film, content, self.folder / key)
+                said["files"] = [file.name for file in files]
             except BadInput as fault:
                 said["fault"] = str(fault)
             write_json(said, kept)
-        return Done(film, content, said["facts"], said["fault"], file)
+        files = tuple(self.folder / name for name in said["files"])
+        return Done(film, content, said["facts"], said["fault"], files)
 
-
-def _sound(said: Any, made_from: Mapping[str, Any], file: Path) -> bool:
-    """Whether what a file says is a whole result."""
-    return (
-        isinstance(said, dict)
-        and said.keys() == {"made_from", "facts", "fault", "wrote"}
-        and said["made_from"] == json.loads(json.dumps(made_from))
-        and (file.exists() or not said["wrote"])
-    )
+    def _sound(self, said: Any, made_from: Mapping[str, Any]) -> bool:
+        """Whether what a file says is a whole result."""
+        return (
+            isinstance(said, dict)
+            and said.keys() == {"made_from", "facts", "fault", "files"}
+            and said["made_from"] == json.loads(json.dumps(made_from))
+            and all((self.folder / name).exists() for name in said["files"])
+        )

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from data.verbs import Verb, third_person
 
@@ -69,9 +70,18 @@ a an the and then at after in on of to up down with while as if from through ove
 against towards across before both one once away again someone twice
 """
 _SECOND = 0.25  # share of sentences of two actions
+SEQUENCE = "sequence"
 
 
-def sentences(verbs: Sequence[Verb], seed: int) -> Iterator[str]:
+@dataclass(frozen=True)
+class Sentence:
+    """What one person does; of a kind: the field of its verb, or `SEQUENCE` of two actions."""
+
+    text: str
+    kind: str
+
+
+def sentences(verbs: Sequence[Verb], seed: int) -> Iterator[Sentence]:
     """Sentences without an end, each once: every verb in its turn, the commoner ones more often."""
     draw = random.Random(seed)
     weights = [1 / (50 + rank) for rank in range(len(verbs))]
@@ -81,8 +91,8 @@ def sentences(verbs: Sequence[Verb], seed: int) -> Iterator[str]:
         for first, often in zip(in_turn, draw.choices(verbs, weights, k=len(verbs)), strict=True):
             for verb in (first, often):
                 sentence = _sentence(draw, verb, verbs, weights)
-                if sentence not in seen:
-                    seen.add(sentence)
+                if sentence.text not in seen:
+                    seen.add(sentence.text)
                     yield sentence
 
 
@@ -94,12 +104,12 @@ def content_words(made: Iterable[str]) -> set[str]:
 
 def _sentence(
     draw: random.Random, verb: Verb, verbs: Sequence[Verb], weights: Sequence[float]
-) -> str:
-    said = f"{draw.choice(SUBJECTS)} {_action(draw, verb)}"
+) -> Sentence:
+    said, kind = f"{draw.choice(SUBJECTS)} {_action(draw, verb)}", verb.field
     if draw.random() < _SECOND:
         (second,) = draw.choices(verbs, weights)
-        said += f", {draw.choice(JOINS)} {_action(draw, second)}"
-    return f"{said}."
+        said, kind = f"{said}, {draw.choice(JOINS)} {_action(draw, second)}", SEQUENCE
+    return Sentence(f"{said}.", kind)
 
 
 def _action(draw: random.Random, verb: Verb) -> str:

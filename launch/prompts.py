@@ -7,6 +7,7 @@ import itertools
 import json
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tqdm import tqdm
 
 from data.adapters import llm
 from data.priors.texts import Template, video_text
-from data.sentences import content_words, sentences
+from data.sentences import Sentence, content_words, sentences
 from data.similar import distinct, mbench_vectors, nearest, vectors
 from data.verbs import read_verbs
 from launch import cli, outputs
@@ -46,7 +47,7 @@ def main() -> None:
     llm.open_writer(WRITER.value, WRITER_URL.value)  # before the work
     encoder, mbench = MiniLM(), mbench_vectors()
     made = itertools.islice(sentences(read_verbs(), SEED.value), PATIENCE * COUNT.value)
-    kept, known = list[str](), np.empty((0, encoder.width), np.float32)
+    kept, known = list[Sentence](), np.empty((0, encoder.width), np.float32)
     left_out = dict(alike=0, near_mbench=0)
     nearest_kept = -1.0
     with tqdm(total=COUNT.value, desc="sentences", unit="sentence", disable=None) as bar:
@@ -54,7 +55,7 @@ def main() -> None:
             some = list(itertools.islice(made, min(2048, missing + missing // 8 + 8)))
             if not some:
                 raise BadInput(f"only {len(kept)} sentences are so unlike: allow a larger cosine")
-            found = vectors(encoder, some)
+            found = vectors(encoder, [each.text for each in some])
             near = nearest(found, mbench)
             apart = near < NEAR.value
             left_out["near_mbench"] += int((~apart).sum())
@@ -66,16 +67,18 @@ def main() -> None:
             nearest_kept = max(nearest_kept, float(near[stays].max(initial=-1)))
             bar.update(len(stays))
     rows = []
-    for i, (text, said) in enumerate(zip(kept, written(kept), strict=True), start=1):
+    texts = [each.text for each in kept]
+    for i, (each, said) in enumerate(zip(kept, written(texts), strict=True), start=1):
         if isinstance(said, BadInput):
             print(f"sentence {i} has the template's texts: {said}", file=sys.stderr)
-            said = text, video_text(text)
-        rows.append(dict(id=i, text=text, motion=said[0], video=said[1]))
+            said = each.text, video_text(each.text)
+        rows.append(dict(id=i, text=each.text, kind=each.kind, motion=said[0], video=said[1]))
     out.parent.mkdir(parents=True, exist_ok=True)
     write_text("".join(json.dumps(row) + "\n" for row in rows), out)
     report = dict(
         sentences=len(kept),
-        content_words=len(content_words(kept)),
+        kinds=dict(Counter(each.kind for each in kept).most_common()),
+        content_words=len(content_words(texts)),
         left_out=left_out,
         nearest_to_mbench=round(nearest_kept, 4),
         seconds=round(time.monotonic() - started, 1),
@@ -85,11 +88,11 @@ def main() -> None:
     print(f"{out} written")
 
 
-def written(kept: Sequence[str]) -> Iterator[tuple[str, str] | BadInput]:
+def written(texts: Sequence[str]) -> Iterator[tuple[str, str] | BadInput]:
     """The two texts of each sentence, or why its writer has none."""
     writer = llm.open_writer(WRITER.value, WRITER_URL.value) or Template()
-    for first in range(0, len(kept), writer.at_once):
-        yield from writer(kept[first : first + writer.at_once])
+    for first in range(0, len(texts), writer.at_once):
+        yield from writer(texts[first : first + writer.at_once])
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 """The filters of films, cheap ones first: each measures a number, which must lie within its limits.
 
-A film leaves at the first filter that it fails, so most films never meet the dear ones.
+A film leaves at the first filter that it fails, so most films never meet the dear ones. One that is
+longer than a clip may be is split at its cuts, and each part passes through by itself.
 """
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, cached_property
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap import network
 from vimogen_jax.mocap.film import Film, frames, open_film, reduced
 from vimogen_jax.mocap.tracking import NUM_BODY, Crop, detect, read_landmarks, track
+from vimogen_jax.viewer.mp4 import encode
 
 DECODING = "decoding"  # what reading the pictures takes stands among the times of the filters
 _TORN = 0.5  # a film that holds less than this share of what it says it does is damaged
@@ -58,15 +61,19 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What the filters found.
+    """What the filters found of a clip: of a film, or of a part of one.
 
     Attributes:
-        frames: of the film as it was read; 0 where it was left out before.
+        first: the frame of the film that it begins with.
+        start: the same in seconds.
+        frames: that were read of it; 0 where it was left out before.
         values: by filter, as far as the film came.
         failed: the filter that left it out; "" where none did.
         took: processor seconds by filter, and of `DECODING`.
     """
 
+    first: int
+    start: float
     frames: int
     values: dict[str, float]
     failed: str
@@ -74,10 +81,26 @@ class Seen:
 
 
 class Clip:
-    """A film and what is read of it, once and when it is first asked for."""
+    """A film, or a part of one, and what is read of it, once and when it is first asked for."""
 
     def __init__(self, film: Film, settings: Settings):
         self.film, self.settings = film, settings
+        self.first, self.decoding = 0, 0.0  # processor seconds that its pictures have taken already
+
+    @classmethod
+    def part(
+        cls,
+        film: Film,
+        settings: Settings,
+        first: int,
+        pictures: Sequence[np.ndarray],
+        decoding: float,
+    ) -> "Clip":
+        """A part of a film whose pictures, reduced, were read, which took so long."""
+        clip = cls(dataclasses.replace(film, seconds=len(pictures) / film.fps), settings)
+        clip.first, clip.decoding = first, decoding
+        vars(clip)["pictures"] = pictures  # as if it had been asked for
+        return clip
 
     @cached_property
     def pictures(self) -> list[np.ndarray]:
@@ -86,9 +109,7 @@ class Clip:
         seconds = None if longest is None else longest + 1
         read = frames(self.film, seconds=seconds)
         pictures = [reduced(picture, self.settings.size) for picture in read]
-        lasts, said = len(pictures) / self.film.fps, min(self.film.seconds, seconds or np.inf)
-        if lasts < _TORN * said:
-            raise BadInput(f"{self.film.path}: ends after {lasts:.1f} of {said:.1f} s: damaged")
+        _require_whole(self.film, len(pictures), min(self.film.seconds, seconds or np.inf))
         return pictures
 
     @cached_property
@@ -162,13 +183,78 @@ def _compile() -> None:
 
 
 def look(path: Path, settings: Settings) -> Seen:
-    """Pass a film through the filters; those without limits are left out.
+    """Pass a film through the filters as a whole; those without limits are left out.
 
     Raises:
         BadInput: the film cannot be read.
     """
-    clip = Clip(open_film(path), settings)
+    return _pass(Clip(open_film(path), settings))
+
+
+def look_through(path: Path, settings: Settings) -> Iterator[Seen]:
+    """The same of each clip of a film: of it as a whole, where it is no longer than a clip may be.
+
+    Raises:
+        BadInput: the film cannot be read.
+    """
+    film = open_film(path)
+    longest = settings.limits.get("duration", Limits()).most
+    if longest is None or 0 < film.seconds <= longest:
+        yield _pass(Clip(film, settings))
+    else:
+        yield from map(_pass, _parts(film, settings, round(longest * film.fps)))
+
+
+def cut_out(path: Path, parts: Mapping[Path, Seen]) -> None:
+    """Write parts of a film, in their order, as films of the same size; it is read once.
+
+    Raises:
+        BadInput: the film cannot be read, or a part not be written.
+    """
+    film, at = open_film(path), 0
+    even = slice(film.height // 2 * 2), slice(film.width // 2 * 2)
+    pictures = (picture[even] for picture in frames(film))
+    for out, part in parts.items():
+        encode(islice(pictures, part.first - at, part.first - at + part.frames), out, film.fps)
+        at = part.first + part.frames
+
+
+def _parts(film: Film, settings: Settings, most: int) -> Iterator[Clip]:
+    """What lies between the cuts of a film, in parts of at most so many frames."""
+    cut = settings.limits.get("cut", Limits())
+    first, pictures, before = 0, list[np.ndarray](), np.empty(0)
+    started = time.process_time()
+    for picture in frames(film):
+        picture = reduced(picture, settings.size)
+        grey = small(picture)
+        if len(pictures) == most or (pictures and not cut.keep(changes([before, grey])[0])):
+            yield Clip.part(film, settings, first, pictures, time.process_time() - started)
+            first, pictures, started = first + len(pictures), [], time.process_time()
+        pictures.append(picture)
+        before = grey
+    yield Clip.part(film, settings, first, pictures, time.process_time() - started)
+    _require_whole(film, first + len(pictures), film.seconds)
+
+
+def _require_whole(film: Film, count: int, said: float) -> None:
+    if count / film.fps < _TORN * said:
+        raise BadInput(f"{film.path}: ends after {count / film.fps:.1f} of {said:.1f} s: damaged")
+
+
+def _pass(clip: Clip) -> Seen:
+    """Pass a clip through the filters."""
+    settings = clip.settings
     values, took = dict[str, float](), dict[str, float]()
+    if clip.decoding:
+        took[DECODING] = clip.decoding
+    seen = lambda failed: Seen(
+        clip.first,
+        round(clip.first / clip.film.fps, 3),
+        len(vars(clip).get("pictures", ())),
+        values,
+        failed,
+        took,
+    )
     for name in STEPS:
         if name not in (DECODING, *settings.limits):
             continue
@@ -179,7 +265,7 @@ def look(path: Path, settings: Settings) -> Seen:
             _ = clip.pictures
         else:
             values[name] = MEASURES[name](clip)
-        took[name] = time.process_time() - started
+        took[name] = took.get(name, 0.0) + time.process_time() - started
         if name != DECODING and not settings.limits[name].keep(values[name]):
-            return Seen(len(vars(clip).get("pictures", ())), values, name, took)
-    return Seen(len(clip.pictures), values, "", took)
+            return seen(name)
+    return seen("")

@@ -15,6 +15,7 @@ from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.mocap.film import frames, open_film
 from vimogen_jax.viewer.mp4 import encode
 
 PAGE = """
@@ -102,11 +103,12 @@ def test_films_become_records_and_a_report(made, tmp_path):
     report = json.loads((tmp_path / "out.work/report.json").read_text())
     left = {name: each["left"] for name, each in report["filters"].items()}
     assert left == dict(duration=1, decoding=0, cut=1, camera=0)
-    assert report["filters"]["camera"]["films"] == 5
+    assert report["filters"]["camera"]["clips"] == 5
     ends = {"damaged": 1, "repeated": 1, "no caption": 1, "no motion": 1, "bad motion": 1}
-    assert report["left"] == ends and report["films"] == 9 and report["kept"] == 2
+    assert report["left"] == ends and report["kept"] == 2
+    assert (report["films"], report["split"], report["clips"]) == (9, 0, 9)
     assert report["chain"]["ms_a_frame_of_one_that_passes"] > 0
-    (tremor,) = [why for film, why in report["films_left"].items() if "tremor" in film]
+    (tremor,) = [why for film, why in report["clips_left"].items() if "tremor" in film]
     assert tremor.startswith("bad motion jitter")
     assert "damaged.mp4: not a film that can be read" in ended.stderr
     assert "| cut | 6 | 1 | 16.7% |" in ended.stdout
@@ -149,6 +151,54 @@ class Teller:
 
     def ask(self, question, video):
         return self.says
+
+
+def test_a_long_film_is_split_at_its_cuts_and_its_parts_know_their_times(tmp_path):
+    shots = ((40, 60), (200, 10), (90, 140), (30, 40))  # greys, frames: the third is too long
+    path, motions, work = tmp_path / "long.mp4", tmp_path / "motions", tmp_path / "work"
+    pictures = (np.full((32, 34, 3), grey, np.uint8) for grey, count in shots for _ in range(count))
+    encode(pictures, path, fps=20)
+    settings = Settings(32, 2, 10, 2.0, 3, dict(duration=Limits(2.5, 5.0), cut=Limits(most=0.1)))
+
+    def curated():
+        takes = curate.curate(
+            [path],
+            settings,
+            open_mocap(f"folder:{motions}", 1.0),
+            work,
+            captions={},
+            captioner=Judge(Teller("Caption: A person stands."), tmp_path / "answers"),
+            source="street",
+            licence="unknown",
+            workers=1,
+            report=(report := curate.Report()),
+        )
+        return takes, report.facts()
+
+    motions.mkdir()
+    takes, report = curated()
+    assert takes == [] and report["left"] == {"no motion": 2}
+    assert (report["films"], report["split"], report["clips"]) == (1, 1, 5)
+    assert {
+        clip.split("long.mp4 ")[1]: why.split()[0] for clip, why in report["clips_left"].items()
+    } == {
+        "from 0.00 s": "no",
+        "from 3.00 s": "duration",
+        "from 3.50 s": "no",
+        "from 8.50 s": "duration",
+        "from 10.50 s": "duration",
+    }
+    # Those that pass lie as films in the work folder, where other programs can read them.
+    for clip, (grey, count) in zip(sorted(work.glob("*.mp4")), [(40, 60), (90, 100)], strict=True):
+        seen = list(frames(open_film(clip)))
+        assert len(seen) == count and seen[0].shape == (32, 34, 3)
+        assert abs(seen[-1].mean() - grey) < 3
+        motion = made_up_motion("walk", np.random.default_rng(grey), 46)
+        formats.write(motion, motions / f"{clip.stem}.npz")
+    takes, report = curated()
+    assert report["kept"] == 2 and len({take.id for take in takes}) == 2
+    times = [(take.film.address, take.film.start) for take in takes if take.film]
+    assert times == [("long.mp4", 0.0), ("long.mp4", 3.5)]
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ class Counting:
         self.asked[film.name] += 1
         if film.name in self.fails:
             raise BadInput(f"{film.name} is odd")
-        out.write_bytes(b"motion")
-        return dict(name=film.name)
+        file = out.with_suffix(".npz")
+        file.write_bytes(b"motion")
+        return dict(name=film.name), [file]
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_what_was_found_is_found_again(tmp_path, films):
     keeping = Keeping(step, tmp_path / "work")
     first = list(spread(keeping, films, 1, "film", "read films"))
     assert [done.fault for done in first] == ["", "1.mp4 is odd", ""]
-    assert first[0].facts == dict(name="0.mp4") and first[0].file.read_bytes() == b"motion"
+    assert first[0].facts == dict(name="0.mp4") and first[0].files[0].read_bytes() == b"motion"
     assert list(spread(keeping, films, 1, "film", "read films")) == first
     assert set(step.asked.values()) == {1}
     list(map(Keeping(dataclasses.replace(step, version=2), tmp_path / "work"), films))
@@ -53,9 +54,9 @@ def test_what_is_damaged_or_gone_is_made_anew(tmp_path, films):
     step = Counting()
     keeping = Keeping(step, tmp_path / "work")
     first = [keeping(film) for film in films]
-    first[0].file.unlink()
-    first[1].file.with_suffix(".json").write_text('{"facts": ')
-    wrong = first[2].file.with_suffix(".json")
+    first[0].files[0].unlink()
+    first[1].files[0].with_suffix(".json").write_text('{"facts": ')
+    wrong = first[2].files[0].with_suffix(".json")
     wrong.write_text(json.dumps(json.loads(wrong.read_text()) | dict(made_from={})))
     assert [keeping(film) for film in films] == first
     assert set(step.asked.values()) == {2}

@@ -1,14 +1,16 @@
 """Sentences of a grammar: of many words, each once, unlike each other and unlike MBench's."""
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 
 from data.priors.prompts import read_prompts
-from data.sentences import content_words, sentences
+from data.sentences import SEQUENCE, content_words, sentences
+from data.sources import teacher
 from data.similar import distinct, mbench_vectors, nearest, vectors
-from data.verbs import read_verbs, third_person
+from data.verbs import FIELDS, read_verbs, third_person
 from tests.helpers.commands import run_command
 from vimogen_jax.text.minilm import MiniLM
 
@@ -22,6 +24,8 @@ def test_prompts_for_priors(tmp_path):
     assert all(each.text == each.motion and "Full-body shot" in each.video for each in prompts)
     report = json.loads((tmp_path / "deep/prompts.jsonl.report.json").read_text())
     assert report["nearest_to_mbench"] < 0.5 and report["left_out"]["near_mbench"] > 0
+    kinds = Counter(each.kind for each in teacher.read_sentences(out))
+    assert report["kinds"] == kinds and kinds[SEQUENCE] and set(kinds) <= {SEQUENCE, *FIELDS.values()}
     again = run_command("prompts", "--out", out, "--count", 40)
     assert again.returncode == 1 and "exists already" in again.stderr
 
@@ -34,11 +38,11 @@ def test_too_few_are_unlike_each_other(tmp_path):
 
 def test_many_words_and_every_sentence_once():
     made = sentences(read_verbs(), seed=1)
-    some = [next(made) for _ in range(14000)]
+    some = [next(made).text for _ in range(14000)]
     assert len(set(some)) == 14000 and len(content_words(some)) >= 1500
     assert max(map(len, some)) < 200
     other = sentences(read_verbs(), seed=1)
-    assert [next(other) for _ in range(50)] == some[:50]
+    assert [next(other).text for _ in range(50)] == some[:50]
 
 
 @pytest.mark.parametrize(
