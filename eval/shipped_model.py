@@ -192,6 +192,36 @@ def evaluate_directing(
     return report
 
 
+@dataclasses.dataclass(frozen=True)
+class ActionJudge:
+    """A classifier, the actions that it tells apart, and the share of takes that are held out, of
+    so many, in which it recognises them."""
+
+    classifier: ActionClassifier
+    actions: list[str]
+    right: float
+    held_out: int
+
+
+def action_judge(dataset: Dataset, actions: Mapping[str, str]) -> ActionJudge:
+    """The judge of a dataset's actions; `actions` has those of its takes by their ids.
+
+    Raises:
+        BadInput: there are no two actions to tell apart.
+    """
+    train, held_out = (
+        read_real_motions(dataset, split, actions) for split in ("train", _held_out(dataset))
+    )
+    judged = judged_actions(train, held_out)
+    if len(judged) < 2:
+        raise BadInput(f"{dataset.folder} has no two actions of known takes to tell apart")
+    classifier = _judge(train, judged)
+    known = [take for take in held_out if take.action in judged]
+    seen = classifier.predict([take.motion for take in known])
+    right = recognised(seen, [take.action for take in known])["all"]
+    return ActionJudge(classifier, judged, right, len(known))
+
+
 def _judge(train: Sequence[RealMotion], judged: Sequence[str]) -> ActionClassifier:
     of = lambda take: take.action if take.action in judged else NONE
     return ActionClassifier().fit([take.motion for take in train], list(map(of, train)))

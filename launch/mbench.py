@@ -19,6 +19,7 @@ from data.adapters.vlm.judge import Judge
 from data.priors.store import YES, Store
 from eval.bodies import Bodies
 from eval.mbench import report as writing
+from eval.mbench.actions import action_dimension
 from eval.mbench.benchmark import benchmark
 from eval.mbench.dimensions import Dimension, motion_dimensions
 from eval.mbench.generate import generate
@@ -29,7 +30,7 @@ from eval.mbench.scoring import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
 from eval.score_cache import ScoreCache
 from eval.systems import read_system
-from launch import cli, reading
+from launch import actions, cli, reading
 from vimogen_jax import formats
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
@@ -37,6 +38,7 @@ from vimogen_jax.convert.pose_prior import load_pose_prior
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json, write_text
 from vimogen_jax.generator import Generator
+from vimogen_jax.input_pipeline.dataset import Dataset
 
 # Motions of the texts, the readings of the films, these refined, and as the gate decides.
 BRANCHES = ("text", "video", "reference", "gated")
@@ -79,6 +81,12 @@ JUDGE = flags.DEFINE_string("judge", None, f"the model that judges videos of the
 JUDGE_URL = flags.DEFINE_string(
     "judge_url", None, "URL of the judge's server, if not the usual one"
 )
+ACTION_JUDGE = flags.DEFINE_string(
+    "action_judge",
+    None,
+    "dataset whose takes the judge of launch.evaluate learns from: it says which motions do the "
+    "action that their prompt names",
+)
 VOTES = flags.DEFINE_string("votes", None, "CSV file of people's votes on pairs of motions")
 SEED = flags.DEFINE_integer("seed", 0, "seed of generation, judges' choices and the bootstrap", 0)
 BENCHMARK = flags.DEFINE_integer(
@@ -118,6 +126,9 @@ def main() -> None:
     columns = [column if column.score else _advised(column) for column in columns]
     world = READING.world()
     prompts = load_prompts(PROMPTS.value)
+    if ACTION_JUDGE.value:
+        known = Dataset.open(ACTION_JUDGE.value)
+        columns.append(action_dimension(known, actions.named(), prompts))
     wanted = asked(prompts)
     motions = MOTIONS.value or os.path.join(OUT.value, "motions")
     branches = {branch: str(out / branch) for branch in BRANCH.value} if store else {}
@@ -129,7 +140,11 @@ def main() -> None:
         folders = cli.compared(NAME.value, motions, COMPARE.value)
     names = [column.name for column in columns]
     votes = read_votes(VOTES.value, names, folders) if VOTES.value else None
-    scored = {column.category for column in columns if column.score}
+    scored = {
+        prompt.category
+        for prompt in prompts.values()
+        if any(column.score and column.asks(prompt) for column in columns)
+    }
     if store:
         generate_branches(store, prompts, scored, branches)
     elif CHECKPOINT.value:

@@ -8,13 +8,14 @@ import dataclasses
 import html
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
-from data.priors.report import cards
+from data.priors.report import cards, summary, write_report_page
 from data.priors.store import Entry, Store
 from launch import cli, films, motion_files, outputs, reading
 from launch.motion_files import FORMATS, PAGE, links
@@ -26,7 +27,7 @@ from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
 from vimogen_jax.directing.constraints import LEGS, Keep, read_constraints
 from vimogen_jax.directing.fit import clean_feet
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text
+from vimogen_jax.files import read_text, require_writable
 from vimogen_jax.generator import (
     Generator,
     Request,
@@ -166,8 +167,12 @@ def main(words: list[str]) -> None:
 
 
 def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None:
-    """Sample what a priors folder asks for, and tell which references were followed."""
+    """Sample what a priors folder asks for, and tell which references were followed.
+
+    The motions are kept in the folder too, whose page then shows them.
+    """
     entries, faults = Store.open(folder).entries()
+    require_writable(folder, [PAGE])
     if not entries:
         raise BadInput(faults[0] if faults else f"{folder} holds no prompts")
     for fault in faults:
@@ -178,7 +183,9 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
     out = outputs.files(OUT.value or os.path.join(folder, "motions"), files)
     requests = [entry.request(seed=SEED.value, draw=draw) for draw, entry in enumerate(entries)]
     generator = load_generator()
+    started = time.monotonic()
     motions = generator(requests, progress=True)
+    seconds = (time.monotonic() - started) / len(motions)
     gates = list(map(gated, entries, requests))
     about = [
         provenance(generator, [request]) | dict(gate=gate)
@@ -188,6 +195,9 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
     sampled = list(map(Sampled, names, titles, motions, about, before))
     for path in write(sampled, out, chosen, body):
         print(path)
+    for entry, motion, each in zip(entries, motions, about, strict=True):
+        entry.keep_final(motion, each, seconds)
+    write_report_page(entries, summary(entries, faults), Path(folder) / PAGE)
     for name, gate in zip(names, gates, strict=True):
         why = " ".join(gate["why"].split())[:120]
         print(f"{name} follows {gate['follows']}; verdict: {gate['verdict']}, {why}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from data.priors.store import STAGES, Entry
+from data.priors.store import STAGES, YES, Entry
 from vimogen_jax.errors import BadInput
 from vimogen_jax.markdown import markdown_table
 from vimogen_jax.mocap.film import open_film
@@ -41,6 +41,7 @@ def summary(entries: Sequence[Entry], told: Sequence[str]) -> dict[str, Any]:
         stages=stages,
         verdicts=dict(Counter(verdict for verdict, _ in verdicts)),
         not_followed=dict(against.most_common(20)),
+        published=_published(entries),
         told=list(told),
         notes=sorted({entry.note for entry in entries} - {""}),
     )
@@ -51,6 +52,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     rows = [
         [name, str(stage["made"]), str(stage["failed"]), f"{stage['seconds']:g}"]
         for name, stage in report["stages"].items()
+        if name != "motion" or stage["made"]  # which another command makes
     ]
     verdicts = (f"{count} {verdict}" for verdict, count in report["verdicts"].items())
     lines = [
@@ -60,6 +62,11 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "",
         f"Verdicts: {', '.join(verdicts)}. What is not a yes follows its text.",
     ]
+    if known := report["published"]:
+        lines.append(
+            f"Of {known['prompts']} published prompts among these the published gate said yes to "
+            f"{known['yes']}, this one to {known['here']}; they agree on {known['agree']}."
+        )
     for name, stage in report["stages"].items():
         lines += [f"- {name}: {count} × {why}" for why, count in stage["reasons"].items()]
     lines += [f"- {sentence}" for sentence in report["told"]]
@@ -84,11 +91,26 @@ def cards(entry: Entry, page: Path) -> list[Card]:
     return [Card(entry.prompt.text, motion, f"reference; {facts}", filmed=filmed)]
 
 
+def final(entry: Entry) -> list[Card]:
+    """The motion that was made as the gate decides; none where none was made since."""
+    motion = entry.final()
+    if motion is None:
+        return []
+    result = entry.result("motion")
+    assert result is not None
+    return [Card(entry.prompt.text, motion, f"final motion, follows {result.facts['follows']}")]
+
+
 def write_report_page(entries: Sequence[Entry], report: Mapping[str, Any], path: Path) -> None:
-    """A page of the first references with their films; those without are left out."""
-    shown = [card for entry in entries[:SHOWN] for card in cards(entry, path.parent)]
+    """A page of the first prompts: film, reference with its verdict and, once it was made, the
+    final motion of each."""
+    shown = [
+        card for entry in entries[:SHOWN] for card in [*cards(entry, path.parent), *final(entry)]
+    ]
     verdicts = ", ".join(f"{count} {name}" for name, count in report["verdicts"].items())
-    head = f"{report['prompts']} prompts, verdicts: {verdicts}. The first {len(shown)} references."
+    head = f"{report['prompts']} prompts, verdicts: {verdicts}."
+    if len(entries) > SHOWN:
+        head += f" The first {SHOWN}."
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in report["notes"])
     write_page(shown, path, header=f"<p>{html.escape(head)}</p>{notes}")
 
@@ -98,6 +120,17 @@ def _result(entry: Entry, stage: str):
     with contextlib.suppress(BadInput):
         return entry.result(stage)
     return None
+
+
+def _published(entries: Sequence[Entry]) -> dict[str, int]:
+    """How often the published gate, and this one, said yes to MBench's prompts among these."""
+    pairs = [(entry.prompt.verdict, entry.verdict[0] == YES) for entry in entries]
+    known = [(theirs, ours) for theirs, ours in pairs if theirs is not None]
+    if not known:
+        return {}
+    yes, here = (sum(column) for column in zip(*known, strict=True))
+    agree = sum(theirs == ours for theirs, ours in known)
+    return dict(prompts=len(known), yes=yes, here=here, agree=agree)
 
 
 def _reason(fault: str) -> str:

@@ -33,13 +33,14 @@ from vimogen_jax.generator import Request
 from vimogen_jax.mocap.film import sha256
 from vimogen_jax.motion.motion import Motion
 
-STAGES = ("texts", "video", "reference", "quality", "verdict")
+STAGES = ("texts", "video", "reference", "quality", "verdict", "motion")
 # What others rely on of a stage's facts, where it did not fail.
 _FACTS = dict(
     texts={"motion"},
     video={"licence", "note"},
     quality={"faults"},
     verdict={"matches", "words"},
+    motion={"follows"},
 )
 YES, NO, NOT_JUDGED = "yes", "no", "not judged"
 Branch = Literal["text", "reference", "gated"]
@@ -217,11 +218,26 @@ class Entry:
 
     def reference(self) -> Motion | None:
         """The motion that was read of the film; None where there is none that is sound."""
+        return self._motion("reference")
+
+    def final(self) -> Motion | None:
+        """The motion that was made last as the gate decides; None where there is none."""
+        return self._motion("motion")
+
+    def _motion(self, stage: str) -> Motion | None:
         try:
-            result = self.result("reference")
+            result = self.result(stage)
             return formats.read(result.file) if result and result.file else None
         except BadInput:
             return None
+
+    def keep_final(self, motion: Motion, about: Mapping[str, Any], seconds: float) -> None:
+        """Keep the motion that was made as the gate decides, and how, as the last stage."""
+        with self.claimed(wait=True), self.scratch() as folder:
+            file = folder / "motion.npz"
+            formats.write(motion, file, about)
+            facts = dict(follows=about["gate"]["follows"])
+            self.keep("motion", dict(about), Made(facts, file), seconds)
 
     def request(self, branch: Branch = "gated", seed: int = 0, draw: int = 0) -> Request:
         """What the generator is asked for.

@@ -52,6 +52,10 @@ class Dimension(Metric):
     score: Score | None
     note: str = ""
 
+    def asks(self, prompt: Prompt) -> bool:
+        """Whether the motion of a prompt is scored."""
+        return prompt.category == self.category
+
 
 def motion_dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
     """The five dimensions of motion quality.

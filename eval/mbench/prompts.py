@@ -48,6 +48,7 @@ class Prompt:
         detailed: the sentence told at length, for systems that want it so; or "".
         video: the same for a video generator; or "".
         distractors: for consistency, what else a judge may choose, never the text itself.
+        action: what is done, as the action judge knows it (`eval/mbench/actions.py`); or "".
     """
 
     id: int
@@ -57,6 +58,7 @@ class Prompt:
     detailed: str = ""
     video: str = ""
     distractors: tuple[str, ...] = ()
+    action: str = ""
 
 
 def asked(prompts: Mapping[int, Prompt]) -> Asked[int]:
@@ -127,7 +129,7 @@ def read_published(path: Path) -> dict[int, Prompt]:
 
 def _checked(prompt: Prompt) -> Prompt:
     """The prompt, if its fields are what they should be; else ValueError."""
-    words = (prompt.text, prompt.detailed, prompt.video, *prompt.distractors)
+    words = (prompt.text, prompt.detailed, prompt.video, prompt.action, *prompt.distractors)
     if type(prompt.id) is not int or prompt.id < 0:
         raise ValueError(f"the id {prompt.id!r} is no whole number")
     if prompt.category not in CATEGORIES:

@@ -133,20 +133,32 @@ def _table(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
         [name, *(_cell(system["scores"][x["name"]], x) for x in described)]
         for name, system in report["systems"].items()
     ]
+    published = report["published"]
     rows += [
-        [f"{name} (published)", *(_published_cell(report["published"], name, x) for x in described)]
-        for name in report["published"]["systems"]
+        [f"{name} (published)", *(_published_cell(published, name, x) for x in described)]
+        for name in published["systems"]
     ]
+    if "gate" in report:  # then the systems are branches, which were published too
+        rows += [
+            [
+                f"{name}: {row['called']} (published)",
+                *(_published_number(row, x) for x in described),
+            ]
+            for name, row in published["branches"].items()
+        ]
     return ["system", *columns], rows
 
 
+def _published_number(row: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:
+    value = row.get(dimension["name"])
+    return "" if value is None else _number(value, dimension)
+
+
 def _published_cell(published: Mapping[str, Any], system: str, dimension: Mapping[str, Any]) -> str:
-    name, doubtful = dimension["name"], published["doubtful"]
-    value = published["systems"][system].get(name)
-    if value is None:
-        return ""
-    slip = system in doubtful["systems"] and name in doubtful["dimensions"]
-    return f"{_number(value, dimension)}{' ?' if slip else ''}"
+    doubtful = published["doubtful"]
+    value = _published_number(published["systems"][system], dimension)
+    slip = system in doubtful["systems"] and dimension["name"] in doubtful["dimensions"]
+    return f"{value} ?" if value and slip else value
 
 
 def _cell(score: Mapping[str, Any], dimension: Mapping[str, Any]) -> str:

@@ -36,7 +36,7 @@ def evaluate(
     scores: dict[str, dict[str, Any]] = {system.name: {} for system in systems}
     for system, dimension in tqdm(steps, desc="scoring", unit="dimension", disable=None):
         scores[system.name][dimension.name] = score(system, prompts, dimension, seed)
-    wanted = {dimension.category for dimension in dimensions if dimension.score}
+    wanted = lambda id: any(each.score and each.asks(prompts[id]) for each in dimensions)
     return {
         "as_released": as_released,
         "confidence": intervals.CONFIDENCE,
@@ -53,7 +53,7 @@ def evaluate(
                 "missing": [
                     dataclasses.asdict(fault)
                     for fault in system.faults
-                    if fault.file or fault.id is None or prompts[fault.id].category in wanted
+                    if fault.file or fault.id is None or wanted(fault.id)
                 ],
                 "scores": scores[system.name],
             }
@@ -73,7 +73,7 @@ def score(
     value counts for none of them: it is `unscored`, with the reason. `missing` counts the prompts
     without a motion.
     """
-    asked = [prompt for prompt in prompts.values() if prompt.category == dimension.category]
+    asked = [prompt for prompt in prompts.values() if dimension.asks(prompt)]
     found = [prompt for prompt in asked if prompt.id in system.clips]
     missing = len(asked) - len(found)
     if dimension.score is None or not found:

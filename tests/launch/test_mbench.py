@@ -8,7 +8,7 @@ import pytest
 
 from eval.mbench.prompts import Prompt
 from tests.helpers.commands import run_command
-from tests.helpers.made_up import made_up_motion
+from tests.helpers.made_up import made_up_dataset, made_up_motion
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.package import save_package
@@ -91,12 +91,59 @@ def assert_nothing_is_lost(ended, out):
     assert ended.returncode == (2 if system["missing"] else 0), ended.stderr
 
 
-def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(prompts, tmp_path):
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
     spec = EncoderSpec.of(load_text_encoder("minilm"))
     package = tiny_package(text_encoder=dataclasses.asdict(spec), text_dim=spec.width)
-    save_package(tmp_path / "model", package)
+    save_package(folder := tmp_path_factory.mktemp("model"), package)
+    return folder
+
+
+def test_branches_beside_the_published_ones_and_what_the_action_judge_sees(checkpoint, tmp_path):
+    dataset, known = made_up_dataset(tmp_path / "takes")
+    rows = [json.dumps(dict(id=id, action=action)) for id, action in known.items()]
+    (tmp_path / "actions.jsonl").write_text("\n".join(rows))
+    acts = ("walk", "raise-left-hand")
+    asked = [
+        Prompt(i, "motion_quality", f"a person does {act}.", 2.5, action=act)
+        for i, act in enumerate(acts)
+    ]
+    prompts = write_prompts(tmp_path / "prompts.jsonl", [*asked, PROMPTS[2]])
+    given = [dict(text=each.text, verdict=not each.id) for each in asked]
+    (tmp_path / "given.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in given))
+    rng = np.random.default_rng(0)
+    (tmp_path / "read").mkdir()
+    for i in (1, 2):  # both walk
+        formats.write(made_up_motion("walk", rng), tmp_path / f"read/{i}.npz")
+    ended = run_command(
+        "priors",
+        f"--prompts={tmp_path / 'given.jsonl'}",
+        f"--out={tmp_path / 'priors'}",
+        *("--video=none", f"--mocap=folder:{tmp_path / 'read'}", "--judge=published"),
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Of 2 published prompts among these the published gate said yes to 1" in ended.stdout
+    said = (
+        *(f"--priors={tmp_path / 'priors'}", f"--checkpoint={checkpoint}"),
+        *(f"--prompts={prompts}", f"--out={tmp_path / 'out'}", "--branch=video,gated"),
+        *(f"--action_judge={dataset.folder}", f"--captions={tmp_path / 'actions.jsonl'}"),
+    )
+    ended = mbench(*said)
+    assert ended.returncode == 2, ended.stderr  # a prompt has no film
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    score = report["systems"]["video"]["scores"]["action_judge"]
+    assert score["values"] == {"0": 1.0, "1": 0.0} and score["missing"] == 0
+    assert score["words"] == {"0": "looks like walk", "1": "looks like walk"}
+    assert "video: video generation baseline (published)" in ended.stdout
+    assert "which recognises 100% of 6 takes" in ended.stdout
+    others = write_prompts(tmp_path / "others.jsonl", [dataclasses.replace(asked[0], action="fly")])
+    ended = mbench(*said, f"--prompts={others}")
+    assert ended.returncode == 1 and "show the action 'fly'; known are" in ended.stderr
+
+
+def test_a_checkpoint_generates_first_and_goes_on_where_it_stopped(checkpoint, prompts, tmp_path):
     arguments = (
-        f"--checkpoint={tmp_path / 'model'}",
+        f"--checkpoint={checkpoint}",
         f"--prompts={prompts}",
         f"--out={tmp_path / 'out'}",
     )

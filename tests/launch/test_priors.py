@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import shutil
 import sys
 
 import pytest
@@ -106,7 +105,7 @@ def test_a_judge_decides_and_the_rest_follows_the_text(server, films, checkpoint
     assert priors(*said).returncode == 2 and len(server.requests) == asked
     files = [path for path in out.rglob("*") if path.is_file()]
     assert not any(OPENAI_KEY.encode() in path.read_bytes() for path in files)
-    shutil.rmtree(films)  # they are in the store
+    films.rename(tmp_path / "away")  # they are in the store
 
     ended = run_command("sample", "--priors", out, "--checkpoint", checkpoint)
     assert ended.returncode == 0, ended.stderr
@@ -120,6 +119,16 @@ def test_a_judge_decides_and_the_rest_follows_the_text(server, films, checkpoint
     page = (out / "motions/index.html").read_text()
     assert page.count("<figure") == 6 and page.count('src="../') == 3
     assert run_command("sample", "walk", "--priors", out).returncode == 1
+
+    (tmp_path / "away").rename(films)
+    # The folder's own page has sentence, film, reference, verdict and final motion, and keeps it.
+    for _ in range(2):
+        page = (out / "index.html").read_text()
+        assert page.count("<figure") == 6 and page.count("<video") == 3
+        assert page.count("final motion, follows the text") == 2
+        assert page.index("verdict: yes") < page.index("final motion, follows the reference")
+        assert priors(*said).returncode == 2
+    assert json.loads((out / "report.json").read_text())["stages"]["motion"]["made"] == 3
 
 
 @pytest.mark.slow  # films are drawn and read

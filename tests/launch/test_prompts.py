@@ -8,8 +8,8 @@ import pytest
 
 from data.priors.prompts import read_prompts
 from data.sentences import SEQUENCE, content_words, sentences
-from data.sources import teacher
 from data.similar import distinct, mbench_vectors, nearest, vectors
+from data.sources import teacher
 from data.verbs import FIELDS, read_verbs, third_person
 from tests.helpers.commands import run_command
 from vimogen_jax.text.minilm import MiniLM
@@ -25,7 +25,9 @@ def test_prompts_for_priors(tmp_path):
     report = json.loads((tmp_path / "deep/prompts.jsonl.report.json").read_text())
     assert report["nearest_to_mbench"] < 0.5 and report["left_out"]["near_mbench"] > 0
     kinds = Counter(each.kind for each in teacher.read_sentences(out))
-    assert report["kinds"] == kinds and kinds[SEQUENCE] and set(kinds) <= {SEQUENCE, *FIELDS.values()}
+    assert (
+        report["kinds"] == kinds and kinds[SEQUENCE] and set(kinds) <= {SEQUENCE, *FIELDS.values()}
+    )
     again = run_command("prompts", "--out", out, "--count", 40)
     assert again.returncode == 1 and "exists already" in again.stderr
 
