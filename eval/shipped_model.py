@@ -25,6 +25,7 @@ from eval.directing import (
 from eval.real_motions import RealMotion, read_real_motions
 from eval.refinement import SUITE, TAKES, measure_refinement
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import parse_json, read_text
 from vimogen_jax.generator import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
@@ -70,6 +71,16 @@ class Sentence:
 
     caption: str
     action: str
+
+
+def read_sentences(path: str) -> list[Sentence]:
+    """The sentences of a file of JSON lines; raises BadInput where it is none."""
+    lines = read_text(path).rstrip().split("\n")
+    try:
+        rows = [parse_json(line) for line in lines]
+        return [Sentence(row["caption"], row["action"]) for row in rows]
+    except (ValueError, TypeError, KeyError) as fault:
+        raise BadInput(f"{path} is not a file of sentences with their actions: {fault!r}") from None
 
 
 PARTS = ("sentences", "references")

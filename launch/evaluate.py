@@ -8,11 +8,10 @@ from pathlib import Path
 
 from absl import flags
 
-from eval.shipped_model import DIRECTING, PARTS, Sentence, evaluate
+from eval.shipped_model import DIRECTING, PARTS, evaluate, read_sentences
 from eval.shipped_model_report import to_markdown
 from launch import actions, cli, outputs
-from vimogen_jax.errors import BadInput
-from vimogen_jax.files import parse_json, read_text, write_json
+from vimogen_jax.files import write_json
 from vimogen_jax.generator import Generator, changed
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.train.run import load_checkpoint
@@ -58,16 +57,6 @@ def main() -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     write_json(report, out)
     print(f"\n{out} written")
-
-
-def read_sentences(path: str) -> list[Sentence]:
-    """The sentences of a file; raises BadInput where it is none."""
-    lines = read_text(path).rstrip().split("\n")
-    try:
-        rows = [parse_json(line) for line in lines]
-        return [Sentence(row["caption"], row["action"]) for row in rows]
-    except (ValueError, TypeError, KeyError) as fault:
-        raise BadInput(f"{path} is not a file of sentences with their actions: {fault!r}") from None
 
 
 if __name__ == "__main__":

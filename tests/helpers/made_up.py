@@ -1,5 +1,7 @@
 """Motions and datasets made up for tests of evaluation: three actions that differ plainly."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from tests.helpers.tiny_package import ENCODER, Letters
@@ -34,8 +36,10 @@ def made_up_motion(action: str, rng: np.random.Generator, frames: int | None = N
     return canonicalize(Motion(axis_angle_to_matrix(angles), transl, 20.0))
 
 
-def made_up_dataset(folder, train: int = 6, validation: int = 2) -> tuple[Dataset, dict[str, str]]:
-    """A dataset with some takes of every action, and the actions by id."""
+def made_up_dataset(
+    folder, train: int = 6, validation: int = 2, sources: Sequence[str] = ("made up",)
+) -> tuple[Dataset, dict[str, str]]:
+    """A dataset with some takes of every action, in turn of the sources, and the actions by id."""
     rng = np.random.default_rng(0)
     encoder, actions = Letters(), {}
     with DatasetWriter(folder, text_encoder=ENCODER, null_text=encoder.null_text) as writer:
@@ -46,6 +50,7 @@ def made_up_dataset(folder, train: int = 6, validation: int = 2) -> tuple[Datase
                     channels = encode(made_up_motion(action, rng)).astype(np.float32)
                     caption = f"a person does {action}."
                     (text,) = encoder([caption])
-                    writer.add(split, Record(id, channels, text, caption, "made up", "high", "CC0"))
+                    source = sources[i % len(sources)]
+                    writer.add(split, Record(id, channels, text, caption, source, "high", "CC0"))
                     actions[id] = action
     return Dataset.open(folder), actions
