@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from eval.report import markdown_table
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.markdown import markdown_table
 
 MEASURES = ("jitter", "foot_sliding", "dynamic_degree")
 
