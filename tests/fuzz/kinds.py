@@ -346,11 +346,14 @@ def _priors_kind(file: str) -> Kind:
         prompt = Prompt("1", "a person walks.")
         (entry,) = Store(folder / "priors").add([prompt])
         with entry.scratch() as work:
-            formats.write(_motion(), work / "motion.npz")
             facts = [dict(motion="walks"), dict(licence="CC0", note=""), {}]
             facts += [dict(faults=[]), dict(matches=True, words="it does")]
+            facts += [dict(follows="the reference")]
             for stage, said in zip(STAGES, facts, strict=True):
-                made = Made(said, work / "motion.npz" if stage == "reference" else None)
+                file = work / f"{stage}.npz" if stage in ("reference", "motion") else None
+                if file:
+                    formats.write(_motion(), file)
+                made = Made(said, file)
                 entry.keep(stage, dict(of=stage), made, 1.5)
         for result in entry.folder.glob(f"{file}-*.json"):
             result.rename(folder / file)
@@ -364,6 +367,7 @@ def _read_store(folder: Path) -> None:
     store.verdicts()
     for entry in store.entries()[0]:
         entry.request("reference")
+        entry.final()
         str(entry.note)
     read_priors(folder / "priors")
 
