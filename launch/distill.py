@@ -10,6 +10,7 @@ processes share the work as in launch.train.
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import jax
 from absl import flags
@@ -21,8 +22,8 @@ from data.sources import teacher
 from launch import cli, outputs, processes
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import write_json
-from vimogen_jax.generator import Generator
+from vimogen_jax.files import require_writable, write_json
+from vimogen_jax.generator import Generator, changed
 from vimogen_jax.input_pipeline.dataset import FILES, Dataset
 from vimogen_jax.matcher import Matcher
 from vimogen_jax.models.parameters import fingerprint
@@ -54,17 +55,20 @@ MATCHER = flags.DEFINE_string(
     "which matcher drops motions that do not show their sentence; none if empty",
 )
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each sentence and length", 1)
+STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the teacher's", 1)
 
 
 def main() -> None:
     """Sample, check, tell, and write the dataset."""
-    out = outputs.files(OUT.value, ["report.json"])
+    out = Path(OUT.value)
+    require_writable(out, ["report.json"])  # made anew from what was made, as often as asked
     overwrite = bool(outputs.whole(os.path.join(OUT.value, "dataset"), FILES))
     asked = read_asked()
     with joined(*processes.given()), sharding.use("data_parallel") as mesh:
         real = Dataset.open(REAL.value)
-        generator = over_devices(Generator.from_checkpoint(TEACHER.value), mesh)
-        package = generator.package
+        package = Generator.from_checkpoint(TEACHER.value).package
+        sampler = changed(package.sampler, steps=STEPS.value)
+        generator = over_devices(Generator(dataclasses.replace(package, sampler=sampler)), mesh)
         encoder = EncoderSpec(**real.text_encoder)
         require_same_encoder(package.text_encoder, TEACHER.value, encoder, REAL.value)
         if package.fps != real.fps:
@@ -74,7 +78,7 @@ def main() -> None:
         matcher = Matcher.from_checkpoint(MATCHER.value) if MATCHER.value else None
         about = dict(
             teacher=weights,
-            sampler=dataclasses.asdict(package.sampler),
+            sampler=dataclasses.asdict(sampler),
             limits=dataclasses.asdict(limits),
             matcher=matcher and matcher.name,
         )

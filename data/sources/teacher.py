@@ -158,10 +158,9 @@ def made(folder: Path) -> Iterator[dict[str, Any]]:
 def records(folder: Path, weights: str, licence: str) -> Iterator[Record]:
     """The kept motions of a folder, as records by `weights`, the teacher's fingerprint."""
     for path in sorted(folder.glob("[0-9]*.json")):
-        tensors = map_tensors(path.with_suffix(".safetensors"))
-        for row in read_json(path):
-            if row["fault"]:
-                continue
+        kept = [row for row in read_json(path) if not row["fault"]]
+        tensors = map_tensors(path.with_suffix(".safetensors")) if kept else {}
+        for row in kept:
             yield Record(
                 id=row["id"],
                 motion=tensors[f"motion.{row['id']}"],

@@ -100,6 +100,12 @@ def test_those_that_pass_become_records(made, asked, generator):
     np.testing.assert_allclose(again.joints(), motion.joints(), atol=2e-3)
 
 
+def test_nothing_may_be_kept_of_a_batch(asked, generator, tmp_path):
+    teacher.make(generator, asked[-2:], tmp_path, lambda *_: [("jumps", {})] * 2, {})
+    assert [row["fault"] for row in teacher.made(tmp_path)] == ["jumps"] * 2
+    assert not list(teacher.records(tmp_path, "ab", "CC0"))
+
+
 def test_what_was_stopped_goes_on_and_comes_out_the_same(made, asked, generator, tmp_path):
     before = (made / "000000.safetensors").read_bytes()
     (made / "000000.json").unlink()

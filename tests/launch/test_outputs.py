@@ -78,7 +78,7 @@ COMMANDS = {
 FILES = [(name, file) for name, (_, files) in COMMANDS.items() for file in files or []]
 READ_FIRST = ("view", "film", "retarget")  # what they write is called as what they read
 SCORING = ("mbench", "humanml3d")
-GOING_ON = (*SCORING, "priors")  # in their folders
+GOING_ON = (*SCORING, "priors", "distill")  # in their folders
 KEPT = [(name, file) for name, file in FILES if name not in GOING_ON]
 FOLDERS = [name for name, (_, files) in COMMANDS.items() if files is None]
 
@@ -111,6 +111,7 @@ def test_all_commands_are_here():
         "cli",
         "films",
         "huge_pages",
+        "motion_files",
         "outputs",
         "processes",
         "reading",
