@@ -14,7 +14,7 @@ from configs import tiny, vimogen_1b
 from tests.helpers.commands import run_command
 from tests.helpers.experiments import experiment_of
 from tests.helpers.repository import ROOT
-from tests.helpers.runs import FAST
+from tests.helpers.runs import xla_flags
 from vimogen_jax.bench import feeding, machine, programs, report
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
@@ -177,12 +177,11 @@ def test_two_processes_measure_one_program(tmp_path):
         *("--config.model.num_layers=1", "--config.model.reference_dim=0"),
         *(f"--coordinator_address={address}", "--num_processes=2"),
     ]
-    flags = f"{FAST} --xla_force_host_platform_device_count=2"
     several = [
         subprocess.Popen(
             [*command, f"--process_id={number}", f"--trace={tmp_path / 'trace'}"],
             cwd=ROOT,
-            env=os.environ | dict(XLA_FLAGS=flags),
+            env=os.environ | dict(XLA_FLAGS=xla_flags(2)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -13,7 +13,7 @@ import pytest
 
 from eval.faults import KINDS, WatchedRun, differences, strike
 from tests.helpers.repository import ROOT
-from tests.helpers.runs import FAST, Runs
+from tests.helpers.runs import Runs, xla_flags
 from vimogen_jax.errors import BadInput
 
 STEPS = 24
@@ -24,7 +24,7 @@ SMALLER = ("--config.model.num_layers=1", "--config.model.reference_dim=0")  # s
 def flags(tmp_path, monkeypatch):
     """Flags of `launch.train`, whose processes share compiled programs and use one device."""
     runs = Runs(tmp_path)
-    for name, value in (runs.environment | dict(XLA_FLAGS=FAST)).items():
+    for name, value in (runs.environment | dict(XLA_FLAGS=xla_flags(1))).items():
         monkeypatch.setenv(name, value)
     return [
         *runs.flags(tmp_path / "unused"),

@@ -17,8 +17,6 @@ from tests.helpers.synthetic import ENCODER, make_record, write_dataset
 from vimogen_jax.train.log import TIMED
 
 STEPS = 12
-# Programs that compile in half the time.
-FAST = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
 TINY = ("--config=configs/tiny.py", f"--config.model.text_dim={ENCODER['width']}")
 
 
@@ -62,8 +60,7 @@ class Runs:
         return subprocess.Popen(
             [sys.executable, "-m", "launch.train", *self.flags(workdir, config), *flags],
             cwd=ROOT,
-            env=self.environment
-            | dict(XLA_FLAGS=f"{FAST} --xla_force_host_platform_device_count={devices}"),
+            env=self.environment | dict(XLA_FLAGS=xla_flags(devices)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -98,6 +95,11 @@ class Runs:
         process = self.start(workdir, *flags, config=config)
         out, err = process.communicate()
         return process.returncode, out, err
+
+
+def xla_flags(devices: int) -> str:
+    """Those of the tests, for a process with another number of devices."""
+    return f"{os.environ['XLA_FLAGS']} --xla_force_host_platform_device_count={devices}"
 
 
 def free_port() -> int:

@@ -17,7 +17,7 @@ import yaml
 
 from tests.helpers.commands import run_command
 from tests.helpers.repository import ROOT
-from tests.helpers.runs import FAST, STEPS, Runs
+from tests.helpers.runs import STEPS, Runs, xla_flags
 
 SCRIPTS = ROOT / "launch/scripts"
 ARGUMENTS = ["--config=configs/tiny.py", "--config.data.path=two words", "--config.seed=1"]
@@ -354,7 +354,7 @@ def test_a_slurm_job_saves_and_is_queued_again_when_its_time_is_over(cluster):
         NODES="2",
         PYTHON=sys.executable,
         SLURM_JOB_ID=str(os.getpid()),  # of which JAX makes the port
-        XLA_FLAGS=FAST,
+        XLA_FLAGS=xla_flags(1),
     )
     command = [SCRIPTS / "slurm.sh", *runs.flags(workdir), "--config.train.steps=100000"]
     with subprocess.Popen(

@@ -1,7 +1,5 @@
 """The autoencoder of motions by itself: what padding and latents do to what comes back."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,9 +11,6 @@ from vimogen_jax.models.autoencoder import AutoencoderConfig, MotionAutoencoder
 from vimogen_jax.models.latent import LatentViMoGen, build, sampled_shape
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 
-# The compiler's passes would take longer than all that is computed.
-FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-fast = partial(jax.jit, compiler_options=FAST)
 SIZES = dict(tokens=3, dim=16, ffn_dim=32, num_heads=2, num_layers=3)
 
 
@@ -31,13 +26,13 @@ def motion():
 
 
 def test_means_of_latents_have_deviation_one(autoencoder, motion):
-    mean, log_variance = fast(autoencoder.encode)(motion, jnp.ones((1, 2, 10), bool))
+    mean, log_variance = jax.jit(autoencoder.encode)(motion, jnp.ones((1, 2, 10), bool))
     assert mean.shape == log_variance.shape == (1, 2, 3, 16)
     np.testing.assert_allclose(mean.std(-1), 1.0, rtol=1e-4)
 
 
 def test_padding_changes_neither_latents_nor_frames(autoencoder, motion):
-    encode, decode = fast(autoencoder.encode), fast(autoencoder.decode)
+    encode, decode = jax.jit(autoencoder.encode), jax.jit(autoencoder.decode)
     mask = jnp.arange(10) < jnp.array([[6, 10]])[..., None]
     padded, _ = encode(motion, mask)
     whole, _ = encode(motion.at[:, 0, 6:].set(9.0), mask)  # what is in the padding is not seen
@@ -53,10 +48,10 @@ def test_padding_changes_neither_latents_nor_frames(autoencoder, motion):
 def test_every_frame_and_every_token_counts(autoencoder, motion):
     mask = jnp.ones((1, 2, 10), bool)
     of_latents = jax.random.normal(jax.random.key(1), (1, 2, 3, 16))
-    seen = fast(jax.grad(lambda x: (autoencoder.encode(x, mask)[0] * of_latents).sum()))(motion)
+    seen = jax.jit(jax.grad(lambda x: (autoencoder.encode(x, mask)[0] * of_latents).sum()))(motion)
     assert (np.abs(seen).max(-1) > 1e-6).all()
     of_frames = jax.random.normal(jax.random.key(2), motion.shape)
-    used = fast(jax.grad(lambda z: (autoencoder.decode(z, mask) * of_frames).sum()))(of_latents)
+    used = jax.jit(jax.grad(lambda z: (autoencoder.decode(z, mask) * of_frames).sum()))(of_latents)
     assert (np.abs(used).max(-1) > 1e-6).all()
 
 
@@ -70,7 +65,7 @@ def test_every_layer_takes_part(autoencoder, motion):
         mean, log_variance = model.encode(motion, mask)
         return jnp.square(model.decode(mean + log_variance, mask)).sum()
 
-    gradients = nnx.to_pure_dict(fast(jax.grad(loss))(params))
+    gradients = nnx.to_pure_dict(jax.jit(jax.grad(loss))(params))
     for path, gradient in jax.tree_util.tree_leaves_with_path(gradients):
         layers = gradient if {"early", "late"} & {key.key for key in path} else gradient[None]
         if "bias" in str(path) and "'key'" in str(path):

@@ -1,7 +1,6 @@
 """The matcher of motions and texts by itself: what it sees, and what has no part in it."""
 
 import dataclasses
-from functools import partial
 
 import jax
 import numpy as np
@@ -15,8 +14,6 @@ from vimogen_jax.models.matcher import MatcherNetwork, pose_features
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, Text
 
-FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
-fast = partial(jax.jit, compiler_options=FAST)
 CONFIG = ModelConfig(
     dim=16,
     ffn_dim=32,
@@ -53,7 +50,7 @@ def test_a_config_with_a_width_of_matching_is_of_a_matcher(matcher):
 def test_the_heading_is_not_seen_and_leaning_and_turning_are(rotations):
     about = lambda axis, angle: axis_angle_to_matrix(np.array(axis) * np.asarray(angle)[..., None])
     turned = lambda by: np.concatenate([by @ rotations[:, :1], rotations[:, 1:]], axis=1)
-    see = lambda x: np.asarray(fast(pose_features)(np.asarray(x, np.float32)))
+    see = lambda x: np.asarray(jax.jit(pose_features)(np.asarray(x, np.float32)))
     seen = see(rotations)
     np.testing.assert_allclose(see(turned(about([0, 0, 1], 2.0))), seen, atol=1e-4)
     assert np.abs(see(turned(about([0, 1, 0], 0.2))) - seen).max() > 0.1
@@ -63,7 +60,7 @@ def test_the_heading_is_not_seen_and_leaning_and_turning_are(rotations):
 
 
 def test_padding_has_no_part_and_every_frame_and_word_has(matcher, rotations):
-    motions, texts = fast(matcher.motions), fast(lambda *text: matcher.texts(Text(*text)))
+    motions, texts = jax.jit(matcher.motions), jax.jit(lambda *text: matcher.texts(Text(*text)))
     longer = np.concatenate([rotations, rotations[:6]])
     mask = np.arange(24)[None, None] < 18
     alone = motions(rotations[None, None], np.ones((1, 1, 18), bool))

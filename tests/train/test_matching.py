@@ -1,6 +1,5 @@
 """What a matcher learns from a batch: repeated texts are no mistakes, and fillers count nothing."""
 
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,12 +17,11 @@ from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.train.matching import as_filmed, matching_loss
 
-FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 FOUR = np.eye(4, dtype=np.float32)
 ALL = np.ones(4, np.float32)
 
 
-@partial(jax.jit, compiler_options=FAST)
+@jax.jit
 def loss_of(texts, motions, words=FOUR, exists=ALL):
     """The loss of unit vectors of texts and motions `[n d]`, each sample of one value."""
     network: Any = SimpleNamespace(
@@ -69,7 +67,7 @@ def test_motions_are_seen_as_filmed_and_not_where_frames_are_lost():
     batch: Any = Batch(motion, mask, *[None] * 5)
     noise = CameraNoise(drift=0.3, lost=1.0)
 
-    @partial(jax.jit, compiler_options=FAST)
+    @jax.jit
     def see(batch, key):
         still = as_filmed(CameraNoise(), statistics, batch, key)
         return still.motion, as_filmed(noise, statistics, batch, key)

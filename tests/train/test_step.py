@@ -45,8 +45,6 @@ OPTIM = OptimConfig(
     ema_decay=0.9,
 )
 SHARDS, TEXTS, SAMPLES, FRAMES = 8, 2, 3, 12
-# The compiler's passes would take longer than all the steps.
-FAST = {"xla_backend_optimization_level": 0, "xla_llvm_disable_expensive_passes": True}
 
 
 def batch(seed=0, texts=TEXTS):
@@ -92,7 +90,7 @@ class Setup:
                 graphdef, OBJECTIVE, STATISTICS, optimizer, OPTIM, layouts(plan), 3, accumulate
             )
             self.traced = step.trace(plan, self.put(batch(texts=texts)))
-            self.compiled = self.traced.lower().compile(FAST)
+            self.compiled = self.traced.lower().compile()
         self.graphdef = graphdef
 
     def put(self, arrays):
@@ -100,7 +98,12 @@ class Setup:
 
     def run(self, state, arrays):
         """A step that leaves the state it is given alone."""
-        return self.compiled(jax.tree.map(jnp.copy, state), self.put(arrays))
+        return self.compiled(copied(state), self.put(arrays))
+
+
+@jax.jit
+def copied(tree):
+    return jax.tree.map(jnp.copy, tree)
 
 
 @pytest.fixture(scope="module")
@@ -116,16 +119,16 @@ def test_a_step_moves_every_parameter_and_the_average_behind_it(setup):
     state, metrics = setup.run(setup.state, batch())
     assert int(state["step"]) == 1
     assert not metrics["nonfinite"]
-    before = names_of(setup.state["params"])
+    before, state = jax.tree.map(np.asarray, (setup.state, state))
     for name, after in names_of(state["params"]).items():
-        assert float(jnp.abs(after - before[name]).max()) > 0, name
+        assert np.abs(after - names_of(before["params"])[name]).max() > 0, name
     decay = float(ema_decay(OPTIM, 0))
     jax.tree.map(
         lambda ema, old, new: np.testing.assert_allclose(
             ema, decay * old + (1 - decay) * new, atol=1e-6
         ),
         state["ema"],
-        setup.state["params"],
+        before["params"],
         state["params"],
     )
 
@@ -264,7 +267,7 @@ def products(jaxpr):
 def test_lora_trains_adapters_and_computes_nothing_of_the_size_of_a_kernel(setup):
     base = jax.tree.map(np.asarray, setup.state["params"])
     lora = Setup("fsdp", 1, LORA, base)
-    adapters = names_of(lora.state["params"])
+    adapters = names_of(jax.device_get(lora.state["params"]))
     assert adapters and all(".adapter." in name.replace("']['", ".") for name in adapters)
     assert names_of(lora.state["ema"]).keys() == adapters.keys()
     assert len(jax.tree.leaves(lora.state["opt"])) == 2 * len(adapters) + 2  # and two counters
@@ -276,7 +279,7 @@ def test_lora_trains_adapters_and_computes_nothing_of_the_size_of_a_kernel(setup
     jax.tree.map(np.testing.assert_array_equal, state["frozen"], base)
     state, _ = lora.run(state, batch(1))  # the first step moves only what starts at zero
     assert all(
-        jnp.abs(x - adapters[name]).max() > 0 for name, x in names_of(state["params"]).items()
+        (x != adapters[name]).any() for name, x in names_of(jax.device_get(state["params"])).items()
     )
 
     kernels = {(12, 16), (16, 16), (16, 32), (16, 96)}  # and their gradients
@@ -330,7 +333,7 @@ def test_evaluation_counts_real_values_and_leaves_filler_out(setup):
     arrays = batch()
     arrays.channel_mask[0, :TEXTS] = 0
     step = make_eval_step(setup.graphdef, OBJECTIVE, STATISTICS)
-    run = step.lower(setup.state["params"], arrays, jax.random.key(0)).compile(FAST)
+    run = step.lower(setup.state["params"], arrays, jax.random.key(0)).compile()
     sums = run(setup.state["params"], arrays, jax.random.key(0))
     frames = arrays.mask.sum(2)
     frames[0, :TEXTS] = 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.helpers.repository import ROOT
-from tests.helpers.runs import FAST
+from tests.helpers.runs import xla_flags
 from tests.helpers.synthetic import make_record, write_dataset
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -47,7 +47,7 @@ def test_no_program_is_compiled_after_the_warm_up(runs, undisturbed, tmp_path):
     """With what was compiled for the undisturbed run, since a stored program is told as well."""
     environment = runs.environment | dict(
         JAX_COMPILATION_CACHE_DIR=str(cache_folder("compiled")),
-        XLA_FLAGS=f"{FAST} --xla_force_host_platform_device_count=1",
+        XLA_FLAGS=xla_flags(1),
     )
     done = subprocess.run(
         [sys.executable, "-u", "-c", TRAINS, *runs.flags(tmp_path / "run")],
