@@ -10,8 +10,8 @@ from pathlib import Path
 from absl import flags
 
 from data.adapters import llm, mocap, t2v, vlm
-from data.adapters.vlm.judge import Judge as Asker
-from data.priors import judges, report
+from data.adapters.vlm.judge import Judge
+from data.priors import report, verdicts
 from data.priors.prompts import read_prompts
 from data.priors.run import Stage, run
 from data.priors.stages import Quality, Reference, Texts, Verdict, Video
@@ -96,12 +96,12 @@ def open_stages(out: Path) -> Iterator[Stage]:
         raise BadInput("without films, motions come from --mocap=folder:DIR")
     yield Reference(mocap.open_mocap(MOCAP.value, LIMIT.value, FPS.value), filmed)
     yield Quality()
-    if judge := open_judge(out):
-        yield Verdict(judge)
+    if decider := open_decider(out):
+        yield Verdict(decider)
 
 
-def open_judge(out: Path) -> judges.Judge | None:
-    """Who judges; None where nobody does."""
+def open_decider(out: Path) -> verdicts.Decider | None:
+    """Who decides; None where nobody does."""
     if JUDGE_URL.value and JUDGE.value.partition(":")[0] in ("none", "published", "matcher"):
         raise BadInput("--judge_url says where a judge is; say with --judge who it is")
     kind, _, package = JUDGE.value.partition(":")
@@ -109,12 +109,12 @@ def open_judge(out: Path) -> judges.Judge | None:
         case "none":
             return None
         case "published":
-            return judges.Published()
+            return verdicts.Published()
         case "matcher":
-            return judges.Matched(Matcher.from_checkpoint(package or "matcher"))
+            return verdicts.Matched(Matcher.from_checkpoint(package or "matcher"))
     model = vlm.open_model(JUDGE.value, JUDGE_URL.value)
-    looks_at: judges.LooksAt = "video" if LOOKS_AT.value == "video" else "reference"
-    return judges.Viewer(Asker(model, out / "answers"), looks_at)
+    looks_at: verdicts.LooksAt = "video" if LOOKS_AT.value == "video" else "reference"
+    return verdicts.Viewer(Judge(model, out / "answers"), looks_at)
 
 
 def write(entries: list[Entry], found: dict, out: Path) -> None:

@@ -17,7 +17,7 @@ from vimogen_jax.files import whole_file, write_text
 from vimogen_jax.planning.chart import draw_sweep
 from vimogen_jax.planning.hardware import KNOWN
 from vimogen_jax.planning.lower import train_program
-from vimogen_jax.planning.sweep import Record, as_csv, as_markdown, sweep, variants
+from vimogen_jax.planning.sweep import Planned, as_csv, as_markdown, sweep, variants
 from vimogen_jax.sharding import STRATEGIES
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
@@ -48,20 +48,20 @@ def main() -> None:
     )
     out = outputs.files(OUT.value, ["sweep.csv", "sweep.md", "sweep.png"])
     strategies = {name: STRATEGIES[name] for name in CHOSEN.value}
-    records: list[Record] = []
+    plans: list[Planned] = []
     for found in sweep(train_program, experiments, TOPOLOGIES.value, strategies, print):
-        records += found
-        write(records, out)
-    print(f"\n{as_markdown(records)}\n\nwritten to {out}/sweep.csv, sweep.md and sweep.png")
+        plans += found
+        write(plans, out)
+    print(f"\n{as_markdown(plans)}\n\nwritten to {out}/sweep.csv, sweep.md and sweep.png")
 
 
-def write(records: list[Record], out: Path) -> None:
+def write(plans: list[Planned], out: Path) -> None:
     """The table as CSV and Markdown, and its picture."""
     out.mkdir(parents=True, exist_ok=True)
-    write_text(as_csv(records), out / "sweep.csv")
-    write_text(as_markdown(records) + "\n", out / "sweep.md")
+    write_text(as_csv(plans), out / "sweep.csv")
+    write_text(as_markdown(plans) + "\n", out / "sweep.md")
     with whole_file(out / "sweep.png") as aside:
-        draw_sweep(records).save(aside)
+        draw_sweep(plans).save(aside)
 
 
 def _numbers(flag: str, values: list[str] | None) -> list[int]:

@@ -7,9 +7,9 @@ from typing import Any
 from data.adapters.llm.writer import Writer
 from data.adapters.mocap.model import VideoToMotion
 from data.adapters.t2v.model import Scene, TextToVideo
-from data.priors.judges import Case, Judge
 from data.priors.quality import LIMITS, measure
 from data.priors.store import Entry, Made, Result
+from data.priors.verdicts import Case, Decider
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.canonical import canonicalize
@@ -139,8 +139,8 @@ class Verdict:
 
     name = "verdict"
 
-    def __init__(self, judge: Judge):
-        self._judge, self.at_once = judge, judge.at_once
+    def __init__(self, decider: Decider):
+        self._decider, self.at_once = decider, decider.at_once
 
     def made_from(self, entry: Entry) -> Mapping[str, Any] | None:
         """See `Stage`."""
@@ -148,7 +148,7 @@ class Verdict:
         if not quality:
             return None
         prompt = entry.prompt
-        asked = {} if quality.facts["faults"] else self._judge.settings
+        asked = {} if quality.facts["faults"] else self._decider.settings
         published = prompt.verdict if asked.get("name") == "published" else None
         return dict(quality=quality.key, text=prompt.text, by=asked, published=published)
 
@@ -168,7 +168,7 @@ class Verdict:
             else:
                 cases.append(Case(entry.prompt, motion, video.file if video else None))
                 places.append(folder)
-        judged = self._judge(cases, places) if cases else []
+        judged = self._decider(cases, places) if cases else []
         verdicts |= {case.prompt.id: each for case, each in zip(cases, judged, strict=True)}
         return [verdicts[entry.prompt.id] for entry in entries]
 

@@ -21,7 +21,7 @@ from data.priors.store import Store
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json, read_json, read_text, write_json
 from vimogen_jax.generator import Generator, Request, check_prompt
-from vimogen_jax.input_pipeline.records import Made, Record
+from vimogen_jax.input_pipeline.records import MadeBy, Record
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times
 from vimogen_jax.sampling import BATCH_SIZE
@@ -169,7 +169,7 @@ def records(folder: Path, weights: str, licence: str) -> Iterator[Record]:
                 source=SOURCE,
                 quality="high",
                 licence=licence,
-                made=Made(weights, row["seed"], row["draw"], json.dumps(row["about"])),
+                made=MadeBy(weights, row["seed"], row["draw"], json.dumps(row["about"])),
             )
 
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from eval.humanml3d.dataset import distinct_batches
 from eval.humanml3d.embedder import Embedder
 from eval.humanml3d.split import LISTED, Split, look
-from eval.humanml3d.systems import Made, System
+from eval.humanml3d.systems import System, SystemMotions
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json
 from vimogen_jax.formats.humanml3d_captions import Caption
@@ -155,7 +155,7 @@ def _whole_batches(pairs: _Embedded, random: np.random.RandomState, distinct: bo
     return _Embedded(pairs.texts[order], pairs.motions[order])
 
 
-def _embed(texts: "_Texts", embedder: Embedder, made: Sequence[Made]) -> list[_Embedded]:
+def _embed(texts: "_Texts", embedder: Embedder, made: Sequence[SystemMotions]) -> list[_Embedded]:
     """Of a system's motions of each prompt: its text `[d]`, and all of them."""
     embedded = embedder.motions([motion for each in made for motion in each.motions])
     ends = np.cumsum([len(each.motions) for each in made])

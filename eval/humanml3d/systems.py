@@ -48,7 +48,7 @@ _BESIDE = ("_ref", "_ik", "_gt")  # ends of files that hold something else than 
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Made:
+class SystemMotions:
     """A system's motions for a prompt: one or more, `[t c]` of the split's layout each."""
 
     caption: Caption
@@ -66,7 +66,7 @@ class System:
     """
 
     name: str
-    made: dict[str, Made]
+    made: dict[str, SystemMotions]
     kinds: dict[str, int]
     faults: dict[str, str]
     doubts: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -184,7 +184,7 @@ def read_system(
     if not kinds:
         reason = next(iter(faults.values()), "it holds no files of motions")
         raise BadInput(f"{folder}: no motion can be read: {reason}")
-    ordered = {id: Made(captions[id], made[id]) for id in prompts.by_id if made[id]}
+    ordered = {id: SystemMotions(captions[id], made[id]) for id in prompts.by_id if made[id]}
     doubts = {motion.path: motion.doubt for motion in motions.values() if motion.doubt}
     return System(name, ordered, dict(kinds), faults, doubts)
 

@@ -39,7 +39,7 @@ _OTHER = len(_TAGS) + len(_CLASSES)
 
 
 @dataclasses.dataclass(frozen=True)
-class Sentence:
+class TaggedWords:
     """Attributes:
     rows: `[22]` of the words' vectors.
     tags: `[22]` of their classes, below 15.
@@ -58,7 +58,7 @@ class Words:
     vectors: np.ndarray
     rows: dict[str, int]
 
-    def sentence(self, tokens: Sequence[str]) -> Sentence:
+    def sentence(self, tokens: Sequence[str]) -> TaggedWords:
         """Tokens, `walk/VERB`, as published: the first 20 of them, words that are not known alike.
 
         Raises:
@@ -67,7 +67,7 @@ class Words:
         marked = ["sos/OTHER", *tokens[:MAX_WORDS], "eos/OTHER"]
         padded = marked + ["unk/OTHER"] * (LENGTH - len(marked))
         rows, tags = zip(*map(self._word, padded), strict=True)
-        return Sentence(np.array(rows), np.array(tags), len(marked))
+        return TaggedWords(np.array(rows), np.array(tags), len(marked))
 
     def _word(self, token: str) -> tuple[int, int]:
         word, slash, tag = token.rpartition("/")

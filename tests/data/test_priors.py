@@ -11,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.adapters.vlm.judge import Judge as Asker
-from data.adapters.vlm.judge import RetryPolicy
-from data.priors.judges import Case, Matched, Published, Viewer
+from data.adapters.vlm.judge import Judge, RetryPolicy
 from data.priors.prompts import Prompt, read_prompts
 from data.priors.quality import measure
 from data.priors.report import cards, summary, to_markdown
@@ -21,6 +19,7 @@ from data.priors.run import run
 from data.priors.stages import Quality, Reference, Texts, Verdict, Video
 from data.priors.store import Entry, Made, Store
 from data.priors.texts import Template, video_text
+from data.priors.verdicts import Case, Matched, Published, Viewer
 from tests.helpers.disks import small_disk
 from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
@@ -363,7 +362,7 @@ class Speaks:
 
 
 def judged(tmp_path, motion, looks_at, *prompts):
-    judge = Viewer(Asker(Speaks(), tmp_path / "answers", RetryPolicy(tries=1)), looks_at)
+    judge = Viewer(Judge(Speaks(), tmp_path / "answers", RetryPolicy(tries=1)), looks_at)
     run(Store(tmp_path).add(prompts), stages(Films(), Reads(motion), judge))
     return [entry.verdict for entry in Store.open(tmp_path).entries()[0]]
 

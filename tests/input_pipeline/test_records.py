@@ -9,7 +9,7 @@ import pytest
 from tests.helpers.synthetic import make_record
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import records
-from vimogen_jax.input_pipeline.records import Film, Made, Wording, decode_record, encode_record
+from vimogen_jax.input_pipeline.records import Film, MadeBy, Wording, decode_record, encode_record
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_a_record_names_the_film_that_it_was_read_from(record):
 
 
 def test_a_record_names_the_model_that_made_it(record):
-    made = Made("ab" * 32, 2**32 - 1, 3, '{"file": "ü.txt", "line": 2}')
+    made = MadeBy("ab" * 32, 2**32 - 1, 3, '{"file": "ü.txt", "line": 2}')
     sampled = dataclasses.replace(record, made=made)
     assert decode_record(encode_record(record)).made is None
     assert decode_record(encode_record(sampled)).made == made

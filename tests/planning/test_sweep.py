@@ -34,43 +34,43 @@ def planned(_, experiment, machine, strategies):
 
 
 @pytest.fixture
-def records(monkeypatch):
+def plans(monkeypatch):
     monkeypatch.setattr(sweeps, "plan", planned)
     experiments = list(variants(experiment_of(tiny), ["full", "dots"], [8, 5], [1, 2]))
     strategies = dict(fsdp=None, zero1=None)
     told = []
     groups = list(sweep(None, experiments, ["cpu:8"], strategies, told.append))
     assert len(groups) == len(told) == 8
-    return [record for group in groups for record in group]
+    return [one for group in groups for one in group]
 
 
-def test_every_combination_is_a_line(records):
-    assert len({(one.strategy, one.remat, one.batch, one.accumulate) for one in records}) == 16
-    first, second = records[:2]
+def test_every_combination_is_a_line(plans):
+    assert len({(one.strategy, one.remat, one.batch, one.accumulate) for one in plans}) == 16
+    first, second = plans[:2]
     assert (first.machine, first.devices, first.strategy, first.fits) == ("cpu:8", 8, "fsdp", True)
     assert (first.links_gb, first.network_gb, first.memory_gb) == (2, 3, 3)
     assert (first.least_ms, first.bound, first.motions_per_second) == (500, "network", 16)
     assert (second.strategy, second.fits, second.fault) == ("zero1", False, "too large")
-    refused = [one for one in records if one.batch == 5]
+    refused = [one for one in plans if one.batch == 5]
     assert all(not one.fits and "not divisible" in one.fault for one in refused)
     assert all(one.least_ms is None for one in refused)
 
 
-def test_a_table_has_a_line_a_record_for_programs_and_for_people(records):
-    lines = list(csv.DictReader(as_csv(records).splitlines()))
+def test_a_table_has_a_line_a_plan_for_programs_and_for_people(plans):
+    lines = list(csv.DictReader(as_csv(plans).splitlines()))
     assert len(lines) == 16 and tuple(lines[0]) == COLUMNS
     assert (lines[0]["links_ms"], lines[0]["fault"], lines[0]["fits"]) == ("10.0", "", "True")
-    table = as_markdown(records).splitlines()
+    table = as_markdown(plans).splitlines()
     assert len(table) == 18
     assert {line.count("|") for line in table} == {len(COLUMNS) + 1}
     assert "| cpu:8 | 8 | zero1 | full | 8 | 1 | no |" in table[3]
 
 
-def test_a_picture_has_a_bar_where_a_plan_fits(records):
-    without = [one for one in records if not one.fits]
+def test_a_picture_has_a_bar_where_a_plan_fits(plans):
+    without = [one for one in plans if not one.fits]
     ink = [
         len(np.unique(np.asarray(draw_sweep(some)).reshape(-1, 3), axis=0))
-        for some in (without, [*without, records[0]])
+        for some in (without, [*without, plans[0]])
     ]
     assert ink[0] < ink[1]
 

@@ -17,7 +17,7 @@ import numpy as np
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import mhr, pickles, visual_mocap
 from vimogen_jax.formats.found import Found
-from vimogen_jax.formats.tracks import Bodies, Track, find_people
+from vimogen_jax.formats.tracks import BodyFrames, Track, find_people
 
 KEYS = (*visual_mocap.PARAMETERS, *mhr.KEYS)
 _PERSONS = re.compile(r"(\d+)_\d+")
@@ -62,7 +62,7 @@ def find_folder(folder: str | os.PathLike) -> list[Found]:
     return find_people(folder, kinds.pop(), tracks)
 
 
-def _frame(path: str | os.PathLike, content: Mapping[str, Any]) -> tuple[str, Bodies]:
+def _frame(path: str | os.PathLike, content: Mapping[str, Any]) -> tuple[str, BodyFrames]:
     if mhr.KEYS[0] in content:
         return "SAM 3D Body", mhr.to_bodies(path, content)
     pose = np.reshape(content["body_pose"], (1, -1))

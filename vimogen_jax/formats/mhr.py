@@ -14,7 +14,7 @@ import numpy as np
 from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.arrays import finite
-from vimogen_jax.formats.tracks import Bodies
+from vimogen_jax.formats.tracks import BodyFrames
 from vimogen_jax.motion.fit import fit_joints
 
 KEYS = ("pred_keypoints_3d", "pred_cam_t")
@@ -41,7 +41,7 @@ _SPINE, _NECK = [JOINT_NAMES.index(f"spine{i}") for i in (1, 2, 3)], JOINT_NAMES
 _SHOULDERS = [JOINT_NAMES.index(f"{side}_shoulder") for side in ("left", "right")]
 
 
-def to_bodies(path: str | os.PathLike, content: Mapping[str, Any]) -> Bodies:
+def to_bodies(path: str | os.PathLike, content: Mapping[str, Any]) -> BodyFrames:
     """The body of one frame, as the camera saw it; BadInput where there are no keypoints."""
     keypoints = finite(path, KEYS[0], content[KEYS[0]])
     place = finite(path, KEYS[1], content.get(KEYS[1], np.zeros(3)))
@@ -57,7 +57,7 @@ def to_bodies(path: str | os.PathLike, content: Mapping[str, Any]) -> Bodies:
     motion = fit_joints(joints[None], fps=1.0)
     # The size of the body is ours, but it stands where it was seen.
     moved = place + keypoints[[9, 10]].mean(0) - motion.joints()[0, HIPS].mean(0)
-    return Bodies(motion.rotations, motion.transl + moved)
+    return BodyFrames(motion.rotations, motion.transl + moved)
 
 
 def _joints(keypoints: np.ndarray) -> np.ndarray:

@@ -33,7 +33,7 @@ _NO_ROTATION = 0.02  # how far a matrix of a rotation may be from one, as float1
 
 
 @dataclass(frozen=True, eq=False)
-class Bodies:
+class BodyFrames:
     """The body in n frames: rotations `[n 22 3 3]` and transl `[n 3]`, as `Found` has them."""
 
     rotations: np.ndarray
@@ -42,8 +42,8 @@ class Bodies:
     def pelvis(self) -> np.ndarray:
         return self.transl + REST_JOINTS[0]
 
-    def __getitem__(self, frames: Any) -> "Bodies":
-        return Bodies(self.rotations[frames], self.transl[frames])
+    def __getitem__(self, frames: Any) -> "BodyFrames":
+        return BodyFrames(self.rotations[frames], self.transl[frames])
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Track:
     "camera" (y down)."""
 
     frames: np.ndarray
-    views: Mapping[str, Bodies]
+    views: Mapping[str, BodyFrames]
 
     def __getitem__(self, part: slice) -> "Track":
         return Track(self.frames[part], {name: view[part] for name, view in self.views.items()})
@@ -60,8 +60,8 @@ class Track:
 
 def from_axis_angle(
     path: str | os.PathLike, name: str, poses: Any, transl: Any, smpl: bool = False
-) -> Bodies:
-    """Bodies of poses `[n 66 or more]` in radians; BadInput, naming them, where they are none.
+) -> BodyFrames:
+    """The body of poses `[n 66 or more]` in radians; BadInput, naming them, where they are none.
 
     smpl: the body is SMPL's, whose pelvis rests elsewhere than SMPL-X's.
     """
@@ -75,8 +75,8 @@ def from_axis_angle(
 
 def from_matrices(
     path: str | os.PathLike, name: str, matrices: Any, transl: Any, smpl: bool = False
-) -> Bodies:
-    """Bodies of rotations `[n 22 or more, 3 3]`, as `from_axis_angle`."""
+) -> BodyFrames:
+    """The body of rotations `[n 22 or more, 3 3]`, as `from_axis_angle`."""
     matrices = finite(path, name, matrices)
     if matrices.ndim != 4 or matrices.shape[1] < NUM_JOINTS or matrices.shape[2:] != (3, 3):
         raise BadInput(
@@ -101,7 +101,7 @@ def frame_numbers(path: str | os.PathLike, name: str, values: Any) -> np.ndarray
     return numbers.astype(np.int64)
 
 
-def track(path: str | os.PathLike, frames: np.ndarray, views: Mapping[str, Bodies]) -> Track:
+def track(path: str | os.PathLike, frames: np.ndarray, views: Mapping[str, BodyFrames]) -> Track:
     """A track; raises BadInput, naming the file, where it has not as many bodies as frames."""
     for name, bodies in views.items():
         if len(bodies.transl) != len(frames):
@@ -167,13 +167,13 @@ def find_people(
 
 def _bodies(
     path: str | os.PathLike, name: str, rotations: np.ndarray, transl: Any, smpl: bool
-) -> Bodies:
+) -> BodyFrames:
     transl = np.asarray(transl)
     transl = transl[:, 0] if transl.ndim == 3 and transl.shape[1] == 1 else transl
     transl = table(path, f"the place of {name}", transl, 3)
     if len(transl) != len(rotations):
         raise BadInput(f"{path}: {len(rotations)} frames of {name} and {len(transl)} of its place")
-    return Bodies(rotations, transl + (SMPL_PELVIS - REST_JOINTS[0] if smpl else 0))
+    return BodyFrames(rotations, transl + (SMPL_PELVIS - REST_JOINTS[0] if smpl else 0))
 
 
 def _parts(whole: Track) -> list[Track]:
@@ -239,7 +239,7 @@ def _in_world_of(before: Track, after: Track) -> Track:
     rotations[:, 0] = turn @ rotations[:, 0]
     pelvis = (world.pelvis() - shift_after) @ turn.T + shift_before
     return replace(
-        after, views={**after.views, "world": Bodies(rotations, pelvis - REST_JOINTS[0])}
+        after, views={**after.views, "world": BodyFrames(rotations, pelvis - REST_JOINTS[0])}
     )
 
 
@@ -267,5 +267,5 @@ def _whole(parts: Sequence[Track]) -> tuple[Track, np.ndarray]:
             seen[:, None, None, None], rotations[after], quaternion_to_matrix(between)
         )
         moved = transl[before] + weight[:, None] * (transl[after] - transl[before])
-        views[name] = Bodies(filled_in, moved)
+        views[name] = BodyFrames(filled_in, moved)
     return Track(frames, views), seen

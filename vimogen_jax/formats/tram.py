@@ -19,7 +19,7 @@ from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import finite, table
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.tracks import (
-    Bodies,
+    BodyFrames,
     Track,
     find_people,
     frame_numbers,
@@ -99,4 +99,6 @@ def _with_world(seen: Track, camera: tuple[Path, np.ndarray, np.ndarray] | None)
     rotations = bodies.rotations.copy()
     rotations[:, 0] = turns @ rotations[:, 0]
     pelvis = np.einsum("tij,tj->ti", turns, bodies.pelvis()) + shifts
-    return Track(seen.frames, {**seen.views, "world": Bodies(rotations, pelvis - REST_JOINTS[0])})
+    return Track(
+        seen.frames, {**seen.views, "world": BodyFrames(rotations, pelvis - REST_JOINTS[0])}
+    )

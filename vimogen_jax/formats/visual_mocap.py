@@ -17,7 +17,7 @@ from vimogen_jax.body.axes import UPS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.arrays import FRAME_RATES, finite, frame_rate, table
 from vimogen_jax.formats.found import Found, filled, padding
-from vimogen_jax.formats.tracks import Bodies, from_axis_angle
+from vimogen_jax.formats.tracks import BodyFrames, from_axis_angle
 
 PARAMETERS = ("global_orient", "body_pose", "transl")
 KEYS = (*PARAMETERS, *FRAME_RATES)
@@ -46,7 +46,7 @@ def find(path: str | os.PathLike, parameters: Mapping[str, Any]) -> Found:
     )
 
 
-def to_bodies(path: str | os.PathLike, parameters: Any) -> Bodies:
+def to_bodies(path: str | os.PathLike, parameters: Any) -> BodyFrames:
     """The bodies of `global_orient`, `body_pose` and `transl`; raises BadInput as `find` does."""
     if not isinstance(parameters, Mapping):
         raise BadInput(f"{path}: the parameters of a body are no dictionary")
@@ -69,7 +69,7 @@ def to_bodies(path: str | os.PathLike, parameters: Any) -> Bodies:
     return from_axis_angle(path, "body_pose", poses, transl, smpl=pose.shape[1] == 69)
 
 
-def _repeats(bodies: Bodies) -> tuple[str, ...]:
+def _repeats(bodies: BodyFrames) -> tuple[str, ...]:
     """The note of frames that are the ones before again, as of a film that was relabelled."""
     moves = np.abs(np.diff(bodies.rotations, axis=0)).max(axis=(1, 2, 3), initial=0) > _STILL
     share = 1 - moves.mean() if len(moves) else 0.0

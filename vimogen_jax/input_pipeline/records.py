@@ -44,7 +44,7 @@ class Film(NamedTuple):
     end: float = 0.0
 
 
-class Made(NamedTuple):
+class MadeBy(NamedTuple):
     """The model that made a take: the fingerprint of its weights, seed and draw of its noise, and
     what is known of the sentence, as JSON."""
 
@@ -75,7 +75,7 @@ class Record:
     licence: str
     wordings: tuple[Wording, ...] = ()
     film: Film | None = None
-    made: Made | None = None
+    made: MadeBy | None = None
 
     @property
     def texts(self) -> list[np.ndarray]:
@@ -121,7 +121,7 @@ def decode_record(data: bytes) -> Record:
         for i in range(1, len(tensors) - 1)
     )
     film = Film(*json.loads(strings["film"])) if "film" in strings else None
-    made = Made(*json.loads(strings["made"])) if "made" in strings else None
+    made = MadeBy(*json.loads(strings["made"])) if "made" in strings else None
     plain = {name: strings[name] for name in _STRINGS}
     return Record(**tensors, **plain, wordings=wordings, film=film, made=made)
 

@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 from vimogen_jax.planning.hardware import Machine
 from vimogen_jax.planning.plan import Row
 from vimogen_jax.planning.report import GB
-from vimogen_jax.planning.sweep import Record
+from vimogen_jax.planning.sweep import Planned
 
 WIDTH, MARGIN, LABELS, GAP, BAR, LINE = 1200, 24, 150, 60, 44, 22
 COLOURS = ("#4477aa", "#66ccee", "#228833", "#ccbb44", "#ee6677", "#aa3377", "#bbbbbb")  # Tol
@@ -53,20 +53,20 @@ def draw(title: str, machine: Machine, rows: Sequence[Row]) -> Image.Image:
     return image
 
 
-def draw_sweep(records: Sequence[Record]) -> Image.Image:
-    """A bar a record: motions a second at most, coloured by what binds."""
+def draw_sweep(plans: Sequence[Planned]) -> Image.Image:
+    """A bar a plan: motions a second at most, coloured by what binds."""
     names = [
         f"{one.machine} {one.strategy}, {one.remat}, batch {one.batch} in {one.accumulate}"
-        for one in records
+        for one in plans
     ]
-    image = Image.new("RGB", (WIDTH, 120 + LINE * len(records) + MARGIN), "white")
+    image = Image.new("RGB", (WIDTH, 120 + LINE * len(plans) + MARGIN), "white")
     canvas = ImageDraw.Draw(image)
     left = MARGIN + GAP + max([canvas.textlength(name, _font(14)) for name in names], default=0)
-    bounds = _colours([{one.bound or "": 0.0} for one in records if one.bound])
+    bounds = _colours([{one.bound or "": 0.0} for one in plans if one.bound])
     _heading(canvas, MARGIN, "motions a second at most, by what binds", bounds)
-    fastest = max([one.motions_per_second or 0.0 for one in records if one.fits], default=0.0)
+    fastest = max([one.motions_per_second or 0.0 for one in plans if one.fits], default=0.0)
     scale = (WIDTH - left - MARGIN - 2 * GAP) / (fastest or 1.0)
-    for number, (name, one) in enumerate(zip(names, records, strict=True)):
+    for number, (name, one) in enumerate(zip(names, plans, strict=True)):
         top = 116 + LINE * number
         canvas.text((MARGIN, top), name, INK, _font(14))
         end = left

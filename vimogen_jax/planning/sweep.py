@@ -1,4 +1,4 @@
-"""Plans to compare: machines, strategies, remat, batch and accumulation, a record each."""
+"""Plans to compare: machines, strategies, remat, batch and accumulation, a line each."""
 
 import csv
 import dataclasses
@@ -17,7 +17,7 @@ from vimogen_jax.sharding import Strategy
 
 
 @dataclasses.dataclass(frozen=True)
-class Record:
+class Planned:
     """One plan, as a line of the table.
 
     Attributes:
@@ -56,7 +56,7 @@ class Record:
     fault: str | None = None
 
 
-COLUMNS = tuple(field.name for field in dataclasses.fields(Record))
+COLUMNS = tuple(field.name for field in dataclasses.fields(Planned))
 
 
 def variants(
@@ -78,10 +78,10 @@ def sweep(
     topologies: Sequence[str],
     strategies: Mapping[str, Strategy],
     tell: Callable[[str], None],
-) -> Iterator[list[Record]]:
-    """The records of each experiment on each machine, as they come.
+) -> Iterator[list[Planned]]:
+    """The plans of each experiment on each machine, as they come.
 
-    What no strategy can do on a machine, such as a batch that does not divide, is in its records.
+    What no strategy can do on a machine, such as a batch that does not divide, is in its plans.
 
     Raises:
         BadInput: a machine is unknown or cannot be described here.
@@ -102,23 +102,23 @@ def sweep(
             except BadInput as refusal:
                 rows = [Row(name, fault=str(refusal)) for name in strategies]
             yield [
-                Record(**case, **_figures(row, row.fits(machine.chip), data.batch_size))
+                Planned(**case, **_figures(row, row.fits(machine.chip), data.batch_size))
                 for row in rows
             ]
 
 
-def as_csv(records: Sequence[Record]) -> str:
-    """A header and a line a record; what is not known is empty."""
+def as_csv(plans: Sequence[Planned]) -> str:
+    """A header and a line a plan; what is not known is empty."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(COLUMNS)
-    table.writerows(dataclasses.astuple(record) for record in records)
+    table.writerows(dataclasses.astuple(one) for one in plans)
     return text.getvalue()
 
 
-def as_markdown(records: Sequence[Record]) -> str:
+def as_markdown(plans: Sequence[Planned]) -> str:
     """The same for people, three digits of each number."""
-    rows = [[_cell(value) for value in dataclasses.astuple(record)] for record in records]
+    rows = [[_cell(value) for value in dataclasses.astuple(one)] for one in plans]
     return markdown_table(COLUMNS, rows)
 
 

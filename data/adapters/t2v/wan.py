@@ -16,7 +16,7 @@ NEGATIVE = "blurred, static picture, subtitles, overexposed, deformed limbs, cut
 
 
 @dataclasses.dataclass(frozen=True)
-class Shape:
+class Variant:
     """One of the published models, and how its authors sample it.
 
     Attributes:
@@ -39,14 +39,16 @@ class Shape:
 
 
 SHAPES = {
-    "2.1-1.3b": Shape(
+    "2.1-1.3b": Variant(
         "Wan-AI/Wan2.1-T2V-1.3B-Diffusers", False, False, 832, 480, 81, 16, 50, (5.0,)
     ),
-    "2.1-14b": Shape("Wan-AI/Wan2.1-T2V-14B-Diffusers", False, False, 832, 480, 81, 16, 50, (5.0,)),
-    "2.2-a14b": Shape(
+    "2.1-14b": Variant(
+        "Wan-AI/Wan2.1-T2V-14B-Diffusers", False, False, 832, 480, 81, 16, 50, (5.0,)
+    ),
+    "2.2-a14b": Variant(
         "Wan-AI/Wan2.2-T2V-A14B-Diffusers", True, False, 832, 480, 81, 16, 40, (4.0, 3.0)
     ),
-    "2.2-5b": Shape(
+    "2.2-5b": Variant(
         "Wan-AI/Wan2.2-TI2V-5B-Diffusers", False, True, 1280, 704, 121, 24, 50, (5.0,), 32
     ),
 }
@@ -122,7 +124,7 @@ class Wan:
         return film
 
 
-def frames_of(seconds: float, shape: Shape) -> int:
+def frames_of(seconds: float, shape: Variant) -> int:
     """How many frames a film of so many seconds has: 4k + 1, at most as published."""
     return min(4 * round(seconds * shape.fps / 4) + 1, shape.frames)
 
@@ -160,7 +162,7 @@ def _load(weights: str, offload: str) -> Any:
     return pipeline
 
 
-def _require_shape(pipeline: Any, shape: Shape, name: str) -> None:
+def _require_shape(pipeline: Any, shape: Variant, name: str) -> None:
     """Raise BadInput unless a pipeline is of the published kind that its settings are for."""
     found = (
         getattr(pipeline, "transformer_2", None) is not None,

@@ -9,7 +9,7 @@ import pytest
 
 from eval.humanml3d.protocol import PUBLISHED, REAL, evaluate, is_whole, published_rows
 from eval.humanml3d.report import to_markdown, write_html
-from eval.humanml3d.systems import Made, System
+from eval.humanml3d.systems import System, SystemMotions
 from tests.helpers.page import Reader
 from vimogen_jax.errors import BadInput
 
@@ -58,7 +58,7 @@ def system(split, name="ours", shift=0, away=0.0, noise=0.0, count=1):
             motion[:, 0] += shift
             motion[:, 1] = 100 * (away + noise * random.standard_normal())
             motions.append(motion)
-        made[prompt.id] = Made(prompt.caption, motions)
+        made[prompt.id] = SystemMotions(prompt.caption, motions)
     return System(name, made, {"HumanML3D features": count * len(made)}, {})
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from data.adapters.vlm.judge import Item
-from data.adapters.vlm.judge import Judge as Asker
+from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import shows
 from data.priors.prompts import Prompt
 from data.priors.store import Made
@@ -26,8 +25,8 @@ class Case:
     film: Path | None
 
 
-class Judge(Protocol):
-    """Who judges.
+class Decider(Protocol):
+    """Who decides.
 
     Attributes:
         settings: what verdicts depend on beside the case.
@@ -46,22 +45,22 @@ class Judge(Protocol):
 
 
 class Viewer:
-    """A `Judge` that shows a vision-language model the rendered reference, as ViMoGen's release
+    """A `Decider` that shows a vision-language model the rendered reference, as ViMoGen's release
     does, or the film, as its paper writes; its words are kept."""
 
     at_once = 32
 
-    def __init__(self, asker: Asker, looks_at: LooksAt):
+    def __init__(self, judge: Judge, looks_at: LooksAt):
         """Raises ImportError where references are to be drawn and Numba is not installed."""
         if looks_at == "reference":
             from vimogen_jax.viewer import video  # with Numba, which not everybody has
 
             self._draw = video.write_mp4
-        self._asker, self._looks_at = asker, looks_at
-        self.settings: dict[str, Any] = dict(name=asker.name, looks_at=looks_at, question=1)
+        self._judge, self._looks_at = judge, looks_at
+        self.settings: dict[str, Any] = dict(name=judge.name, looks_at=looks_at, question=1)
 
     def __call__(self, cases: Sequence[Case], folders: Sequence[Path]) -> list[Made | BadInput]:
-        """See `Judge`."""
+        """See `Decider`."""
         films = [self._film(case, folder) for case, folder in zip(cases, folders, strict=True)]
         drawn = self._looks_at == "reference"
         items = [
@@ -69,7 +68,7 @@ class Viewer:
             for case, film in zip(cases, films, strict=True)
             if film
         ]
-        replies = iter(self._asker(items).items)
+        replies = iter(self._judge(items).items)
         verdicts: list[Made | BadInput] = []
         for case, film in zip(cases, films, strict=True):
             if film is None:
@@ -105,7 +104,7 @@ class MatchesTexts(Protocol):
 
 
 class Matched:
-    """A `Judge` without a vision-language model: what a matcher finds likely passes."""
+    """A `Decider` without a vision-language model: what a matcher finds likely passes."""
 
     at_once = 64
     threshold = 0.5
@@ -115,7 +114,7 @@ class Matched:
         self.settings: dict[str, Any] = dict(name=matcher.name, threshold=self.threshold)
 
     def __call__(self, cases: Sequence[Case], folders: Sequence[Path]) -> list[Made | BadInput]:
-        """See `Judge`."""
+        """See `Decider`."""
         sentences = [case.prompt.text for case in cases]
         found = self._matcher.probability([case.motion for case in cases], sentences)
         return [
@@ -131,7 +130,7 @@ class Matched:
 
 
 class Published:
-    """A `Judge` that repeats what the list of prompts says of its references."""
+    """A `Decider` that repeats what the list of prompts says of its references."""
 
     at_once = 256
 
@@ -139,7 +138,7 @@ class Published:
         self.settings: dict[str, Any] = dict(name="published")
 
     def __call__(self, cases: Sequence[Case], folders: Sequence[Path]) -> list[Made | BadInput]:
-        """See `Judge`."""
+        """See `Decider`."""
         return [
             BadInput("no verdict was published")
             if (verdict := case.prompt.verdict) is None
