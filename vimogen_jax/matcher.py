@@ -114,8 +114,8 @@ class Matcher:
         places = dict(zip(once, self.texts(encoder(once)), strict=True))
         return np.stack([places[sentence] for sentence in sentences])
 
-    def texts(self, features: Sequence[np.ndarray]) -> Float[np.ndarray, "n d"]:
-        """Unit vectors of sentences by their features `[l k]`, as datasets hold them."""
+    def texts(self, features: Sequence[Float[np.ndarray, "_ k"]]) -> Float[np.ndarray, "n d"]:
+        """Unit vectors of sentences by their features, as datasets hold them."""
         longest = max(map(len, features), default=1)
         shape = BATCH, -(-longest // TOKENS) * TOKENS
 

@@ -150,8 +150,8 @@ class MotionModel:
 
     def channels(
         self, requests: Sequence[EncodedRequest], progress: bool = False
-    ) -> list[np.ndarray]:
-        """Sample the normalised channels `[t c]` of each request, in their order.
+    ) -> list[Float[np.ndarray, "_ c"]]:
+        """Sample the normalised channels of each request, in their order.
 
         progress: show a bar.
 
@@ -177,8 +177,8 @@ class MotionModel:
         along = self.goes_along
         return [lower(*self._batch(batch), goes_along=along) for batch in batches]
 
-    def decode(self, normalised: np.ndarray, goals: Goals | None = None) -> Motion:
-        """The motion of normalised channels `[t c]`, in the canonical frame, or in that of goals.
+    def decode(self, normalised: Float[np.ndarray, "t c"], goals: Goals | None = None) -> Motion:
+        """The motion of normalised channels, in the canonical frame, or in that of goals.
 
         Raises:
             BadInput: the channels are not finite.

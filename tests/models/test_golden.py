@@ -137,8 +137,10 @@ def test_cached_text_gives_the_same_output(tm2m, golden):
     graphdef, params = tm2m
     inputs = golden("tm2m_inputs")
     model = nnx.merge(graphdef, params)
-    text = Text(inputs["context"][None], jnp.arange(16)[None, None] < jnp.array([[[16], [3], [9]]]))
-    arguments = inputs["x"][None], inputs["timestep"][None], inputs["x_mask"][None] > 0
+    seen = jnp.arange(16)[None, None] < jnp.array([[[16], [3], [9]]])
+    text = Text(jnp.asarray(inputs["context"])[None], seen)
+    x, timestep, mask = (jnp.asarray(inputs[name])[None] for name in ("x", "timestep", "x_mask"))
+    arguments = x, timestep, mask > 0
     np.testing.assert_allclose(
         model(*arguments, model.cache_text(text)), model(*arguments, text), atol=1e-5
     )

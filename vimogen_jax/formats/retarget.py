@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, PARENTS, REST_JOINTS
@@ -154,9 +155,9 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
     )
 
 
-def stand(source: Bvh, skeleton: Skeleton) -> tuple[Skeleton, np.ndarray, float]:
-    """The skeleton, settled; how its joints stand when our body is in its own T-pose: orientations
-    [22 3 3], y up, facing +z; and the ratio of our legs, in metres, to its own.
+def stand(source: Bvh, skeleton: Skeleton) -> tuple[Skeleton, Float[np.ndarray, "22 3 3"], float]:
+    """The skeleton, settled; how its joints stand when our body is in its own T-pose: orientations,
+    y up, facing +z; and the ratio of our legs, in metres, to its own.
 
     Raises BadInput where the source does not stand in a T-pose when the table says it does.
     """
@@ -205,8 +206,10 @@ def write_skeleton(source: Bvh, skeleton: Skeleton, path: str | os.PathLike) -> 
     write_json(table, path)
 
 
-def mapped_pose(source: Bvh, skeleton: Skeleton) -> tuple[np.ndarray, np.ndarray]:
-    """Orientations [t 22 3 3] and positions [t 22 3] of the source's joints in our order.
+def mapped_pose(
+    source: Bvh, skeleton: Skeleton
+) -> tuple[Float[np.ndarray, "t 22 3 3"], Float[np.ndarray, "t 22 3"]]:
+    """Orientations and positions of the source's joints in our order.
 
     A joint without a counterpart stands in with its parent's pose.
     """

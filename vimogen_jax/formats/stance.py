@@ -79,8 +79,10 @@ def find_t_pose(
     return _nearest_axes(exact, up), t_pose, shown
 
 
-def strain(joints: Float[np.ndarray, "t 22 3"], up: Float[np.ndarray, "3"]) -> np.ndarray:
-    """How far poses [t] are from standing: of all that may be off, the share that is most."""
+def strain(
+    joints: Float[np.ndarray, "t 22 3"], up: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, " t"]:
+    """How far poses are from standing: of all that may be off, the share that is most."""
     at = dict(zip(JOINT_NAMES, joints.swapaxes(0, 1), strict=True))
     trunk = joints[:, _SHOULDERS].mean(1) - joints[:, HIPS].mean(1)
     across = at["left_hip"] - at["right_hip"]
@@ -119,7 +121,9 @@ def angles(
         return np.degrees(np.arccos(np.clip((one * other).sum(-1) / lengths, -1, 1)))
 
 
-def least_rotation(theirs: np.ndarray, ours: np.ndarray) -> np.ndarray:
+def least_rotation(
+    theirs: Float[np.ndarray, "3"], ours: Float[np.ndarray, "3"]
+) -> Float[np.ndarray, "3 3"]:
     """The rotation by the smallest angle, less than 180 degrees, from one direction to another."""
     lengths = np.linalg.norm(theirs) * np.linalg.norm(ours)
     x, y, z = np.cross(theirs, ours) / lengths

@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from vimogen_jax.body.axes import UPS
 from vimogen_jax.body.inverse_kinematics import nearest_rotations
@@ -34,12 +35,12 @@ _NO_ROTATION = 0.02  # how far a matrix of a rotation may be from one, as float1
 
 @dataclass(frozen=True, eq=False)
 class BodyFrames:
-    """The body in n frames: rotations `[n 22 3 3]` and transl `[n 3]`, as `Found` has them."""
+    """The body in n frames, as `Found` has it."""
 
-    rotations: np.ndarray
-    transl: np.ndarray
+    rotations: Float[np.ndarray, "n 22 3 3"]
+    transl: Float[np.ndarray, "n 3"]
 
-    def pelvis(self) -> np.ndarray:
+    def pelvis(self) -> Float[np.ndarray, "n 3"]:
         return self.transl + REST_JOINTS[0]
 
     def __getitem__(self, frames: Any) -> "BodyFrames":
@@ -48,10 +49,10 @@ class BodyFrames:
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """Somebody in the frames `[n]` of a film, which rise, seen in one or both of "world" (y up) and
+    """Somebody in the frames of a film, which rise, seen in one or both of "world" (y up) and
     "camera" (y down)."""
 
-    frames: np.ndarray
+    frames: Int[np.ndarray, " n"]
     views: Mapping[str, BodyFrames]
 
     def __getitem__(self, part: slice) -> "Track":
@@ -93,8 +94,8 @@ def to_rotations(path: str | os.PathLike, name: str, matrices: np.ndarray) -> np
     return rotations
 
 
-def frame_numbers(path: str | os.PathLike, name: str, values: Any) -> np.ndarray:
-    """The numbers of frames `[n]`; BadInput where they are not whole or do not rise."""
+def frame_numbers(path: str | os.PathLike, name: str, values: Any) -> Int[np.ndarray, " n"]:
+    """The numbers of frames; BadInput where they are not whole or do not rise."""
     numbers = finite(path, name, values).ravel()
     if (numbers != np.floor(numbers)).any() or (np.diff(numbers) < 1).any():
         raise BadInput(f"{path}: {name} are no numbers of frames, one after the other")

@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import ml_dtypes
 import numpy as np
 import safetensors.numpy
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
@@ -78,7 +79,7 @@ class Record:
     made: MadeBy | None = None
 
     @property
-    def texts(self) -> list[np.ndarray]:
+    def texts(self) -> list[Float[np.ndarray, "_ k"]]:
         """The features of the caption, then of its other wordings."""
         return [self.text, *(wording.text for wording in self.wordings)]
 

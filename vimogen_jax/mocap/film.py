@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from vimogen_jax.errors import BadInput
@@ -116,7 +117,7 @@ def sha256(path: str | os.PathLike) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def reduced(picture: np.ndarray, longest: int) -> np.ndarray:
+def reduced(picture: UInt8[np.ndarray, "h w 3"], longest: int) -> UInt8[np.ndarray, "_ _ 3"]:
     """A picture whose longer side has at most so many pixels, both sides an even number."""
     height, width = picture.shape[:2]
     share = min(longest / max(height, width), 1)

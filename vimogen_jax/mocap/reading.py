@@ -5,6 +5,7 @@ import math
 import os
 
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
 from vimogen_jax.body.axes import CAMERA_TO_Z_UP
@@ -177,7 +178,9 @@ def _read(
     )
 
 
-def find_tilt(rotations: np.ndarray, pelvis: np.ndarray) -> float | None:
+def find_tilt(
+    rotations: Float[np.ndarray, "t 22 3 3"], pelvis: Float[np.ndarray, "t 3"]
+) -> float | None:
     """Degrees by which the camera looks down, from a person who stands or walks; None without."""
     joints = forward_kinematics(rotations, pelvis - REST_JOINTS[0])[1]
     hips, knees, ankles = (joints[:, of] for of in (_HIPS, _KNEES, _ANKLES))
@@ -193,7 +196,7 @@ def find_tilt(rotations: np.ndarray, pelvis: np.ndarray) -> float | None:
     return math.degrees(np.median(np.arctan2(-up[standing, 2], -up[standing, 1])))
 
 
-def turned_down(tilt: float) -> np.ndarray:
+def turned_down(tilt: float) -> Float[np.ndarray, "3 3"]:
     """Turns what a camera that looks down by a tilt in degrees sees to what a level one would."""
     c, s = math.cos(math.radians(tilt)), math.sin(math.radians(tilt))
     return np.array([[1.0, 0, 0], [0, c, s], [0, -s, c]])

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float32, Int, UInt8
 from PIL import Image
 from scipy.special import expit
 
@@ -109,7 +109,7 @@ def _choose(seen: Sequence[tuple[Crop, float]], person: int) -> Crop | None:
     return largest[min(person, len(largest) - 1)] if largest else None
 
 
-def detect(picture: np.ndarray) -> list[tuple[Crop, float]]:
+def detect(picture: UInt8[np.ndarray, "h w 3"]) -> list[tuple[Crop, float]]:
     """The people in a picture, the surest first: the crop around each, and the score."""
     height, width = picture.shape[:2]
     side = max(height, width)
@@ -143,12 +143,15 @@ def _overlaps(centres: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 
 def read_landmarks(
-    picture: np.ndarray, crop: Crop
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, float] | None:
+    picture: UInt8[np.ndarray, "h w 3"], crop: Crop
+) -> (
+    tuple[Float[np.ndarray, "39 2"], Float[np.ndarray, "39 3"], Float[np.ndarray, "39"], float]
+    | None
+):
     """Read the person in a crop; None where there is nobody.
 
     Returns:
-        pixels `[39 2]`, world `[39 3]`, visibility `[39]` (0 to 1) and the person's presence.
+        Pixels, world, visibility (0 to 1) and the person's presence.
     """
     size = network.LANDMARK_SIZE
     out = network.landmarks(cut_out(picture, crop, size)[None])
@@ -181,8 +184,10 @@ def _refined(positions: np.ndarray, heatmaps: np.ndarray, reach: int = 3) -> np.
     return refined
 
 
-def cut_out(picture: np.ndarray, crop: Crop, size: int) -> np.ndarray:
-    """The crop as a picture `[size size 3]` in 0 to 1, float32; black beyond the edges."""
+def cut_out(
+    picture: UInt8[np.ndarray, "h w 3"], crop: Crop, size: int
+) -> Float32[np.ndarray, "{size} {size} 3"]:
+    """The crop as a picture in 0 to 1; black beyond the edges."""
     scale = crop.side / size
     c, s = scale * math.cos(crop.turn), scale * math.sin(crop.turn)
     x, y = crop.x - (c - s) * size / 2, crop.y - (s + c) * size / 2

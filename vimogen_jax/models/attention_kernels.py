@@ -26,14 +26,14 @@ FASTER_FROM = {"cpu": 0, "gpu": math.inf, "tpu": math.inf}
 _LANES = 128  # of a TPU: splash attention takes blocks of as many
 
 
-def choose(platform: str, queries: jax.Array, keys: jax.Array) -> str:
+def choose(platform: str, queries: Queries, keys: Keys) -> str:
     """The name of the kernel for arrays of these shapes and types on "cpu", "gpu" or "tpu"."""
     if keys.shape[2] >= FASTER_FROM.get(platform, math.inf):
         return next((name for name in available(platform, queries, keys) if name != "xla"), "xla")
     return "xla"
 
 
-def available(platform: str, queries: jax.Array, keys: jax.Array) -> list[str]:
+def available(platform: str, queries: Queries, keys: Keys) -> list[str]:
     """The names of the kernels that can compute arrays of these shapes and types at all."""
     names = ["xla"]
     if platform == "cpu":

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.models.layers import layer_norm, zero_linear
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
@@ -69,12 +70,14 @@ class ReferenceGate(nnx.Module):
         return prediction.at[..., REFERENCE_CHANNELS].set(trust * passed + (1 - trust) * own)
 
 
-def smooth(x: jax.Array, mask: jax.Array, width: float) -> tuple[jax.Array, jax.Array]:
-    """Gaussian means over time of the frames that `mask [s b t]` has, `x [s b t c]`.
+def smooth(
+    x: Float[Array, "s b t c"], mask: Bool[Array, "s b t"], width: float
+) -> tuple[Float[Array, "s b t c"], Bool[Array, "s b t"]]:
+    """Gaussian means over time of the frames that `mask` has.
 
     Returns:
-        The means `[s b t c]`, of a deviation of `width` frames (0: as they are), and where they
-        have a value `[s b t]`: a frame that is missing gets that of frames near it.
+        The means, of a deviation of `width` frames (0: as they are), and where they
+        have a value: a frame that is missing gets that of frames near it.
     """
     if not width:
         return x, mask

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
@@ -24,10 +25,10 @@ class TextEncoder(Protocol):
     width: int  # k, the channels of a token
     revision: str  # changes whenever the features of any text change
 
-    null_text: np.ndarray  # [l k]: stands for "no text" in dropout and guidance
+    null_text: Float[np.ndarray, "l k"]  # stands for "no text" in dropout and guidance
 
-    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Encode each text to [l_i k] float32 or bfloat16, l_i its own token count.
+    def __call__(self, texts: Sequence[str]) -> list[Float[np.ndarray, "_ k"]]:
+        """Encode each text, float32 or bfloat16, to as many rows as it has tokens.
 
         A text longer than the encoder reads is refused with BadInput, or cut off with a warning.
         """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.skeleton import REST_JOINTS
@@ -24,10 +25,10 @@ _AT_ONCE = 50  # frames that are posed together
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole at `eye` [3]; rows of `axes` [3 3] are right, down and forward, right level."""
+    """A pinhole at `eye`; rows of `axes` are right, down and forward, right level."""
 
-    eye: np.ndarray
-    axes: np.ndarray
+    eye: Float[np.ndarray, "3"]
+    axes: Float[np.ndarray, "3 3"]
     height: int
     width: int
 
@@ -36,8 +37,8 @@ class Camera:
         """Distance of the picture from the pinhole, in pixels."""
         return self.height / 2 / math.tan(FIELD_OF_VIEW / 2)
 
-    def project(self, points: np.ndarray) -> np.ndarray:
-        """Row and column in the picture, in pixels, and 1/depth [v 3] of world points [v 3]."""
+    def project(self, points: Float[np.ndarray, "v 3"]) -> Float[np.ndarray, "v 3"]:
+        """Row and column in the picture, in pixels, and 1/depth of world points."""
         right, down, forward = ((points - self.eye) @ self.axes.T).T
         row = self.focal * down / forward + self.height / 2
         column = self.focal * right / forward + self.width / 2
@@ -46,12 +47,12 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """How a motion is filmed: where the camera stands, `eyes` [t 3], its axes [t 3 3] (right, down,
-    forward), the path [t 3] beside which it keeps, and the height of the floor; metres."""
+    """How a motion is filmed: where the camera stands, `eyes`, its axes (right, down, forward), the
+    path beside which it keeps, and the height of the floor; metres."""
 
-    path: np.ndarray
-    eyes: np.ndarray
-    axes: np.ndarray
+    path: Float[np.ndarray, "t 3"]
+    eyes: Float[np.ndarray, "t 3"]
+    axes: Float[np.ndarray, "t 3 3"]
     floor: float
 
     def cameras(self, size: int) -> Iterator[Camera]:
@@ -126,16 +127,18 @@ def _smooth(path: np.ndarray, fps: float) -> np.ndarray:
     return np.stack(smooth, -1)
 
 
-def camera_axes(azimuth: float) -> np.ndarray:
-    """Right, down and forward [3 3] of a camera that stands in the direction `azimuth`."""
+def camera_axes(azimuth: float) -> Float[np.ndarray, "3 3"]:
+    """Right, down and forward of a camera that stands in the direction `azimuth`."""
     x, y = math.cos(azimuth), math.sin(azimuth)
     forward = np.array([-x * math.cos(_PITCH), -y * math.cos(_PITCH), -math.sin(_PITCH)])
     right = np.array([-y, x, 0])
     return np.stack([right, np.cross(forward, right), forward])
 
 
-def eye_before(points: np.ndarray, axes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The nearest position [3] from which a camera with `axes` sees all points [n 3]."""
+def eye_before(
+    points: Float[np.ndarray, "n 3"], axes: Float[np.ndarray, "3 3"], size: tuple[int, int]
+) -> Float[np.ndarray, "3"]:
+    """The nearest position from which a camera with `axes` sees all points."""
     return _nearest((points @ _edges(axes, size).T).max(0), size) @ axes
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Integer, UInt8
 
 try:
     from numba import njit
@@ -64,10 +65,14 @@ class _Light(NamedTuple):
 
 
 def draw(
-    camera: Camera, mesh: np.ndarray, faces: np.ndarray, colours: np.ndarray, floor: float
-) -> np.ndarray:
-    """One picture [h w 3] uint8 of a closed mesh [v 3] with `colours` [v 3] over the floor's
-    height; all of the mesh lies before the camera."""
+    camera: Camera,
+    mesh: Float[np.ndarray, "v 3"],
+    faces: Integer[np.ndarray, "f 3"],
+    colours: Float[np.ndarray, "v 3"],
+    floor: float,
+) -> UInt8[np.ndarray, "h w 3"]:
+    """One picture of a closed mesh over the floor's height; all of the mesh lies before the
+    camera."""
     mesh, colours = np.array(mesh, np.float64), np.array(colours, np.float64)
     eye, axes = np.array(camera.eye, np.float64), np.array(camera.axes, np.float64)
     light = _cast(axes, mesh, faces, floor)

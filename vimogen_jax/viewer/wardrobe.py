@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.skeleton import JOINT_NAMES
@@ -87,8 +88,8 @@ OUTFITS = {
 }
 
 
-def dress(body: Body, outfit: Outfit) -> np.ndarray:
-    """Colours [v 3] of a body's vertices, linear: a function of where they lie at rest, arms out.
+def dress(body: Body, outfit: Outfit) -> Float[np.ndarray, "v 3"]:
+    """Colours of a body's vertices, linear: a function of where they lie at rest, arms out.
 
     Edges are soft over a triangle or two, so that none has teeth.
     """
