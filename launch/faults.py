@@ -20,6 +20,7 @@ from eval.faults import KINDS, WatchedRun, differences, strike
 from launch import cli
 from vimogen_jax.command import HOME
 from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import require_new, require_writable
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")
@@ -49,9 +50,10 @@ def main() -> None:
     out = Path(OUT.value).absolute()
     require_new(OUT.value)
     require_writable(OUT.value)
-    if CONFIG.value.train.keep < 2:
+    experiment = Experiment.from_config(CONFIG.value.to_dict())
+    if experiment.train.keep < 2:
         raise BadInput("config.train.keep must be at least 2: damage leaves the checkpoint before")
-    if not CONFIG.value.data.path:
+    if not experiment.data.path:
         raise BadInput("config.data.path is empty; it names the dataset")
     command = [
         # Without the folder it is called from, which may hold a `launch` or `data` of its own.

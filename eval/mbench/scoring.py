@@ -1,7 +1,6 @@
 """Systems scored on prompts: values by motion, means with confidence intervals, what is missing."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from eval import intervals
 from eval.mbench.dimensions import Dimension, Scored
 from eval.mbench.prompts import Prompt, is_published
 from eval.systems import System
+from vimogen_jax.files import read_json
 
 PUBLISHED = Path(__file__).parent / "published_scores.json"
 
@@ -59,7 +59,7 @@ def evaluate(
             }
             for system in systems
         },
-        "published": json.loads(PUBLISHED.read_text("utf-8")),
+        "published": read_json(PUBLISHED),
     }
 
 

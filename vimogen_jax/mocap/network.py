@@ -6,7 +6,6 @@ a few. Computed in float32 (Bazarevsky et al. 2020; the numbers of LiteRT are me
 """
 
 import functools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float
 
+from vimogen_jax.files import read_json
 from vimogen_jax.tensors import map_tensors
 
 ASSETS = Path(__file__).parents[1] / "assets" / "blazepose"
@@ -63,7 +63,7 @@ def load(network: str) -> tuple[Callable[..., dict[str, jax.Array]], dict[str, j
     Raises:
         BadInput: a file of the installation is missing or damaged.
     """
-    graph = json.loads((ASSETS / "graphs.json").read_text(encoding="utf-8"))[network]
+    graph = read_json(ASSETS / "graphs.json")[network]
     weights = map_tensors(ASSETS / f"{network}.safetensors")
     on_device = {name: jnp.asarray(value, jnp.float32) for name, value in weights.items()}
     return jax.jit(functools.partial(evaluate, graph)), on_device
