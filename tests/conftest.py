@@ -1,6 +1,7 @@
 """Shared fixtures; before JAX starts, eight CPU devices to shard over and a fast compiler."""
 
 import atexit
+import ctypes
 import lzma
 import os
 import shutil
@@ -17,6 +18,7 @@ os.environ["XLA_FLAGS"] = (
     + " --xla_backend_optimization_level=0 --xla_force_host_platform_device_count=8"
 )
 
+import jax
 import jaxtyping
 import numpy as np
 import pytest
@@ -40,6 +42,16 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
 MISSING = f"reference material not found at {SHARED}; set VIMOGEN_SHARED"
 GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _memory_goes_back():
+    """Drop after each file the programs it compiled; glibc would keep their memory."""
+    yield
+    jax.clear_caches()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 @pytest.fixture
