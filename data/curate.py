@@ -24,7 +24,7 @@ from data.sources.captioned import read_captions, read_part
 from data.sources.take import ANY, Take
 from vimogen_jax import __version__, formats
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text
+from vimogen_jax.files import lines_of
 from vimogen_jax.input_pipeline.records import Film
 from vimogen_jax.markdown import markdown_table
 from vimogen_jax.mocap.film import FILMS
@@ -111,8 +111,7 @@ def find_films(path: Path) -> tuple[list[Path], Path]:
         found = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in FILMS]
         films, folder = [each for each in found if each.is_file()], path
     else:
-        lines = [line.strip() for line in read_text(path).splitlines()]
-        films, folder = [path.parent / line for line in lines if line], path.parent
+        films, folder = [path.parent / line.strip() for _, line in lines_of(path)], path.parent
     if not films:
         raise BadInput(f"{path} holds no film")
     return list(dict.fromkeys(films)), folder

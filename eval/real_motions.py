@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import parse_json, read_text
+from vimogen_jax.files import lines_of, parse_json
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.motion.motion import Motion
@@ -58,10 +58,13 @@ def read_actions(captions: Sequence[str | Path]) -> dict[str, str]:
     """
     actions: dict[str, str] = {}
     for path in captions:
-        lines = read_text(path).rstrip().split("\n")
-        try:
-            rows = [parse_json(line) for line in lines]
-            actions |= {row["id"]: row["action"] for row in rows}
-        except (ValueError, TypeError, KeyError) as fault:
-            raise BadInput(f"{path} is not a caption file with id, action: {fault!r}") from None
+        for number, line in lines_of(path):
+            try:
+                row = parse_json(line)
+                id, action = str(row["id"]), row["action"]
+            except (ValueError, TypeError, KeyError):
+                id, action = "", None
+            if not isinstance(action, str):
+                raise BadInput(f"{path}: line {number} has no id and action")
+            actions[id] = action
     return actions

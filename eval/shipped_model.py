@@ -25,8 +25,8 @@ from eval.directing import (
 from eval.real_motions import RealMotion, read_real_motions
 from eval.refinement import SUITE, TAKES, measure_refinement
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import parse_json, read_text
-from vimogen_jax.generator import Generator
+from vimogen_jax.files import lines_of, parse_json
+from vimogen_jax.generator import Generator, check_prompt
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.metrics.motion_quality import (
@@ -75,12 +75,19 @@ class Sentence:
 
 def read_sentences(path: str) -> list[Sentence]:
     """The sentences of a file of JSON lines; raises BadInput where it is none."""
-    lines = read_text(path).rstrip().split("\n")
-    try:
-        rows = [parse_json(line) for line in lines]
-        return [Sentence(row["caption"], row["action"]) for row in rows]
-    except (ValueError, TypeError, KeyError) as fault:
-        raise BadInput(f"{path} is not a file of sentences with their actions: {fault!r}") from None
+    sentences = []
+    for number, line in lines_of(path):
+        try:
+            row = parse_json(line)
+            caption, action = row["caption"], row["action"]
+        except (ValueError, TypeError, KeyError):
+            caption = action = None
+        if not isinstance(action, str) or not isinstance(caption, str):
+            raise BadInput(f"{path}: line {number} is no sentence (caption) with its action")
+        sentences.append(Sentence(check_prompt(caption, f"{path}: line {number}"), action))
+    if not sentences:
+        raise BadInput(f"{path} holds no sentence")
+    return sentences
 
 
 PARTS = ("sentences", "references")

@@ -2,7 +2,7 @@
 
 python -m launch.bench --config=configs/small.py
 python -m launch.bench --config=configs/vimogen_1b.py --measure=sampling \\
-    --config.data.batch_size=64 --config.data.buckets=(100,)
+    --config.data.batch_size=64 "--config.data.buckets=(100,)"
 
 The same command in several processes measures one program over all their devices, as in
 `launch.train`; the first prints and writes.

@@ -129,6 +129,10 @@ def _help(argv: list[str]) -> None:
     if HOME == INSTALLED:
         module = sys.modules["__main__"]
         module.__doc__ = (module.__doc__ or "").replace("python -m launch.", LAUNCH)
+    for module, shared in FLAGS.flags_by_module_dict().items():
+        if module.startswith("launch."):  # which --help leaves out else, --overwrite too
+            for flag in shared:
+                FLAGS.register_key_flag_for_module(argv[0], flag)
     if {"-h", "--help"} & {*argv[1:]}:
         app.usage(shorthelp=True, writeto_stdout=True, exitcode=0)
     if "--helpfull" in argv[1:]:

@@ -27,7 +27,7 @@ from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
 from vimogen_jax.directing.constraints import LEGS, Keep, read_constraints
 from vimogen_jax.directing.fit import clean_feet
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text, require_writable
+from vimogen_jax.files import lines_of, require_writable
 from vimogen_jax.generator import (
     Generator,
     Request,
@@ -325,8 +325,8 @@ def sentences(words: list[str]) -> list[str]:
 def read_prompts(prompts: list[str], path: str | None) -> list[str]:
     """The prompts given one by one, then those in the file; BadInput where there is none."""
     lines = []
-    for number, line in enumerate(read_text(path).splitlines() if path else (), start=1):
-        if line.strip() and not line.lstrip().startswith("#"):
+    for number, line in lines_of(path) if path else ():
+        if not line.lstrip().startswith("#"):
             lines.append(check_prompt(line, f"{path}: line {number}"))
     if path and not lines:
         raise BadInput(f"{path} holds no sentence")

@@ -162,6 +162,12 @@ def test_text_is_read_with_and_without_a_mark(tmp_path, codec):
     assert files.read_json(path) == {"名": "a é 😀"}
 
 
+def test_lines_end_as_on_any_system_and_nowhere_else(tmp_path):
+    (tmp_path / "x.txt").write_bytes("\ufeffa\r\nb\rc\u2028d\x85\n\n \ne".encode())
+    lines = [(1, "a"), (2, "b"), (3, "c\u2028d\x85"), (6, "e")]
+    assert files.lines_of(tmp_path / "x.txt") == lines
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [

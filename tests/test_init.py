@@ -25,6 +25,15 @@ def test_sampling_is_imported_without_what_has_no_wheels_somewhere():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
+def test_sampling_does_not_wait_for_what_it_does_not_need():
+    code = """
+import sys, launch.sample
+heavy = {"av", "grain", "orbax", "scipy.interpolate", "sklearn", "tensorboardX", "tensorstore"}
+assert not heavy & {*sys.modules}, heavy & {*sys.modules}
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_nothing_is_loaded_before_it_is_asked_for():
     code = (
         "import sys, vimogen_jax; dir(vimogen_jax); vimogen_jax.errors.BadInput;"

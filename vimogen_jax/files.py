@@ -178,6 +178,15 @@ def read_text(path: epath.PathLike, *, lenient: bool = False) -> str:
     return text
 
 
+def lines_of(path: epath.PathLike) -> list[tuple[int, str]]:
+    """The lines of a text that are not blank, each with its number; BadInput as `read_text`.
+
+    They end as on any system, and at nothing else that Unicode takes for an end: JSON may hold it.
+    """
+    lines = re.split(r"\r\n?|\n", read_text(path))
+    return [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
 def read_json(path: epath.PathLike) -> Any:
     """What a JSON file says; raises BadInput, naming it, as `read_text` and `parse_json` do."""
     text = read_text(path)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import parse_json, read_json, read_text
+from vimogen_jax.files import lines_of, parse_json, read_json
 from vimogen_jax.generator import check_prompt
 
 
@@ -77,9 +77,9 @@ def read_prompts(path: Path, seconds: float = 5.0) -> tuple[list[Prompt], list[s
 
 def _lines(path: Path) -> Iterator[tuple[str, Any]]:
     """Where each line stands, and what it says: what is no JSON is left as a fault."""
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in lines_of(path):
         place = f"{path}: line {number}"
-        if not line.strip() or line.lstrip().startswith("#"):
+        if line.lstrip().startswith("#"):
             continue
         if path.suffix == ".jsonl":
             yield place, _parsed(line, number)

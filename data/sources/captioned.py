@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data.sources.take import ANY, SPLITS, Take, part, read_settled
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import inside, parse_json, read_text
+from vimogen_jax.files import inside, lines_of, parse_json
 from vimogen_jax.formats import World
 from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.input_pipeline.records import Film
@@ -29,13 +29,11 @@ def read_captions(
     captions, folder = Path(captions), Path(folder)
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder")
-    lines = read_text(captions).split("\n")
+    lines = lines_of(captions)
     files = _files_by_name(folder)
     first_line: dict[str, int] = {}
     takes = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
+    for number, line in lines:
         try:
             take = _parse(line, f"{captions}, line {number}", captions.stem, folder, files, world)
         except BadInput as fault:

@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from data.priors.store import Store
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import parse_json, read_json, read_text, write_json
+from vimogen_jax.files import lines_of, parse_json, read_json, write_json
 from vimogen_jax.generator import Generator, Request, check_prompt
 from vimogen_jax.input_pipeline.records import MadeBy, Record
 from vimogen_jax.motion.motion import Motion
@@ -66,8 +66,8 @@ def read_sentences(path: str | os.PathLike) -> list[Sentence]:
         BadInput: the file holds none, or a line is neither; it is named.
     """
     sentences: dict[str, Sentence] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for number, line in lines_of(path):
+        if line.lstrip().startswith("#"):
             continue
         about: dict[str, Any] = dict(file=os.path.basename(path), line=number)
         where = f"{path}: line {number}"

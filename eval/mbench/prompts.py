@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from eval.systems import Asked
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import parse_json, read_json, read_text, whole_file
+from vimogen_jax.files import lines_of, parse_json, read_json, whole_file
 from vimogen_jax.motion.representation import FPS
 
 CATEGORIES = ("motion_quality", "pose_quality", "consistency", "generalizability")
@@ -95,7 +95,7 @@ def is_published(prompts: Mapping[int, Prompt]) -> bool:
 def read_lines(path: Path) -> dict[int, Prompt]:
     """Prompts of a file with an object of `Prompt`'s fields on each line."""
     prompts: dict[int, Prompt] = {}
-    for number, line in enumerate(read_text(path).rstrip().split("\n"), start=1):
+    for number, line in lines_of(path):
         try:
             row = parse_json(line)
             others = row.get("distractors", [])
@@ -107,6 +107,8 @@ def read_lines(path: Path) -> dict[int, Prompt]:
         if prompt.id in prompts:
             raise BadInput(f"{path}: line {number}: id {prompt.id} was given before")
         prompts[prompt.id] = prompt
+    if not prompts:
+        raise BadInput(f"{path} holds no prompt")
     return prompts
 
 

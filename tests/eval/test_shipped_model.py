@@ -196,11 +196,12 @@ def test_a_model_that_gives_back_its_input_refines_nothing(made_up):
 def test_actions_are_read_from_caption_files(tmp_path):
     paths = [tmp_path / f"{i}.jsonl" for i in range(2)]
     for i, path in enumerate(paths):
-        path.write_text(json.dumps(dict(id=f"take {i}", action=f"wave {['left', 'right'][i]}")))
+        row = dict(id=f"take {i}", action=f"wave {['left', 'right'][i]}")
+        path.write_text(f"\ufeff{json.dumps(row)}\r\n\r\n", "utf-8")
     assert read_actions(paths) == {"take 0": "wave left", "take 1": "wave right"}
-    for content in ("{", '["id"]', '{"id": 1}'):
+    for content in ("{", '["id"]', '{"id": 1}', '{"id": "a", "action": 1}'):
         paths[1].write_text(content)
-        with pytest.raises(BadInput, match=r"1\.jsonl is not a caption file"):
+        with pytest.raises(BadInput, match=r"1\.jsonl: line 1 has no id and action"):
             read_actions(paths)
     with pytest.raises(BadInput, match="nowhere.* is missing"):
         read_actions(["nowhere.jsonl"])

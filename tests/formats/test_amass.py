@@ -103,6 +103,7 @@ FAULTS = [
     ({"poses": np.zeros((FRAMES, 55, 3))}, r"poses has shape \[7, 55, 3\]"),
     ({"poses": np.zeros((5, 165))}, "5 frames of poses and 7 of trans"),
     ({"poses": np.zeros((0, 165)), "trans": np.zeros((0, 3))}, "0 frames of poses"),
+    ({"poses": np.full((FRAMES, 165), 30.0)}, "more than a whole turn; are they degrees"),
     ({"poses": np.array(["a"])}, "poses is not numbers"),
     ({"poses": np.array([{}])}, "poses is not numbers"),
     ({"poses": np.array([None])}, "poses holds NaN"),

@@ -156,6 +156,12 @@ def test_the_motion_reads_back(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "a.glb"]
 
 
+def test_what_follows_the_end_that_the_header_states_is_not_read(tmp_path):
+    motion = a_motion()
+    (tmp_path / "a.glb").write_bytes(glb.to_bytes(motion) + b"\n\0more")
+    np.testing.assert_allclose(formats.read(tmp_path / "a.glb").transl, motion.transl, atol=1e-6)
+
+
 def test_a_single_frame_reads_back(tmp_path):
     glb.write(a_motion()[:1], tmp_path / "a.glb")
     assert formats.read(tmp_path / "a.glb").num_frames == 1
@@ -228,7 +234,11 @@ def _with_json(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 200_000, '{"a":' * 200_000, '{"asset": {"version": ' + "9" * 5000 + "}}", "[]", "1"],
+    [
+        *("[" * 200_000, '{"a":' * 200_000, '{"asset": {"version": ' + "9" * 5000 + "}}"),
+        *("[]", "1"),
+        *('{"asset": {"version": NaN}}', '{"asset": {"version": "\\ud800"}}', '{"nodes": 1e999}'),
+    ],
 )
 def test_refuses_json_that_is_none_of_a_motion(text, tmp_path):
     (tmp_path / "a.glb").write_bytes(_with_json(text))

@@ -21,7 +21,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import PchipInterpolator
 
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import axis_angle_to_matrix
@@ -237,6 +236,8 @@ class _Set:
             self.place(frame, 0, pose.place)
 
     def route(self, route: Route, draft: Motion | None) -> None:
+        from scipy.interpolate import PchipInterpolator  # 0.2 s, which few motions need
+
         points, times = np.array(route.points, np.float64), np.array(route.times, np.float64)
         if len(points) < 2:
             raise self.fault("is a path of fewer than two points")

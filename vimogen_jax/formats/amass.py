@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from vimogen_jax.body.axes import UPS
-from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
 from vimogen_jax.formats import unwind
-from vimogen_jax.formats.arrays import FRAME_RATES, finite, frame_rate, table
+from vimogen_jax.formats.arrays import FRAME_RATES, finite, frame_rate, table, turns
 from vimogen_jax.formats.found import Found, filled, padding
 from vimogen_jax.motion.motion import Motion
 
@@ -40,7 +40,7 @@ def find(path: str | os.PathLike, content: Mapping[str, Any]) -> Found:
     return Found(
         path=str(path),
         kind="AMASS",
-        rotations=axis_angle_to_matrix(poses[:kept].reshape(-1, NUM_JOINTS, 3)),
+        rotations=turns(path, "the pose", poses[:kept]),
         transl=trans[:kept],
         fps=frame_rate(path, content),
         turn=UPS["z"],

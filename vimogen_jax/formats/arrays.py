@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
 
 LARGEST = 1e9
@@ -33,6 +35,19 @@ def table(path: str | os.PathLike, name: str, values: Any, width: int) -> np.nda
     if array.ndim != 2 or array.shape[1] != width:
         raise BadInput(f"{path}: {name} has shape {list(array.shape)}, not [t, {width}]")
     return array
+
+
+def turns(path: str | os.PathLike, name: str, vectors: np.ndarray) -> np.ndarray:
+    """The rotations [n 22 3 3] of axis-angle vectors [n 66], radians, of the root and 21 joints.
+
+    Raises BadInput where, in most frames, a joint turns by more than a whole turn: degrees.
+    """
+    vectors = vectors.reshape(-1, NUM_JOINTS, 3)
+    furthest = np.linalg.norm(vectors[:, 1:], axis=-1).max(axis=1)
+    if len(vectors) and np.median(furthest) > 2 * np.pi:
+        said = f"{name} turns joints by {np.median(furthest):.0f}"
+        raise BadInput(f"{path}: {said} radians, more than a whole turn; are they degrees?")
+    return axis_angle_to_matrix(vectors)
 
 
 def frame_rate(path: str | os.PathLike, content: Mapping[str, Any]) -> float | None:

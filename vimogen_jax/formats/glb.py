@@ -19,7 +19,7 @@ from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import first_line, whole_file
+from vimogen_jax.files import first_line, parse_json, whole_file
 from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.found import Found
 from vimogen_jax.motion.motion import Motion
@@ -220,14 +220,20 @@ def add(
 
 
 def open_glb(path: str | os.PathLike) -> tuple[Any, bytes]:
-    """The parsed file, whose fields may each be missing, and its buffer."""
+    """The parsed file, whose fields may each be missing, and its buffer.
+
+    What comes after the length that the header states is no part of it, as for other readers.
+    """
     content = Path(path).read_bytes()
     if len(content) < 20 or content[:4] != b"glTF":
         raise Fault("not a GLB file")
     version, length = struct.unpack("<II", content[4:12])
-    if version != 2 or length != len(content):
+    if version != 2 or length > len(content):
         raise Fault(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
+    content = content[:length]
     try:
+        end = 20 + int.from_bytes(content[12:16], "little")
+        parse_json(content[20:end].decode())  # within bounds, which the library has none of
         model: Any = gltf.GLTF2.load_from_bytes(content)
     except Exception as fault:  # damage can surface as nearly any exception of the parser
         raise Fault(f"not a whole GLB file: {first_line(fault)}") from None

@@ -9,10 +9,8 @@ import os
 import numpy as np
 
 from vimogen_jax.body.axes import UPS
-from vimogen_jax.body.rotations import axis_angle_to_matrix
-from vimogen_jax.body.skeleton import NUM_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.arrays import table
+from vimogen_jax.formats.arrays import table, turns
 from vimogen_jax.formats.found import Found, filled, padding
 
 WIDTH = 322
@@ -25,11 +23,10 @@ def find(path: str | os.PathLike, content: np.ndarray) -> Found:
     if not len(rows):
         raise BadInput(f"{path}: holds no frames")
     kept = filled(rows)
-    poses = rows[:kept, _POSES].reshape(-1, NUM_JOINTS, 3)
     return Found(
         path=str(path),
         kind="Motion-X",
-        rotations=axis_angle_to_matrix(poses),
+        rotations=turns(path, "the pose", rows[:kept, _POSES]),
         transl=rows[:kept, _TRANSL],
         turn=UPS["y"],
         notes=padding(len(rows), kept),

@@ -24,7 +24,7 @@ from vimogen_jax.body.rotations import (
 )
 from vimogen_jax.body.skeleton import NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats.arrays import finite, table
+from vimogen_jax.formats.arrays import finite, table, turns
 from vimogen_jax.formats.found import Found
 
 LONGEST_GAP = 100  # frames; whoever comes back later counts as somebody else
@@ -70,7 +70,7 @@ def from_axis_angle(
     width = 3 * NUM_JOINTS
     if poses.ndim != 2 or poses.shape[1] < width:
         raise BadInput(f"{path}: {name} has shape {list(poses.shape)}, not [t, {width} or more]")
-    rotations = axis_angle_to_matrix(poses[:, :width].reshape(-1, NUM_JOINTS, 3))
+    rotations = turns(path, name, poses[:, :width])
     return _bodies(path, name, rotations, transl, smpl)
 
 
