@@ -15,6 +15,7 @@ import vimogen_jax.generator
 from tests.helpers.repository import ROOT
 from tests.helpers.stride import stride
 from tests.helpers.tiny_package import Letters, tiny_package
+from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.package import save_package
 
@@ -62,6 +63,9 @@ def test_what_is_changed_stays_an_animation_with_its_caption(walk):
 def test_it_is_saved_by_its_ending_and_read_again(walk, tmp_path):
     for name in ("walk.bvh", "walk.npz", "walk.html"):
         walk.save(tmp_path / name)
+    for name in ("walk.fbx", ""):
+        with pytest.raises(BadInput, match=r"is saved as .*\.glb, .*\.mp4, \.html"):
+            walk.save(name)
     again = vm.read(tmp_path / "walk.bvh")
     assert again.caption == "walk"
     np.testing.assert_allclose(again.joints(), walk.joints(), atol=1e-6)

@@ -172,6 +172,7 @@ def test_provenance_is_enough_to_make_the_motion_again(generator):
         (dict(prompts=WAVE, seconds=float("nan")), "nan s .* 2 to 10 s"),
         (dict(prompts=WAVE, seconds=[3, 4]), "2 durations were given for 1 prompts"),
         (dict(prompts=WAVE, samples=0), "samples"),
+        (dict(prompts=WAVE, samples=10**8), "samples"),
         (dict(prompts=WAVE, seed=-1), "seed"),
         (dict(prompts=WAVE, steps=0), "steps"),
         (dict(prompts=WAVE, guidance_scale=float("inf")), "guidance_scale"),

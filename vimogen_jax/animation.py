@@ -91,8 +91,11 @@ class Animation(Motion):
             from vimogen_jax.viewer.video import write_mp4
 
             write_mp4(self, path, self.caption or None, provenance=self.provenance)
-        else:
+        elif suffix in formats.WRITERS:
             formats.write(self, path, self.provenance)
+        else:
+            endings = ", ".join((*formats.WRITERS, ".mp4", ".html"))
+            raise BadInput(f"{path or 'a file of no name'}: a motion is saved as {endings}")
 
     def show(self) -> None:
         """Show it below the cell of a notebook, else in a browser."""

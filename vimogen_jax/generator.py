@@ -27,6 +27,7 @@ from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.train.run import load_checkpoint
 
 MAX_CHARACTERS = 1000  # of a prompt
+MOST_SAMPLES = 10_000  # for each prompt or reference
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -340,8 +341,8 @@ def make_requests(
     """
     if (prompts is None) == (reference is None):
         raise BadInput("give either prompts or a reference motion")
-    if samples < 1:
-        raise BadInput(f"samples must be at least 1, not {samples}")
+    if not 1 <= samples <= MOST_SAMPLES:
+        raise BadInput(f"samples must lie in 1 to {MOST_SAMPLES:,}, not {samples:,}")
     if reference is not None:
         references = [reference] if isinstance(reference, Motion) else reference
         once = [Request(reference=motion) for motion in references]

@@ -19,7 +19,7 @@ from vimogen_jax.motion.motion import Motion
 
 __all__ = ["World", "look", "look_all", "read", "settle", "to_motion", "write"]
 
-_WRITERS: dict[str, Callable[..., None]] = {
+WRITERS: dict[str, Callable[..., None]] = {
     ".bvh": bvh.write,
     ".npz": amass.write,
     ".glb": glb.write,
@@ -58,9 +58,9 @@ def write(
         and into `path`.json beside .bvh and .npy, which have no place that all programs leave out.
     """
     suffix = Path(path).suffix.lower()
-    writer = _WRITERS.get(suffix)
+    writer = WRITERS.get(suffix)
     if writer is None:
-        raise BadInput(f"{path}: a motion is written as {', '.join(_WRITERS)}")
+        raise BadInput(f"{path}: a motion is written as {', '.join(WRITERS)}")
     if suffix in HOLD_PROVENANCE:
         writer(motion, path, provenance=provenance)
         return
