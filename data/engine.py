@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, reason, write_json
+from vimogen_jax.files import inside, read_json, reason, write_json
 from vimogen_jax.mocap.film import sha256
 from vimogen_jax.stopping import unheard_by_children
 
@@ -142,9 +142,13 @@ class Keeping:
 
     def _sound(self, said: Any, made_from: Mapping[str, Any]) -> bool:
         """Whether what a file says is a whole result."""
-        return (
-            isinstance(said, dict)
-            and said.keys() == {"made_from", "facts", "fault", "files"}
-            and said["made_from"] == json.loads(json.dumps(made_from))
-            and all((self.folder / name).exists() for name in said["files"])
-        )
+        with contextlib.suppress(BadInput, KeyError, TypeError):
+            files = [inside(self.folder, name) for name in said["files"]]
+            return (
+                said.keys() == {"made_from", "facts", "fault", "files"}
+                and said["made_from"] == json.loads(json.dumps(made_from))
+                and isinstance(said["facts"], dict)
+                and isinstance(said["fault"], str)
+                and all(file.exists() for file in files)
+            )
+        return False

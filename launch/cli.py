@@ -8,6 +8,7 @@ the status of shells.
 """
 
 import difflib
+import math
 import os
 import re
 import runpy
@@ -84,7 +85,9 @@ def _parse(argv: list[str]) -> list[str]:
     _help(argv)
     FLAGS.set_gnu_getopt()  # flags may stand before and after what is no flag
     try:
-        return FLAGS(argv)
+        rest = FLAGS(argv)
+        _require_finite()
+        return rest
     except FlagsError as fault:
         raise SystemExit(f"error: {' '.join(str(fault).split())}; see --help") from None
     except OSError as fault:
@@ -94,6 +97,15 @@ def _parse(argv: list[str]) -> list[str]:
         # So ml_collections refuses a --config.key=value whose key the config does not have.
         reason = getattr(fault.args[0], "args", fault.args)[0]
         raise SystemExit(f"error: {_unknown_key(argv, str(reason))}") from None
+
+
+def _require_finite() -> None:
+    """Refuse NaN, which no bounds of a flag leave out, and infinity."""
+    for name in FLAGS:
+        given = FLAGS[name].value
+        for value in given if isinstance(given, list) else [given]:
+            if isinstance(value, float) and not math.isfinite(value):
+                raise FlagsError(f"flag --{name}={value} is not a finite number")
 
 
 def _unknown_key(argv: list[str], reason: str) -> str:

@@ -340,7 +340,7 @@ def _read_constraints(path: Path) -> None:
 
 
 def _priors_kind(file: str) -> Kind:
-    """A store of one prompt; `file` is damaged, a name in its folder or `prompts.json`."""
+    """A store of one prompt; the result of a stage, `file`, is damaged."""
 
     def make(folder: Path) -> None:
         prompt = Prompt("1", "a person walks.")
@@ -350,11 +350,10 @@ def _priors_kind(file: str) -> Kind:
             facts += [dict(faults=[]), dict(matches=True, words="it does")]
             facts += [dict(follows="the reference")]
             for stage, said in zip(STAGES, facts, strict=True):
-                file = work / f"{stage}.npz" if stage in ("reference", "motion") else None
-                if file:
-                    formats.write(_motion(), file)
-                made = Made(said, file)
-                entry.keep(stage, dict(of=stage), made, 1.5)
+                motion = work / f"{stage}.npz" if stage in ("reference", "motion") else None
+                if motion:
+                    formats.write(_motion(), motion)
+                entry.keep(stage, dict(of=stage), Made(said, motion), 1.5)
         for result in entry.folder.glob(f"{file}-*.json"):
             result.rename(folder / file)
             result.symlink_to(folder / file)
@@ -401,8 +400,8 @@ class _Measuring:
     def made_from(self, film: Path) -> dict[str, Any]:
         return dict(step="it")
 
-    def __call__(self, film: Path, sha256: str, out: Path) -> dict[str, Any]:
-        return dict(failed="", values={})
+    def __call__(self, film: Path, sha256: str, out: Path) -> tuple[dict[str, Any], list[Path]]:
+        return dict(failed="", values={}), []
 
 
 def _curated(folder: Path) -> None:

@@ -43,6 +43,8 @@ BAD = [
     ("bench", [TINY, "--measure=feeding", "--chip=moon", "--out=OUT"], "moon"),
     ("faults", [TINY, "--config.train.keep=1", "--out=OUT"], "config.train.keep"),
     ("sample", ["--promt=a person walks."], "promt"),
+    ("sample", ["walk", "--fps=nan", "--out=OUT"], "flag --fps=nan is not a finite number"),
+    ("sample", ["walk", "--seconds=inf", "--out=OUT"], "--seconds=inf is not a finite"),
     ("evaluate", ["--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("calibrate", ["--run=small", "--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
