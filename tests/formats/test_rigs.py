@@ -186,6 +186,24 @@ def test_a_glb_without_a_rig_is_refused(tmp_path):
         rig.write_onto(dance(), tmp_path / "rig.glb", tmp_path / "out.glb")
 
 
+@pytest.mark.parametrize(
+    ("part", "place", "fault"),
+    [
+        ("left_elbow", [0.0, 0.0, 0.0], "the limb from left_shoulder has no length"),
+        ("left_elbow", [1.0], "left_elbow has 3 numbers that place it, and they are wrong"),
+        ("left_elbow", [1e30, 0.0, 0.0], "left_elbow has 3 numbers"),
+    ],
+)
+def test_a_glb_whose_joints_are_nowhere_is_refused(part, place, fault, tmp_path):
+    glb.write(stride(2), tmp_path / "rig.glb")
+    model: Any = pygltflib.GLTF2().load(tmp_path / "rig.glb")
+    (node,) = (node for node in model.nodes if node.name == part)
+    node.translation = place
+    model.save(tmp_path / "rig.glb")
+    with pytest.raises(BadInput, match=rf"rig\.glb: {fault}"):
+        rig.write_onto(dance(), tmp_path / "rig.glb", tmp_path / "out.glb")
+
+
 def test_a_table_is_written_to_be_corrected(tmp_path):
     path = write_rig(tmp_path / "rig.bvh", rest_joints(80), UNREAL)
     ended = run_command("view", path, "--to", "skeleton", "--out", tmp_path / "out")

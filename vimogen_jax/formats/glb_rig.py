@@ -13,6 +13,7 @@ from jaxtyping import Float
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
+from vimogen_jax.formats.arrays import LARGEST
 from vimogen_jax.formats.bvh import Bvh
 from vimogen_jax.formats.glb import Fault, add, open_glb
 
@@ -128,15 +129,22 @@ def _parents_first(wanted: set[int], above: dict[int, int]) -> list[int]:
 def _rest(node: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rotation [3 3], translation [3] and scale [3] of a node."""
     if node.matrix:
-        matrix = np.array(node.matrix, float).reshape(4, 4).T
+        matrix = _numbers(node, node.matrix, 16).reshape(4, 4).T
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         if np.linalg.det(matrix[:3, :3]) <= 0:
             raise Fault(f"mirrors {node.name}")
         return matrix[:3, :3] / scale, matrix[:3, 3], scale
-    turn = np.array(node.rotation or (0, 0, 0, 1), float)
-    move = np.array(node.translation or (0, 0, 0), float)
-    scale = np.array(node.scale or (1, 1, 1), float)
+    turn = _numbers(node, node.rotation or (0, 0, 0, 1), 4)
+    move = _numbers(node, node.translation or (0, 0, 0), 3)
+    scale = _numbers(node, node.scale or (1, 1, 1), 3)
     return quaternion_to_matrix(np.roll(turn / np.linalg.norm(turn), 1)), move, scale
+
+
+def _numbers(node: Any, values: Any, count: int) -> np.ndarray:
+    numbers = np.array(values, float)
+    if numbers.shape != (count,) or not (np.abs(numbers) < LARGEST).all():
+        raise Fault(f"{node.name} has {count} numbers that place it, and they are wrong")
+    return numbers
 
 
 def _split_matrix(node: Any) -> None:

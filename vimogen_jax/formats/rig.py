@@ -16,6 +16,7 @@ import numpy as np
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.skeleton import FEET, HIPS, JOINT_NAMES, REST_JOINTS
+from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import bvh, glb_rig
 from vimogen_jax.formats.bvh import Bvh
 from vimogen_jax.formats.retarget import Skeleton, find_skeleton, stand
@@ -116,7 +117,11 @@ def _turn(
             turned[:, joint] = wanted[:, ours[joint]]
         if joint in bones:
             i, k = bones[joint]
-            bone = turned[:, joint] @ _reach(source, held, joint, chosen[k])
+            reach = _reach(source, held, joint, chosen[k])
+            if not np.linalg.norm(reach) > 0:
+                name = source.names[joint]
+                raise BadInput(f"{source.path}: the limb from {name} has no length")
+            bone = turned[:, joint] @ reach
             for frame, now in enumerate(bone):
                 turn = least_rotation(now, joints[frame, k] - joints[frame, i])
                 turned[frame, joint] = turn @ turned[frame, joint]
