@@ -21,6 +21,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
 }
+BLENDER = {"bpy", "mathutils"}  # in an environment of its own: docs/formats.md
 TORCH = {"diffusers", "torch", "transformers", "smplx"}
 
 # A path that exists on one person's machine alone.
@@ -62,7 +63,7 @@ def third_party(folder: str) -> set[str]:
 
 
 def test_the_package_requires_just_what_is_imported():
-    imported = set().union(*map(third_party, PACKAGES)) - TORCH
+    imported = set().union(*map(third_party, PACKAGES)) - TORCH - BLENDER
     imported -= set().union(
         *map(required, ("film", "judge", "blazepose", "plot", "studio", "wandb"))
     )
