@@ -43,9 +43,9 @@ class Tab:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait(self, script: str) -> None:
+    def wait(self, script: str, patience: float = PATIENCE) -> None:
         """Wait until an expression is true."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + patience
         while not self.evaluate(script):
             assert time.monotonic() < until, f"never true: {script}"
             time.sleep(0.05)

@@ -171,6 +171,35 @@ def test_it_prints_every_motion_and_no_buttons(tab):
     assert hidden == "none"
 
 
+def test_all_stand_in_one_scene_each_in_a_colour(tab):
+    hue = lambda picture, low, high: (picture[..., high] > 1.3 * picture[..., low]).mean()
+    click(tab, "one-scene")
+    tab.wait("document.querySelectorAll('#together label').length === 3")
+    tab.evaluate("scrubber.dispatchEvent(new Event('input'))")
+    scene = "document.querySelector('#together canvas')"
+    tab.wait(f"{scene}.width > 300")
+    shown = seen(tab)
+    assert hue(shown, 2, 0) > 0.003 and hue(shown, 0, 2) > 0.003  # the first, and a blue one
+    hidden = "[...document.querySelectorAll('main > figure:not(#together)')].every"
+    assert tab.evaluate(f"{hidden}((each) => each.getBoundingClientRect().width === 0)")
+    tab.evaluate("document.querySelectorAll('#together input')[1].click()")
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    click(tab, "one-scene")
+    assert tab.evaluate("document.querySelectorAll('#together').length") == 0
+
+
+@pytest.mark.parametrize("opened", ["desktop"], indirect=True)
+def test_a_frame_takes_as_many_calls_as_another_and_keeps_nothing(tab):
+    state = "JSON.stringify([viewer.info.calls, viewer.info.held])"
+    before, frames = tab.evaluate(state), tab.evaluate("viewer.info.frames")
+    for _ in range(3):
+        click(tab, "forth")
+        frames += 1
+        tab.wait(f"viewer.info.frames >= {frames}")
+    assert tab.evaluate(state) == before
+    assert tab.evaluate("viewer.info.calls") <= 6 * 3
+
+
 def test_without_webgl_there_are_a_sentence_and_the_videos(page):
     with chromium("--disable-3d-apis") as tab:
         tab.open(page)

@@ -4,7 +4,7 @@ import base64
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import PurePosixPath
@@ -46,13 +46,15 @@ class Filmed:
 @dataclass(frozen=True)
 class Card:
     """A motion on the page: its sentence, what there is to say of it ("sample 2 of 4, seed 0"),
-    the files that hold it, named as seen from the page, and the film that it was read from."""
+    the files that hold it, named as seen from the page, the film that it was read from, and the
+    `marks` that it was to meet: `paths` of points [x, y] and `places` [x, y, z], metres."""
 
     title: str
     motion: Motion
     facts: str = ""
     files: Sequence[str] = ()
     filmed: Filmed | None = None
+    marks: Mapping[str, list] | None = None
 
 
 def write_page(
@@ -97,8 +99,13 @@ def scene_body(body: Body) -> dict[str, Any]:
 
 
 def scene_motion(card: Card, body: Body) -> dict[str, Any]:
-    """A card's motion, with the film that it was read from, as the viewer takes it."""
-    return _motion(card.motion, body) | ({"film": _film(card.filmed)} if card.filmed else {})
+    """A card's motion, with its film and its marks, as the viewer takes it."""
+    scene = _motion(card.motion, body)
+    if card.filmed:
+        scene["film"] = _film(card.filmed)
+    if card.marks:
+        scene["marks"] = dict(card.marks)
+    return scene
 
 
 def _figure(card: Card) -> str:
