@@ -52,7 +52,7 @@ ROOMS = {
     "long_motion": ("sampling",),
     "generator": ("animation", "long_motion", "train"),
     "matcher": ("train",),
-    "studio": ("generator",),
+    "studio": ("generator", "matcher"),
     "planning": ("markdown", "train"),
     "bench": ("planning",),
 }

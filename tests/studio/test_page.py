@@ -34,6 +34,19 @@ def test_motions_come_are_kept_and_go(tmp_path, monkeypatch):
         tab.wait(f"{FIGURES} === 2 && document.body.dataset.ready === 'true'")
         assert tab.evaluate("document.querySelectorAll('main b').length") == 0  # text is text
         assert tab.evaluate("scrubber.max") == "1.95"
+        press(tab, "Take pose")
+        tab.wait("$('wanted').value.includes('left_knee')")
+        box = "document.getElementById('ground').getBoundingClientRect()"
+        tab.evaluate("document.getElementById('ground').scrollIntoView()")
+        x, y, width = tab.evaluate(f"(({{x, y, width}}) => [x, y, width])({box})")
+        for k, kind in enumerate(["mousePressed", "mouseMoved", "mouseReleased"]):
+            spot = dict(x=x + width / 2, y=y + (0.5 - k / 8) * width)  # a metre further each time
+            tab.send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **spot)
+        points = (
+            "JSON.parse($('wanted').value).constraints.find((each) => each.kind === 'path').points"
+        )
+        assert tab.evaluate(points)[:2] == [[0, 0], [0, 1]]
+        assert tab.evaluate("$('bar').ariaLabel") == "pose at 2, path at all times"
         press(tab, "Keep", card=1)
         tab.evaluate("document.getElementById('clear').click()")
         tab.wait(f"{FIGURES} === 1")

@@ -9,8 +9,11 @@ import httpx2
 import pytest
 
 from tests.helpers.studio_server import served, tiny_workshop
+from vimogen_jax.directing.constraints import from_json
 from vimogen_jax.studio import hints, queue
+from vimogen_jax.studio.work import Settings
 
+TURNED = dict(kind="facing", time=1.9, degrees=20)
 WAVE = dict(sentences=["a person waves"], seconds=2, steps=1, guidance_scale=1)
 
 
@@ -74,6 +77,68 @@ def test_sentences_in_a_row_become_one_motion(person):
     assert "sample 'a person waves' --then 'it'\"'\"'s over' --seconds 2" in told["command"]
 
 
+def test_text_reference_and_gate_stand_side_by_side(person, workshop, monkeypatch):
+    person.post("/jobs", json=WAVE)
+    (given,) = done(person, 1)["motions"]
+    for likely, follows in ((0.9, "reference"), (0.1, "text")):
+        monkeypatch.setattr(workshop, "likelihood", lambda motion, sentence, p=likely: p)
+        asked = WAVE | dict(reference=given, sentence="a person bows")
+        assert person.post("/jobs", json=asked).status_code == 202
+        names = done(person, 4)["motions"][1:]
+        told = [person.get(f"/motions/{name}").json() for name in names]
+        assert [each["title"] for each in told] == 3 * ["a person bows"]
+        made = dict(zip(("text", "reference", "gated"), told, strict=True))
+        assert all(each["facts"].startswith(kind) for kind, each in made.items())
+        same = [kind for kind, each in made.items() if each["scene"] == made["gated"]["scene"]]
+        assert same == [*{follows}, "gated"]
+        assert "sample 'a person bows' --seconds 2 --checkpoint" in made["text"]["command"]
+        assert "sample --reference motion.npz --checkpoint" in made["reference"]["command"]
+        assert "sample --priors out/priors --checkpoint small --seed 0" in made["gated"]["command"]
+        for name in names:
+            person.delete(f"/motions/{name}")
+
+
+def test_several_steps_are_compared(person):
+    assert person.post("/jobs", json=WAVE | dict(steps=[1, 2])).status_code == 202
+    told = [person.get(f"/motions/{name}").json() for name in done(person, 2)["motions"]]
+    assert ["1 steps" in told[0]["facts"], "2 steps" in told[1]["facts"]] == [True, True]
+    assert "--steps 2" in told[1]["command"] and "--steps 2" not in told[0]["command"]
+
+
+def test_every_combination_of_models_and_samplers_is_made():
+    asked = dict(models=["teacher", "student"], steps=[8, 4, 8], guidance_scale=[2.3, None], seed=7)
+    found = Settings.each(asked, ["teacher", "student"])
+    assert [(each.model, each.steps, each.guidance_scale) for each in found] == [
+        (model, steps, scale)
+        for model in ("teacher", "student")
+        for steps in (8, 4)
+        for scale in (2.5, None)
+    ]
+    assert {each.seed for each in found} == {7}
+    assert Settings.each({}, ["teacher", "student"]) == [Settings("teacher")]
+
+
+def test_a_pose_of_a_motion_is_met_by_another(person):
+    person.post("/jobs", json=WAVE)
+    (name,) = done(person, 1)["motions"]
+    assert person.get(f"/motions/{name}/json").status_code == 404
+    pose = person.get(f"/motions/{name}/pose", params=dict(at=1, time=0.5)).json()
+    assert (pose["kind"], pose["time"], len(pose["rotations"])) == ("pose", 0.5, 22)
+    refused = person.get(f"/motions/{name}/pose", params=dict(at="nan", time=1))
+    assert refused.status_code == 400
+    path = dict(kind="path", points=[[0, 0], [0, 0.5]], times=[0, 1.9])
+    constraints = [pose, path]
+    assert person.post("/jobs", json=WAVE | dict(constraints=constraints)).status_code == 202
+    directed = done(person, 2)["motions"][1]
+    told = person.get(f"/motions/{directed}").json()
+    assert told["scene"]["marks"] == dict(paths=[[[0, 0], [0, 0.5]]], places=[])
+    assert "--constraints wanted.json" in told["command"]
+    given = person.get(f"/motions/{directed}/json").json()
+    assert from_json(given, "it") == from_json(dict(constraints=constraints), "it")
+    met = person.get(f"/motions/{directed}/pose", params=dict(at=0.5, time=0.5)).json()
+    assert met["rotations"]["left_knee"] == pytest.approx(pose["rotations"]["left_knee"], abs=0.02)
+
+
 def test_people_do_not_see_each_other(person, address):
     person.post("/jobs", json=WAVE)
     (name,) = done(person, 1)["motions"]
@@ -115,7 +180,19 @@ def test_other_sites_are_refused(person, address):
         (dict(sentences=9 * ["a"], samples=2), "18 motions were asked for at once"),
         (dict(sentences="a person"), "sentences must be a list"),
         (dict(sentences=[" "]), "prompt 1 is empty"),
-        (dict(model="../secret"), "there is no model '../secret' here"),
+        (dict(models=["../secret"]), "there is no model '../secret' here"),
+        (dict(steps=["many"]), "steps must lie in 1 to 100"),
+        (dict(steps=[1, 2, 3], samples=6), "18 motions were asked for at once"),
+        (dict(constraints=[dict(kind="hop")]), "constraint 1 is of the kind 'hop'"),
+        (dict(constraints=[dict(kind="keep", file="/etc/passwd")]), "constraints that name a file"),
+        (
+            dict(constraints=[dict(kind="pose", time=1, file="a.npz")]),
+            "constraints that name a file",
+        ),
+        (
+            dict(constraints=[TURNED], in_a_row=True, sentences=["a", "b"]),
+            "only one sentence by itself meets constraints",
+        ),
         (dict(sentences=["a" * 70000]), "more than can be asked for at once"),
     ],
 )

@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vimogen_jax import formats
-from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, REST_JOINTS
 from vimogen_jax.config import nearest, parse
 from vimogen_jax.directing.goals import Goals, no_goals
@@ -109,21 +109,29 @@ def read_constraints(path: str | os.PathLike) -> list[Constraint]:
 
     Raises BadInput, naming the file and the constraint, where one is not as it should be.
     """
-    found = read_json(path)
-    if not isinstance(found, dict) or not isinstance(found.get("constraints"), list):
-        raise BadInput(f"{path}: has no list of constraints")
-    if not found["constraints"]:
-        raise BadInput(f"{path}: its list of constraints is empty")
     folder, constraints = Path(path).parent, []
-    for number, each in enumerate(found["constraints"], start=1):
-        name = f"{path}: constraint {number}"
-        kind = each.get("kind") if isinstance(each, dict) else None
-        if not isinstance(kind, str) or kind not in KINDS:
-            raise BadInput(f"{name} is of the kind {kind!r}{nearest(kind, KINDS)}")
-        made = parse(KINDS[kind], {k: v for k, v in each.items() if k != "kind"}, name)
+    for made in from_json(read_json(path), str(path)):
         if isinstance(made, Pose | Keep) and made.file:
             made = dataclasses.replace(made, file=str(folder / made.file))
         constraints.append(made)
+    return constraints
+
+
+def from_json(found: Any, name: str) -> list[Constraint]:
+    """The constraints of what JSON holds, called `name` in what is raised; as `read_constraints`,
+    but with files as they are named."""
+    if not isinstance(found, dict) or not isinstance(found.get("constraints"), list):
+        raise BadInput(f"{name}: has no list of constraints")
+    if not found["constraints"]:
+        raise BadInput(f"{name}: its list of constraints is empty")
+    constraints = []
+    for number, each in enumerate(found["constraints"], start=1):
+        place = f"{name}: constraint {number}"
+        kind = each.get("kind") if isinstance(each, dict) else None
+        if not isinstance(kind, str) or kind not in KINDS:
+            raise BadInput(f"{place} is of the kind {kind!r}{nearest(kind, KINDS)}")
+        said = {key: value for key, value in each.items() if key != "kind"}
+        constraints.append(parse(KINDS[kind], said, place))
     return constraints
 
 
@@ -133,6 +141,27 @@ def to_json(constraints: Sequence[Constraint]) -> dict[str, Any]:
     rows = [dict(kind=kinds[type(each)]) | dataclasses.asdict(each) for each in constraints]
     said = lambda row: {key: value for key, value in row.items() if value not in (None, (), {}, "")}
     return dict(constraints=[said(row) for row in rows])
+
+
+def marks(constraints: Sequence[Constraint]) -> dict[str, list]:
+    """What of constraints is seen in a picture: `paths` of points [x, y], `places` [x, y, z]."""
+    places = [each.place for each in constraints if isinstance(each, Pose | Place)]
+    return dict(
+        paths=[
+            [list(point) for point in each.points]
+            for each in constraints
+            if isinstance(each, Route)
+        ],
+        places=[list(place) for place in places if place is not None],
+    )
+
+
+def pose_of(motion: Motion, at: float, time: float) -> Pose:
+    """The pose of a motion at a time of its own, to be met at another."""
+    frame = min(max(round(at * motion.fps), 0), motion.num_frames - 1)
+    turns = matrix_to_axis_angle(np.asarray(motion.rotations[frame], np.float64)).round(4)
+    said = {name: tuple(map(float, turn)) for name, turn in zip(JOINT_NAMES, turns, strict=True)}
+    return Pose(time, rotations=said)
 
 
 def needs_draft(constraints: Sequence[Constraint]) -> bool:

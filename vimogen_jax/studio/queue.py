@@ -7,12 +7,13 @@ import logging
 import secrets
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from vimogen_jax.animation import Animation
+from vimogen_jax.directing.constraints import Constraint
 from vimogen_jax.errors import BadInput
 from vimogen_jax.viewer.page import Filmed
 
@@ -34,6 +35,7 @@ class Made:
     Attributes:
         command: what makes the same on the command line.
         film: the file that `filmed` shows.
+        constraints: what it was to meet.
         kept: whether it stays when there are many.
     """
 
@@ -42,6 +44,7 @@ class Made:
     command: str
     filmed: Filmed | None = None
     film: Path | None = None
+    constraints: Sequence[Constraint] = ()
     kept: bool = False
     id: str = field(default_factory=lambda: secrets.token_hex(8))
 

@@ -9,6 +9,8 @@ import base64
 import functools
 import hashlib
 import html
+import json
+import math
 import re
 import secrets
 import tempfile
@@ -29,12 +31,21 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from vimogen_jax.body.mesh import builtin_body
+from vimogen_jax.directing.constraints import (
+    Constraint,
+    Keep,
+    Pose,
+    from_json,
+    marks,
+    pose_of,
+    to_json,
+)
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json
 from vimogen_jax.generator import check_prompt
 from vimogen_jax.mocap.film import FILMS
 from vimogen_jax.studio import hints
-from vimogen_jax.studio.queue import Full, Made, Queue, Visitor
+from vimogen_jax.studio.queue import Full, Job, Made, Queue, Visitor
 from vimogen_jax.studio.work import Settings, Workshop
 from vimogen_jax.viewer.page import Card, page, scene_motion
 
@@ -71,6 +82,7 @@ def application(
         Route("/motions/{name}", studio.keep, methods=["PUT"]),
         Route("/motions/{name}", studio.remove, methods=["DELETE"]),
         Route("/motions/{name}/film", studio.film),
+        Route("/motions/{name}/pose", studio.pose),
         Route("/motions/{name}/{ending}", studio.file),
     ]
     guard = Middleware(_Guard, hosts=hosts, token=token, policy=studio.policy)
@@ -108,24 +120,32 @@ class _Studio:
         return JSONResponse(captions if cosine < hints.NEAR else [])
 
     async def ask(self, request: Request) -> Response:
-        """Put a job into the queue: of sentences, or of one of the visitor's motions to refine."""
+        """Put a job into the queue: of sentences, or of one of the visitor's motions, to refine or
+        to compare with a sentence."""
         visitor = self._visitor(request)
         self._queue.require_room(visitor)
         form = await _form(request)
-        settings = Settings.of(form, list(self._workshop.generators))
+        settings = Settings.each(form, list(self._workshop.generators))
         if "reference" in form:
-            job = self._workshop.reference(
-                _own(visitor, str(form["reference"])).animation, settings
-            )
+            motion = _own(visitor, str(form["reference"])).animation
+            if "sentence" in form:
+                job = self._workshop.compared(form["sentence"], motion, settings)
+            else:
+                job = self._workshop.reference(motion, settings)
         else:
-            sentences = form.get("sentences")
-            if not isinstance(sentences, list):
-                raise BadInput("sentences must be a list of them")
-            in_a_row = form.get("in_a_row") is True and len(sentences) > 1
-            make = self._workshop.story if in_a_row else self._workshop.sentences
-            job = make(sentences, settings)
+            job = self._of_sentences(form, settings)
         self._queue.put(visitor, job)
         return JSONResponse({"id": job.id}, 202)
+
+    def _of_sentences(self, form: dict[str, Any], settings: Sequence[Settings]) -> Job:
+        sentences, constraints = form.get("sentences"), _constraints(form)
+        if not isinstance(sentences, list):
+            raise BadInput("sentences must be a list of them")
+        if form.get("in_a_row") is not True or len(sentences) < 2:
+            return self._workshop.sentences(sentences, settings, constraints)
+        if constraints:
+            raise BadInput("only one sentence by itself meets constraints, not several in a row")
+        return self._workshop.story(sentences, settings)
 
     async def take_film(self, request: Request) -> Response:
         """Take a film, whose bytes are the body, and put a job into the queue that reads it."""
@@ -134,7 +154,7 @@ class _Studio:
         name = Path(request.query_params.get("name", "")).name[:80]
         if (suffix := Path(name).suffix.lower()) not in FILMS:
             raise BadInput(f"a film ends in one of {', '.join(FILMS)}")
-        settings = Settings.of({}, list(self._workshop.generators))
+        (settings,) = Settings.each({}, list(self._workshop.generators))
         if self._arriving >= FILMS_AT_ONCE:
             raise Full(f"{FILMS_AT_ONCE} films are on their way already: try again later")
         path = self._folder / f"{secrets.token_hex(8)}{suffix}"
@@ -178,16 +198,28 @@ class _Studio:
             raise HTTPException(404, "it was read from no film")
         return FileResponse(made.film, media_type="video/mp4")
 
-    async def file(self, request: Request) -> Response:
-        """A motion as a file to download."""
+    async def pose(self, request: Request) -> Response:
+        """The pose of a motion `at` a second of its own, as a constraint for another at `time`."""
         made = _own(self._visitor(request), request.path_params["name"])
-        if (ending := request.path_params["ending"]) not in ENDINGS:
+        said = [request.query_params.get(name, "") for name in ("at", "time")]
+        try:
+            at, time = map(float, said)
+        except ValueError:
+            at = time = math.nan
+        if not (math.isfinite(at) and math.isfinite(time)):
+            raise BadInput("at and time are seconds")
+        return JSONResponse(to_json([pose_of(made.animation, at, time)])["constraints"][0])
+
+    async def file(self, request: Request) -> Response:
+        """A motion, or what it was to meet, as a file to download."""
+        made = _own(self._visitor(request), request.path_params["name"])
+        if (ending := request.path_params["ending"]) not in _endings(made):
             raise HTTPException(404, "there is no such file")
         write = functools.partial(_written, made, ending)
         content = await anyio.to_thread.run_sync(write, limiter=self._writing)
         name = quote(f"{_words(made.animation.caption)}.{ending}")
         saved = {"Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
-        return Response(content, media_type=ENDINGS[ending], headers=saved)
+        return Response(content, media_type=_endings(made)[ending], headers=saved)
 
     def _visitor(self, request: Request) -> Visitor:
         found = self._queue.visitor(request.cookies.get(_COOKIE, ""))
@@ -251,9 +283,9 @@ def _whole_page(models: Sequence[str]) -> tuple[str, str]:
     """The page, the same for everybody, and the policy that lets it run its own scripts."""
     assets = resources.files("vimogen_jax.studio") / "assets"
     form = (assets / "studio.html").read_text(encoding="utf-8")
-    options = "".join(f"<option>{html.escape(name)}</option>" for name in models)
+    boxes = "".join(map(_box, models))
     script = (assets / "studio.js").read_text(encoding="utf-8")
-    whole = page([], header=form.replace("$models", options))
+    whole = page([], header=form.replace("$models", boxes))
     whole = whole.replace("</body>", f"<script>{script}</script>\n</body>")
     scripts = re.findall(r"<script>(.*?)</script>", whole, re.DOTALL)
     sums = [base64.b64encode(hashlib.sha256(each.encode()).digest()).decode() for each in scripts]
@@ -264,6 +296,12 @@ def _whole_page(models: Sequence[str]) -> tuple[str, str]:
         "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
     )
     return whole, policy
+
+
+def _box(model: str) -> str:
+    """A model to choose."""
+    name = html.escape(model)
+    return f'<label><input type="checkbox" name="model" value="{name}"> {name}</label>'
 
 
 def _own(visitor: Visitor, name: str) -> Made:
@@ -301,7 +339,8 @@ async def _save(request: Request, path: Path) -> None:
 def _described(made: Made) -> dict[str, Any]:
     """A motion as the page takes it."""
     motion = made.animation
-    card = Card(motion.caption, motion, made.facts, filmed=made.filmed)
+    seen = marks(made.constraints) if made.constraints else None
+    card = Card(motion.caption, motion, made.facts, filmed=made.filmed, marks=seen)
     size = made.filmed.size if made.filmed else None
     length = f"{motion.seconds:.1f} s, {motion.num_frames} frames at {motion.fps:g} a second"
     return dict(
@@ -310,13 +349,33 @@ def _described(made: Made) -> dict[str, Any]:
         facts=f"{made.facts}, {length}",
         command=made.command,
         kept=made.kept,
-        endings=list(ENDINGS),
+        endings=list(_endings(made)),
         film=size,
         scene=scene_motion(card, builtin_body()),
     )
 
 
+def _endings(made: Made) -> dict[str, str]:
+    """The files that a motion can be had as, with what they are."""
+    return ENDINGS | ({"json": "application/json"} if made.constraints else {})
+
+
+def _constraints(form: dict[str, Any]) -> list[Constraint]:
+    """Those of a form, which name no file: none of this machine is read for whoever asks."""
+    given = form.get("constraints")
+    if not given:
+        return []
+    found = from_json({"constraints": given}, "what is wanted")
+    if any(isinstance(each, Pose | Keep) and each.file for each in found):
+        raise BadInput(
+            "constraints that name a file are for launch.sample: take a pose of a motion"
+        )
+    return found
+
+
 def _written(made: Made, ending: str) -> bytes:
+    if ending == "json":
+        return json.dumps(to_json(made.constraints), indent=1).encode()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"motion.{ending}")
         try:

@@ -1,6 +1,8 @@
 """What a visitor asks for, checked, and the work that makes motions of it."""
 
 import dataclasses
+import functools
+import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +11,17 @@ from typing import Any
 import jax
 
 from vimogen_jax.animation import Animation
+from vimogen_jax.directing.constraints import Constraint
 from vimogen_jax.errors import BadInput
-from vimogen_jax.generator import Generator, Request, changed, check_prompts, make_requests
+from vimogen_jax.generator import (
+    Generator,
+    Request,
+    changed,
+    check_prompt,
+    check_prompts,
+    make_requests,
+)
+from vimogen_jax.matcher import Matcher
 from vimogen_jax.mocap.film import frames, open_film, reduced
 from vimogen_jax.mocap.reading import LINES, Reading, read_film
 from vimogen_jax.motion.motion import Motion
@@ -23,6 +34,7 @@ MOST_STEPS = 100
 LONGEST = 10.0  # seconds, of a motion and of what is read of a film
 SHORTEST = 2.0
 PROGRAMS = 32  # compiled ones that are kept, at most
+REFERENCE, CONSTRAINTS = "motion.npz", "wanted.json"  # as commands name what is downloaded
 SHOWN = 640  # pixels of the longer side of a film on the page
 
 
@@ -41,29 +53,34 @@ class Settings:
     guidance_scale: float | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], models: Sequence[str]) -> "Settings":
-        """From a form's values; raises BadInput, naming it, where one is out of range."""
-        model = given.get("model", models[0])
-        if model not in models:
-            raise BadInput(f"there is no model {str(model)[:80]!r} here")
-        guidance = _number(given, "guidance_scale", 0, 20)
-        return cls(
-            model,
-            _number(given, "seconds", SHORTEST, LONGEST) or 5.0,
-            _whole(given, "samples", 1, MOST) or 1,
-            _whole(given, "seed", 0, 2**32 - 1) or 0,
-            _whole(given, "steps", 1, MOST_STEPS),
-            None if guidance is None else round(2 * guidance) / 2,
+    def each(cls, given: Mapping[str, Any], models: Sequence[str]) -> "list[Settings]":
+        """From a form's values, of which models, steps and guidance may be several, to compare:
+        every combination. Raises BadInput, naming it, where one is out of range."""
+        chosen = _several(given, "models") or [models[0]]
+        if unknown := [model for model in chosen if model not in models]:
+            raise BadInput(f"there is no model {str(unknown[0])[:80]!r} here")
+        scales = [
+            _number(each, "guidance_scale", 0, 20) for each in _several(given, "guidance_scale")
+        ]
+        halves = [None if scale is None else round(2 * scale) / 2 for scale in scales]
+        steps = [_whole(each, "steps", 1, MOST_STEPS) for each in _several(given, "steps")]
+        of_all = (
+            _number(given.get("seconds"), "seconds", SHORTEST, LONGEST) or 5.0,
+            _whole(given.get("samples"), "samples", 1, MOST) or 1,
+            _whole(given.get("seed"), "seed", 0, 2**32 - 1) or 0,
         )
+        combined = itertools.product(chosen, steps or [None], halves or [None])
+        return [cls(model, *of_all, *sampler) for model, *sampler in combined]
 
     @property
     def sampler(self) -> dict[str, Any]:
         """What of it changes the sampler."""
         return dict(steps=self.steps, guidance_scale=self.guidance_scale)
 
-    def flags(self) -> str:
-        """The same for `launch.sample`."""
+    def flags(self, samples: bool = True) -> str:
+        """The same for `launch.sample`, or without the number of samples."""
         said = dict(checkpoint=self.model, samples=self.samples, seed=self.seed, **self.sampler)
+        said["samples"] = self.samples if samples else None
         return " ".join(
             f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
             for name, value in said.items()
@@ -82,67 +99,106 @@ class Workshop:
         self._programs: set[tuple] = set()
         self._changed: dict[tuple, Generator] = {}
 
-    def sentences(self, sentences: Sequence[str], settings: Settings) -> Job:
+    def sentences(
+        self,
+        sentences: Sequence[str],
+        settings: Sequence[Settings],
+        constraints: Sequence[Constraint] = (),
+    ) -> Job:
         """A job of some sentences; raises BadInput where one cannot be followed."""
-        requests = make_requests(
-            sentences, settings.seconds, samples=settings.samples, seed=settings.seed
-        )
-        if len(requests) > MOST:
-            raise BadInput(
-                f"{len(requests)} motions were asked for at once: at most {MOST} are made"
-            )
+        requests = [
+            dataclasses.replace(request, constraints=constraints)
+            for request in _requests(sentences, settings)
+        ]
+        total = _at_most(len(requests) * len(settings))
         quoted = " ".join(shlex.quote(sentence.strip()) for sentence in sentences)
-        command = (
-            f"{self._command}sample {quoted} --seconds {settings.seconds:g} {settings.flags()}"
-        )
+        quoted += f" --seconds {settings[0].seconds:g}"
+        quoted += f" --constraints {CONSTRAINTS}" if constraints else ""
 
         def work() -> Iterator[Made]:
-            for request in requests:
+            for request, each in itertools.product(requests, settings):
                 about = f"seed {request.seed}, draw {request.draw}"
-                yield self._made(settings, request, about, command)
+                yield self._made(each, request, about, f"sample {quoted} {each.flags()}")
 
-        return Job("; ".join(sentences)[:200], len(requests), work)
+        return Job("; ".join(sentences)[:200], total, work)
 
-    def story(self, sentences: Sequence[str], settings: Settings) -> Job:
+    def story(self, sentences: Sequence[str], settings: Sequence[Settings]) -> Job:
         """A job of sentences that follow each other in one motion; BadInput as `sentences`."""
         given = check_prompts(sentences)
-        if len(given) * settings.samples > MOST:
-            raise BadInput(f"a story may have {MOST} sentences, times its samples")
-        firsts = make_requests(
-            given[:1], settings.seconds, samples=settings.samples, seed=settings.seed
-        )
+        firsts = _requests(given[:1], settings)
+        _at_most(len(given) * len(firsts) * len(settings))
         then = " ".join(f"--then {shlex.quote(sentence)}" for sentence in given[1:])
-        said = f"{shlex.quote(given[0])} {then} --seconds {settings.seconds:g} {settings.flags()}"
+        said = f"sample {shlex.quote(given[0])} {then} --seconds {settings[0].seconds:g}"
 
         def work() -> Iterator[Made]:
-            for first in firsts:
+            for first, each in itertools.product(firsts, settings):
                 acts = [  # numbered as `launch.sample` does
                     dataclasses.replace(first, text=text, draw=first.draw + number * len(firsts))
                     for number, text in enumerate(given)
                 ]
-                generator = self._generator(settings, settings.seconds)
+                generator = self._generator(each, each.seconds)
                 motion = generator.act(acts)
                 about = dict(acts=[generator.provenance(act) for act in acts])
                 motion = dataclasses.replace(motion, provenance=about)
-                facts = f"seed {first.seed}, draw {first.draw}, {self._how(settings, generator)}"
-                yield Made(motion, facts, f"{self._command}sample {said}")
+                facts = f"seed {first.seed}, draw {first.draw}, {self._how(each, generator)}"
+                yield Made(motion, facts, f"{self._command}{said} {each.flags()}")
 
-        return Job("; then ".join(given)[:200], len(firsts), work)
+        return Job("; then ".join(given)[:200], len(firsts) * len(settings), work)
 
-    def reference(self, motion: Animation, settings: Settings) -> Job:
+    def reference(self, motion: Animation, settings: Sequence[Settings]) -> Job:
         """A job that refines a motion; raises BadInput where it is too short or long."""
-        _require_length(motion)
-        requests = make_requests(
-            None, reference=motion, samples=settings.samples, seed=settings.seed
-        )
-        command = f"{self._command}sample --reference motion.npz {settings.flags()}"
+        requests = _refining(motion, settings)
+        total = _at_most(len(requests) * len(settings))
 
         def work() -> Iterator[Made]:
-            for request in requests:
-                caption = f"{motion.caption}, refined"
-                yield self._made(settings, request, "refined", command, caption)
+            for request, each in itertools.product(requests, settings):
+                command = f"sample --reference {REFERENCE} {each.flags()}"
+                yield self._made(each, request, "refined", command, f"{motion.caption}, refined")
 
-        return Job(f"refine: {motion.caption}"[:200], len(requests), work)
+        return Job(f"refine: {motion.caption}"[:200], total, work)
+
+    def compared(self, sentence: str, motion: Animation, settings: Sequence[Settings]) -> Job:
+        """A job that makes three motions of a sentence and of a motion to refine: by the text, by
+        the reference, and by the one of both that the gate chooses. BadInput as of either."""
+        sentence = check_prompt(sentence, "the sentence")
+        refining = _refining(motion, settings)
+        texts = _requests([sentence], settings, motion.seconds)
+        total = _at_most(3 * len(refining) * len(settings))
+        quoted = shlex.quote(sentence)
+
+        def work() -> Iterator[Made]:
+            likely = self.likelihood(motion, sentence)
+            follows = "reference" if likely >= 0.5 else "text"
+            why = f"gated: the reference shows it with {likely:.0%}, so this follows the {follows}"
+            pairs = list(zip(texts, refining, strict=True))
+            for (text, reference), each in itertools.product(pairs, settings):
+                flags = each.flags()
+                by_text = f"sample {quoted} --seconds {motion.seconds:g} {flags}"
+                by_reference = f"sample --reference {REFERENCE} {flags}"
+                gated = (
+                    f"priors --prompts sentence.txt --video none --mocap folder:motions "
+                    f"--out out/priors && {self._command}sample --priors out/priors "
+                    f"{each.flags(samples=False)}  "
+                    "# the sentence in sentence.txt, the motion in motions/1.npz"
+                )
+                both = dict(
+                    text=self._made(each, text, "text", by_text, sentence),
+                    reference=self._made(each, reference, "reference", by_reference, sentence),
+                )
+                yield from both.values()
+                how = self._how(each, self._generator(each, motion.seconds))
+                yield Made(both[follows].animation, f"{why}, {how}", f"{self._command}{gated}")
+
+        return Job(f"compare: {sentence}"[:200], total, work)
+
+    def likelihood(self, motion: Animation, sentence: str) -> float:
+        """How probable it is, by the shipped matcher, that a motion shows a sentence."""
+        (likely,) = self._matcher.probability([motion], [sentence])
+        return float(likely)
+
+    @functools.cached_property
+    def _matcher(self) -> Matcher:
+        return Matcher.from_checkpoint()
 
     def film(self, path: Path, name: str, settings: Settings) -> Job:
         """A job that reads a person's motion from a film, as visitors call it, and refines it."""
@@ -161,7 +217,7 @@ class Workshop:
             yield Made(motion, str(reading), read, _filmed(reading, shown.name), shown)
             _require_length(motion)
             (request,) = make_requests(None, reference=motion, seed=settings.seed)
-            command = f"{self._command}sample --reference {shlex.quote(name)} {settings.flags()}"
+            command = f"sample --reference {shlex.quote(name)} {settings.flags()}"
             yield self._made(settings, request, "refined", command, f"{name}, refined")
 
         return Job(f"film: {name}", 2, work, given=path)
@@ -173,7 +229,8 @@ class Workshop:
         (motion,) = generator([request])
         about = generator.provenance(request)
         motion = Animation.of(motion, caption or motion.caption, about)
-        return Made(motion, f"{facts}, {self._how(settings, generator)}", command)
+        facts, command = f"{facts}, {self._how(settings, generator)}", f"{self._command}{command}"
+        return Made(motion, facts, command, constraints=request.constraints)
 
     def _how(self, settings: Settings, generator: Generator) -> str:
         """With which model and sampler, in words."""
@@ -199,6 +256,30 @@ class Workshop:
         return self._changed[chosen]
 
 
+def _requests(
+    sentences: Sequence[str], settings: Sequence[Settings], seconds: float | None = None
+) -> list[Request]:
+    """The requests of sentences, alike for all settings; as long as these say, or `seconds`."""
+    first = settings[0]
+    return make_requests(
+        sentences, seconds or first.seconds, samples=first.samples, seed=first.seed
+    )
+
+
+def _refining(motion: Animation, settings: Sequence[Settings]) -> list[Request]:
+    """The requests that refine a motion; raises BadInput where it is too short or long."""
+    _require_length(motion)
+    first = settings[0]
+    return make_requests(None, reference=motion, samples=first.samples, seed=first.seed)
+
+
+def _at_most(count: int) -> int:
+    """The number of motions of a job; raises BadInput where that is too much."""
+    if count > MOST:
+        raise BadInput(f"{count} motions were asked for at once: at most {MOST} are made")
+    return count
+
+
 def _require_length(motion: Motion) -> None:
     if not SHORTEST <= motion.seconds <= LONGEST:
         raise BadInput(
@@ -211,8 +292,16 @@ def _filmed(reading: Reading, file: str) -> Filmed:
     return Filmed(file, reading.start, reading.size, landmarks, LINES)
 
 
-def _number(given: Mapping[str, Any], name: str, low: float, high: float) -> float | None:
+def _several(given: Mapping[str, Any], name: str) -> list:
+    """The values of a form's field that may hold one, several or none; each once."""
     value = given.get(name)
+    values = value if isinstance(value, list) else [] if value is None else [value]
+    if len(values) > MOST:
+        raise BadInput(f"{name}: at most {MOST} can be compared")
+    return [each for i, each in enumerate(values) if each not in values[:i]]
+
+
+def _number(value: Any, name: str, low: float, high: float) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
@@ -220,8 +309,8 @@ def _number(given: Mapping[str, Any], name: str, low: float, high: float) -> flo
     return float(value)
 
 
-def _whole(given: Mapping[str, Any], name: str, low: int, high: int) -> int | None:
-    value = _number(given, name, low, high)
-    if value is not None and value != int(value):
+def _whole(value: Any, name: str, low: int, high: int) -> int | None:
+    number = _number(value, name, low, high)
+    if number is not None and number != int(number):
         raise BadInput(f"{name} must be a whole number")
-    return None if value is None else int(value)
+    return None if number is None else int(number)

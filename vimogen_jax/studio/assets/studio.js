@@ -24,9 +24,18 @@ async function call(method, path, body) {
   }
 }
 
+/** The numbers of a field that takes several, with commas between. */
+const numbers = (text) => {
+  const parts = text.split(",").filter((each) => each.trim());
+  return parts.map((each) => (isNaN(each) ? each : Number(each))); // the studio says what is wrong
+};
+const lines = () => $("sentences").value.split("\n").filter((line) => line.trim());
+
 const settings = () => {
-  const asked = { model: $("model").value };
-  for (const name of ["seconds", "samples", "seed", "steps", "guidance_scale"]) {
+  const boxes = [...document.querySelectorAll("#models input:checked")];
+  const asked = { steps: numbers($("steps").value), models: boxes.map((box) => box.value) };
+  asked.guidance_scale = numbers($("guidance_scale").value);
+  for (const name of ["seconds", "samples", "seed"]) {
     if ($(name).value !== "") asked[name] = $(name).valueAsNumber;
   }
   return asked;
@@ -111,6 +120,12 @@ function card(motion) {
   };
   const refine = make("button", { type: "button" }, "Refine");
   refine.onclick = () => ask({ reference: motion.id });
+  const compare = make("button", { type: "button" }, "Compare");
+  compare.title = "with the sentence above: by the text, by this as a reference, and by the gate";
+  compare.onclick = () => ask({ reference: motion.id, sentence: lines().pop() ?? "" });
+  const pose = make("button", { type: "button" }, "Take pose");
+  pose.title = "the pose shown now, for the timeline";
+  pose.onclick = () => takePose(motion.id);
   const remove = make("button", { type: "button" }, "Remove");
   remove.onclick = () => letGo(motion.id);
   const figure = make(
@@ -125,6 +140,8 @@ function card(motion) {
       make("p", {}, ...links),
       keep,
       refine,
+      compare,
+      pose,
       remove,
       make("details", {}, make("summary", {}, "Command"), make("code", {}, motion.command)),
     ),
@@ -165,8 +182,8 @@ async function hint() {
 
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  const lines = $("sentences").value.split("\n").filter((line) => line.trim());
-  ask({ sentences: lines, in_a_row: $("in_a_row").checked });
+  const constraints = wanted();
+  if (constraints) ask({ sentences: lines(), in_a_row: $("in_a_row").checked, constraints });
 });
 $("sentences").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
@@ -195,7 +212,140 @@ addEventListener("dragleave", () => document.body.classList.remove("dropping"));
 addEventListener("drop", (event) => {
   event.preventDefault();
   document.body.classList.remove("dropping");
-  for (const file of event.dataTransfer.files) sendFilm(file);
+  for (const file of event.dataTransfer.files) {
+    if (file.name.toLowerCase().endsWith(".json")) openWanted(file);
+    else sendFilm(file);
+  }
 });
+
+// The timeline: what is to be met stands in a text field as the JSON that launch.sample reads.
+
+const METRES = 8; // that the ground shows, in each direction, the start in the middle
+
+/** The constraints that are asked for; none where the field is empty, null where it is no such JSON. */
+function wanted() {
+  const text = $("wanted").value.trim();
+  if (!text) return [];
+  try {
+    const { constraints } = JSON.parse(text);
+    if (Array.isArray(constraints)) return constraints;
+  } catch {}
+  $("timeline").open = true;
+  $("fault").textContent = "What is to be met is not JSON with a list of constraints.";
+  return null;
+}
+
+function want(constraints) {
+  const rows = constraints.map((each) => `  ${JSON.stringify(each)}`).join(",\n");
+  $("wanted").value = rows && `{"constraints": [\n${rows}\n]}`;
+  $("fault").textContent = "";
+  $("timeline").open = true;
+  drawTimeline();
+}
+
+async function openWanted(file) {
+  $("wanted").value = await file.text();
+  $("timeline").open = true;
+  drawTimeline();
+}
+
+async function takePose(name) {
+  const time = $("pose_time").value;
+  const pose = await call("GET", `/motions/${name}/pose?at=${viewer.seconds()}&time=${time}`);
+  const others = pose && wanted();
+  if (others) want([...others, pose]);
+}
+
+/** The acts one after the other, and when what is wanted of them is. */
+function drawTimeline() {
+  $("wanted_link").href = `data:application/json,${encodeURIComponent($("wanted").value)}`;
+  let constraints = [];
+  try {
+    constraints = [].concat(JSON.parse($("wanted").value || "{}").constraints ?? []);
+  } catch {} // it is being typed
+  const acts = $("in_a_row").checked ? lines() : lines().slice(-1);
+  const whole = Math.max(acts.length, 1) * ($("seconds").valueAsNumber || 5);
+  const marks = constraints.map((each) => {
+    const times = each?.times?.length ? each.times : each?.kind === "path" ? [0, whole] : [each?.time];
+    const [from, until] = [Math.min(...times), Math.max(...times)].map((x) => (100 * x) / whole);
+    const mark = make("i", { title: `${each?.kind} ${times[0] ?? ""}` });
+    mark.style.left = `${from}%`;
+    mark.style.width = `${until - from}%`;
+    return mark;
+  });
+  $("bar").replaceChildren(...acts.map((act) => make("span", {}, act)), ...marks);
+  const said = constraints.map((each) => `${each?.kind} at ${each?.time ?? each?.times ?? "all times"}`);
+  $("bar").ariaLabel = said.join(", ") || "Nothing is to be met";
+  drawGround(constraints);
+}
+
+function drawGround(constraints) {
+  const canvas = $("ground");
+  const pen = canvas.getContext("2d");
+  const step = canvas.width / METRES;
+  const at = ([x, y]) => [canvas.width / 2 + x * step, canvas.height / 2 - y * step];
+  pen.fillStyle = "#c8d0db";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.fillStyle = "#b0bac8";
+  for (let k = 0; k < METRES ** 2; k++) {
+    const [column, row] = [k % METRES, Math.floor(k / METRES)];
+    if ((column + row) % 2) pen.fillRect(column * step, row * step, step, step);
+  }
+  pen.fillStyle = "#1e2430"; // where the person stands at first, and faces
+  pen.beginPath();
+  for (const corner of [[0, 0.3], [0.18, -0.15], [-0.18, -0.15]]) pen.lineTo(...at(corner));
+  pen.fill();
+  pen.strokeStyle = pen.fillStyle = "#c2187a";
+  pen.lineWidth = 5;
+  for (const each of constraints) {
+    if (each?.kind === "path" && Array.isArray(each.points)) {
+      pen.beginPath();
+      for (const point of each.points) pen.lineTo(...at(point));
+      pen.stroke();
+    } else if (Array.isArray(each?.place)) {
+      pen.beginPath();
+      pen.arc(...at(each.place), 8, 0, 7);
+      pen.fill();
+    }
+  }
+}
+
+/** A path drawn by a pointer takes the place of the one that was there. */
+let drawn = null;
+function goOn(event) {
+  const { left, top, width, height } = $("ground").getBoundingClientRect();
+  const metres = (share) => Math.round(100 * METRES * share) / 100;
+  const point = [
+    metres((event.clientX - left) / width - 0.5),
+    metres(0.5 - (event.clientY - top) / height),
+  ];
+  const [x, y] = drawn.at(-1);
+  if (Math.hypot(point[0] - x, point[1] - y) < 0.3) return;
+  drawn.push(point);
+  const others = wanted()?.filter((each) => each?.kind !== "path");
+  if (others) want([...others, { kind: "path", points: drawn }]);
+}
+$("ground").addEventListener("pointerdown", (event) => {
+  $("ground").setPointerCapture(event.pointerId);
+  drawn = [[0, 0]]; // where every motion starts
+  goOn(event);
+});
+$("ground").addEventListener("pointermove", (event) => drawn && goOn(event));
+for (const kind of ["pointerup", "pointercancel"]) {
+  $("ground").addEventListener(kind, () => (drawn = null));
+}
+for (const name of ["wanted", "sentences", "seconds", "in_a_row"]) {
+  $(name).addEventListener("input", drawTimeline);
+}
+$("wanted_file").addEventListener("change", () => {
+  const [file] = $("wanted_file").files;
+  if (file) openWanted(file);
+  $("wanted_file").value = "";
+});
+$("forget").addEventListener("click", () => want([]));
+
+document.querySelector("#models input").checked = true;
+if (document.querySelectorAll("#models input").length === 1) $("models").hidden = true;
+drawTimeline();
 
 look();
