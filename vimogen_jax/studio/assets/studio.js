@@ -270,7 +270,8 @@ function drawTimeline() {
     const [from, until] = [Math.min(...times), Math.max(...times)].map((x) => (100 * x) / whole);
     const mark = make("i", { title: `${each?.kind} ${times[0] ?? ""}` });
     mark.style.left = `${from}%`;
-    mark.style.width = `${until - from}%`;
+    if (from < until) mark.style.width = `${until - from}%`;
+    else mark.className = "point";
     return mark;
   });
   $("bar").replaceChildren(...acts.map((act) => make("span", {}, act)), ...marks);

@@ -353,7 +353,7 @@ class Together {
     box.addEventListener("change", () => (person.group.visible = box.checked));
     const facts = figure.querySelector("figcaption p")?.textContent ?? "";
     label.style.setProperty("--of", Together.colour(i));
-    label.append(box, `${canvasOf(figure).getAttribute("aria-label")}: ${facts}`);
+    label.append(box, `${canvasOf(figure).getAttribute("aria-label")} (${facts})`);
     return label;
   }
 
