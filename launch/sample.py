@@ -24,7 +24,7 @@ from vimogen_jax.animation import Animation
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
-from vimogen_jax.directing.constraints import LEGS, Keep, read_constraints
+from vimogen_jax.directing.constraints import LEGS, Keep, marks, read_constraints
 from vimogen_jax.directing.fit import clean_feet
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of, require_writable
@@ -112,14 +112,15 @@ GUIDANCE_SCALE = flags.DEFINE_float(
 
 @dataclasses.dataclass(frozen=True)
 class Sampled:
-    """A motion, what its files are called, what it shows in words, how it came about, and what the
-    page shows before it."""
+    """A motion, what its files are called, what it shows in words, how it came about, what the page
+    shows before it, and the marks that it was to meet."""
 
     name: str
     title: str
     motion: Motion
     provenance: Mapping[str, Any]
     before: Sequence[Card] = ()
+    marks: Mapping[str, list] | None = None
 
 
 def main(words: list[str]) -> None:
@@ -161,7 +162,8 @@ def main(words: list[str]) -> None:
     repeated = [title for title in titles for _ in range(SAMPLES.value)]
     about = [provenance(generator, story) for story in stories]
     before = [shown, *[()] * (len(names) - 1)]
-    sampled = list(map(Sampled, names, repeated, motions, about, before))
+    seen = [marks(each.constraints) if each.constraints else None for each in requests]
+    sampled = list(map(Sampled, names, repeated, motions, about, before, seen))
     for path in write(sampled, out, chosen, body):
         print(path)
 
@@ -361,7 +363,8 @@ def write_index(
         facts = f"seed {each.provenance['seed']}, draw {each.provenance['draw']}"
         if gate := each.provenance.get("gate"):
             facts = f"follows {gate['follows']}, {facts}"
-        cards.append(Card(each.title, each.motion, facts, links(each.name, chosen)))
+        files = links(each.name, chosen)
+        cards.append(Card(each.title, each.motion, facts, files, marks=each.marks))
     about = sampled[0].provenance
     model, sampler, versions = about["model"], about["sampler"], about["versions"]
     shared = [

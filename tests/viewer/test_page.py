@@ -87,6 +87,13 @@ def test_the_motions_are_inside(page):
         assert kept["floor"] < path[0, 2] < kept["floor"] + 1.3
 
 
+def test_what_a_motion_was_to_meet_is_there(tmp_path):
+    given = dict(paths=[[[0, 0], [0, 2]]], places=[[0.1, 1.0, 1.5]])
+    write_page([Card("a person walks", stride(), marks=given)], tmp_path / "motions.html")
+    page = Reader((tmp_path / "motions.html").read_text(encoding="utf-8"))
+    assert json.loads(page.scripts[0])["motions"][0]["marks"] == given
+
+
 def test_a_further_motion_adds_little(tmp_path):
     sizes = []
     for count in (1, 3):

@@ -169,7 +169,9 @@ class Workshop:
         def work() -> Iterator[Made]:
             likely = self.likelihood(motion, sentence)
             follows = "reference" if likely >= 0.5 else "text"
-            why = f"gated: the reference shows it with {likely:.0%}, so this follows the {follows}"
+            why = (
+                f"gated: follows the {follows}; that the reference shows it is {likely:.0%} likely"
+            )
             pairs = list(zip(texts, refining, strict=True))
             for (text, reference), each in itertools.product(pairs, settings):
                 flags = each.flags()

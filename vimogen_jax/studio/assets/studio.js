@@ -191,6 +191,7 @@ $("sentences").addEventListener("keydown", (event) => {
 $("examples").addEventListener("click", (event) => {
   if (event.target.tagName !== "BUTTON") return;
   $("sentences").value = event.target.textContent;
+  drawTimeline();
   hint();
 });
 $("clear").addEventListener("click", async () => {
