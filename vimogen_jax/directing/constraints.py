@@ -160,7 +160,7 @@ def pose_of(motion: Motion, at: float, time: float) -> Pose:
     """The pose of a motion at a time of its own, to be met at another."""
     frame = min(max(round(at * motion.fps), 0), motion.num_frames - 1)
     turns = matrix_to_axis_angle(np.asarray(motion.rotations[frame], np.float64)).round(4)
-    said = {name: tuple(map(float, turn)) for name, turn in zip(JOINT_NAMES, turns, strict=True)}
+    said = {name: (x, y, z) for name, (x, y, z) in zip(JOINT_NAMES, turns.tolist(), strict=True)}
     return Pose(time, rotations=said)
 
 

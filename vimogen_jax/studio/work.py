@@ -52,8 +52,8 @@ class Settings:
     steps: int | None = None
     guidance_scale: float | None = None
 
-    @classmethod
-    def each(cls, given: Mapping[str, Any], models: Sequence[str]) -> "list[Settings]":
+    @staticmethod
+    def each(given: Mapping[str, Any], models: Sequence[str]) -> "list[Settings]":
         """From a form's values, of which models, steps and guidance may be several, to compare:
         every combination. Raises BadInput, naming it, where one is out of range."""
         chosen = _several(given, "models") or [models[0]]
@@ -64,13 +64,17 @@ class Settings:
         ]
         halves = [None if scale is None else round(2 * scale) / 2 for scale in scales]
         steps = [_whole(each, "steps", 1, MOST_STEPS) for each in _several(given, "steps")]
-        of_all = (
+        seconds, samples, seed = (
             _number(given.get("seconds"), "seconds", SHORTEST, LONGEST) or 5.0,
             _whole(given.get("samples"), "samples", 1, MOST) or 1,
             _whole(given.get("seed"), "seed", 0, 2**32 - 1) or 0,
         )
-        combined = itertools.product(chosen, steps or [None], halves or [None])
-        return [cls(model, *of_all, *sampler) for model, *sampler in combined]
+        return [
+            Settings(model, seconds, samples, seed, count, scale)
+            for model in chosen
+            for count in steps or [None]
+            for scale in halves or [None]
+        ]
 
     @property
     def sampler(self) -> dict[str, Any]:
@@ -79,8 +83,8 @@ class Settings:
 
     def flags(self, samples: bool = True) -> str:
         """The same for `launch.sample`, or without the number of samples."""
-        said = dict(checkpoint=self.model, samples=self.samples, seed=self.seed, **self.sampler)
-        said["samples"] = self.samples if samples else None
+        said: dict[str, Any] = dict(checkpoint=self.model)
+        said |= dict(samples=self.samples if samples else None, seed=self.seed, **self.sampler)
         return " ".join(
             f"--{name} {shlex.quote(f'{value:g}' if isinstance(value, float) else str(value))}"
             for name, value in said.items()
