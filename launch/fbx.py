@@ -36,12 +36,13 @@ def main(files: list[str]) -> None:
     for path in paths:
         if path.suffix.lower()[1:] not in KINDS:
             raise BadInput(f"{path}: is none of {', '.join(KINDS)}")
-        if not path.is_file():
-            raise BadInput(f"{path}: there is no such file")
     names = [f"{path.stem}.{TO.value}" for path in paths]
     if len({*names}) < len(names):
         raise BadInput("two files have the same name: write them to folders of their own")
     out = outputs.files(OUT.value, names)
+    for path in paths:
+        if not path.is_file():
+            raise BadInput(f"{path}: there is no such file")
     if shutil.which(BLENDER.value) is None:
         raise BadInput(f"there is no {BLENDER.value}, a Python with Blender's module bpy")
     script = Path(adapters.__path__[0], "blender.py")

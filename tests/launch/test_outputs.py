@@ -73,6 +73,7 @@ COMMANDS = {
     ),
     "curate": (["--films=NOWHERE", "--out=OUT"], None),
     "retarget": (["--motion=MOTION", "--onto=NOWHERE.bvh", "--out=OUT"], ["walk-NOWHERE.bvh"]),
+    "fbx": (["NOWHERE.fbx", "--to=bvh", "--out=OUT"], ["NOWHERE.bvh"]),
     "faults": ([TINY, "--config.data.path=NOWHERE", "--out=OUT"], None),
 }
 FILES = [(name, file) for name, (_, files) in COMMANDS.items() for file in files or []]
