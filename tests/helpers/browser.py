@@ -73,7 +73,7 @@ class Tab:
 
 
 @contextmanager
-def chromium(*options: str) -> Iterator[Tab]:
+def chromium() -> Iterator[Tab]:
     """A tab of a browser of its own, which ends with it."""
     program = find_chromium()
     assert program, "no Chromium here"
@@ -89,7 +89,6 @@ def chromium(*options: str) -> Iterator[Tab]:
                 "--disable-background-networking",
                 "--remote-debugging-port=0",
                 f"--user-data-dir={profile}",
-                *options,
                 "about:blank",
             ],
             stdout=subprocess.DEVNULL,

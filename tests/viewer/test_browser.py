@@ -201,7 +201,10 @@ def test_a_frame_takes_as_many_calls_as_another_and_keeps_nothing(tab):
 
 
 def test_without_webgl_there_are_a_sentence_and_the_videos(page):
-    with chromium("--disable-3d-apis") as tab:
+    with chromium() as tab:
+        tab.send("Page.enable")
+        refuse = "OffscreenCanvas.prototype.getContext = () => null"
+        tab.send("Page.addScriptToEvaluateOnNewDocument", source=refuse)
         tab.open(page)
         tab.wait("!document.getElementById('no-webgl').hidden")
         assert "WebGL" in tab.evaluate("document.getElementById('no-webgl').innerText")
