@@ -182,8 +182,9 @@ class Workshop:
                 by_text = f"sample {quoted} --seconds {motion.seconds:g} {flags}"
                 by_reference = f"sample --reference {REFERENCE} {flags}"
                 gated = (
-                    f"priors --prompts sentence.txt --video none --mocap folder:motions "
-                    f"--out out/priors && {self._command}sample --priors out/priors "
+                    f"priors --prompts sentence.txt --seconds {motion.seconds:g} --video none "
+                    "--mocap folder:motions --out out/priors && "
+                    f"{self._command}sample --priors out/priors "
                     f"{each.flags(samples=False)}  "
                     "# the sentence in sentence.txt, the motion in motions/1.npz"
                 )
