@@ -17,7 +17,7 @@ from tqdm import tqdm
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pickled_npz
-from vimogen_jax.mocap.calibration import OFFSETS
+from vimogen_jax.mocap.calibration import LICENCE, OFFSETS
 from vimogen_jax.mocap.film import frames, open_film
 from vimogen_jax.mocap.fit import JOINTS, LANDMARKS
 from vimogen_jax.mocap.tracking import Track, track
@@ -75,7 +75,7 @@ def main(folder: str) -> None:
     for path in tqdm(paths, "tracking"):
         film = open_film(path)
         films.append((track(frames(film)), read_pickled_npz(path.with_suffix(".npz"), TRUTH)))
-    write_tensors(OFFSETS, {"offsets": find_offsets(films, film.width)})
+    write_tensors(OFFSETS, {"offsets": find_offsets(films, film.width)}, licence=LICENCE)
 
 
 if __name__ == "__main__":

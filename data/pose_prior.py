@@ -19,7 +19,7 @@ from vimogen_jax import formats
 from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import MIRRORED
 from vimogen_jax.errors import BadInput
-from vimogen_jax.mocap.calibration import PRIOR
+from vimogen_jax.mocap.calibration import LICENCE, PRIOR
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.tensors import write_tensors
 
@@ -56,7 +56,8 @@ def main(folders: Sequence[str]) -> None:
     paths = sorted(path for folder in folders for path in Path(folder).rglob("*.npz"))
     if not paths:
         raise BadInput(f"no motion (.npz) is in {', '.join(folders) or 'no folder'}")
-    write_tensors(PRIOR, learn([formats.read(path) for path in tqdm(paths, "reading")]))
+    prior = learn([formats.read(path) for path in tqdm(paths, "reading")])
+    write_tensors(PRIOR, prior, licence=LICENCE)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def main() -> None:
             graphs[network], weights[network] = read_tflite(path, network)
     out.mkdir(parents=True, exist_ok=True)
     for network, tensors in weights.items():
-        write_tensors(out / f"{network}.safetensors", tensors)
+        write_tensors(out / f"{network}.safetensors", tensors, licence="Apache-2.0")
     write_text(_one_operation_a_line(graphs), out / "graphs.json")
     print(f"{out}: {', '.join(['graphs.json', *names])}")
 

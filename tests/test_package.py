@@ -7,12 +7,15 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors import safe_open
 
+from tests.helpers.repository import ROOT
 from tests.helpers.tiny_package import described
 from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
+from vimogen_jax.mocap.calibration import LICENCE
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
 from vimogen_jax.motion.statistics import Statistics
@@ -20,7 +23,19 @@ from vimogen_jax.package import Package, describe, load_package, save_package
 from vimogen_jax.text.spec import EncoderSpec
 
 MODEL = dict(dim=8, ffn_dim=16, num_heads=2, num_layers=2, text_dim=4, freq_dim=8)
+ASSETS = ROOT / "vimogen_jax" / "assets"
 STATISTICS = Statistics(np.arange(276, dtype=np.float32), np.ones(276, np.float32))
+
+
+@pytest.mark.parametrize("path", sorted(ASSETS.rglob("*.safetensors")), ids=lambda path: path.name)
+def test_weights_that_ship_say_their_licence_as_does_the_notice(path):
+    with safe_open(path, "numpy") as file:
+        licence = file.metadata()["licence"]
+    notice = (ROOT / "NOTICE").read_text()
+    assert f"vimogen_jax/assets/{path.parent.name}" in notice
+    assert {"CC BY-NC 4.0": "CC BY-NC 4.0", "Apache-2.0": "Apache License 2.0", LICENCE: "CMU"}[
+        licence
+    ] in notice
 
 
 def random_package(**changes) -> Package:

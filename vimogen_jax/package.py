@@ -98,8 +98,9 @@ def write_package(folder: epath.PathLike, package: Package, *, progress: bool = 
     """
     folder = epath.Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    write_tensors(folder / "model.safetensors", flatten(package.params), progress=progress)
-    package.statistics.save(folder / "statistics.safetensors")
+    licence, weights = package.licence, flatten(package.params)
+    write_tensors(folder / "model.safetensors", weights, licence=licence, progress=progress)
+    package.statistics.save(folder / "statistics.safetensors", licence)
     about = Description(**{field.name: getattr(package, field.name) for field in _ABOUT})
     config = dict(schema_version=SCHEMA_VERSION) | dataclasses.asdict(about)
     write_json(config, folder / "config.json")

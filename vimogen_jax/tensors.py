@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -139,6 +140,7 @@ def write_tensors(
     tensors: Mapping[str, Tensor],
     dtype: npt.DTypeLike | None = None,
     *,
+    licence: str = "",
     progress: bool = False,
 ) -> None:
     """Write a file, a tensor at a time; an older one stays whole until then.
@@ -149,12 +151,14 @@ def write_tensors(
         path: of the file.
         tensors: by name, each float16, bfloat16, float32 or float64.
         dtype: one of those, to round all to as they are written; by default each keeps its own.
+        licence: of the tensors, noted in the file's metadata.
         progress: show a bar.
     """
     # The widest first, so that all are aligned.
     dtypes = {name: np.dtype(dtype or tensor.dtype) for name, tensor in tensors.items()}
     order = sorted(tensors, key=lambda name: -dtypes[name].itemsize)
-    header, end = {}, 0
+    header: dict[str, Any] = {"__metadata__": {"licence": licence}} if licence else {}
+    end = 0
     for name in order:
         shape = tensors[name].shape
         begin, end = end, end + math.prod(shape) * dtypes[name].itemsize

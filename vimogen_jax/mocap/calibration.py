@@ -17,6 +17,7 @@ from vimogen_jax.tensors import map_tensors
 ASSETS = Path(__file__).parents[1] / "assets" / "mocap"
 PRIOR = ASSETS / "pose_prior.safetensors"
 OFFSETS = ASSETS / "marker_offsets.safetensors"
+LICENCE = "CMU mocap: free for all uses, not to be resold"
 
 
 @functools.cache

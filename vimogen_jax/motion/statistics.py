@@ -70,9 +70,9 @@ class Statistics:
         std = np.where(std < _CONSTANT, 1.0, std)
         return cls(mean.astype(np.float32), std.astype(np.float32)).bounded()
 
-    def save(self, path: epath.PathLike) -> None:
+    def save(self, path: epath.PathLike, licence: str = "") -> None:
         """Write a safetensors file with `mean` and `std`; an older file stays whole until then."""
-        write_tensors(path, {"mean": self.mean, "std": self.std})
+        write_tensors(path, {"mean": self.mean, "std": self.std}, licence=licence)
 
     @classmethod
     def load(cls, path: epath.PathLike) -> "Statistics":
