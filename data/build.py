@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from data.beam import Beam
 from data.engine import spread
 from data.filters.jumps import MAX_SPEED, longest_steady_stretch
 from data.filters.toes import overturned_toes
@@ -105,7 +106,7 @@ def build(
     *,
     fps: float = 20.0,
     holdout: float = 0.05,
-    workers: int = 1,
+    workers: int | Beam = 1,
     overwrite: bool = False,
     keep_test: bool = False,
     report: Report | None = None,

@@ -17,6 +17,7 @@ from typing import Any
 from data.adapters.mocap.model import VideoToMotion
 from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import DESCRIBE
+from data.beam import Beam
 from data.engine import Done, Keeping, spread
 from data.filters.film import STEPS, Settings, cut_out, look_through
 from data.priors.quality import LIMITS, measure
@@ -229,7 +230,7 @@ def curate(
     captioner: Judge | None,
     source: str,
     licence: str,
-    workers: int,
+    workers: int | Beam,
     report: Report,
 ) -> list[Take]:
     """The takes of the films that are kept; the report is filled in.
@@ -284,7 +285,9 @@ def _said(clip: Clip, captions: Mapping[Path, Take]) -> Take | None:
     return captions.get(clip.film.resolve()) if clip.start is None else None
 
 
-def _passed(films: Sequence[Path], step: Keeping, workers: int, report: Report) -> Iterator[Clip]:
+def _passed(
+    films: Sequence[Path], step: Keeping, workers: int | Beam, report: Report
+) -> Iterator[Clip]:
     """The clips that pass the filters, those of each content once."""
     first = dict[str, Path]()
     for done in spread(step, films, workers, "film", "looked at films"):
@@ -309,7 +312,7 @@ def _passed(films: Sequence[Path], step: Keeping, workers: int, report: Report) 
 
 
 def _captured(
-    clips: Sequence[Clip], step: Keeping, workers: int, report: Report
+    clips: Sequence[Clip], step: Keeping, workers: int | Beam, report: Report
 ) -> Iterator[tuple[Clip, Done]]:
     """The clips whose motions were read and are good enough."""
     captured = spread(step, [clip.path for clip in clips], workers, "motion", "read motions")

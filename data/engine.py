@@ -1,4 +1,4 @@
-"""Work on many items spread over the processes of this machine, and results of films that are kept.
+"""Work on many items, spread over processes or by Beam, and results of films that are kept.
 
 A result lies under a hash of the film and of all else that it was made from, written whole: so
 work that was stopped goes on, and none is done twice.
@@ -18,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from tqdm import tqdm
 
+from data.beam import Beam
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import inside, read_json, reason, write_json
 from vimogen_jax.mocap.film import sha256
@@ -32,22 +33,26 @@ AT_ONCE = 512  # items; or quick processes would fill the memory before a slow r
 def spread(
     function: Callable[[Item], Result],
     items: Sequence[Item],
-    workers: int,
+    workers: int | Beam,
     unit: str,
     work: str,
 ) -> Generator[Result]:
-    """Call a function on all items, each in one of some processes; the results in their order.
+    """Call a function on all items; the results in their order.
 
-    unit: of the progress bar. work: what processes did, for the sentence on one that was killed.
+    Args:
+        workers: how many processes of this machine share the items, or the Beam that spreads them.
+        unit: of the progress bar.
+        work: what processes did, for the sentence on one that was killed.
 
     Raises:
-        BadInput: a process was killed; or what the function raises.
+        BadInput: a process was killed or the pipeline failed; or what the function raises.
     """
     bar: Callable[[Iterable], Iterable] = lambda results: tqdm(
         results, f"{unit}s", len(items), unit=unit, disable=None
     )
-    if workers == 1:
-        yield from bar(map(function, items))
+    if isinstance(workers, Beam) or workers == 1:
+        called = workers(function, items) if isinstance(workers, Beam) else map(function, items)
+        yield from bar(called)
         return
     # Spawned, not forked: libraries have started threads in this process.
     context = multiprocessing.get_context("spawn")

@@ -20,9 +20,8 @@ from data.sources.priors import read_priors
 from data.sources.take import Take
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
-from launch import cli, outputs, reading
+from launch import cli, outputs, reading, spreading
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline import dataset
 from vimogen_jax.motion.layouts import LAYOUTS
 from vimogen_jax.text.encoder import ENCODERS, TextEncoder, load_text_encoder
 
@@ -45,7 +44,9 @@ VIMOGEN_TEXT = flags.DEFINE_enum(
 PRIORS = flags.DEFINE_multi_string(
     "priors", [], "folder of launch.priors: synthetic videos; may be repeated"
 )
-OUT = flags.DEFINE_string("out", None, "folder to write the dataset to", required=True)
+OUT = flags.DEFINE_string(
+    "out", None, "folder to write the dataset to, on a disk or a store", required=True
+)
 TEXT_ENCODER = flags.DEFINE_string(
     "text_encoder",
     "minilm",
@@ -78,13 +79,12 @@ LAYOUT = flags.DEFINE_enum(
     [*LAYOUTS],
     "what a frame holds: ViMoGen's 276 channels or HumanML3D's 263 features",
 )
-WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "processes that read motions", 1)
 
 
 def main() -> None:
     """Build, and report by source what was taken and what was left."""
     started = time.monotonic()
-    overwrite = bool(outputs.whole(OUT.value, dataset.FILES))
+    overwrite = outputs.dataset(OUT.value)
     report = Report(DATASET_FPS.value)
     try:
         build(
@@ -93,7 +93,7 @@ def main() -> None:
             _load_encoder(),
             fps=DATASET_FPS.value,
             holdout=HOLDOUT.value,
-            workers=WORKERS.value,
+            workers=spreading.workers(OUT.value),
             overwrite=overwrite,
             keep_test=KEEP_TEST.value,
             layout=LAYOUTS[LAYOUT.value],

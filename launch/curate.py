@@ -19,11 +19,10 @@ from data.adapters import mocap, vlm
 from data.adapters.vlm.judge import Judge
 from data.build import build
 from data.filters.film import Settings
-from launch import cli, outputs
+from launch import cli, outputs, spreading
 from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import write_json, write_text
-from vimogen_jax.input_pipeline import dataset
+from vimogen_jax.files import on_store, write_json, write_text
 from vimogen_jax.text.encoder import ENCODERS, load_text_encoder
 
 SOMETHING_MISSING = 2  # exit status: the dataset is there, but some films were damaged
@@ -31,7 +30,9 @@ SOMETHING_MISSING = 2  # exit status: the dataset is there, but some films were 
 FILMS = flags.DEFINE_string(
     "films", None, "folder of films, or text file with the path of one on each line", required=True
 )
-OUT = flags.DEFINE_string("out", None, "folder to write the dataset to", required=True)
+OUT = flags.DEFINE_string(
+    "out", None, "folder to write the dataset to, on a disk or a store", required=True
+)
 CAPTIONS = flags.DEFINE_string(
     "captions",
     None,
@@ -54,7 +55,6 @@ TEXT_ENCODER = flags.DEFINE_enum("text_encoder", "minilm", [*ENCODERS], "encodes
 HOLDOUT = flags.DEFINE_float(
     "holdout", 0.05, "share of the takes held out for validation", 0.0, 1.0
 )
-WORKERS = flags.DEFINE_integer("workers", os.cpu_count() or 1, "processes that read films", 1)
 CONFIG = config_flags.DEFINE_config_file(
     "config", help_string="limits of the filters; by default configs/curate.py"
 )
@@ -64,7 +64,9 @@ def main() -> None:
     """Check everything that was given, work, report, and write what was kept."""
     config = CONFIG.value or limits.get_config()
     settings = parse(Settings, config.to_dict(), "config")
-    overwrite = bool(outputs.whole(OUT.value, dataset.FILES))
+    overwrite = outputs.dataset(OUT.value)
+    if on_store(OUT.value) and not WORK.value:
+        raise BadInput("say with --work in which folder of a disk what is found of films is kept")
     work = Path(WORK.value or f"{os.path.normpath(OUT.value)}.work")
     cli.report_folder(str(work))
     films, folder = curate.find_films(Path(FILMS.value))
@@ -83,7 +85,7 @@ def main() -> None:
         captioner=captioner,
         source=SOURCE.value,
         licence=LICENCE.value,
-        workers=WORKERS.value,
+        workers=spreading.workers(OUT.value),
         report=report,
     )
     facts = report.facts()
@@ -99,7 +101,7 @@ def main() -> None:
         OUT.value,
         encoder,
         holdout=HOLDOUT.value,
-        workers=WORKERS.value,
+        workers=spreading.workers(OUT.value),
         overwrite=overwrite,
     )
     print(f"{built}\n{OUT.value} written; what became of each film is in {work}/report.json")

@@ -10,7 +10,9 @@ from pathlib import Path
 from absl import flags
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import require_new, require_writable
+from vimogen_jax.files import on_store, require_new, require_writable
+from vimogen_jax.input_pipeline.dataset import FILES
+from vimogen_jax.input_pipeline.stores import require_new_on_store
 
 OVERWRITE = flags.DEFINE_bool("overwrite", False, "replace output files that exist already")
 
@@ -24,6 +26,15 @@ def whole(folder: str, parts: Sequence[str]) -> Sequence[str]:
     require_new(folder, replaces)
     require_writable(Path(os.path.abspath(folder)).parent)
     return replaces
+
+
+def dataset(folder: str) -> bool:
+    """Look at where a dataset will come, on a disk or a store; whether one may be replaced."""
+    if on_store(folder):
+        require_new_on_store(folder, FILES if OVERWRITE.value else ())
+    else:
+        whole(folder, FILES)
+    return bool(OVERWRITE.value)
 
 
 def files(folder: str | os.PathLike[str], names: Iterable[str]) -> Path:

@@ -16,6 +16,7 @@ from tests.helpers.repository import PACKAGES, ROOT, imports, sources
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "absl": "absl-py",
+    "apache_beam": "apache-beam",
     "google": "google-genai",
     "orbax": "orbax-checkpoint",
     "sklearn": "scikit-learn",
@@ -65,7 +66,7 @@ def third_party(folder: str) -> set[str]:
 def test_the_package_requires_just_what_is_imported():
     imported = set().union(*map(third_party, PACKAGES)) - TORCH - BLENDER
     imported -= set().union(
-        *map(required, ("film", "judge", "blazepose", "plot", "studio", "wandb"))
+        *map(required, ("film", "judge", "beam", "blazepose", "plot", "studio", "wandb"))
     )
     assert required() == imported
 

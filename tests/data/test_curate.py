@@ -5,6 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
+from etils import epath
+from fsspec.implementations.memory import MemoryFileSystem
 
 from data import curate
 from data.adapters.mocap import open_mocap
@@ -13,6 +15,7 @@ from data.adapters.vlm.question import DESCRIBE
 from data.filters.film import Limits, Settings
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
+from tests.helpers.played_store import played_by
 from vimogen_jax import formats
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.mocap.film import frames, open_film
@@ -120,6 +123,31 @@ def test_films_become_records_and_a_report(made, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in before}
     same = {record.id: record.motion.tobytes() for record in kept.values()}
     assert {each.id: each.motion.tobytes() for each in records(tmp_path / "out")} == same
+
+
+def test_beam_makes_the_same_dataset(made, tmp_path):
+    pytest.importorskip("apache_beam", reason="needs apache-beam, as in `make test-beam`")
+    assert run(made, tmp_path / "out").returncode == 2
+    ended = run(made, tmp_path / "beam", "--beam=--runner=DirectRunner")
+    assert ended.returncode == 2, ended.stderr
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == sorted(path.name for path in (tmp_path / "beam").iterdir())
+    for name in names:
+        assert (tmp_path / "beam" / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+
+
+def test_a_dataset_of_films_on_a_store(made, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "caches"))
+    with played_by(MemoryFileSystem):
+        url = "gs://bucket/films"
+        refused = run(made, url)
+        assert refused.returncode == 1 and "say with --work" in refused.stderr
+        ended = run(made, url, f"--work={tmp_path / 'work'}")
+        assert ended.returncode == 2, ended.stderr
+        assert len(records(url)) == 2
+        again = run(made, url, f"--work={tmp_path / 'work'}")
+        assert again.returncode == 1 and f"{url} exists already" in again.stderr
+        epath.Path(url).rmtree()
 
 
 def test_a_list_of_films_and_what_is_refused(made, tmp_path):

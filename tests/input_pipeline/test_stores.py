@@ -13,12 +13,18 @@ import pytest
 from etils import epath
 from fsspec.implementations.memory import MemoryFileSystem
 
+from tests.helpers.made_up import made_up_motion
 from tests.helpers.played_store import played_by
+from tests.helpers.tiny_package import ENCODER, Letters
+from vimogen_jax.caches import cache_folder
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import stores
-from vimogen_jax.input_pipeline.dataset import Dataset
+from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter
+from vimogen_jax.input_pipeline.records import Record
+from vimogen_jax.motion.representation import encode
 
 URL = "gs://bucket/dataset"
+WRITTEN = "gs://bucket/written"
 
 
 @pytest.fixture
@@ -32,6 +38,7 @@ def store(dataset, tmp_path, monkeypatch):
             (folder / path.name).write_bytes(path.read_bytes())
         yield folder
         folder.rmtree()
+        epath.Path(WRITTEN).rmtree(missing_ok=True)
 
 
 def test_a_copy_is_the_dataset(dataset, store):
@@ -126,3 +133,49 @@ def test_a_copy_that_failed_leaves_no_half_file(store, monkeypatch):
         with pytest.raises(BadInput, match=r"cannot be written: the disk is full"):
             Dataset.open(URL)
     assert len(Dataset.open(URL).records["train"]) == 37
+
+
+def write(records, **settings):
+    about = dict(text_encoder=ENCODER, null_text=Letters().null_text)
+    with DatasetWriter(WRITTEN, **about, **settings) as writer:
+        for split in ("train", "validation"):
+            for record in records:
+                writer.add(split, record)
+
+
+@pytest.fixture
+def two():
+    rng, (text,) = np.random.default_rng(0), Letters()(["a person walks."])
+    motions = [encode(made_up_motion("walk", rng)).astype(np.float32) for _ in range(2)]
+    about = "a person walks.", "made up", "high", "CC0"
+    return [Record(f"{i}", motion, text, *about) for i, motion in enumerate(motions)]
+
+
+def test_a_dataset_is_written_to_a_store_and_opened_there_without_a_copy(store, two, monkeypatch):
+    write(two[:1])
+    monkeypatch.setattr(stores, "_copy", lambda *a: pytest.fail("copied"))
+    assert Dataset.open(WRITTEN).index["train"].ids.tolist() == ["0"]
+    with pytest.raises(BadInput, match=f"{WRITTEN} exists already"):
+        write(two)
+    (epath.Path(WRITTEN) / "test.index.npz").write_bytes(b"of another dataset")
+    write(two, overwrite=True)
+    assert Dataset.open(WRITTEN).index["train"].ids.tolist() == ["0", "1"]
+    assert not (epath.Path(WRITTEN) / "test.index.npz").exists()
+    assert not [path for path in cache_folder("datasets").iterdir() if "tmp" in path.name]
+
+
+def test_a_store_that_fails_while_a_dataset_is_written_has_none_and_the_next_try_has(
+    store, two, monkeypatch
+):
+    with monkeypatch.context() as broken:
+
+        def fail(*_, **__):
+            raise RuntimeError("the network is gone")
+
+        broken.setattr(MemoryFileSystem, "_open", fail)
+        with pytest.raises(BadInput, match=f"{WRITTEN} cannot be written: the network is gone"):
+            write(two)
+    with pytest.raises(BadInput, match="manifest.json is missing on the store"):
+        Dataset.open(WRITTEN)
+    write(two)
+    assert len(Dataset.open(WRITTEN).records["train"]) == 2

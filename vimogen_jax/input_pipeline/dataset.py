@@ -42,7 +42,11 @@ from vimogen_jax.input_pipeline.records import (
     encode_record,
 )
 from vimogen_jax.input_pipeline.remote import RemoteShards
-from vimogen_jax.input_pipeline.stores import local_copy
+from vimogen_jax.input_pipeline.stores import (
+    local_copy,
+    require_new_on_store,
+    whole_on_store,
+)
 from vimogen_jax.motion.layouts import layout_of
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.npz import read_npz
@@ -72,7 +76,8 @@ class Index:
 
 
 class DatasetWriter:
-    """Writes a dataset beside its place, and moves it there when the `with` block ends well.
+    """Writes a dataset beside its place, and moves it there when the `with` block ends well; to a
+    store, such as "gs://bucket/folder", it is copied then.
 
     text_encoder: the name, width and revision of the encoder that made every text.
     null_text: that encoder's `[l k]` features for "no text".
@@ -91,9 +96,10 @@ class DatasetWriter:
         fps: float = 20.0,
         overwrite: bool = False,
     ):
-        self._folder = Path(folder)
+        self._folder = os.fspath(folder)
         self._replaces = FILES if overwrite else ()
-        require_new(self._folder, self._replaces)
+        self._whole = whole_on_store if on_store(folder) else whole_folder
+        (require_new_on_store if on_store(folder) else require_new)(self._folder, self._replaces)
         self._text_encoder = dict(text_encoder)
         self._null_text = np.ascontiguousarray(null_text, ml_dtypes.bfloat16)
         self._fps = fps
@@ -111,7 +117,7 @@ class DatasetWriter:
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        with whole_folder(self._folder, self._replaces) as aside:
+        with self._whole(self._folder, self._replaces) as aside:
             self._aside = aside
             self._splits = {split: _SplitWriter(aside, split) for split in SPLITS}
             try:

@@ -1,0 +1,120 @@
+"""Work on many items spread over the machines of a cluster by Apache Beam.
+
+Each result is written under the number of its item to a folder that all machines see, whole: what
+Beam does twice, as after a machine is lost, is there once, and results come in the items' order.
+"""
+
+import dataclasses
+import pickle
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from etils import epath
+
+from vimogen_jax.errors import BadInput
+from vimogen_jax.files import first_line, whole_file
+
+AT_ONCE = 512  # items in a file, that the description of the pipeline stays small
+_PATIENCE = 0.1  # seconds between looks for a result
+
+
+@dataclasses.dataclass(frozen=True)
+class Beam:
+    """Calls functions by Beam pipelines.
+
+    Attributes:
+        folder: that all machines see, on a disk or a store; what is written there goes again.
+        options: Beam's own, such as `--runner=FlinkRunner`; without any it runs in this process.
+    """
+
+    folder: str
+    options: Sequence[str] = ()
+
+    def __call__(self, function: Callable[[Any], Any], items: Sequence[Any]) -> Iterator[Any]:
+        """The results of a function for all items, in their order, as soon as they are there.
+
+        Raises:
+            BadInput: the pipeline failed; or what the function raises.
+        """
+        folder = epath.Path(self.folder) / secrets.token_hex(8)
+        folder.mkdir(parents=True)
+        try:
+            for chunk, first in enumerate(range(0, len(items), AT_ONCE)):
+                some = [*enumerate(items[first : first + AT_ONCE], first)]
+                _write(some, folder / f"items-{chunk}")
+            pipeline = _Pipeline(function, folder, -(-len(items) // AT_ONCE), self.options)
+            pipeline.start()
+            for number in range(len(items)):
+                yield pipeline.result(number)
+            pipeline.join()
+        finally:
+            folder.rmtree(missing_ok=True)
+
+
+class _Pipeline(threading.Thread):
+    """A pipeline that runs beside whoever waits for its results, and ends with the process."""
+
+    def __init__(
+        self,
+        function: Callable[[Any], Any],
+        folder: epath.Path,
+        chunks: int,
+        options: Sequence[str],
+    ):
+        super().__init__(daemon=True)
+        self._function, self._folder = function, folder
+        self._chunks, self._options = chunks, options
+        self._fault: Exception | None = None
+
+    def run(self) -> None:
+        """See `threading.Thread`."""
+        import apache_beam as beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+
+        try:
+            with beam.Pipeline(options=PipelineOptions([*self._options])) as pipeline:
+                _ = (
+                    pipeline
+                    | "chunks" >> beam.Create(range(self._chunks))
+                    | "items" >> beam.FlatMap(partial(_read_items, self._folder))
+                    | "spread" >> beam.Reshuffle()
+                    | "work" >> beam.Map(partial(_work, self._function, self._folder))
+                )
+        except Exception as fault:  # each runner has exceptions of its own
+            self._fault = fault
+
+    def result(self, number: int) -> Any:
+        """The result of an item, waited for; raises BadInput where it or the pipeline failed."""
+        path = self._folder / f"{number}"
+        while not path.exists():
+            if not self.is_alive() and not path.exists():
+                said = first_line(self._fault) if self._fault else "it ended without all results"
+                raise BadInput(f"the Beam pipeline failed: {said}") from self._fault
+            time.sleep(_PATIENCE)
+        result = pickle.loads(path.read_bytes())
+        path.unlink()
+        if isinstance(result, BadInput):
+            raise result
+        return result
+
+
+def _work(function: Callable[[Any], Any], folder: epath.Path, numbered: tuple[int, Any]) -> None:
+    number, item = numbered
+    try:
+        result = function(item)
+    except BadInput as fault:  # Beam would try again, and then tell it in its own words
+        result = fault
+    _write(result, folder / f"{number}")
+
+
+def _read_items(folder: epath.Path, chunk: int) -> list[tuple[int, Any]]:
+    return pickle.loads((folder / f"items-{chunk}").read_bytes())
+
+
+def _write(value: Any, path: epath.Path) -> None:
+    with whole_file(path) as aside:
+        aside.write_bytes(pickle.dumps(value))
