@@ -140,6 +140,8 @@ class Keeping:
                 said["facts"], files = self.step(film, content, self.folder / key)
                 said["files"] = [file.name for file in files]
             except BadInput as fault:
+                if f"{self.folder / key}" in str(fault):  # the disk is at fault, not the film
+                    raise
                 said["fault"] = str(fault)
             write_json(said, kept)
         files = tuple(self.folder / name for name in said["files"])

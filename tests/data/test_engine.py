@@ -62,6 +62,16 @@ def test_what_is_damaged_or_gone_is_made_anew(tmp_path, films):
     assert set(step.asked.values()) == {2}
 
 
+def test_a_disk_that_is_full_is_no_fault_of_a_film(tmp_path, films):
+    class Full(Counting):
+        def __call__(self, film, sha256, out):
+            raise BadInput(f"{out}.npz cannot be written: the disk is full")
+
+    with pytest.raises(BadInput, match="the disk is full"):
+        Keeping(Full(), tmp_path / "work")(films[0])
+    assert Keeping(Counting(), tmp_path / "work")(films[0]).fault == ""
+
+
 def test_a_film_that_is_gone_is_its_fault(tmp_path):
     (tmp_path / "work").mkdir()
     done = Keeping(Counting(), tmp_path / "work")(tmp_path / "gone.mp4")
