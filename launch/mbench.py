@@ -16,6 +16,7 @@ from absl import flags
 
 from data.adapters.vlm import FORMS, open_model
 from data.adapters.vlm.judge import Judge
+from data.priors.report import beside_published
 from data.priors.store import YES, Store
 from eval.bodies import Bodies
 from eval.mbench import report as writing
@@ -221,7 +222,8 @@ def told(store: Store) -> list[str]:
     entries = store.entries()[0]
     counts = Counter(entry.verdict[0] for entry in entries)
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
-    return [f"Verdicts: {said}.", *sorted({entry.note for entry in entries} - {""})]
+    notes = {beside_published(entries), *(entry.note for entry in entries)} - {""}
+    return [f"Verdicts: {said}.", *sorted(notes)]
 
 
 def _advised(column: Dimension) -> Dimension:

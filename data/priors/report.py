@@ -41,7 +41,7 @@ def summary(entries: Sequence[Entry], told: Sequence[str]) -> dict[str, Any]:
         stages=stages,
         verdicts=dict(Counter(verdict for verdict, _ in verdicts)),
         not_followed=dict(against.most_common(20)),
-        published=_published(entries),
+        published=beside_published(entries),
         told=list(told),
         notes=sorted({entry.note for entry in entries} - {""}),
     )
@@ -62,11 +62,7 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         "",
         f"Verdicts: {', '.join(verdicts)}. What is not a yes follows its text.",
     ]
-    if known := report["published"]:
-        lines.append(
-            f"Of {known['prompts']} published prompts among these the published gate said yes to "
-            f"{known['yes']}, this one to {known['here']}; they agree on {known['agree']}."
-        )
+    lines += [report["published"]] if report["published"] else []
     for name, stage in report["stages"].items():
         lines += [f"- {name}: {count} × {why}" for why, count in stage["reasons"].items()]
     lines += [f"- {sentence}" for sentence in report["told"]]
@@ -122,15 +118,19 @@ def _result(entry: Entry, stage: str):
     return None
 
 
-def _published(entries: Sequence[Entry]) -> dict[str, int]:
-    """How often the published gate, and this one, said yes to MBench's prompts among these."""
+def beside_published(entries: Sequence[Entry]) -> str:
+    """How often the published gate, and this one, said yes to prompts with a published verdict; ""
+    where none has one."""
     pairs = [(entry.prompt.verdict, entry.verdict[0] == YES) for entry in entries]
     known = [(theirs, ours) for theirs, ours in pairs if theirs is not None]
     if not known:
-        return {}
-    yes, here = (sum(column) for column in zip(*known, strict=True))
-    agree = sum(theirs == ours for theirs, ours in known)
-    return dict(prompts=len(known), yes=yes, here=here, agree=agree)
+        return ""
+    theirs, ours = (sum(column) for column in zip(*known, strict=True))
+    agree = sum(a == b for a, b in known)
+    return (
+        f"Of {len(known)} published prompts among these the published gate said yes to {theirs}, "
+        f"this one to {ours}; they agree on {agree}."
+    )
 
 
 def _reason(fault: str) -> str:

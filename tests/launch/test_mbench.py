@@ -122,7 +122,8 @@ def test_branches_beside_the_published_ones_and_what_the_action_judge_sees(check
         *("--video=none", f"--mocap=folder:{tmp_path / 'read'}", "--judge=published"),
     )
     assert ended.returncode == 0, ended.stderr
-    assert "Of 2 published prompts among these the published gate said yes to 1" in ended.stdout
+    beside = "Of 2 published prompts among these the published gate said yes to 1, this one to 1;"
+    assert beside in ended.stdout
     said = (
         *(f"--priors={tmp_path / 'priors'}", f"--checkpoint={checkpoint}"),
         *(f"--prompts={prompts}", f"--out={tmp_path / 'out'}", "--branch=video,gated"),
@@ -135,7 +136,7 @@ def test_branches_beside_the_published_ones_and_what_the_action_judge_sees(check
     assert score["values"] == {"0": 1.0, "1": 0.0} and score["missing"] == 0
     assert score["words"] == {"0": "looks like walk", "1": "looks like walk"}
     assert "video: video generation baseline (published)" in ended.stdout
-    assert "which recognises 100% of 6 takes" in ended.stdout
+    assert "which recognises 100% of 6 takes" in ended.stdout and beside in ended.stdout
     others = write_prompts(tmp_path / "others.jsonl", [dataclasses.replace(asked[0], action="fly")])
     ended = mbench(*said, f"--prompts={others}")
     assert ended.returncode == 1 and "show the action 'fly'; known are" in ended.stderr
