@@ -72,11 +72,14 @@ class _Pipeline(threading.Thread):
 
     def run(self) -> None:
         """See `threading.Thread`."""
-        import apache_beam as beam
-        from apache_beam.options.pipeline_options import PipelineOptions
+        import apache_beam as beam  # pyright: ignore[reportMissingImports]
+        from apache_beam.options import (  # pyright: ignore[reportMissingImports]
+            pipeline_options,
+        )
 
         try:
-            with beam.Pipeline(options=PipelineOptions([*self._options])) as pipeline:
+            options = pipeline_options.PipelineOptions([*self._options])
+            with beam.Pipeline(options=options) as pipeline:
                 _ = (
                     pipeline
                     | "chunks" >> beam.Create(range(self._chunks))
