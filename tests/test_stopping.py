@@ -14,25 +14,25 @@ VERBS = sorted(
 SENTENCES = {signal.SIGINT: "stopped by Ctrl-C\n", signal.SIGTERM: "stopped by SIGTERM\n"}
 
 # Told to a command that a signal comes now: it arrives within the line, or the one after it.
-NOW = "os.kill(os.getpid(), {}); time.sleep(30)"
+NOW = "os.kill(os.getpid(), {}); time.sleep(100)"
 
 IN_A_COMMAND = {
     "at work": "{now}",
     "in a thread that nobody waits for": """
-    threading.Thread(target=time.sleep, args=(60,)).start()
+    threading.Thread(target=time.sleep, args=(100,)).start()
     {now}""",
     "in a finaliser": """
     class Closing:
         def __del__(self): {now}
     Closing()
-    time.sleep(30)""",
+    time.sleep(100)""",
     "in an import": """
     class Slow:
         def find_spec(self, *_): os.kill(os.getpid(), {signal})
     sys.meta_path.insert(0, Slow())
     import colorsys
     print("imported", flush=True)
-    time.sleep(30)""",
+    time.sleep(100)""",
     "while a file is written": """
     with files.whole_file(sys.argv[1] + "/whole.txt") as aside:
         aside.write_text("half")
@@ -62,7 +62,7 @@ with stopping.ends_well():
     {code}
 """
     with start("-c", command, tmp_path) as process:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (128 + number, SENTENCES[number])
     assert out == ("imported\n" if where == "in an import" else "")
     assert list(tmp_path.iterdir()) == []
@@ -75,15 +75,15 @@ from vimogen_jax import stopping
 with stopping.ends_well():
     try:
         os.kill(os.getpid(), 2)
-        time.sleep(30)
+        time.sleep(100)
     finally:
         print("puts away", flush=True)
-        time.sleep(30)
+        time.sleep(100)
 """
     with start("-c", command) as process:
         assert process.stdout.readline() == "puts away\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        assert process.wait(60) == 130
         assert process.stderr.read() == "stopped by Ctrl-C\n"
 
 
