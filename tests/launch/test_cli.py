@@ -47,6 +47,11 @@ cli.run(main)
         assert (done.returncode, done.stderr) == (1, f"error: a.npz: does not say{advice}\n")
 
 
+def test_help_lists_the_flags_that_commands_share_too():
+    said = run_command("export", "--help").stdout
+    assert "--run: " in said and "--[no]overwrite: " in said and "--verbosity" not in said
+
+
 def test_faults_are_put_on_runs_where_there_are_signals_and_limits(tmp_path, monkeypatch):
     monkeypatch.setattr(platform, "system", lambda: "Windows")
     ended = run_command("faults", "--config=configs/tiny.py", f"--out={tmp_path}/out")
