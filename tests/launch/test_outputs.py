@@ -66,6 +66,10 @@ COMMANDS = {
         ["--teacher=NOWHERE", "--prompts=NOWHERE", "--real=NOWHERE", "--out=OUT"],
         ["report.json"],
     ),
+    "data_ablation": (
+        [TINY, "--config.data.path=NOWHERE", "--out=OUT"],
+        ["report.json", "report.md"],
+    ),
     "prompts": (["--writer=NOBODY", "--out=OUT/prompts.jsonl"], ["prompts.jsonl"]),
     "priors": (
         ["--prompts=NOWHERE", "--out=OUT"],
@@ -79,7 +83,7 @@ COMMANDS = {
 FILES = [(name, file) for name, (_, files) in COMMANDS.items() for file in files or []]
 READ_FIRST = ("view", "film", "retarget")  # what they write is called as what they read
 SCORING = ("mbench", "humanml3d")
-GOING_ON = (*SCORING, "priors", "distill")  # in their folders
+GOING_ON = (*SCORING, "priors", "distill", "data_ablation")  # in their folders
 KEPT = [(name, file) for name, file in FILES if name not in GOING_ON]
 FOLDERS = [name for name, (_, files) in COMMANDS.items() if files is None]
 
