@@ -51,8 +51,8 @@ def perfect(truth):
     pixels[:, film_readings._LANDMARKS] = (
         points[:, film_readings._JOINTS, :2] / points[:, film_readings._JOINTS, 2:] * 1000 + 256
     )
-    ones = np.ones(count)
-    seen = Track(pixels, np.zeros((count, 33, 3)), np.ones((count, 33)), ones, ones * 0, ones)
+    sure, one = np.ones(count), np.ones(count, int)
+    seen = Track(pixels, np.zeros((count, 33, 3)), np.ones((count, 33)), sure, one * 0, one)
     return seen, (rotations, points[:, 0])
 
 

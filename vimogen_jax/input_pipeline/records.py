@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 import ml_dtypes
 import numpy as np
 import safetensors.numpy
-from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
@@ -79,7 +78,7 @@ class Record:
     made: MadeBy | None = None
 
     @property
-    def texts(self) -> list[Float[np.ndarray, "_ k"]]:
+    def texts(self) -> list[np.ndarray]:
         """The features of the caption, then of its other wordings."""
         return [self.text, *(wording.text for wording in self.wordings)]
 

@@ -86,7 +86,7 @@ class MatcherNetwork(nnx.Module):
         return jnp.minimum(jnp.exp(self.log_scale[0]), LARGEST_SCALE)
 
 
-def pose_features(rotations: Float[Array, "*n t j 3 3"]) -> Float[Array, "*n t {POSE_FEATURES}"]:
+def pose_features(rotations: Float[Array, "*n t j 3 3"]) -> Float[Array, "*n t _"]:
     """What the matcher sees of each frame, each number varying by about one.
 
     Around the pelvis, in the frame in which the hips lie along x: the joints but the pelvis; the
