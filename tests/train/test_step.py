@@ -66,7 +66,7 @@ def batch(seed=0, texts=TEXTS):
 
 
 class Setup:
-    """A compiled step under a strategy, and its state at step 0; `base`: what is frozen is of."""
+    """A compiled step under a strategy, and its state at step 0: random weights, or a base's."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ IN_TWO = dict(strategy="hybrid", mesh=dict(data=2, fsdp=2))
 )
 def test_a_batch_in_parts_gives_the_update_of_the_whole(setup, strategy, devices, number):
     """Also where the parts, and their branches, count very different numbers of values."""
-    parts = Setup(strategy, devices, accumulate=number)
+    parts = Setup(strategy, devices, base=setup.state["params"], accumulate=number)
     arrays = batch()
     arrays.mask[:4, 0, 1:] = False
     arrays.channel_mask[4:6, :TEXTS, 126:] = 0
@@ -347,9 +347,9 @@ def test_evaluation_counts_real_values_and_leaves_filler_out(setup):
 
 
 @pytest.mark.parametrize("texts", [0, SAMPLES])
-def test_a_batch_may_be_of_one_branch_alone(texts):
+def test_a_batch_may_be_of_one_branch_alone(setup, texts):
     """In both the step and the evaluation; the other branch's weights then have no gradient."""
-    alone = Setup("data_parallel", 2, texts=texts)
+    alone = Setup("data_parallel", 2, base=setup.state["params"], texts=texts)
     state, metrics = alone.run(alone.state, batch(texts=texts))
     losses = {name for name in metrics if name.startswith("loss")}
     assert losses == {"loss", "loss_text" if texts else "loss_reference"}
