@@ -40,13 +40,14 @@ def table(path: str | os.PathLike, name: str, values: Any, width: int) -> np.nda
 def turns(path: str | os.PathLike, name: str, vectors: np.ndarray) -> np.ndarray:
     """The rotations [n 22 3 3] of axis-angle vectors [n 66], radians, of the root and 21 joints.
 
-    Raises BadInput where, in most frames, a joint turns by more than a whole turn: degrees.
+    Raises BadInput where, in most frames, a joint turns by more than three whole turns: degrees.
+    Vectors that are unwound from frame to frame, as those we write, may pass one.
     """
     vectors = vectors.reshape(-1, NUM_JOINTS, 3)
     furthest = np.linalg.norm(vectors[:, 1:], axis=-1).max(axis=1)
-    if len(vectors) and np.median(furthest) > 2 * np.pi:
+    if len(vectors) and np.median(furthest) > 3 * 2 * np.pi:
         said = f"{name} turns joints by {np.median(furthest):.0f}"
-        raise BadInput(f"{path}: {said} radians, more than a whole turn; are they degrees?")
+        raise BadInput(f"{path}: {said} radians, more than three whole turns; are they degrees?")
     return axis_angle_to_matrix(vectors)
 
 
