@@ -429,7 +429,8 @@ def _read_form(path: Path) -> None:
     form = parse_json(read_text(path))
     if not isinstance(form, dict):  # as the studio's server does
         raise BadInput("no object")
-    Settings.of(form, ["small"]).flags()
+    for settings in Settings.each(form, ["small"]):
+        settings.flags()
 
 
 def _wishes(folder: Path) -> None:
