@@ -80,7 +80,7 @@ def test_a_kernel_is_chosen_from_its_length_on_where_it_can_be(monkeypatch):
     _, odd, _ = arrays(jnp.bfloat16, 40, 257)
     assert choose("gpu", q, odd) == "xla"
     assert available("gpu", q.astype(jnp.float32), long) == ["xla"]
-    assert available("tpu", q[..., :64], long) == ["xla"]
+    assert available("tpu", q[..., :64], long[..., :64]) == ["xla"]
 
 
 @pytest.mark.slow
