@@ -1,6 +1,8 @@
-"""The model card shows the figures of the weights that ship, or says by what they were measured."""
+"""The pages of the shipped models show the figures of the weights that ship."""
 
 import json
+
+import pytest
 
 from eval.matcher import to_markdown as of_matcher
 from eval.shipped_model_report import to_markdown
@@ -9,17 +11,14 @@ from vimogen_jax.matcher import EVALUATION
 from vimogen_jax.package import SHIPPED
 
 
-def test_the_card_has_the_figures_of_the_shipped_weights():
-    card = (ROOT / "docs" / "model_card.md").read_text(encoding="utf-8")
-    evaluation = SHIPPED["small"] / "evaluation.json"
-    unmeasured = "The weights have not yet been measured by them" in card
-    assert evaluation.exists() != unmeasured
-    if evaluation.exists():
-        report = json.loads(evaluation.read_text())
-        config = json.loads((SHIPPED["small"] / "config.json").read_text())
-        assert report["model"]["step"] == config["step"]
-        assert report["model"]["sampler"] == config["sampler"]
-        assert to_markdown(report) in card
+@pytest.mark.parametrize(("name", "page"), [("small", "model_card.md"), ("light", "light.md")])
+def test_the_card_has_the_figures_of_the_shipped_weights(name, page):
+    card = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    report = json.loads((SHIPPED[name] / "evaluation.json").read_text())
+    config = json.loads((SHIPPED[name] / "config.json").read_text())
+    assert report["model"]["step"] == config["step"]
+    assert report["model"]["sampler"] == config["sampler"]
+    assert to_markdown(report) in card
 
 
 def test_the_page_of_the_matcher_has_its_figures_and_they_suffice():
