@@ -37,6 +37,14 @@ IN_A_COMMAND = {
     with files.whole_file(sys.argv[1] + "/whole.txt") as aside:
         aside.write_text("half")
         {now}""",
+    "beside a generator that writes one": """
+    def writing():
+        with files.whole_file(sys.argv[1] + "/whole.txt") as aside:
+            aside.write_text("half")
+            yield
+    def read(parts):
+        for _ in parts: {now}
+    read(writing())""",
 }
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
@@ -30,8 +31,9 @@ def ends_well() -> Iterator[None]:
     _heed(stop)
     try:
         yield
-    except SystemExit:
+    except SystemExit as fault:
         if stop.number is not None:  # not by Python's own end, which would wait for threads
+            traceback.clear_frames(fault.__traceback__)  # generators in them put away what is open
             with contextlib.suppress(OSError):
                 sys.stdout.flush()
             os._exit(128 + stop.number)

@@ -2,12 +2,16 @@
 
 import dataclasses
 import json
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from data.engine import Keeping, spread
+from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
 
@@ -30,6 +34,15 @@ class Counting:
         file = out.with_suffix(".npz")
         file.write_bytes(b"motion")
         return dict(name=film.name), [file]
+
+
+DIES = """
+import os, signal
+from data.engine import spread
+if __name__ == "__main__":
+    for _ in spread(abs, range(10), 2, "number", "counted"):
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture
@@ -83,3 +96,9 @@ def test_processes_give_results_in_order(films):
     assert list(spread(Path.stat, films, 2, "film", "looked at films")) == [
         film.stat() for film in films
     ]
+
+
+def test_processes_end_with_the_one_that_started_them():
+    with subprocess.Popen([sys.executable, "-c", DIES], cwd=ROOT, stderr=subprocess.PIPE) as parent:
+        parent.communicate(timeout=60)  # until nobody holds its stderr any more
+    assert parent.returncode == -signal.SIGKILL
