@@ -1,4 +1,4 @@
-"""The flag that commands share which must know what is done in each take."""
+"""The flags that commands share which must know what is done in each take, or asked for."""
 
 from pathlib import Path
 
@@ -16,6 +16,15 @@ CAPTIONS = flags.DEFINE_multi_string(
     [str(path) for path in CAPTION_FILES],
     "caption files that name the action of each take; of takes that are in none, captions serve",
 )
+
+
+def define_sentences() -> flags.FlagHolder[str]:
+    """Give a command `--sentences`; `eval.shipped_model.read_sentences` reads the file."""
+    return flags.DEFINE_string(
+        "sentences",
+        str(NEW_WORDINGS),
+        "JSON lines of sentences not trained on, with their actions",
+    )
 
 
 def named() -> dict[str, str]:

@@ -34,11 +34,7 @@ MEASURE_ON = flags.DEFINE_string(
     None,
     "dataset whose takes motions are compared with, best of motion capture; by default the same",
 )
-SENTENCES = flags.DEFINE_string(
-    "sentences",
-    str(actions.NEW_WORDINGS),
-    "JSON lines of sentences not trained on, with their actions",
-)
+SENTENCES = actions.define_sentences()
 PER_ACTION = flags.DEFINE_integer("per_action", 20, "how many motions of each action", 2)
 
 

@@ -19,11 +19,7 @@ from vimogen_jax.train.run import load_checkpoint
 CHECKPOINT = flags.DEFINE_string("checkpoint", "small", "checkpoint package or run folder")
 DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
 OUT = flags.DEFINE_string("out", None, "JSON file to write", required=True)
-SENTENCES = flags.DEFINE_string(
-    "sentences",
-    str(actions.NEW_WORDINGS),
-    "JSON lines of sentences not trained on, with their actions",
-)
+SENTENCES = actions.define_sentences()
 PER_ACTION = flags.DEFINE_integer(
     "per_action", 20, "how many motions to generate for each action", 2
 )
