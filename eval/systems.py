@@ -123,6 +123,9 @@ def read_system(
             notes.update(settled.found.notes)
         except BadInput as fault:
             faults.append(_fault(key, Path(found.path), fault))
+    if not clips:
+        why = f"{Path(faults[0].file).name}: {faults[0].reason}"
+        raise BadInput(f"{folder}: none of its motions can be scored: {why}")
     named = {fault.id for fault in faults}
     faults += [
         Fault(key, "", "no motion") for key in asked.keys if key not in clips and key not in named

@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM: one sentence, the status of shells, what is open put away, no traceback."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,10 +49,10 @@ IN_A_COMMAND = {
 }
 
 
-def start(*arguments: object) -> subprocess.Popen[str]:
+def start(*arguments: object, cwd=ROOT) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, *map(str, arguments)],
-        cwd=ROOT,
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -106,3 +107,27 @@ def test_each_command_heeds_them_while_it_imports(verb):
         rest = process.stderr.read()
     assert process.returncode == 128 + number
     assert rest.endswith(SENTENCES[number]) and "Traceback" not in rest
+
+
+def test_ctrl_c_before_the_library_is_there_leaves_no_traceback(tmp_path):
+    for folder in ("launch", "vimogen_jax"):
+        (tmp_path / folder).mkdir()
+    shutil.copy(ROOT / "launch/__init__.py", tmp_path / "launch")
+    (tmp_path / "launch/it.py").touch()
+    (tmp_path / "vimogen_jax/__init__.py").write_text("import os; os.kill(os.getpid(), 2)")
+    with start("-m", "launch.it", cwd=tmp_path) as process:
+        assert process.communicate(timeout=60) == ("", "")
+    assert process.returncode == -signal.SIGINT
+
+
+@pytest.mark.parametrize("number", SENTENCES)
+def test_the_command_heeds_them_from_its_beginning(number):
+    code = f"""
+import os
+from vimogen_jax import command
+command.find_verbs = lambda: os.kill(os.getpid(), {int(number)})
+command.main()
+"""
+    with start("-c", code) as process:
+        assert process.communicate(timeout=60) == ("", SENTENCES[number])
+    assert process.returncode == 128 + number

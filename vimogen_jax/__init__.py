@@ -1,7 +1,6 @@
 """vimogen_jax: text to 3D human motion with a gated flow-matching transformer, in JAX."""
 
 import importlib
-import pkgutil
 from typing import Any
 
 __version__ = "0.1.0"
@@ -17,14 +16,16 @@ def __getattr__(name: str) -> Any:
     # Lazy, so that data workers can import the NumPy rooms without loading the model.
     if name in _HOMES:
         return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-    if name in _rooms():
+    try:
         return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as fault:
+        if fault.name != f"{__name__}.{name}":
+            raise
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_rooms()})
+    import pkgutil  # here, as it takes longer than all else that a command needs to begin
 
-
-def _rooms() -> list[str]:
-    return [found.name for found in pkgutil.iter_modules(__path__)]
+    rooms = (found.name for found in pkgutil.iter_modules(__path__))
+    return sorted({*globals(), *__all__, *rooms})

@@ -23,6 +23,7 @@ HOME = INSTALLED if INSTALLED.is_dir() else _LIBRARY.parent
 
 def main() -> None:
     """Run the verb that the command line begins with, or list the verbs."""
+    stopping.end_at_once()
     with may_be_left_unread():
         _main()
 
@@ -43,7 +44,6 @@ def _main() -> None:
                 near = [] if verb.startswith("-") else difflib.get_close_matches(name, verbs, 1)
                 advice = f"; did you mean {near[0]}?" if near else "; vimogen lists them"
                 raise SystemExit(f"error: there is no verb {verb!r}{advice}")
-            stopping.end_at_once()
             sys.path.insert(0, str(HOME))
             sys.argv[1:] = options
             runpy.run_module(f"launch.{name}", run_name="__main__", alter_sys=True)

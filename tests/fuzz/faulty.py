@@ -19,7 +19,7 @@ def _raise(folder):
 
 
 def _hang(folder):
-    time.sleep(60 if _damaged(folder) else 0)
+    time.sleep(600 if _damaged(folder) else 0)
 
 
 def _swell(folder):
