@@ -170,7 +170,7 @@ def test_what_does_not_fit_the_base_is_refused(tuned, tmp_path, section, change,
         train(asked(stored, **changed(workdir, {section: change})))
 
 
-def test_weights_statistics_and_licence_are_those_of_the_base(runs, action, tmp_path):
+def test_weights_and_statistics_are_of_the_base_and_the_licence_of_both(runs, action, tmp_path):
     """Without LoRA too; and text encoder and frame rate must agree."""
     workdir = tmp_path / "run"
     changes = {"finetune.lora_rank": 0, "train.steps": 1, "optim.learning_rate": 0.0}
@@ -182,4 +182,5 @@ def test_weights_statistics_and_licence_are_those_of_the_base(runs, action, tmp_
     for path, value in traverse_util.flatten_dict(base.params).items():
         np.testing.assert_array_equal(after[path], value, err_msg=str(path))
     assert run.objective.prediction == base.objective.prediction
-    assert run.licence == base.licence == "CC BY-NC 4.0"
+    assert base.licence == "CC BY-NC 4.0"
+    assert run.licence == "CC BY-NC 4.0; CC0"

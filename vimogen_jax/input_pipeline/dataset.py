@@ -232,7 +232,7 @@ class Dataset:
     """A dataset opened for reading; cheap to pickle, so that workers can have it.
 
     text_encoder: name, width and revision. null_text: `[l k]` bfloat16. max_text_length: tokens
-    of the longest text, null text included.
+    of the longest text, null text included. licences: of the records that are trained on.
     """
 
     folder: Path
@@ -243,6 +243,7 @@ class Dataset:
     statistics: Statistics
     index: dict[str, Index]
     records: dict[str, "RecordSource"]
+    licences: tuple[str, ...]
 
     @property
     def caution(self) -> str:
@@ -311,6 +312,7 @@ class Dataset:
                 )
                 for split, entry in splits.items()
             },
+            licences=tuple(splits["train"].get("licences", [])),
         )
 
 

@@ -62,7 +62,8 @@ class Run:
         dataset: hash of the manifest.
         base: `fingerprint` of the weights that it starts from, if they are not random.
         skeleton: of its motions.
-        licence: of the weights that it starts from, and so of its own.
+        licence: of its weights: that of those it starts from, and those of the records that it
+            learns from, between semicolons.
     """
 
     folder: epath.Path
@@ -121,11 +122,16 @@ def open_run(experiment: Experiment, dataset: "Dataset", base: Package | None = 
         fps=dataset.fps,
         dataset=hashlib.sha256(manifest).hexdigest(),
         base=None if base is None else fingerprint(base.params),
-        licence="" if base is None else base.licence,
+        licence=_licence(dataset, base),
     )
     if (run.folder / "config.json").exists():
         _require_same(Run.read(run.folder), run)
     return run
+
+
+def _licence(dataset: "Dataset", base: Package | None) -> str:
+    given = [] if base is None or not base.licence else base.licence.split("; ")
+    return "; ".join(dict.fromkeys([*given, *dataset.licences]))
 
 
 def record_run(run: Run, statistics: Statistics) -> None:
@@ -134,7 +140,7 @@ def record_run(run: Run, statistics: Statistics) -> None:
         return
     if not (run.folder / "config.json").exists():
         run.folder.mkdir(parents=True, exist_ok=True)
-        statistics.save(run.folder / "statistics.safetensors")
+        statistics.save(run.folder / "statistics.safetensors", run.licence)
     write_json(run.as_json(), run.folder / "config.json")
 
 
