@@ -37,7 +37,7 @@ from vimogen_jax.generator import (
     make_requests,
 )
 from vimogen_jax.long_motion import SEAM as USUAL_SEAM
-from vimogen_jax.long_motion import check_seam
+from vimogen_jax.long_motion import check_seam, in_a_row
 from vimogen_jax.mocap.film import is_film, open_film
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.page import Card, write_page
@@ -146,7 +146,7 @@ def main(words: list[str]) -> None:
     requests = make_requests(prompts, seconds, given, SAMPLES.value, SEED.value)
     acts = follow_ups(seconds)
     requests = directed(requests)
-    titles = ["; then ".join([title, *map(of_act, acts)]) for title in titles]
+    titles = [in_a_row([title, *map(of_act, acts)]) for title in titles]
     names = motion_files.numbered(titles, SAMPLES.value)
     folder = OUT.value or os.path.join("out", names[0].rpartition("-")[0])
     out = outputs.files(folder, motion_files.all_files(names, chosen))

@@ -5,6 +5,7 @@ python -m launch.view walk.bvh --to glb,mp4 --out out/walk
 """
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 from absl import flags
@@ -15,11 +16,12 @@ from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import bvh
 from vimogen_jax.formats.provenance import read_provenance
-from vimogen_jax.formats.retarget import find_skeleton, write_skeleton
+from vimogen_jax.formats.retarget import find_skeleton, standing, write_skeleton
 from vimogen_jax.formats.world import Settled
 from vimogen_jax.viewer.page import Card, write_page
 
-SKELETON = {"skeleton": (".skeleton.json",)}  # by which a BVH file was read
+# By which a BVH file was read, and how its figure stands then.
+SKELETON = {"skeleton": (".skeleton.json", ".skeleton.png")}
 
 READING = reading.define_flags()
 WANTED = motion_files.define_flag("html", SKELETON)
@@ -32,8 +34,10 @@ def main(files: list[str]) -> None:
     if not files:
         raise BadInput("nothing to do: name a motion file, or several")
     views = list(READING.motions(files))
-    if "skeleton" in chosen and not all(file.lower().endswith(".bvh") for file in files):
-        raise BadInput("a skeleton's table is that of a BVH file")
+    if "skeleton" in chosen:
+        import_module("vimogen_jax.viewer.figure")  # with Numba, which not everybody has
+        if not all(file.lower().endswith(".bvh") for file in files):
+            raise BadInput("a skeleton's table is that of a BVH file")
     names = motion_files.all_files([view.name for view in views], chosen, SKELETON)
     out = outputs.files(OUT.value, names)
     for view in views:
@@ -54,16 +58,19 @@ def write(view: reading.Read, out: Path, chosen: Sequence[str]) -> None:
     about = read_provenance(source) | dict(converted_from=Path(source).name)
     for form in chosen:
         if form == "skeleton":
-            write_table(source, out / f"{view.name}{SKELETON[form][0]}")
+            write_table(source, *(out / f"{view.name}{ending}" for ending in SKELETON[form]))
         elif form != "html":
             path = out / f"{view.name}{FORMATS[form][0]}"
             motion_files.write(view.motion, path, about, view.name)
 
 
-def write_table(path: str, out: Path) -> None:
-    """Write the table by which a BVH file was read, to be corrected and given as --skeleton."""
+def write_table(path: str, table: Path, picture: Path) -> None:
+    """Write the table by which a BVH file was read, to be corrected and given as --skeleton, and a
+    picture of its figure in the T-pose by that."""
     source = bvh.read(path)
-    write_skeleton(source, find_skeleton(source, READING.world().skeletons), out)
+    skeleton = find_skeleton(source, READING.world().skeletons)
+    write_skeleton(source, skeleton, table)
+    import_module("vimogen_jax.viewer.figure").write_figure(standing(source, skeleton), picture)
 
 
 def facts(settled: Settled) -> str:

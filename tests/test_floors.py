@@ -196,7 +196,9 @@ def test_torch_stays_in_its_rooms_and_inside_functions():
 
 def test_only_what_draws_needs_numba():
     """An extra brings it, so whoever draws as one of several things says so when it comes to it."""
-    drawing = {f"vimogen_jax.viewer.{name}" for name in ("raster", "render", "video", "filmed")}
+    drawing = {
+        f"vimogen_jax.viewer.{name}" for name in ("raster", "render", "figure", "video", "filmed")
+    }
     files = {f"{name.replace('.', '/')}.py" for name in drawing}
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"

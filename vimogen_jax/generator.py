@@ -17,7 +17,7 @@ from vimogen_jax.directing.constraints import Constraint, needs_draft, to_goals
 from vimogen_jax.directing.fit import fit
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
-from vimogen_jax.long_motion import SEAM, check_seam, join, play, windows
+from vimogen_jax.long_motion import SEAM, check_seam, in_a_row, join, play, windows
 from vimogen_jax.models.parameters import abstract_params, fingerprint
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample
@@ -173,7 +173,7 @@ class Generator:
         """One motion of acts that follow each other; as `parts`, put together."""
         motion = join(list(self.parts(acts, seam=seam, seed=seed, progress=progress)))
         texts = [act.text if isinstance(act, Request) else act[0] for act in acts]
-        return Animation.of(motion, "; then ".join(text for text in texts if text))
+        return Animation.of(motion, in_a_row([text for text in texts if text]))
 
     def parts(
         self,

@@ -37,6 +37,11 @@ def check_seam(seam: int) -> None:
         )
 
 
+def in_a_row(texts: Sequence[str]) -> str:
+    """The sentences of acts that follow each other, in one."""
+    return "; then ".join([*(text.rstrip(" .") for text in texts[:-1]), *texts[-1:]])
+
+
 def windows(frames: int, seam: int, first: bool) -> list[int]:
     """The lengths of the windows that make so many frames, the first of a story or further ones."""
     longest = MAX_FRAMES - seam

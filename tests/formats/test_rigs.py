@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 import pygltflib
 import pytest
+from PIL import Image
 
 from tests.helpers.commands import run_command
 from tests.helpers.rigs import MIXAMO, rest_joints, write_rig
 from tests.helpers.stride import stride
 from vimogen_jax import formats
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix, quaternion_to_matrix
-from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import bvh, glb, glb_rig, rig
+from vimogen_jax.formats import bvh, glb, glb_rig, retarget, rig
 from vimogen_jax.formats.retarget import find_skeleton, known_skeletons, load_skeleton
 from vimogen_jax.formats.stance import ARMS, LEGS, angles
 from vimogen_jax.motion.canonical import canonicalize
@@ -212,6 +214,17 @@ def test_a_table_is_written_to_be_corrected(tmp_path):
     assert "T-pose by its rest pose" in json.loads(table.read_text())["about"]
     given = formats.read(path, skeletons=[load_skeleton(table)])
     np.testing.assert_allclose(given.joints(), formats.read(path).joints(), atol=1e-6)
+    picture = np.asarray(Image.open(tmp_path / "out" / "rig.skeleton.png")).astype(int)
+    orange = picture[..., 0] - picture[..., 2] > 80  # bones of the left
+    violet = picture[..., 2] - picture[..., 0] > 40
+    front, beside = np.hsplit(np.arange(picture.shape[1]), 2)
+    columns = lambda seen, half: np.nonzero(seen[:, half])[1].mean()
+    assert columns(orange, front) > columns(violet, front) + 50  # its left is on our right
+    assert orange[:, beside].sum() > 1.5 * violet[:, beside].sum()  # its left is before its right
+    standing = retarget.standing(bvh.read(path), load_skeleton(table))
+    ours = REST_JOINTS - REST_JOINTS[0]
+    ours = (REST_JOINTS - REST_JOINTS[0]) @ Y_UP_TO_Z_UP.T
+    assert angles(directions(standing[None]), directions(ours[None])).max() < 5  # upright, faces +y
 
 
 def test_the_command_writes_each_motion(tmp_path):

@@ -30,10 +30,13 @@ def test_motions_come_are_kept_and_go(tmp_path, monkeypatch):
         tab.resize(*SIZES["desktop"])
         tab.send("Page.navigate", url=address)
         tab.wait("document.readyState === 'complete' && !!window.viewer")
+        shows = "getComputedStyle(document.querySelector('footer')).display !== 'none'"
+        assert not tab.evaluate(shows)  # there is nothing to play
         tab.evaluate(ASK)
         tab.wait(f"{FIGURES} === 2 && document.body.dataset.ready === 'true'")
+        tab.evaluate("document.getElementById('play').click()")  # at rest it draws little
         assert tab.evaluate("document.querySelectorAll('main b').length") == 0  # text is text
-        assert tab.evaluate("scrubber.max") == "1.95"
+        assert tab.evaluate(shows) and tab.evaluate("scrubber.max") == "1.95"
         press(tab, "Take pose")
         tab.wait("$('wanted').value.includes('left_knee')")
         box = "document.getElementById('ground').getBoundingClientRect()"
@@ -56,7 +59,21 @@ def test_motions_come_are_kept_and_go(tmp_path, monkeypatch):
         tab.resize(*SIZES["phone"])
         tab.evaluate("hint()")
         tab.wait("document.getElementById('hint').textContent.includes('<i>walks</i>')")
-        assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        tab.evaluate("forget.click(), in_a_row.click(), timeline.open = true")
+        rows = "[...document.querySelectorAll('#acts li')]"
+        assert tab.evaluate(f"{rows}.map((each) => each.querySelector('span').textContent)") == [
+            "a person waves",
+            "a person <b>bows</b>",
+        ]
+        tab.evaluate(f"field = {rows}[1].querySelector('input'), field.value = 3")
+        tab.evaluate("field.dispatchEvent(new Event('input'))")
+        assert tab.evaluate("lengths()") == [2, 3]
+        tab.evaluate("document.getElementById('ask').requestSubmit()")
+        tab.wait("document.querySelector('main').textContent.includes('--then_seconds 3')")
+        tab.wait(f"{FIGURES} === 2 && document.querySelectorAll('#jobs li').length === 0")
+        assert "5.0 s" in tab.evaluate("document.querySelector('main').textContent")
+        # A page that is too wide for a phone widens what is laid out, with innerWidth.
+        assert tab.evaluate("document.documentElement.scrollWidth") == SIZES["phone"][0]
         named = "[...document.querySelectorAll('input, select, textarea')]"
         assert tab.evaluate(f"{named}.every((each) => each.labels.length || each.ariaLabel)")
         assert tab.evaluate("document.getElementById('fault').textContent") == ""

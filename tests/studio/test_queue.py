@@ -1,5 +1,6 @@
 """The queue: order, bounds, cancelling, and what one visitor's faults do to others."""
 
+import dataclasses
 import threading
 
 import pytest
@@ -125,3 +126,22 @@ def test_nothing_grows_without_bound(place, monkeypatch):
     with pytest.raises(Full, match="1 of your jobs are not done yet"):
         waiting.put(visitor, job)
     gate.on.release()
+
+
+def test_a_motion_that_grows_keeps_its_place(place, monkeypatch):
+    waiting, visitor = place
+    monkeypatch.setattr(queue, "MOTIONS_OF_ONE", 2)
+    gate = Gate("short")
+
+    def grow():
+        (first,) = gate()
+        yield first
+        yield dataclasses.replace(made("longer"), replaces=first.id)
+
+    waiting.put(visitor, Job("other", 1, lambda: iter([made("other")])))
+    job = Job("story", 2, grow)
+    waiting.put(visitor, job)
+    gate.on.release()
+    settle(job)
+    captions = [each.animation.caption for each in visitor.motions.values()]
+    assert captions == ["other", "longer"] and job.done == 2

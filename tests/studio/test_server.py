@@ -69,12 +69,18 @@ def test_a_sentence_becomes_motions_and_files(person):
 
 
 def test_sentences_in_a_row_become_one_motion(person):
-    asked = WAVE | dict(sentences=["a person waves", "it's over"], in_a_row=True)
+    row = dict(sentences=["a person waves", "it's over"], in_a_row=True)
+    asked = WAVE | row | dict(lengths=[2, 3])
     assert person.post("/jobs", json=asked).status_code == 202
     (name,) = done(person, 1)["motions"]
     told = person.get(f"/motions/{name}").json()
-    assert told["title"] == "a person waves; then it's over" and "4.0 s" in told["facts"]
-    assert "sample 'a person waves' --then 'it'\"'\"'s over' --seconds 2" in told["command"]
+    assert told["title"] == "a person waves; then it's over" and "5.0 s" in told["facts"]
+    said = "--seconds 2 --then 'it'\"'\"'s over' --then_seconds 3 --checkpoint"
+    assert f"sample 'a person waves' {said}" in told["command"]
+    person.delete(f"/motions/{name}")
+    assert person.post("/jobs", json=WAVE | row).status_code == 202
+    (name,) = done(person, 1)["motions"]
+    assert "4.0 s" in person.get(f"/motions/{name}").json()["facts"]  # as long as seconds says
 
 
 def test_text_reference_and_gate_stand_side_by_side(person, workshop, monkeypatch):
@@ -192,6 +198,11 @@ def test_other_sites_are_refused(person, address):
         (
             dict(constraints=[TURNED], in_a_row=True, sentences=["a", "b"]),
             "only one sentence by itself meets constraints",
+        ),
+        (dict(in_a_row=True, sentences=["a", "b"], lengths=[3]), "lengths must be 2"),
+        (
+            dict(in_a_row=True, sentences=["a", "b"], lengths=[3, 11]),
+            "the length of sentence 2 must lie in 2 to 10",
         ),
         (dict(sentences=["a" * 70000]), "more than can be asked for at once"),
     ],

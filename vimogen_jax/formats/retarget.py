@@ -184,6 +184,25 @@ def settled(source: Bvh, skeleton: Skeleton) -> Skeleton:
     return replace(skeleton, axes=axes, t_pose=t_pose, shown=shown)
 
 
+def standing(source: Bvh, skeleton: Skeleton) -> Float[np.ndarray, "22 3"]:
+    """Where the source's joints are in the T-pose by its table: metres, by the length of our legs,
+    z up, facing +y, as they are before limbs are turned to where ours point.
+
+    Raises BadInput where the source does not stand in a T-pose when the table says it does.
+    """
+    skeleton, _, ratio = stand(source, skeleton)
+    now, positions = mapped_pose(source, skeleton)
+    t_pose, joints = _t_pose_of(source, skeleton, now[0]).copy(), np.zeros((len(PARENTS), 3))
+    for joint, parent in enumerate(PARENTS):
+        if parent < 0:
+            continue
+        if skeleton.joints[JOINT_NAMES[joint]] is None:
+            t_pose[joint] = t_pose[parent]
+        bone = now[0, parent].T @ (positions[0, joint] - positions[0, parent])
+        joints[joint] = joints[parent] + ratio * t_pose[parent] @ bone
+    return joints @ Y_UP_TO_Z_UP.T
+
+
 def write_skeleton(source: Bvh, skeleton: Skeleton, path: str | os.PathLike) -> None:
     """Write the table by which a file is read, to be corrected by hand."""
     skeleton = settled(source, skeleton)

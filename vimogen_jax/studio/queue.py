@@ -37,6 +37,7 @@ class Made:
         film: the file that `filmed` shows.
         constraints: what it was to meet.
         kept: whether it stays when there are many.
+        replaces: the name of one that it goes on with, whose place it takes.
     """
 
     animation: Animation
@@ -46,6 +47,7 @@ class Made:
     film: Path | None = None
     constraints: Sequence[Constraint] = ()
     kept: bool = False
+    replaces: str = ""
     id: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def forget(self) -> None:
@@ -199,6 +201,8 @@ class Queue:
             if job.state != "running":
                 made.forget()
                 return False
+            if (before := visitor.motions.pop(made.replaces, None)) is not None:
+                made.kept = before.kept
             if len(visitor.motions) >= MOTIONS_OF_ONE:
                 loose = (name for name, each in visitor.motions.items() if not each.kept)
                 if (oldest := next(loose, None)) is None:

@@ -145,7 +145,8 @@ class _Studio:
             return self._workshop.sentences(sentences, settings, constraints)
         if constraints:
             raise BadInput("only one sentence by itself meets constraints, not several in a row")
-        return self._workshop.story(sentences, settings)
+        lengths = settings[0].lengths(form, len(sentences))
+        return self._workshop.story(sentences, lengths, settings)
 
     async def take_film(self, request: Request) -> Response:
         """Take a film, whose bytes are the body, and put a job into the queue that reads it."""

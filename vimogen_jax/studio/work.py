@@ -21,6 +21,7 @@ from vimogen_jax.generator import (
     check_prompts,
     make_requests,
 )
+from vimogen_jax.long_motion import SEAM, in_a_row, join, windows
 from vimogen_jax.matcher import Matcher
 from vimogen_jax.mocap.film import frames, open_film, reduced
 from vimogen_jax.mocap.reading import LINES, Reading, read_film
@@ -76,6 +77,17 @@ class Settings:
             for scale in halves or [None]
         ]
 
+    def lengths(self, given: Mapping[str, Any], count: int) -> list[float]:
+        """The seconds of so many acts in a row: those of a form, or all as `seconds`. Raises
+        BadInput where they are others than there are acts, or one is out of range."""
+        lengths = given.get("lengths") or [self.seconds] * count
+        if not isinstance(lengths, list) or len(lengths) != count:
+            raise BadInput(f"lengths must be {count}, one of each sentence")
+        return [
+            _number(length, f"the length of sentence {number}", SHORTEST, LONGEST) or self.seconds
+            for number, length in enumerate(lengths, start=1)
+        ]
+
     @property
     def sampler(self) -> dict[str, Any]:
         """What of it changes the sampler."""
@@ -126,28 +138,42 @@ class Workshop:
 
         return Job("; ".join(sentences)[:200], total, work)
 
-    def story(self, sentences: Sequence[str], settings: Sequence[Settings]) -> Job:
-        """A job of sentences that follow each other in one motion; BadInput as `sentences`."""
+    def story(
+        self, sentences: Sequence[str], lengths: Sequence[float], settings: Sequence[Settings]
+    ) -> Job:
+        """A job of sentences that follow each other in one motion, each as many seconds as its
+        length says, which is shown as far as it is made; BadInput as `sentences`."""
         given = check_prompts(sentences)
-        firsts = _requests(given[:1], settings)
+        firsts = _requests(given[:1], settings, lengths[0])
         _at_most(len(given) * len(firsts) * len(settings))
-        then = " ".join(f"--then {shlex.quote(sentence)}" for sentence in given[1:])
-        said = f"sample {shlex.quote(given[0])} {then} --seconds {settings[0].seconds:g}"
+        title = in_a_row(given)
+        said = f"sample {shlex.quote(given[0])} --seconds {lengths[0]:g}"
+        for sentence, length in zip(given[1:], lengths[1:], strict=True):
+            said += f" --then {shlex.quote(sentence)} --then_seconds {length:g}"
 
         def work() -> Iterator[Made]:
             for first, each in itertools.product(firsts, settings):
                 acts = [  # numbered as `launch.sample` does
-                    dataclasses.replace(first, text=text, draw=first.draw + number * len(firsts))
-                    for number, text in enumerate(given)
+                    dataclasses.replace(
+                        first, text=text, seconds=length, draw=first.draw + number * len(firsts)
+                    )
+                    for number, (text, length) in enumerate(zip(given, lengths, strict=True))
                 ]
-                generator = self._generator(each, each.seconds)
-                motion = generator.act(acts)
+                generator = self._generator(each, *lengths)
                 about = dict(acts=[generator.provenance(act) for act in acts])
-                motion = dataclasses.replace(motion, provenance=about)
                 facts = f"seed {first.seed}, draw {first.draw}, {self._how(each, generator)}"
-                yield Made(motion, facts, f"{self._command}{said} {each.flags()}")
+                parts, before = [], ""
+                for part in generator.parts(acts):
+                    parts.append(part)
+                    motion = Animation.of(join(parts), title, about)
+                    command = f"{self._command}{said} {each.flags()}"
+                    made = Made(motion, facts, command, replaces=before)
+                    before = made.id
+                    yield made
 
-        return Job("; then ".join(given)[:200], len(firsts) * len(settings), work)
+        fps = self.generators[settings[0].model].model.fps
+        parts = [windows(round(each * fps), SEAM, not i) for i, each in enumerate(lengths)]
+        return Job(title[:200], sum(map(len, parts)) * len(firsts) * len(settings), work)
 
     def reference(self, motion: Animation, settings: Sequence[Settings]) -> Job:
         """A job that refines a motion; raises BadInput where it is too short or long."""
@@ -245,17 +271,19 @@ class Workshop:
         sampler = generator.model.sampler
         return f"{model}{sampler.steps} steps, guidance {sampler.guidance_scale:g}"
 
-    def _generator(self, settings: Settings, seconds: float) -> Generator:
-        """The model with the sampler that is asked for, of the same weights.
+    def _generator(self, settings: Settings, *lengths: float) -> Generator:
+        """The model with the sampler that is asked for, of the same weights, for motions of such
+        lengths.
 
         What was compiled is let go of where that has become too much.
         """
         chosen = (settings.model, *settings.sampler.values())
-        if (*chosen, seconds) not in self._programs and len(self._programs) >= PROGRAMS:
+        needed = {(*chosen, seconds) for seconds in lengths}
+        if len(self._programs | needed) > PROGRAMS:
             jax.clear_caches()
             self._programs.clear()
             self._changed.clear()
-        self._programs.add((*chosen, seconds))
+        self._programs |= needed
         if chosen not in self._changed:
             package = self.generators[settings.model].package
             sampler = changed(package.sampler, **settings.sampler)

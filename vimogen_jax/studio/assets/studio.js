@@ -31,6 +31,12 @@ const numbers = (text) => {
 };
 const lines = () => $("sentences").value.split("\n").filter((line) => line.trim());
 
+/** The seconds of each act of a row, as typed; the others last as "seconds" says. */
+const typed = [];
+const acts = () => ($("in_a_row").checked && lines().length > 1 ? lines() : []);
+const usual = () => $("seconds").valueAsNumber || 5;
+const lengths = () => acts().map((_, number) => typed[number] || usual());
+
 const settings = () => {
   const boxes = [...document.querySelectorAll("#models input:checked")];
   const asked = { steps: numbers($("steps").value), models: boxes.map((box) => box.value) };
@@ -183,14 +189,17 @@ async function hint() {
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
   const constraints = wanted();
-  if (constraints) ask({ sentences: lines(), in_a_row: $("in_a_row").checked, constraints });
+  const row = acts().length ? { in_a_row: true, lengths: lengths() } : {};
+  if (constraints) ask({ sentences: lines(), ...row, constraints });
 });
 $("sentences").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
 });
 $("examples").addEventListener("click", (event) => {
   if (event.target.tagName !== "BUTTON") return;
-  $("sentences").value = event.target.textContent;
+  const before = $("in_a_row").checked && lines().length ? `${lines().join("\n")}\n` : "";
+  $("sentences").value = before + event.target.textContent; // in a row, one more act
+  drawActs();
   drawTimeline();
   hint();
 });
@@ -257,6 +266,23 @@ async function takePose(name) {
   if (others) want([...others, pose]);
 }
 
+/** A row for each act, with its sentence and its seconds. */
+function drawActs() {
+  const rows = acts().map((sentence, number) => {
+    const properties = { type: "number", min: 2, max: 10, step: 0.1, value: lengths()[number] };
+    const field = make("input", properties);
+    field.oninput = () => {
+      typed[number] = field.valueAsNumber;
+      drawTimeline();
+    };
+    field.ariaLabel = `Seconds of act ${number + 1}`;
+    const seconds = make("label", {}, field, " s");
+    return make("li", {}, make("div", { className: "row" }, make("span", {}, sentence), seconds));
+  });
+  $("acts").replaceChildren(...rows);
+  $("acts").hidden = !rows.length;
+}
+
 /** The acts one after the other, and when what is wanted of them is. */
 function drawTimeline() {
   $("wanted_link").href = `data:application/json,${encodeURIComponent($("wanted").value)}`;
@@ -264,8 +290,8 @@ function drawTimeline() {
   try {
     constraints = [].concat(JSON.parse($("wanted").value || "{}").constraints ?? []);
   } catch {} // it is being typed
-  const acts = $("in_a_row").checked ? lines() : lines().slice(-1);
-  const whole = Math.max(acts.length, 1) * ($("seconds").valueAsNumber || 5);
+  const shares = lengths();
+  const whole = shares.reduce((sum, seconds) => sum + seconds, 0) || usual();
   const marks = constraints.map((each) => {
     const times = each?.times?.length ? each.times : each?.kind === "path" ? [0, whole] : [each?.time];
     const [from, until] = [Math.min(...times), Math.max(...times)].map((x) => (100 * x) / whole);
@@ -275,7 +301,12 @@ function drawTimeline() {
     else mark.className = "point";
     return mark;
   });
-  $("bar").replaceChildren(...acts.map((act) => make("span", {}, act)), ...marks);
+  const parts = (shares.length ? acts() : lines().slice(-1)).map((act, number) => {
+    const part = make("span", {}, act);
+    part.style.flexGrow = shares[number] ?? 1;
+    return part;
+  });
+  $("bar").replaceChildren(...parts, ...marks);
   const said = constraints.map((each) => `${each?.kind} at ${each?.time ?? each?.times ?? "all times"}`);
   $("bar").ariaLabel = said.join(", ") || "Nothing is to be met";
   drawGround(constraints);
@@ -336,6 +367,7 @@ $("ground").addEventListener("pointermove", (event) => drawn && goOn(event));
 for (const kind of ["pointerup", "pointercancel"]) {
   $("ground").addEventListener(kind, () => (drawn = null));
 }
+for (const name of ["sentences", "seconds", "in_a_row"]) $(name).addEventListener("input", drawActs);
 for (const name of ["wanted", "sentences", "seconds", "in_a_row"]) {
   $(name).addEventListener("input", drawTimeline);
 }
