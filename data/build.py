@@ -11,7 +11,7 @@ import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,13 +24,16 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
 from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
-from vimogen_jax.input_pipeline.records import MIN_FRAMES, Film, Record, Wording
+from vimogen_jax.input_pipeline.records import MIN_FRAMES, Film, Reading, Record, Wording
 from vimogen_jax.motion.humanml3d import FPS as HUMANML3D_FPS
 from vimogen_jax.motion.layouts import HUMANML3D, VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import FPS
 from vimogen_jax.motion.resample import resample
 from vimogen_jax.text.encoder import TextEncoder
 from vimogen_jax.text.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    from data.filmed import Filming  # with JAX, which processes that only read do without
 
 TAKES_AT_ONCE = 512  # held in memory, and their texts encoded together
 
@@ -48,6 +51,7 @@ class Prepared:
     cut: bool = False  # only the longest stretch without a jump was kept
     notes: tuple[str, ...] = ()  # what was done beyond reading
     film: Film | None = None  # that the motion was read from
+    reading: Reading | None = None  # of a film of the motion
 
 
 @dataclasses.dataclass
@@ -62,9 +66,7 @@ class Report:
     dropped: list[tuple[Take, Prepared]] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
 
-    def usable(
-        self, outcomes: Iterable[tuple[Take, Prepared]]
-    ) -> Iterator[tuple[Take, np.ndarray]]:
+    def usable(self, outcomes: Iterable[tuple[Take, Prepared]]) -> Iterator[tuple[Take, Prepared]]:
         """Pass on the takes that have channels, and note what became of all."""
         for take, prepared in outcomes:
             if prepared.channels is None:
@@ -73,7 +75,7 @@ class Report:
             self.frames[take.source] += len(prepared.channels)
             self.cut[take.source] += prepared.cut
             self.notes.update((take.source, note) for note in prepared.notes)
-            yield dataclasses.replace(take, film=prepared.film), prepared.channels
+            yield take, prepared
 
     def __str__(self) -> str:
         sources = sorted({*self.frames, *(take.source for take, _ in self.dropped)})
@@ -111,6 +113,7 @@ def build(
     keep_test: bool = False,
     report: Report | None = None,
     layout: Layout = VIMOGEN,
+    filming: "Filming | None" = None,
 ) -> Report:
     """Write a dataset of the takes that can be used, and report on all of them.
 
@@ -118,6 +121,7 @@ def build(
     take stays where it is when others are added, and its mirror image with it; takes whose source
     deals them are not asked.
     layout: of the frames.
+    filming: films every take and reads it back; the record carries the reading.
     keep_test: make those that a source has for testing a split of their own; else they are left
     out.
     report: is filled in and returned; so what was dropped can be told of a build that fails.
@@ -131,7 +135,11 @@ def build(
     report = report or Report(fps)
     if layout == HUMANML3D and fps != HUMANML3D_FPS:
         raise BadInput(f"HumanML3D's features have {HUMANML3D_FPS:g} frames a second, not {fps:g}")
-    prepare_one = functools.partial(prepare, fps=fps, keep_test=keep_test, layout=layout)
+    if layout == HUMANML3D and filming:
+        raise BadInput("readings of films are of ViMoGen's channels, not of HumanML3D's features")
+    prepare_one = functools.partial(
+        prepare, fps=fps, keep_test=keep_test, layout=layout, filming=filming
+    )
     with (
         DatasetWriter(
             folder, text_encoder=spec, null_text=encoder.null_text, fps=fps, overwrite=overwrite
@@ -173,7 +181,13 @@ def _check_captions(takes: Sequence[Take], encoder: TextEncoder) -> None:
                     raise BadInput(f"{take.origin or take.id}: {fault}") from None
 
 
-def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VIMOGEN) -> Prepared:
+def prepare(
+    take: Take,
+    fps: float,
+    keep_test: bool = False,
+    layout: Layout = VIMOGEN,
+    filming: "Filming | None" = None,
+) -> Prepared:
     """Turn a take into frames of a layout at `fps`, or say why not."""
     if take.split == "test" and not keep_test:
         return Prepared(None, "test split", f"{take.id} is for testing")
@@ -195,7 +209,10 @@ def prepare(take: Take, fps: float, keep_test: bool = False, layout: Layout = VI
         )
     if layout == VIMOGEN and (turned := overturned_toes(channels)):
         return Prepared(None, "toes overturned", f"{take.path}: {turned}")
-    return Prepared(channels, cut=cut, notes=tuple(notes), film=film)
+    reading = filming(channels, fps) if filming else None
+    if filming:
+        notes.append("filmed and read back" if reading else "filmed, but nobody found in the film")
+    return Prepared(channels, cut=cut, notes=tuple(notes), film=film, reading=reading)
 
 
 def _film(take: Take) -> Film | None:
@@ -224,14 +241,14 @@ def _channels(take: Take, fps: float, layout: Layout, notes: list[str]) -> tuple
 
 
 def _with_texts(
-    dealt: Iterable[tuple[str, Take, np.ndarray]], encoder: TextEncoder
+    dealt: Iterable[tuple[str, Take, Prepared]], encoder: TextEncoder
 ) -> Iterator[tuple[str, Record]]:
     """Encode the captions of many takes together, each distinct one once, and make the records."""
     for group in _groups(dealt, TAKES_AT_ONCE):
         captions = list(dict.fromkeys(each for _, take, _ in group for each in take.captions))
         texts = dict(zip(captions, encoder(captions), strict=True))
-        for split, take, channels in group:
-            yield split, _record(take, channels, texts)
+        for split, take, prepared in group:
+            yield split, _record(take, prepared, texts)
 
 
 def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
@@ -240,23 +257,25 @@ def _groups(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
         yield group
 
 
-def _record(take: Take, channels: np.ndarray, texts: Mapping[str, np.ndarray]) -> Record:
+def _record(take: Take, prepared: Prepared, texts: Mapping[str, np.ndarray]) -> Record:
+    assert prepared.channels is not None
     return Record(
         id=take.id,
-        motion=channels,
+        motion=prepared.channels,
         text=texts[take.caption],
         caption=take.caption,
         source=take.source,
         quality=take.quality,
         licence=take.licence,
-        film=take.film,
+        film=prepared.film,
+        reading=prepared.reading,
         wordings=tuple(Wording(each, texts[each]) for each in take.wordings),
     )
 
 
 def _deal(
-    usable: Iterable[tuple[Take, np.ndarray]], share: float
-) -> Iterator[tuple[str, Take, np.ndarray]]:
+    usable: Iterable[tuple[Take, Prepared]], share: float
+) -> Iterator[tuple[str, Take, Prepared]]:
     """Name the split of each take: its source's word, or whether its hash lies under the share.
 
     Hashes run from 0 to 1, and a mirror image has that of its original; the take of the smallest
@@ -265,11 +284,11 @@ def _deal(
     to learn a few by heart is how a new setup is tried.
     """
     dealt = set[str]()
-    waiting: list[tuple[float, Take, np.ndarray]] = []  # a take, and its mirror image
-    least: tuple[float, Take, np.ndarray] | None = None
-    for take, channels in usable:
+    waiting: list[tuple[float, Take, Prepared]] = []  # a take, and its mirror image
+    least: tuple[float, Take, Prepared] | None = None
+    for take, prepared in usable:
         digest = hashlib.sha256((take.twin_of or take.id).encode()).digest()
-        item = int.from_bytes(digest[:8], "big") / 2**64, take, channels
+        item = int.from_bytes(digest[:8], "big") / 2**64, take, prepared
         if take.split != "test" and (least is None or item[0] < least[0]):
             least = item
         if take.split or item[0] < share:

@@ -6,9 +6,11 @@ python -m launch.build_data --vimogen DIR/ViMoGen-228K.json --out DATASET
 python -m launch.build_data --priors DIR --out DATASET
 """
 
+import importlib
 import os
 import sys
 import time
+from pathlib import Path
 
 from absl import flags
 
@@ -57,6 +59,12 @@ TEXT_STORE = flags.DEFINE_string(
     None,
     "folder that keeps features of texts, so that an interrupted build can go on",
 )
+FILMED = flags.DEFINE_string(
+    "filmed",
+    None,
+    "film every take, read the film back, and keep the readings in this folder: a record carries "
+    "its reading as a reference",
+)
 HOLDOUT = flags.DEFINE_float(
     "holdout", 0.05, "share of the takes held out for validation", 0.0, 1.0
 )
@@ -97,6 +105,7 @@ def main() -> None:
             overwrite=overwrite,
             keep_test=KEEP_TEST.value,
             layout=LAYOUTS[LAYOUT.value],
+            filming=_filming(),
             report=report,
         )
     except BadInput:
@@ -137,6 +146,15 @@ def read_sources() -> list[Take]:
     if MIRROR.value:
         takes += mirrored(takes)
     return reworded(takes, WORDINGS.value)
+
+
+def _filming():
+    if FILMED.value is None:
+        return None
+    importlib.import_module("numba")  # which not everybody has
+    from data.filmed import Filming
+
+    return Filming(Path(FILMED.value))
 
 
 def _load_encoder() -> TextEncoder:

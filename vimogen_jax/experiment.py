@@ -34,6 +34,8 @@ class DataConfig:
         text_length: tokens that texts are padded to; None is what the dataset's longest text has.
         buckets: frames that motions are padded to, ascending; the last is the longest window.
         weights: by source, its share of the draws; without any, all records come equally often.
+        filmed_share: of samples that follow a reference, those that follow what was read of a film
+            of their motion, where the dataset has it, instead of simulated noise.
         workers: threads that read a batch.
         corrupt: "refuse" a damaged record, or "skip" it.
         keep_gb: of a dataset on a store, how much this host keeps of it, while records are read one
@@ -47,11 +49,14 @@ class DataConfig:
     buckets: Sequence[int]
     text_length: int | None = None
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    filmed_share: float = 0.5
     workers: int = 1
     corrupt: Literal["refuse", "skip"] = "refuse"
     keep_gb: float | None = None
 
     def __post_init__(self):
+        if not 0 <= self.filmed_share <= 1:
+            raise BadInput(f"filmed_share must lie in 0 to 1, not {self.filmed_share}")
         if self.keep_gb is not None and self.keep_gb < 0:
             raise BadInput(f"keep_gb must be at least 0, not {self.keep_gb}")
         for name in ("batch_size", "workers", "text_length"):

@@ -26,10 +26,10 @@ from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.records import Film
+from vimogen_jax.input_pipeline.records import Film, Reading
 from vimogen_jax.motion.canonical import canonicalize, transform
 from vimogen_jax.motion.motion import Motion
-from vimogen_jax.motion.representation import JOINTS, encode
+from vimogen_jax.motion.representation import JOINTS, REFERENCE_CHANNELS, encode
 from vimogen_jax.motion.resample import resample
 
 
@@ -399,6 +399,29 @@ def test_processes_write_the_same_dataset(tmp_path, lines):
         assert index.ids.tolist() == two.index[split].ids.tolist()
         for i in range(len(index)):
             assert (one.records[split][i].motion == two.records[split][i].motion).all()
+
+
+def test_takes_are_filmed_and_their_records_carry_the_reading(tmp_path, lines):
+    seen = []
+
+    def filming(channels, fps):
+        seen.append(fps)
+        if len(seen) == 1:
+            return None  # nobody was found
+        return Reading(channels[:, REFERENCE_CHANNELS], np.arange(len(channels)) > 2)
+
+    report = build(_takes(tmp_path, lines), tmp_path / "out", FakeEncoder(), filming=filming)
+    assert seen == [20.0] * 6
+    assert "filmed and read back: 5" in str(report)
+    assert "filmed, but nobody found in the film: 1" in str(report)
+    dataset = Dataset.open(tmp_path / "out")
+    for record in map(dataset.records["train"].__getitem__, range(len(dataset.index["train"]))):
+        if record.id == "0":
+            assert record.reading is None
+        else:
+            np.testing.assert_array_equal(
+                record.reading.channels, record.motion[:, REFERENCE_CHANNELS]
+            )
 
 
 def test_prepare_is_float32_and_canonical(tmp_path, lines):

@@ -1,5 +1,6 @@
 """Batches: what is in them, and that nothing but seed and step decides it."""
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -11,10 +12,12 @@ import pytest
 from etils import epath
 
 from tests.helpers.batches import SETTINGS, assert_same, take
+from tests.helpers.synthetic import write_dataset
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import Validation, make_loader
+from vimogen_jax.input_pipeline.records import Reading
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
@@ -46,6 +49,7 @@ def test_shapes_and_types(batches):
             "text_mask": ((2, 4, 8), "bool"),
             "reference": ((2, 2, t, 138), "float32"),
             "reference_mask": ((2, 2, t), "bool"),
+            "filmed": ((2, 2), "bool"),
             "record": ((2, 6), "int32"),
         }
         assert {k: (v.shape, v.dtype.name) for k, v in batch._asdict().items()} == expected
@@ -88,6 +92,40 @@ def test_references_are_those_of_the_motions(batches):
         expected = batch.motion[:, 4:][..., REFERENCE_CHANNELS]
         np.testing.assert_array_equal(batch.reference, expected)
         np.testing.assert_array_equal(batch.reference_mask, batch.mask[:, 4:])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_share_of_references_are_readings_of_films(records, tmp_path, share):
+    """Of every second record the reading is known: here the motion, the first ten frames lost."""
+    filmed = []
+    for i, record in enumerate(records):
+        seen = np.arange(len(record.motion)) >= 10
+        reading = Reading(record.motion[:, REFERENCE_CHANNELS], seen) if i % 2 else None
+        filmed.append(dataclasses.replace(record, reading=reading))
+    write_dataset(tmp_path / "dataset", filmed)
+    loader = make_loader(
+        Dataset.open(tmp_path / "dataset"), "train", filmed_share=share, **SETTINGS
+    )
+    batches = take(loader, 10)
+    loader.close()
+    shown = drawn = 0
+    for batch in batches:
+        has_one = batch.record[:, 4:] % 2 == 1
+        assert not batch.filmed[~has_one].any()
+        shown, drawn = shown + batch.filmed.sum(), drawn + has_one.sum()
+        for i, j in np.ndindex(batch.filmed.shape):
+            mask, seen = batch.mask[i, 4 + j], batch.reference_mask[i, j]
+            expected = batch.motion[i, 4 + j][:, REFERENCE_CHANNELS]
+            long = len(records[batch.record[i, 4 + j]].motion) > 200
+            if batch.filmed[i, j] and not long:
+                np.testing.assert_array_equal(seen, mask & (np.arange(len(mask)) >= 10))
+            if not batch.filmed[i, j]:
+                np.testing.assert_array_equal(seen, mask)
+            # Canonical windows of a reading that is the motion are those of the motion.
+            np.testing.assert_allclose(
+                batch.reference[i, j], np.where(seen[:, None], expected, 0), atol=2e-3
+            )
+    assert shown == 0 if share == 0 else shown == drawn if share == 1 else 0 < shown < drawn
 
 
 def test_texts_are_the_records_or_null(dataset, batches, records):

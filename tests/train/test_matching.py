@@ -36,6 +36,7 @@ def loss_of(texts, motions, words=FOUR, exists=ALL):
         text_mask=jnp.ones((1, count, 1), bool),
         reference=None,
         reference_mask=None,
+        filmed=None,
     )
     return matching_loss(network, batch, dict(loss=1.0))
 
@@ -64,7 +65,7 @@ def test_motions_are_seen_as_filmed_and_not_where_frames_are_lost():
     channels = np.zeros((1, 2, 30, 276), np.float32)
     channels[..., REFERENCE_CHANNELS] = np.tile([1, 0, 0, 1, 0, 0], 23)  # nobody moves
     motion, mask = statistics.normalize(channels), np.ones((1, 2, 30), bool)
-    batch: Any = Batch(motion, mask, *[None] * 5)
+    batch: Any = Batch(motion, mask, *[None] * 6)
     noise = CameraNoise(drift=0.3, lost=1.0)
 
     @jax.jit

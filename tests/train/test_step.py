@@ -11,6 +11,7 @@ import pytest
 from jax.extend.core import jaxprs_in_params
 
 from vimogen_jax import sharding
+from vimogen_jax.diffusion.camera import CameraNoise
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import FinetuneConfig, OptimConfig
@@ -27,7 +28,7 @@ from vimogen_jax.train.state import (
     layouts,
     plan_state,
 )
-from vimogen_jax.train.step import make_eval_step, make_train_step
+from vimogen_jax.train.step import draw, make_eval_step, make_train_step
 
 MODEL = ModelConfig(
     dim=16, ffn_dim=32, num_heads=2, num_layers=2, text_dim=12, freq_dim=8, dtype="float32"
@@ -61,6 +62,7 @@ def batch(seed=0, texts=TEXTS):
         channel_mask=np.ones_like(arrays.channel_mask),
         text_mask=np.ones_like(arrays.text_mask),
         reference_mask=mask[:, texts:],
+        filmed=np.zeros_like(arrays.filmed),
         record=None,
     )
 
@@ -344,6 +346,19 @@ def test_evaluation_counts_real_values_and_leaves_filler_out(setup):
     arrays.channel_mask[:, :TEXTS] = 0  # a branch without a single real sample
     sums = run(setup.state["params"], arrays, jax.random.key(0))
     assert float(sums["loss_text"][0]) == float(sums["loss_text"][1]) == 0
+
+
+def test_readings_of_films_get_no_noise():
+    given = batch()
+    filmed = np.zeros_like(given.filmed)
+    filmed[::2] = True
+    noisy = dataclasses.replace(OBJECTIVE, camera=CameraNoise(white=0.3, lost=1.0))
+    one = jax.jit(partial(draw, MODEL, noisy, STATISTICS))
+    drawn = one(given._replace(filmed=filmed), jax.random.key(0)).batch
+    same = (np.asarray(drawn.reference) == given.reference).all(axis=(1, 2, 3))
+    assert same[::2].all() and not same[1::2].any()
+    kept = (np.asarray(drawn.reference_mask) == given.reference_mask).all(axis=(1, 2))
+    assert kept[::2].all() and not kept.all()
 
 
 @pytest.mark.parametrize("texts", [0, SAMPLES])

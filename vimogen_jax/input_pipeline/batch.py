@@ -24,8 +24,10 @@ class Batch(NamedTuple, Generic[T]):
         channel_mask: `[s b c]` float32, 1 where a channel is supervised.
         text: `[s bt l k]` bfloat16, 0 where padded.
         text_mask: `[s bt l]` bool, true at real tokens.
-        reference: `[s br t 138]` float32, normalised, clean: corruption belongs to the train step.
+        reference: `[s br t 138]` float32, normalised; clean, corruption belongs to the train step,
+            or where `filmed` a film's reading of the motion, whose errors are its own.
         reference_mask: `[s br t]` bool.
+        filmed: `[s br]` bool.
         record: `[s b]` int32, index in the split; -1 where a sample only fills the shape. None on
             devices, which have no use for it.
     """
@@ -37,6 +39,7 @@ class Batch(NamedTuple, Generic[T]):
     text_mask: T
     reference: T
     reference_mask: T
+    filmed: T
     record: Any = None
 
 
@@ -71,5 +74,6 @@ def batch_shapes(
         text_mask=shape(bool, texts, tokens),
         reference=shape(np.float32, references, frames, len(REFERENCE_CHANNELS)),
         reference_mask=shape(bool, references, frames),
+        filmed=shape(bool, references),
         record=shape(np.int32, samples),
     )

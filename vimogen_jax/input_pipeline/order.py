@@ -35,6 +35,7 @@ class BatchSpec:
     records, starts: `[s b]`, indices in the split and the first frame of each window.
     null_text: `[s bt]`, true where the text is replaced by the null text.
     wordings: `[s bt]`, which of a record's texts is read, counted around: 0 is the caption.
+    filmed: `[s br]`, true where the reference is the reading of a film, if the record has one.
     filler: `[s b]`, true where a sample only fills the shape and must not count.
     """
 
@@ -43,6 +44,7 @@ class BatchSpec:
     starts: np.ndarray
     null_text: np.ndarray
     wordings: np.ndarray
+    filmed: np.ndarray
     filler: np.ndarray
 
     @property
@@ -65,7 +67,8 @@ class TrainOrder:
 
     batch_size: samples of a batch over all shards and processes; text_share: by quality, the
     share of T2M samples; buckets: the padded lengths allowed, ascending, the last of which is
-    also the longest window; weights: by source, its share of the draws.
+    also the longest window; weights: by source, its share of the draws; filmed_share: of
+    M2M samples, those whose reference is the reading of a film where there is one.
 
     Raises BadInput if these do not fit each other or the index.
     """
@@ -81,6 +84,7 @@ class TrainOrder:
         buckets: Sequence[int],
         seed: int,
         weights: Mapping[str, float] | None = None,
+        filmed_share: float = 0.0,
     ):
         _check_arguments(text_share, null_text_probability, seed)
         self._shards, self._shard_size = shards, shard_size(batch_size, shards)
@@ -88,6 +92,7 @@ class TrainOrder:
         self._buckets = check_buckets(buckets)
         self._seed = seed
         self._null_text_probability = null_text_probability
+        self._filmed_share = filmed_share
         self._num_batches = max(1, len(index) // batch_size)  # of a window
         self._groups = _groups(index, weights, self._num_batches * batch_size)
         self._text_share = np.zeros(len(index))
@@ -121,6 +126,7 @@ class TrainOrder:
             starts=by_shard(starts),
             null_text=null_text,
             wordings=self._rng("wording", step).integers(2**31, size=null_text.shape),
+            filmed=self._filmed(step, null_text.shape[1]),
             filler=np.zeros((self._shards, self._shard_size), bool),
         )
 
@@ -229,8 +235,12 @@ class TrainOrder:
         chosen = self._rng("null_text", step).permutation(size) < count
         return chosen.reshape(self._shards, -1)
 
+    def _filmed(self, step: int, texts: int) -> np.ndarray:
+        shape = self._shards, self._shard_size - texts
+        return self._rng("filmed", step).random(shape) < self._filmed_share
+
     def _rng(self, purpose: str, *key: int) -> np.random.Generator:
-        purposes = ("window", "epoch", "null_text", "wording")
+        purposes = ("window", "epoch", "null_text", "wording", "filmed")
         return np.random.default_rng([self._seed, purposes.index(purpose), *key])
 
 
@@ -257,6 +267,7 @@ def validation_order(
             starts=np.tile(np.maximum(frames - lengths[-1], 0) // 2, parts),
             null_text=np.zeros((shards, text), bool),
             wordings=np.zeros((shards, text), int),
+            filmed=np.zeros((shards, (parts - 1) * text), bool),
             filler=np.tile(ranks >= len(index), parts),
         )
 

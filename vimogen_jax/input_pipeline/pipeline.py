@@ -14,6 +14,8 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch, Shape, batch_shapes
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.order import BatchSpec, Shards, TrainOrder, validation_order
+from vimogen_jax.input_pipeline.records import Reading
+from vimogen_jax.motion.canonical import canonicalize_reference
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
@@ -33,6 +35,7 @@ def make_loader(
     buckets: Sequence[int],
     seed: int,
     weights: Mapping[str, float] | None = None,
+    filmed_share: float = 0.0,
     workers: int = 1,
     part: Shards = slice(None),
 ) -> "Loader":
@@ -53,6 +56,7 @@ def make_loader(
         buckets=buckets,
         seed=seed,
         weights=weights,
+        filmed_share=filmed_share,
     )
     _check_text_length(dataset, text_length)
 
@@ -185,6 +189,7 @@ def read_batch(
     batch: Batch[np.ndarray] = Batch(*(np.zeros(shape, dtype) for shape, dtype in shapes))
     records = np.where(spec.filler, -1, spec.records).astype(np.int32)
     batch.channel_mask[:] = 1
+    readings: dict[tuple[int, int], Reading] = {}
 
     def read(index: tuple[int, int]) -> None:
         record = dataset.records[split].read(int(spec.records[index]))
@@ -195,6 +200,8 @@ def read_batch(
             motion = _window(record.motion, int(spec.starts[index]), t, layout)
             batch.motion[index][: len(motion)] = dataset.statistics.normalize(motion)
             batch.mask[index][: len(motion)] = True
+            if record.reading and index[1] >= bt and spec.filmed[index[0], index[1] - bt]:
+                readings[index] = _read_window(record.reading, int(spec.starts[index]), t)
         if index[1] < bt:
             if record is None or spec.null_text[index]:
                 text = dataset.null_text
@@ -212,6 +219,13 @@ def read_batch(
     if layout == VIMOGEN:
         batch.reference[:] = batch.motion[:, bt:, :, REFERENCE_CHANNELS]
     batch.reference_mask[:] = batch.mask[:, bt:]
+    statistics = dataset.statistics.reference() if readings else None
+    for (shard, sample), (channels, found) in readings.items():
+        if statistics and found.any():  # attention needs something to see
+            each, frames = (shard, sample - bt), slice(len(found))
+            batch.filmed[each] = True
+            batch.reference_mask[each][frames] = found
+            batch.reference[each][frames] = found[:, None] * statistics.normalize(channels)
     return batch._replace(record=records)
 
 
@@ -232,6 +246,15 @@ def _window(motion: np.ndarray, start: int, num_frames: int, layout: Layout) -> 
     if len(motion) <= num_frames:
         return motion
     return layout.window(motion[start : start + num_frames])
+
+
+def _read_window(reading: Reading, start: int, num_frames: int) -> Reading:
+    """The frames of a reading that `_window` takes of its motion."""
+    channels, found = reading
+    if len(channels) <= num_frames:
+        return reading
+    window = slice(start, start + num_frames)
+    return Reading(canonicalize_reference(channels[window]), found[window])
 
 
 def _check_text_length(dataset: Dataset, text_length: int) -> None:

@@ -1,8 +1,8 @@
 """A record: one motion with its text features, as bytes that describe and check themselves.
 
-The bytes are a safetensors blob (tensors `motion` and `text`, and `text.1` and on for other
-wordings of the caption; strings in its metadata, with the schema version) followed by the blob's
-CRC-32 in four little-endian bytes.
+The bytes are a safetensors blob (tensors `motion` and `text`; `text.1` and on for other wordings of
+the caption; `reading` and `found` where the take was filmed and read back; strings in its metadata,
+with the schema version) followed by the blob's CRC-32 in four little-endian bytes.
 """
 
 import dataclasses
@@ -16,14 +16,19 @@ import safetensors.numpy
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
-SCHEMA_VERSION = 2
-READABLE = (1, 2)  # the first version has no other wordings
+SCHEMA_VERSION = 3
+READABLE = (1, 2, 3)  # the first version has no other wordings, the second no readings
 MIN_FRAMES, MAX_FRAMES = 40, 200  # of a training window; longer records are cropped to it
 QUALITIES = ("high", "low")
 
 _WIDTHS = [layout.width for layout in LAYOUTS.values()]
-_DTYPES = {"F32": np.dtype(np.float32), "BF16": np.dtype(ml_dtypes.bfloat16)}
+_DTYPES = {
+    "F32": np.dtype(np.float32),
+    "BF16": np.dtype(ml_dtypes.bfloat16),
+    "BOOL": np.dtype(bool),
+}
 _STRINGS = ("id", "caption", "source", "quality", "licence")
 
 
@@ -42,6 +47,17 @@ class Film(NamedTuple):
     sha256: str = ""
     start: float = 0.0
     end: float = 0.0
+
+
+class Reading(NamedTuple):
+    """What motion capture read of a film of the take, frame by frame of its motion.
+
+    channels: `[t 138]` float32, those of a reference, carried over where nobody was found; their
+        first frame faces ahead. found: `[t]` bool.
+    """
+
+    channels: np.ndarray
+    found: np.ndarray
 
 
 class MadeBy(NamedTuple):
@@ -63,6 +79,7 @@ class Record:
     quality: "low" marks sources whose global motion is not to be trusted beside a text.
     wordings: what else says the same as the caption.
     film: that the motion was read from, if it was.
+    reading: of a film of the motion, which is the truth then, if it was filmed.
     made: how, if a model made it.
     """
 
@@ -75,6 +92,7 @@ class Record:
     licence: str
     wordings: tuple[Wording, ...] = ()
     film: Film | None = None
+    reading: Reading | None = None
     made: MadeBy | None = None
 
     @property
@@ -89,6 +107,9 @@ def encode_record(record: Record) -> bytes:
     tensors: dict[str, np.ndarray] = {"motion": np.ascontiguousarray(record.motion, np.float32)}
     for i, text in enumerate(record.texts):
         tensors[_numbered("text", i)] = np.ascontiguousarray(text, ml_dtypes.bfloat16)
+    if record.reading is not None:
+        tensors["reading"] = np.ascontiguousarray(record.reading.channels, np.float32)
+        tensors["found"] = np.ascontiguousarray(record.reading.found, bool)
     strings = {name: getattr(record, name) for name in _STRINGS}
     for i, wording in enumerate(record.wordings, start=1):
         strings[_numbered("caption", i)] = wording.caption
@@ -116,6 +137,7 @@ def decode_record(data: bytes) -> Record:
             f"but this version of vimogen_jax reads {SCHEMA_VERSION}"
         )
     tensors = {name: _tensor(values, **tensor) for name, tensor in header.items()}
+    read = Reading(tensors.pop("reading"), tensors.pop("found")) if "reading" in tensors else None
     wordings = tuple(
         Wording(strings[_numbered("caption", i)], tensors.pop(_numbered("text", i)))
         for i in range(1, len(tensors) - 1)
@@ -123,7 +145,7 @@ def decode_record(data: bytes) -> Record:
     film = Film(*json.loads(strings["film"])) if "film" in strings else None
     made = MadeBy(*json.loads(strings["made"])) if "made" in strings else None
     plain = {name: strings[name] for name in _STRINGS}
-    return Record(**tensors, **plain, wordings=wordings, film=film, made=made)
+    return Record(**tensors, **plain, wordings=wordings, film=film, reading=read, made=made)
 
 
 def _numbered(name: str, i: int) -> str:
@@ -156,6 +178,14 @@ def _check(record: Record) -> None:
         f"has {len(motion)} frames, fewer than the {MIN_FRAMES} of the shortest window",
     )
     require(bool(np.isfinite(motion).all()), "has motion that is not finite")
+    if record.reading is not None:
+        channels, found = record.reading
+        width = len(REFERENCE_CHANNELS)
+        require(
+            channels.shape == (len(motion), width) and found.shape == (len(motion),),
+            f"has a reading of shape {channels.shape}, not [{len(motion)}, {width}]",
+        )
+        require(bool(np.isfinite(channels).all()), "has a reading that is not finite")
     for text in record.texts:
         require(
             text.ndim == 2 and len(text) > 0,

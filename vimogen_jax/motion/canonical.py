@@ -6,6 +6,7 @@ the person faces +y), the pelvis stands over the origin, and the floor is z = 0.
 
 from dataclasses import replace
 
+import numpy as np
 from jaxtyping import Float
 
 from vimogen_jax.body.rotations import Array, matrix_to_rot6d, rot6d_to_matrix
@@ -16,6 +17,8 @@ from vimogen_jax.motion.representation import (
     BODY_POSE,
     GLOBAL_ORIENT,
     JOINT_VELOCITIES,
+    NUM_CHANNELS,
+    REFERENCE_CHANNELS,
     TRANSL,
     TRANSL_VELOCITY,
     channel_joints,
@@ -64,6 +67,15 @@ def canonicalize_channels(channels: Float[Array, "t 276"]) -> Float[Array, "t 27
     The window keeps the floor of the motion that it was cut from.
     """
     return transform_channels(channels, *to_start(channel_joints(channels[:1])[0]))
+
+
+def canonicalize_reference(reference: Float[Array, "t 138"]) -> Float[Array, "t 138"]:
+    """Turn a window of a reference's channels so that its first frame faces +y."""
+    channels = np.zeros((len(reference), NUM_CHANNELS), reference.dtype)
+    channels[:, REFERENCE_CHANNELS] = reference
+    root = rot6d_to_matrix(channels[0, GLOBAL_ORIENT])
+    ahead = turn_ahead(np.asarray(REST_JOINTS, reference.dtype) @ root.T)
+    return transform_channels(channels, ahead, np.zeros_like(ahead[0]))[:, REFERENCE_CHANNELS]
 
 
 def transform_channels(

@@ -73,6 +73,9 @@ def draw(
             filmed, mask = objective.camera(camera_key, of_reference.denormalize(reference), mask)
             reference = jnp.where(mask[..., None], of_reference.normalize(filmed), 0.0)
         reference, mask = objective.corruption(corruption_key, reference, mask)
+        filmed = batch.filmed[..., None]  # what was read of a film has errors of its own
+        reference = jnp.where(filmed[..., None], batch.reference, reference)
+        mask = jnp.where(filmed, batch.reference_mask, mask)
         batch = batch._replace(reference=reference, reference_mask=mask)
     known = None
     if objective.infill.share:
