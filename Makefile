@@ -3,10 +3,12 @@
 #   PYTHON       the Python to make it with (3.11 or newer)
 #   VENV         where it lies
 #   TORCH_INDEX  a package index to take torch from, such as PyTorch's CPU wheels
+#   WORKERS      processes that share the tests, 0 for a single one; `auto`: tests/conftest.py
 
 PYTHON ?= python3
 VENV ?= .venv
 TORCH_INDEX ?=
+WORKERS ?= auto
 BIN := $(VENV)/bin
 # pip, of which is shown what it fetches and when it installs.
 SHELL := bash
@@ -29,8 +31,10 @@ demo: $(STAMPS)/library ## install, then turn three sentences into motions under
 	  "A person walks forward." "A person waves with both hands." "A person raises both hands."
 	@echo "Open $(OUT)/index.html in a browser to see them side by side."
 
+# Neighbours stay together, since they share fixtures and compiled programs, until a worker has no
+# more and takes half of another's.
 test: $(STAMPS)/library $(STAMPS)/test ## install what tests need, then run the tests (no torch)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal
 
 test-all: test $(STAMPS)/torch ## the same, then what needs torch or takes long
 	$(BIN)/python -m pytest -m "slow or parity"

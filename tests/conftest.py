@@ -42,6 +42,14 @@ atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
 MISSING = f"reference material not found at {SHARED}; set VIMOGEN_SHARED"
 GOLDEN = Path(__file__).parent / "golden"
+MEMORY = 3 * 2**30  # bytes for a worker and what it starts
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker a core, as far as there is memory for them."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(1, min(os.cpu_count() or 1, memory // MEMORY))
 
 
 @pytest.fixture(scope="module", autouse=True)
