@@ -6,6 +6,7 @@ to write one is not captured.
 """
 
 import dataclasses
+import os
 import tempfile
 import time
 from collections import Counter
@@ -118,15 +119,17 @@ def find_films(path: Path) -> tuple[list[Path], Path]:
     return list(dict.fromkeys(films)), folder
 
 
-def read_film_captions(captions: Path, folder: Path) -> dict[Path, Take]:
-    """What a caption file says of the films of a folder; of two lines on a film the first counts.
+def read_film_captions(captions: Path, folder: Path) -> dict[str, Take]:
+    """What a caption file says of the films of a folder, by their real paths.
+
+    Of two lines on a film the first counts.
 
     Raises:
         BadInput: a line is wrong.
     """
-    said = dict[Path, Take]()
+    said = dict[str, Take]()
     for take in read_captions(captions, folder):
-        said.setdefault(take.path.resolve(), take)
+        said.setdefault(os.path.realpath(take.path), take)
     return said
 
 
@@ -226,7 +229,7 @@ def curate(
     reader: VideoToMotion,
     work: Path,
     *,
-    captions: Mapping[Path, Take],
+    captions: Mapping[str, Take],
     captioner: Judge | None,
     source: str,
     licence: str,
@@ -237,7 +240,7 @@ def curate(
 
     Args:
         work: folder of the results, which another call goes on with.
-        captions: of films by their resolved paths; what they say of a licence counts.
+        captions: of films by their real paths; what they say of a licence counts.
         captioner: writes the captions of the others.
         source, licence: of the records.
 
@@ -280,9 +283,9 @@ def _filmed(clip: Clip, done: Done) -> Film:
     return Film(clip.film.name, clip.sha256, start, start + done.facts["seconds"])
 
 
-def _said(clip: Clip, captions: Mapping[Path, Take]) -> Take | None:
+def _said(clip: Clip, captions: Mapping[str, Take]) -> Take | None:
     """What a caption file says of a clip: it speaks of whole films."""
-    return captions.get(clip.film.resolve()) if clip.start is None else None
+    return captions.get(os.path.realpath(clip.film)) if clip.start is None else None
 
 
 def _passed(
@@ -330,7 +333,7 @@ def _captured(
 
 def _captioned(
     captured: Iterable[tuple[Clip, Done]],
-    captions: Mapping[Path, Take],
+    captions: Mapping[str, Take],
     captioner: Judge | None,
     report: Report,
 ) -> Iterator[tuple[Clip, Done, Take | str]]:

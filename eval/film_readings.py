@@ -53,7 +53,7 @@ def measure(folder: str | os.PathLike, seconds: float | None = None) -> dict[str
     paths = sorted(Path(folder).glob("*.mp4"))
     if not paths:
         raise BadInput(f"{folder} holds no films (.mp4)")
-    truths = [_truth(path) for path in paths]
+    truths = [read_truth(path) for path in paths]
     films = [(open_film(path), truth) for path, truth in zip(paths, truths, strict=True)]
     _read(*films[0], seconds)
     results = [_read(*film, seconds) for film in tqdm(films, "reading", unit="film", disable=None)]
@@ -111,11 +111,25 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     )
 
 
-def _truth(path: Path) -> dict[str, np.ndarray]:
+def read_truth(path: Path) -> dict[str, np.ndarray]:
+    """What is known of a film (`vimogen_jax.viewer.filmed.truth`), beside it.
+
+    Raises:
+        BadInput: it is missing, damaged, or not of one film.
+    """
     beside = path.with_suffix(".npz")
     if not beside.is_file():
         raise BadInput(f"{path}: the truth, {beside.name}, is not beside it")
-    return read_pickled_npz(beside, TRUTH)
+    found = read_pickled_npz(beside, TRUTH)
+    shapes = {name: array.shape for name, array in found.items()}
+    whole = shapes.get("rot", (0,))[:1]
+    wanted = dict(joints=(22, 3), rot=(22, 3, 3), eyes=(3,), axes=(3, 3))
+    right = {name: (*whole, *shape) for name, shape in wanted.items()} | dict(focal=())
+    still = right | dict(axes=(3, 3))
+    numbers = all(a.dtype.kind in "fiu" and np.isfinite(a).all() for a in found.values())
+    if not numbers or shapes not in (right, still):
+        raise BadInput(f"{beside} is not the truth of a film, as launch.film writes it")
+    return found
 
 
 def _read(film: Film, truth: Mapping[str, np.ndarray], length: float | None) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def generate(
 def _is_whole(path: Path) -> bool:
     try:
         if path.suffix == ".npy":
-            return path.is_file() and len(pickles.read_npy(path)) > 0
+            return path.is_file() and pickles.read_npy(path).size > 0
         return path.is_file() and formats.read(path).num_frames > 0
     except BadInput:
         return False

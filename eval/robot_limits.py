@@ -19,7 +19,7 @@ from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_euler
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import reason
+from vimogen_jax.files import reason, require_no_stream
 from vimogen_jax.motion.motion import Motion
 
 # Our template faces z with y up and its left along x; a robot faces x with z up, its left along y.
@@ -56,6 +56,7 @@ def read_urdf(path: str | os.PathLike) -> dict[str, Joint]:
 
     Raises BadInput where the file is missing, is none, or is of a robot that is not known.
     """
+    require_no_stream(path)
     try:
         root = ElementTree.fromstring(Path(path).read_bytes())
         joints = {each.get("name", ""): _joint(each) for each in root.iter("joint") if _turns(each)}

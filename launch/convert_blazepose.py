@@ -14,7 +14,8 @@ from absl import flags
 from launch import cli, outputs
 from vimogen_jax.convert.blazepose import MEMBERS, NETWORKS, read_tflite
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import write_text
+from vimogen_jax.files import first_line, write_text
+from vimogen_jax.npz import unfold
 from vimogen_jax.tensors import write_tensors
 
 WHEEL = flags.DEFINE_string(
@@ -36,10 +37,11 @@ def main() -> None:
             path = Path(unpacked) / os.path.basename(MEMBERS[network])
             try:
                 with zipfile.ZipFile(WHEEL.value) as wheel:
-                    path.write_bytes(wheel.read(MEMBERS[network]))
-            except (OSError, KeyError, zipfile.BadZipFile) as fault:
+                    path.write_bytes(unfold(wheel, MEMBERS[network]))
+            except Exception as fault:  # damage surfaces as nearly any of the parsers'
+                why = first_line(fault)
                 raise BadInput(
-                    f"{WHEEL.value} is not the wheel of mediapipe 0.10.21: {fault}"
+                    f"{WHEEL.value} is not the wheel of mediapipe 0.10.21: {why}"
                 ) from None
             graphs[network], weights[network] = read_tflite(path, network)
     out.mkdir(parents=True, exist_ok=True)

@@ -239,6 +239,12 @@ def require_writable(folder: epath.PathLike, names: Iterable[str] = ()) -> None:
         _require_no_other(folder / name)
 
 
+def require_no_stream(path: epath.PathLike) -> None:
+    """Raise BadInput where a path is a pipe or a device, which may never begin or end."""
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):
+        raise BadInput(f"{path} is a pipe or a device, where a file is expected")
+
+
 def require_room(folder: epath.PathLike, size: int, what: str, remedy: str = "") -> None:
     """Raise BadInput if the disk of a folder that is there has not `size` bytes left for `what`."""
     free = shutil.disk_usage(folder).free

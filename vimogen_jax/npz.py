@@ -10,7 +10,7 @@ from collections.abc import Collection
 import numpy as np
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import first_line, reason
+from vimogen_jax.files import first_line, reason, require_no_stream
 
 ALWAYS = 2**26  # bytes that a member may have, however small the archive
 UNFOLDED = 30  # or so many times the archive's size; motions come to three
@@ -22,6 +22,7 @@ def read_npz(path: str | os.PathLike[str], names: Collection[str]) -> dict[str, 
     Raises:
         BadInput: the file is missing or damaged, lacks an array, or would run code.
     """
+    require_no_stream(path)
     try:
         with zipfile.ZipFile(path) as archive:
             return {

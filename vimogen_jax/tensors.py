@@ -24,7 +24,7 @@ from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, whole_file
+from vimogen_jax.files import read_json, require_no_stream, whole_file
 
 SAFETENSORS_DTYPES = {
     "F16": np.dtype(np.float16),
@@ -66,6 +66,7 @@ def map_tensors(path: epath.PathLike) -> dict[str, np.ndarray]:
     Raises:
         BadInput: the file is missing, damaged, or holds other numbers than floats.
     """
+    require_no_stream(path)
     try:
         with _on_disk(path) as file, safe_open(file, "numpy"):  # checks lengths, shapes and offsets
             content = np.memmap(file, np.uint8, mode="c")

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -42,6 +43,7 @@ _FACTS = dict(
     verdict={"matches", "words"},
     motion={"follows"},
 )
+_KEY = re.compile("[0-9a-f]{16}")  # of a result, by which its files are named
 YES, NO, NOT_JUDGED = "yes", "no", "not judged"
 Branch = Literal["text", "reference", "gated"]
 
@@ -92,6 +94,8 @@ class Entry:
         try:
             entry = cls(folder, Prompt(**said["prompt"]), said["stages"])
             if entry.prompt.id != folder.name or not set(entry._stages) <= set(STAGES):
+                raise ValueError
+            if not all(map(_KEY.fullmatch, entry._stages.values())):
                 raise ValueError
         except (TypeError, KeyError, ValueError):
             raise BadInput(f"{path} is damaged: it is not of this prompt") from None

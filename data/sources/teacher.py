@@ -151,16 +151,18 @@ def made(folder: Path) -> Iterator[dict[str, Any]]:
 
     The fault is empty where the motion is kept; the measures are those of the check.
     """
-    for path in sorted(folder.glob("[0-9]*.json")):
-        yield from read_json(path)
+    for _, rows in _batches(folder):
+        yield from rows
 
 
 def records(folder: Path, weights: str, licence: str) -> Iterator[Record]:
     """The kept motions of a folder, as records by `weights`, the teacher's fingerprint."""
-    for path in sorted(folder.glob("[0-9]*.json")):
-        kept = [row for row in read_json(path) if not row["fault"]]
+    for path, rows in _batches(folder):
+        kept = [row for row in rows if not row["fault"]]
         tensors = map_tensors(path.with_suffix(".safetensors")) if kept else {}
         for row in kept:
+            if not {f"motion.{row['id']}", f"text.{row['id']}"} <= tensors.keys():
+                raise _damaged(path)
             yield Record(
                 id=row["id"],
                 motion=tensors[f"motion.{row['id']}"],
@@ -171,6 +173,26 @@ def records(folder: Path, weights: str, licence: str) -> Iterator[Record]:
                 licence=licence,
                 made=MadeBy(weights, row["seed"], row["draw"], json.dumps(row["about"])),
             )
+
+
+def _batches(folder: Path) -> Iterator[tuple[Path, list[dict[str, Any]]]]:
+    """The batches that were made, in order; BadInput where one is damaged."""
+    for path in sorted(folder.glob("[0-9]*.json")):
+        rows = read_json(path)
+        if not isinstance(rows, list) or not all(map(_is_row, rows)):
+            raise _damaged(path)
+        yield path, rows
+
+
+def _damaged(path: Path) -> BadInput:
+    return BadInput(f"{path} is damaged: without it, the same command makes it again")
+
+
+def _is_row(row: Any) -> bool:
+    """Whether a row has the fields of `_row`."""
+    kinds = dict(id=str, sentence=str, kind=str, seed=int, draw=int, fault=str)
+    kinds |= dict(seconds=int | float, measures=dict, about=dict)
+    return isinstance(row, dict) and all(isinstance(row.get(k), kind) for k, kind in kinds.items())
 
 
 def _make_batch(teacher: Generator, batch: Sequence[Asked], path: Path, check: Check) -> None:
@@ -222,7 +244,8 @@ def _claim(folder: Path, about: Mapping[str, Any]) -> None:
     path = folder / ABOUT
     if path.exists():
         before = read_json(path)
-        differ = [name for name, value in about.items() if before.get(name) != value]
+        known = before if isinstance(before, dict) else {}
+        differ = [name for name, value in about.items() if known.get(name) != value]
         if differ:
             raise BadInput(
                 f"{folder} holds batches of another {' and another '.join(differ)}: name another "

@@ -126,6 +126,8 @@ def read_published(path: Path) -> dict[int, Prompt]:
             prompts[prompt.id] = prompt
     except (ValueError, TypeError, KeyError) as fault:
         raise BadInput(f"{path}: not a file of MBench's prompts: {fault!r}") from None
+    if not prompts:
+        raise BadInput(f"{path} holds no prompt")
     return prompts
 
 

@@ -157,6 +157,10 @@ def test_a_list_of_films_and_what_is_refused(made, tmp_path):
     ended = run(made, tmp_path / "out", f"--films={made / 'films/list.txt'}")
     assert ended.returncode == 2 and "gone.mp4 cannot be read" in ended.stderr
     assert len(records(tmp_path / "out")) == 2
+    (made / "films/round.mp4").symlink_to("round.mp4")  # no film, but a caption may name it
+    (tmp_path / "round.jsonl").write_text('{"path": "round.mp4", "caption": "a person turns."}')
+    assert len(curate.read_film_captions(tmp_path / "round.jsonl", made / "films")) == 1
+    (made / "films/round.mp4").unlink()
     for flags, fault in [
         (["--films=NOWHERE"], "NOWHERE is missing"),
         (["--captioner=oracle"], "a judge is gemini"),

@@ -245,6 +245,11 @@ def test_a_result_that_lacks_what_others_rely_on_is_damaged(stage, said, motion,
     with pytest.raises(BadInput, match=f"{path.name} is damaged"):
         entry.result(stage)
     assert entry.verdict[0] == "not judged"
+    said = dict(prompt=vars(WAVE), stages=dict(texts="../" * 500))
+    (entry.folder / "prompt.json").write_text(json.dumps(said))
+    with pytest.raises(BadInput, match="prompt.json is damaged"):
+        Entry.read(entry.folder)
+    entry.save()
     (tmp_path / "prompts.json").write_text(json.dumps([WAVE.id, "../it", "a\0b"]))
     assert len(Store.open(tmp_path).entries()[1]) == 2
 

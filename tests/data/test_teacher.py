@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -115,6 +116,17 @@ def test_what_was_stopped_goes_on_and_comes_out_the_same(made, asked, generator,
         teacher.make(generator, asked, made, no_jumps, dict(teacher="b"))
     with pytest.raises(BadInput, match="batches of another motions: name another folder"):
         teacher.make(generator, asked[1:], made, no_jumps, dict(teacher="a"))
+
+
+@pytest.mark.parametrize(
+    "said", ["null", '{"id": "a"}', "[3]", '[{"id": "a"}]', lambda rows: [rows[0] | dict(id="no")]]
+)
+def test_a_batch_that_is_damaged_is_named(said, made, tmp_path):
+    shutil.copytree(made, tmp_path / "made")
+    path = tmp_path / "made/000000.json"
+    path.write_text(json.dumps(said(json.loads(path.read_text()))) if callable(said) else said)
+    with pytest.raises(BadInput, match="000000.json is damaged: without it, the same command"):
+        list(teacher.records(tmp_path / "made", "ab", "CC0"))
 
 
 def test_a_file_without_sentences_is_refused_by_its_line(tmp_path):

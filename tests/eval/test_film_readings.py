@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from eval import film_readings
-from eval.film_readings import aligned_joint_error, by_joint, compare
+from eval.film_readings import aligned_joint_error, by_joint, compare, read_truth
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap.film import Film
 from vimogen_jax.mocap.tracking import Track
 
@@ -115,6 +116,18 @@ def test_films_are_measured_by_command(tmp_path):
     assert 0 < report["joint_error"]["aligned"] < report["joint_error"]["camera_known"] < 0.3
     assert report["frames_a_processor_second"]["tracked"] > 0
     assert "| left_knee |" in ended.stdout and "| mean of 1 films |" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    "said",
+    [dict(rot=np.ones((40, 22, 3))), dict(eyes=np.ones((39, 3))), dict(focal=np.array(np.nan))],
+)
+def test_a_truth_of_another_shape_is_refused(truth, said, tmp_path):
+    np.savez(tmp_path / "a.npz", **truth)
+    assert read_truth(tmp_path / "a.mp4").keys() == truth.keys()
+    np.savez(tmp_path / "a.npz", **truth | said)
+    with pytest.raises(BadInput, match="a.npz is not the truth of a film"):
+        read_truth(tmp_path / "a.mp4")
 
 
 @pytest.mark.parametrize(("files", "fault"), [([], "holds no films"), (["a.mp4"], "a.npz, is not")])

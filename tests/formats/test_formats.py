@@ -1,6 +1,7 @@
 """`read` and `write` choose the format by the extension; every format gives the motion back."""
 
 import doctest
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,9 @@ def test_joints_are_written_but_no_motion_is_read_from_them(motion, tmp_path):
 
 
 def test_unknown_extension(motion, tmp_path):
-    with pytest.raises(BadInput, match=r"a\.fbx: a motion is read from"):
+    with pytest.raises(BadInput, match=r"a\.c3d: a motion is read from"):
+        formats.read(tmp_path / "a.c3d")
+    with pytest.raises(BadInput, match=r"a\.fbx: an FBX is not read as it is: launch.fbx makes"):
         formats.read(tmp_path / "a.fbx")
     with pytest.raises(BadInput, match=r"a\.fbx: a motion is written as"):
         formats.write(motion, tmp_path / "a.fbx")
@@ -61,6 +64,20 @@ def test_unknown_extension(motion, tmp_path):
 def test_missing_file(tmp_path, name, fault):
     with pytest.raises(BadInput, match=fault):
         formats.read(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".npy", ".pt", ".pkl", ".glb"])
+def test_a_pipe_is_not_waited_for(tmp_path, suffix):
+    os.mkfifo(path := tmp_path / f"a{suffix}")
+    with pytest.raises(BadInput, match=f"a{suffix} is a pipe or a device, where a file is"):
+        formats.read(path)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pkl"])
+def test_words_in_the_place_of_numbers_are_called_damage(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_text("Dear Sir, this is a letter.")
+    with pytest.raises(BadInput, match=r"not a readable \w+ file: damaged"):
+        formats.read(tmp_path / f"a{suffix}")
 
 
 def test_documented_examples_are_true(tmp_path, monkeypatch):

@@ -12,16 +12,18 @@ import numpy as np
 
 from data.adapters.vlm.frames import frames
 from data.adapters.vlm.model import Unwatchable
+from data.curate import read_film_captions
 from data.engine import Keeping
 from data.priors.prompts import Prompt, read_prompts
 from data.priors.store import STAGES, Made, Store
+from data.sources import teacher
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
 from data.sources.priors import read_priors
-from data.sources.teacher import read_sentences
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
 from eval import systems
+from eval.film_readings import read_truth
 from eval.humanml3d.split import read_split
 from eval.humanml3d.words import load_words
 from eval.mbench.prompts import asked, load_prompts
@@ -39,6 +41,7 @@ from tests.helpers.tiny_umt5 import tiny_umt5
 from tests.helpers.videos import write_video
 from vimogen_jax import formats
 from vimogen_jax.adapter import Adapter, apply_adapter, save_adapter
+from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.files import map_weights
 from vimogen_jax.convert.nrdf import load_nrdf
@@ -58,8 +61,10 @@ from vimogen_jax.motion.representation import encode
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import load_package, save_package
 from vimogen_jax.studio.work import Settings
-from vimogen_jax.tensors import map_folder, map_tensors
+from vimogen_jax.tensors import map_folder, map_tensors, write_tensors
 from vimogen_jax.text.umt5_files import Weights
+from vimogen_jax.viewer.camera import film
+from vimogen_jax.viewer.filmed import truth
 
 SKELETONS = Path(formats.__file__).parent / "skeletons"
 CAPTIONS = ["a person waves.", "geht im Kreis — 走"]
@@ -340,7 +345,7 @@ def _read_constraints(path: Path) -> None:
 
 
 def _priors_kind(file: str) -> Kind:
-    """A store of one prompt; the result of a stage, `file`, is damaged."""
+    """A store of one prompt; that, or the result of a stage, is damaged."""
 
     def make(folder: Path) -> None:
         prompt = Prompt("1", "a person walks.")
@@ -354,7 +359,7 @@ def _priors_kind(file: str) -> Kind:
                 if motion:
                     formats.write(_motion(), motion)
                 entry.keep(stage, dict(of=stage), Made(said, motion), 1.5)
-        for result in entry.folder.glob(f"{file}-*.json"):
+        for result in entry.folder.glob(f"{file}[-.]*json"):
             result.rename(folder / file)
             result.symlink_to(folder / file)
 
@@ -369,6 +374,25 @@ def _read_store(folder: Path) -> None:
         entry.final()
         str(entry.note)
     read_priors(folder / "priors")
+
+
+def _truth(folder: Path) -> None:
+    shot = film(_motion()[:5], builtin_body(), "never")
+    np.savez(folder / "a.npz", allow_pickle=False, **truth(_motion()[:5], shot, 64))
+
+
+def _taught_batch(folder: Path) -> None:
+    (folder / "made").mkdir()
+    row = dict(id="a", sentence="walk", kind="", seconds=2.2, seed=1, draw=0, fault="")
+    row |= dict(measures=dict(jitter=0.1), about=dict(file="a.txt", line=1))
+    (folder / "made/000000.json").write_text(json.dumps([row, row | dict(id="b", fault="odd")]))
+    tensors = {"motion.a": encode(_motion()).astype(np.float32), "text.a": np.ones((2, 8), "f4")}
+    write_tensors(folder / "made/000000.safetensors", tensors)
+
+
+def _read_taught(folder: Path) -> None:
+    list(teacher.made(folder / "made"))
+    list(teacher.records(folder / "made", "0" * 8, "CC0"))
 
 
 def _urdf(folder: Path) -> None:
@@ -509,9 +533,13 @@ KINDS: dict[str, Kind] = {
     "pose prior": _one("prior.pkl", _prior, load_pose_prior),
     "nrdf": _one("w.pt", _pt_weights, load_nrdf),
     "constraints": _one("asked.json", _constraints, _read_constraints),
-    **{f"priors {stage}": _priors_kind(stage) for stage in STAGES},
+    **{f"priors {file}": _priors_kind(file) for file in ("prompt", *STAGES)},
+    "priors list": Kind("priors/prompts.json", _priors_kind("prompt").make, _read_store),
+    "film captions": _one("captions.jsonl", _captions, lambda x: read_film_captions(x, x.parent)),
+    "truth of a film": _one("a.npz", _truth, read_truth),
+    "taught": Kind("made/000000.json", _taught_batch, _read_taught),
     "wishes": _one("wishes.jsonl", _wishes, lambda path: read_prompts(path)),
-    "sentences to teach": _one("taught.txt", _taught, read_sentences),
+    "sentences to teach": _one("taught.txt", _taught, teacher.read_sentences),
     "rig bvh": _rig("rig.bvh"),
     "rig glb": _rig("rig.glb"),
     "urdf": _one("robot.urdf", _urdf, lambda path: violations(_motion(), read_urdf(path))),

@@ -28,7 +28,9 @@ def test_a_restarted_run_reports_each_step_once(tmp_path, capsys):
         for step in (1, 2, 3, 4):
             log.write(step, dict(loss=1.0 / step))
     with (tmp_path / "metrics.jsonl").open("a") as lines:
-        lines.write('{"step": 5, "lo')
+        lines.write('{"step": "2"}\n{"step": 5, "lo')
+    with (tmp_path / "metrics.jsonl").open("ab") as lines:
+        lines.write(b"\xff\xfe")
     with Log(tmp_path, 2, 8, Clock()) as log:
         assert steps(tmp_path) == [0, 1, 2]
         log.write(3, dict(loss=7.0))

@@ -186,8 +186,8 @@ def _usage() -> dict[str, float]:
 
 def _training(program: Program, compiled: jax.stages.Compiled) -> Call:
     plan, batch = program.arguments
-    state, batch = _fill(plan), _fill(batch)
-    state["opt"] = jax.tree.map(jnp.zeros_like, state["opt"])  # squares are not negative
+    opt = _fill(plan["opt"], lambda array: jnp.zeros(array.shape, array.dtype))  # of squares
+    state, batch = _fill(plan | dict(opt=None)) | dict(opt=opt), _fill(batch)
 
     def call() -> jax.Array:
         nonlocal state
@@ -202,18 +202,19 @@ def _sampling(program: Program, compiled: jax.stages.Compiled) -> Call:
     return lambda: compiled(*arguments)
 
 
-def _fill(shapes: Any) -> Any:
-    """Arrays of a tree of shapes: small numbers like noise, everything true, counters at zero."""
+def _like_noise(array: jax.ShapeDtypeStruct) -> jax.Array:
+    """Small numbers, everything true, counters at zero."""
+    if not jnp.issubdtype(array.dtype, jnp.floating):
+        return jnp.full(array.shape, array.dtype == bool, array.dtype)
+    # Each device makes its own part, and the compiler has little to do.
+    axes = range(len(array.shape))
+    steps = (jax.lax.broadcasted_iota(jnp.float32, array.shape, axis) for axis in axes)
+    phase = sum((axis + 1.37) * step for axis, step in zip(axes, steps, strict=True))
+    return (0.03 * jnp.sin(jnp.square(phase))).astype(array.dtype)
 
-    def values(array: jax.ShapeDtypeStruct) -> jax.Array:
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            return jnp.full(array.shape, array.dtype == bool, array.dtype)
-        # Each device makes its own part, and the compiler has little to do.
-        axes = range(len(array.shape))
-        steps = (jax.lax.broadcasted_iota(jnp.float32, array.shape, axis) for axis in axes)
-        phase = sum((axis + 1.37) * step for axis, step in zip(axes, steps, strict=True))
-        return (0.03 * jnp.sin(jnp.square(phase))).astype(array.dtype)
 
+def _fill(shapes: Any, values: Callable[[jax.ShapeDtypeStruct], jax.Array] = _like_noise) -> Any:
+    """Arrays of a tree of shapes."""
     layouts = jax.tree.map(lambda array: array.sharding, shapes)
     return jax.jit(lambda: jax.tree.map(values, shapes), out_shardings=layouts)()
 

@@ -19,7 +19,7 @@ from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import first_line, parse_json, whole_file
+from vimogen_jax.files import first_line, parse_json, require_no_stream, whole_file
 from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.found import Found
 from vimogen_jax.motion.motion import Motion
@@ -224,6 +224,7 @@ def open_glb(path: str | os.PathLike) -> tuple[Any, bytes]:
 
     What comes after the length that the header states is no part of it, as for other readers.
     """
+    require_no_stream(path)
     content = Path(path).read_bytes()
     if len(content) < 20 or content[:4] != b"glTF":
         raise Fault("not a GLB file")

@@ -129,6 +129,8 @@ def _look(path: str, world: World) -> list[Found]:
             return _find(path, content)
         case ".pkl":
             return _find(path, pickles.read_pickle(path))
+        case ".fbx":
+            raise BadInput(f"{path}: an FBX is not read as it is: launch.fbx makes a BVH of it")
         case _:
             raise BadInput(f"{path}: a motion is read from {', '.join(SUFFIXES)}")
 

@@ -28,7 +28,7 @@ import ml_dtypes
 import numpy as np
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import first_line
+from vimogen_jax.files import first_line, require_no_stream
 from vimogen_jax.npz import unfold
 
 _LEAST_ROOM = 2**26  # bytes; and of the size of a file, how many times it may unfold to
@@ -144,12 +144,13 @@ def _left(file: IO[bytes]) -> int:
 @contextmanager
 def _naming(path: str | os.PathLike, kind: str) -> Iterator[None]:
     """Turn whatever goes wrong into BadInput that names the file."""
+    require_no_stream(path)
     try:
         yield
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
     except Exception as fault:  # damage can surface as nearly any exception of the parsers
-        reason = first_line(fault)[:200]
+        reason = "damaged" if isinstance(fault, KeyError) else first_line(fault)[:200]
         raise BadInput(f"{path}: not a readable {kind} file: {reason}") from None
 
 

@@ -13,7 +13,7 @@ from etils import epath
 from tensorboardX import SummaryWriter, record_writer
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import on_store, write_text
+from vimogen_jax.files import on_store, read_text, write_text
 from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.distributed import is_first
 
@@ -172,13 +172,13 @@ record_writer.register_writer_factory(_SCHEME, _EventFiles)
 def _lines(path: epath.Path) -> list[dict[str, Any]]:
     """What was reported, without a line that a killed process did not end."""
     lines = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
+    for text in read_text(path, lenient=True).splitlines() if path.exists() else []:
         try:
             line = json.loads(text)
-            line["step"]
-        except (ValueError, KeyError, TypeError):
+            whole = isinstance(line["step"], int)
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
-        lines.append(line)
+        lines += [line] if whole else []
     return lines
 
 

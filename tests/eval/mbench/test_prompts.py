@@ -85,6 +85,7 @@ def test_downloads_once_and_checks(shared, tmp_path, monkeypatch):
         ("a.jsonl", '{"id": 1, "category": "x", "text": "a", "seconds": 1}', "no category 'x'"),
         ("a.json", "{", "is not JSON"),
         ("a.json", '[{"id": 1}]', "not a file of MBench's prompts"),
+        ("a.json", "[]", "a.json holds no prompt"),
         ("a.txt", None, "is missing"),
         *(
             ("a.jsonl", json.dumps(WALK | change), f"line 1 is no prompt: {fault}")
