@@ -44,6 +44,8 @@ def main() -> None:
     experiment = Experiment.from_config(CONFIG.value.to_dict())
     if experiment.data.weights:
         raise BadInput("config.data.weights is what this command sets: leave it empty")
+    if not experiment.data.path:
+        raise BadInput("config.data.path is empty: name the folder of a dataset")
     out = Path(OUT.value)
     require_writable(out, ["report.json", "report.md"])
     dataset = Dataset.open(experiment.data.path)

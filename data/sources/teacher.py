@@ -190,8 +190,8 @@ def _damaged(path: Path) -> BadInput:
 
 def _is_row(row: Any) -> bool:
     """Whether a row has the fields of `_row`."""
-    kinds = dict(id=str, sentence=str, kind=str, seed=int, draw=int, fault=str)
-    kinds |= dict(seconds=int | float, measures=dict, about=dict)
+    kinds: dict[str, Any] = dict(id=str, sentence=str, kind=str, seed=int, draw=int, fault=str)
+    kinds |= dict(seconds=(int, float), measures=dict, about=dict)
     return isinstance(row, dict) and all(isinstance(row.get(k), kind) for k, kind in kinds.items())
 
 

@@ -97,11 +97,14 @@ def read_lines(path: Path) -> dict[int, Prompt]:
     prompts: dict[int, Prompt] = {}
     for number, line in lines_of(path):
         try:
-            row = parse_json(line)
+            row: Any = parse_json(line)
+            if not isinstance(row, dict):
+                raise ValueError("not an object of its fields")
             others = row.get("distractors", [])
             if not isinstance(others, list):
                 raise ValueError("its distractors are no list")
-            prompt = _checked(Prompt(**row | {"distractors": tuple(others)}))
+            fields: dict[str, Any] = row | {"distractors": tuple(others)}
+            prompt = _checked(Prompt(**fields))
         except (ValueError, TypeError, AttributeError) as fault:
             raise BadInput(f"{path}: line {number} is no prompt: {fault}") from None
         if prompt.id in prompts:
@@ -119,13 +122,17 @@ def read_published(path: Path) -> dict[int, Prompt]:
     there is a `global_id`. Of the distractors, the answer itself and repetitions are left out.
     """
     prompts, rows = {}, read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadInput(f"{path}: not a file of MBench's prompts: no list of objects")
     try:
         for row in rows:
             table = "global_id" not in row
             prompt = _checked(_of_table(row) if table else _of_list(row))
             prompts[prompt.id] = prompt
-    except (ValueError, TypeError, KeyError) as fault:
-        raise BadInput(f"{path}: not a file of MBench's prompts: {fault!r}") from None
+    except KeyError as fault:
+        raise BadInput(f"{path}: not a file of MBench's prompts: {fault} is missing") from None
+    except (ValueError, TypeError) as fault:
+        raise BadInput(f"{path}: not a file of MBench's prompts: {fault}") from None
     if not prompts:
         raise BadInput(f"{path} holds no prompt")
     return prompts

@@ -49,6 +49,7 @@ BAD = [
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("calibrate", ["--run=small", "--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("faults", [TINY, "--out=OUT"], "config.data.path"),
+    ("data_ablation", [TINY, "--out=OUT"], "--config.data.path is empty"),
     ("distill", ["--real=NOWHERE", "--out=OUT"], "--prompts FILE or --priors FOLDER"),
     ("distill", ["--priors=NOWHERE", "--real=NOWHERE", "--out=OUT"], "no priors folder"),
     ("convert", ["--weights=NOWHERE.pt", "--out=OUT"], "NOWHERE.pt is missing"),

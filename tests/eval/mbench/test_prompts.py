@@ -85,6 +85,9 @@ def test_downloads_once_and_checks(shared, tmp_path, monkeypatch):
         ("a.jsonl", '{"id": 1, "category": "x", "text": "a", "seconds": 1}', "no category 'x'"),
         ("a.json", "{", "is not JSON"),
         ("a.json", '[{"id": 1}]', "not a file of MBench's prompts"),
+        ("a.json", "null", "not a file of MBench's prompts: no list of objects"),
+        ("a.json", "[3]", "not a file of MBench's prompts: no list of objects"),
+        ("a.jsonl", "null", "line 1 is no prompt: not an object of its fields"),
         ("a.json", "[]", "a.json holds no prompt"),
         ("a.txt", None, "is missing"),
         *(
