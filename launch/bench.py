@@ -23,9 +23,9 @@ from vimogen_jax.bench.features import bench_features
 from vimogen_jax.bench.feeding import bench_feeding
 from vimogen_jax.bench.kernels import bench_kernels
 from vimogen_jax.bench.programs import bench_sampling, bench_training
+from vimogen_jax.chips import CHIPS
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import require_writable, write_json
-from vimogen_jax.planning.hardware import CHIPS
 from vimogen_jax.train.distributed import is_first, joined
 
 CONFIG = config_flags.DEFINE_config_file("config", help_string="config file of the experiment")

@@ -92,6 +92,11 @@ def test_a_checkpoint_is_found_from_another_folder(tmp_path, monkeypatch):
     assert experiment_of(finetune, init_from="base").init_from == str(tmp_path / "base")
 
 
+def test_adapters_can_be_planned_and_measured_without_the_weights_that_they_adapt():
+    experiment = experiment_of(vimogen_1b, finetune=dict(lora_rank=16))
+    assert experiment.finetune.needs_base and not experiment.init_from
+
+
 def test_what_is_not_set_has_the_librarys_default_without_a_checkpoint():
     experiment = experiment_of(small, model=dict(dtype=None, freq_dim=None))
     assert (experiment.model.dtype, experiment.model.freq_dim) == ("bfloat16", 256)

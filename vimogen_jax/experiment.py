@@ -219,8 +219,6 @@ class Experiment:
             raise BadInput(f"objective.infill is of frames of {NUM_CHANNELS} channels alone")
         if self.objective.average and not self.model.averages:
             raise BadInput("objective.average is of a model with model.averages")
-        if self.finetune.needs_base and not self.init_from:
-            raise BadInput("finetune freezes weights, but config.init_from names none")
         if self.objective.learns == "autoencoder" and self.model.autoencoder is None:
             raise BadInput("model.autoencoder is not set, and objective.learns asks for one")
         if (self.objective.learns == "matching") != bool(self.model.matching_dim):

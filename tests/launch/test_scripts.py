@@ -145,7 +145,7 @@ def test_scripts_are_sound_and_say_what_they_do(script):
     subprocess.run(["bash", "-n", script], check=True)
     assert os.access(script, os.X_OK)
     first, about = script.read_text().splitlines()[:2]
-    assert first == "#!/usr/bin/env bash" and about.startswith("# Train on")
+    assert first == "#!/usr/bin/env bash" and about.startswith(("# Train on", "# Measure on"))
 
 
 def documented():
@@ -345,6 +345,75 @@ def test_a_slurm_job_is_queued_again_where_that_helps_but_not_for_ever(
     assert done.stdout == ("scontrol requeue 7\n" if queued else "")
     assert done.returncode == (0 if queued else int(statuses))
     assert noted(cluster) == [TRAINED]
+
+
+# In place of Python: writes as launch.bench does, but for one part, which never ends.
+BENCHES = """
+import json, pathlib, sys, time
+(out,) = [word.removeprefix("--out=") for word in sys.argv if word.startswith("--out=")]
+print("measured", sys.argv[-1], flush=True)
+if out.endswith("sampling"):
+    time.sleep(60)
+(pathlib.Path(out) / "bench.json").write_text(json.dumps(sys.argv[1:]))
+"""
+PARTS = ["training", "sampling", "lora", "attention"]
+
+
+def measuring(cluster, **limits):
+    """The script in a checkout of its own, with other limits, in seconds, of its parts."""
+    text = (SCRIPTS / "measure_gpu.sh").read_text()
+    before = dict(re.findall(r"^part (\w+) (\d+)", text, re.M))
+    assert list(before) == PARTS and sum(map(int, before.values())) <= 600
+    for name, limit in limits.items():
+        text = text.replace(f"part {name} {before[name]}", f"part {name} {limit}")
+    script = cluster / "checkout/launch/scripts/measure_gpu.sh"
+    script.parent.mkdir(parents=True)
+    script.write_text(text)
+    return "bash", script, cluster / "measured"
+
+
+def test_measuring_keeps_what_was_done_before_and_after_a_part_that_is_cut_off(cluster):
+    stand_in(cluster / "bin", "python", BENCHES)
+    *command, out = measuring(cluster, sampling=1)
+    done = run(*command, out, "--repeats=2")
+    assert (done.returncode, done.stderr) == (1, "error: not measured: sampling\n")
+    assert not (out / "sampling/bench.json").exists()
+    for name in set(PARTS) - {"sampling"}:
+        assert (out / name / "said.txt").read_text() == "measured --repeats=2\n"
+        assert (out / name / "bench.json").exists()
+    given = json.loads((out / "lora/bench.json").read_text())
+    assert given[:3] == ["-m", "launch.bench", "--config=configs/vimogen_1b.py"]
+    assert "--config.finetune.lora_rank=16" in given
+
+
+def test_measuring_ends_when_its_time_is_over(cluster):
+    stand_in(cluster / "bin", "python", BENCHES)
+    done = run(SCRIPTS / "measure_gpu.sh", cluster / "measured", SECONDS_IN_ALL="0")
+    assert done.returncode == 1
+    assert done.stderr == f"error: not measured: {' '.join(PARTS)}\n"
+    assert not list((cluster / "measured").rglob("bench.json"))
+
+
+@pytest.mark.slow
+def test_measuring_works_as_written_on_a_tiny_model(tmp_path):
+    small = ["--config.data.batch_size=8", "--repeats=1"]
+    *command, out = measuring(tmp_path, **dict.fromkeys(PARTS, 9999))
+    places = dict(PYTHON=sys.executable, PYTHONPATH=str(ROOT), CONFIG="configs/tiny.py")
+    done = subprocess.run(
+        [*command, out, *small],
+        env=os.environ | places | dict(SECONDS_IN_ALL="9999", XLA_FLAGS=xla_flags(1)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = ("training", "sampling", "training", "attention")
+    records = [
+        json.loads((out / name / f"{file}.json").read_text())
+        for name, file in zip(PARTS, files, strict=True)
+    ]
+    assert all(record["median_seconds"] > 0 for record in records[:3])
+    assert records[2]["config"]["finetune"]["lora_rank"] == 16
+    assert records[3]["lengths"][0]["seconds"]
 
 
 @pytest.mark.slow

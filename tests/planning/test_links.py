@@ -5,7 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from vimogen_jax.planning.hardware import CHIPS, Machine
+from vimogen_jax.chips import CHIPS
+from vimogen_jax.planning.hardware import Machine
 from vimogen_jax.planning.hlo import Collective
 from vimogen_jax.planning.links import Exchange, exchanges
 

@@ -6,7 +6,8 @@ import pytest
 
 from configs import tiny
 from tests.helpers.experiments import experiment_of
-from vimogen_jax.planning.hardware import Chip, describe
+from vimogen_jax.chips import Chip
+from vimogen_jax.planning.hardware import describe
 from vimogen_jax.planning.lower import train_program
 from vimogen_jax.planning.plan import plan
 from vimogen_jax.sharding import make_strategy
@@ -26,7 +27,7 @@ def planned(section, **finetune):
     )
     if finetune:
         adapted = dataclasses.replace(experiment.finetune, **finetune)
-        experiment = dataclasses.replace(experiment, finetune=adapted, init_from="a base")
+        experiment = dataclasses.replace(experiment, finetune=adapted)
     machine = dataclasses.replace(describe("cpu:8"), chip=CHIP)
     (row,) = plan(train_program, experiment, machine, dict(one=make_strategy(section)))
     assert row.fault is None

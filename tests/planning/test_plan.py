@@ -15,13 +15,14 @@ from configs import tiny
 from tests.helpers.commands import run_command
 from tests.helpers.experiments import experiment_of
 from vimogen_jax import sharding
+from vimogen_jax.chips import CHIPS, Chip
 from vimogen_jax.errors import BadInput
+from vimogen_jax.flops import matmul_flops
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.models.vimogen import ModelConfig, Reference, Text
 from vimogen_jax.planning import hardware
 from vimogen_jax.planning.chart import draw
-from vimogen_jax.planning.flops import matmul_flops
-from vimogen_jax.planning.hardware import CHIPS, Chip, describe
+from vimogen_jax.planning.hardware import describe
 from vimogen_jax.planning.hlo import Module
 from vimogen_jax.planning.lower import TEXT_LENGTH, Program, sampling_program, train_program
 from vimogen_jax.planning.plan import Row, plan

@@ -1,10 +1,12 @@
 """Metrics survive restarts: each step is reported once, and half a line is no line."""
 
 import json
+import math
 import re
 import resource
 import subprocess
 import sys
+import time
 from types import SimpleNamespace
 
 import pytest
@@ -37,6 +39,32 @@ def test_a_restarted_run_reports_each_step_once(tmp_path, capsys):
     assert steps(tmp_path) == [0, 1, 2, 3]
     assert list((tmp_path / "tensorboard").glob("events.out.tfevents.*"))
     assert "step 3/8  loss 7" in capsys.readouterr().out.splitlines()[-1]
+
+
+def test_the_work_of_steps_is_a_share_of_the_peak_where_one_is_known(tmp_path):
+    for name, peak in (("known", 1e12), ("unknown", math.inf)):
+        clock = Clock()
+        (tmp_path / name).mkdir()
+        with Log(tmp_path / name, 0, 8, clock, peak) as log:
+            for step in (1, 2, 3):
+                with clock("step"):
+                    time.sleep(0.01)
+                log.add_work(2e9)
+                if step > 1:
+                    log.write(step, dict(loss=1.0))
+        lines = (tmp_path / name / "metrics.jsonl").read_text().splitlines()
+        shares = [line.get("mfu") for line in map(json.loads, lines)]
+        rates = [line["steps_per_second"] for line in map(json.loads, lines)]
+        expected = [pytest.approx(rate * 2e9 / 1e12) for rate in rates]
+        assert shares == (expected if peak == 1e12 else [None, None])
+
+
+def test_what_is_told_of_a_part_is_not_on_the_terminal(tmp_path, capsys):
+    with Log(tmp_path, 0, 8, Clock()) as log:
+        log.write(1, {"loss_text": 1.0, "loss_text/0_250": 2.0})
+    assert "loss_text/0_250" in (tmp_path / "metrics.jsonl").read_text()
+    shown = capsys.readouterr().out
+    assert "loss_text 1  " in shown and "0_250" not in shown
 
 
 def test_a_full_disk_is_told_with_the_file(tmp_path):
@@ -97,7 +125,7 @@ def test_reports_go_to_weights_and_biases_where_a_project_is_named(tmp_path, mon
     stand_in = SimpleNamespace(init=lambda **given: begun.append(given) or joined)
     monkeypatch.setitem(sys.modules, "wandb", stand_in)
     for step in (0, 1):
-        with Log(tmp_path, step, 8, Clock(), "mine") as log:
+        with Log(tmp_path, step, 8, Clock(), wandb="mine") as log:
             log.write(step + 1, dict(loss=1.0))
     one, again = begun
     assert one == again and one["resume"] == "allow"
@@ -112,4 +140,4 @@ def test_a_project_without_the_package_is_refused(tmp_path, monkeypatch):
     with pytest.raises(
         BadInput, match=r"needs the package wandb: pip install 'vimogen_jax\[wandb\]'"
     ):
-        Log(tmp_path, 0, 8, Clock(), "mine")
+        Log(tmp_path, 0, 8, Clock(), wandb="mine")

@@ -26,6 +26,14 @@ def test_means_are_those_of_the_steps_since_the_last(capsys):
     assert capsys.readouterr().err == ""
 
 
+def test_what_comes_with_a_count_weighs_as_much():
+    pending = Pending("stop", IDS)
+    for step, (part, other) in enumerate([([4.0, 1.0], [0.0, 0.0]), ([8.0, 3.0], [0.0, 0.0])]):
+        metrics = dict(loss=1.0, nonfinite=False) | {"loss/0_250": part, "loss/250_500": other}
+        pending.add(step, {name: jnp.array(value) for name, value in metrics.items()}, RECORDS)
+    assert pending.summary() == {"loss": 1.0, "loss/0_250": 7.0}
+
+
 def test_a_step_that_is_not_finite_stops_the_run_and_names_its_records():
     pending = Pending("stop", IDS)
     add(pending, 1, 1.0)

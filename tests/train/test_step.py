@@ -361,13 +361,31 @@ def test_readings_of_films_get_no_noise():
     assert kept[::2].all() and not kept.all()
 
 
+QUARTERS = ("0_250", "250_500", "500_750", "750_1000")
+
+
+def test_losses_by_time_are_means_that_make_up_those_of_the_branches(setup):
+    arrays = batch()
+    arrays.channel_mask[:3, 0, 126:] = 0
+    _, metrics = setup.run(setup.state, arrays)
+    values = arrays.mask.sum(2) * arrays.channel_mask.sum(2)
+    for name, samples in (("loss_text", slice(TEXTS)), ("loss_reference", slice(TEXTS, None))):
+        parts = np.array([metrics[f"{name}/{quarter}"] for quarter in QUARTERS])
+        assert parts[:, 1].sum() == values[:, samples].sum()
+        assert (parts[:, 1] > 0).sum() > 1  # the times that were drawn lie in several quarters
+        np.testing.assert_allclose(
+            np.average(parts[:, 0], weights=parts[:, 1]), metrics[name], rtol=1e-5
+        )
+
+
 @pytest.mark.parametrize("texts", [0, SAMPLES])
 def test_a_batch_may_be_of_one_branch_alone(setup, texts):
-    """In both the step and the evaluation; the other branch's weights then have no gradient."""
+    """The other branch's weights then have no gradient; in parts the update is the same."""
     alone = Setup("data_parallel", 2, base=setup.state["params"], texts=texts)
     state, metrics = alone.run(alone.state, batch(texts=texts))
     losses = {name for name in metrics if name.startswith("loss")}
-    assert losses == {"loss", "loss_text" if texts else "loss_reference"}
+    branch = "loss_text" if texts else "loss_reference"
+    assert losses == {"loss", branch, *(f"{branch}/{quarter}" for quarter in QUARTERS)}
     assert not metrics["nonfinite"] and np.isfinite(metrics["loss"])
     moments = state["opt"][1][0].mu
     other = "reference_attention" if texts else "text_attention"
@@ -375,6 +393,15 @@ def test_a_batch_may_be_of_one_branch_alone(setup, texts):
     step = make_eval_step(alone.graphdef, OBJECTIVE, STATISTICS)
     traced = step.trace(alone.state["params"], batch(texts=texts), jax.random.key(0))
     assert traced.out_info.keys() == losses
+
+    parts = Setup("data_parallel", 2, base=setup.state["params"], accumulate=4, texts=texts)
+    arrays = batch(texts=texts)
+    arrays.mask[:4, 0, 1:] = False
+    arrays.channel_mask[6] = 0
+    (whole, metrics), (state, same) = (one.run(one.state, arrays) for one in (alone, parts))
+    close = lambda tolerance: partial(np.testing.assert_allclose, rtol=1e-5, atol=tolerance)
+    jax.tree.map(close(0), same, metrics)
+    jax.tree.map(close(3e-7), state["opt"], whole["opt"])  # moments: the gradient, clipped to 1
 
 
 def test_parts_that_a_base_lacks_begin_as_zero(setup):

@@ -13,16 +13,16 @@ import ml_dtypes
 import numpy as np
 
 from vimogen_jax import sharding
+from vimogen_jax.chips import CHIPS, Chip
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.flops import matmul_flops
 from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter, Index
 from vimogen_jax.input_pipeline.order import TrainOrder
 from vimogen_jax.input_pipeline.pipeline import AHEAD, Loader, make_loader
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES, QUALITIES, Record
 from vimogen_jax.motion.representation import NUM_CHANNELS
-from vimogen_jax.planning.flops import matmul_flops
-from vimogen_jax.planning.hardware import CHIPS, Chip
-from vimogen_jax.planning.lower import TEXT_LENGTH, train_program, without_remat
+from vimogen_jax.planning.lower import TEXT_LENGTH, train_program
 
 TARGET = 0.55  # of a chip's published rate: what training is to reach
 RECORDS = 256  # of a made-up dataset: a small machine keeps them in memory, as a large one does all
@@ -148,7 +148,7 @@ def _read(loader: Loader, batches: int) -> tuple[float, float, int]:
 def _flops_per_sample(experiment: Experiment, frames: int) -> float:
     """Of a training step, without what is computed again."""
     data = dataclasses.replace(experiment.data, buckets=(frames,))
-    experiment = without_remat(dataclasses.replace(experiment, data=data))
+    experiment = dataclasses.replace(experiment, data=data)
     with sharding.use("data_parallel", jax.devices()[:1]) as mesh:
         program = train_program(experiment, mesh)
-    return matmul_flops(program.traced.jaxpr.jaxpr) / data.batch_size
+    return matmul_flops(program.traced.jaxpr.jaxpr, again=False) / data.batch_size

@@ -9,9 +9,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from vimogen_jax.files import first_line
 from vimogen_jax.models.attention_kernels import KERNELS, available
 from vimogen_jax.models.vimogen import ModelConfig
-from vimogen_jax.planning.hardware import first_line
 
 LENGTHS = (40, 80, 120, 160, 200, 512, 1024)
 FRAMES = 12_800  # of a batch: as many samples as have so many

@@ -1,4 +1,4 @@
-"""What the devices at hand can do at most: published and measured rates, and their memory."""
+"""What the devices at hand can do at most, measured, and the memory that they have."""
 
 import os
 import time
@@ -6,26 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-
-from vimogen_jax.planning.hardware import CHIPS, Chip
-
-# By what JAX calls a device, what `planning.hardware` calls it.
-KINDS = {
-    "TPU v5 lite": "v5e",
-    "TPU v5": "v5p",
-    "TPU v6 lite": "v6e",
-    "NVIDIA A100-SXM4-80GB": "a100",
-    "NVIDIA A100 80GB PCIe": "a100pcie",
-    "NVIDIA L40S": "l40s",
-    "NVIDIA H100 80GB HBM3": "h100",
-    "NVIDIA H200": "h200",
-    "NVIDIA B200": "b200",
-}
-
-
-def published(device: Any) -> Chip:
-    """What its maker says of a device; of one that is unknown, nothing."""
-    return CHIPS[KINDS.get(device.device_kind, "cpu")]
 
 
 def memory(device: Any) -> int:

@@ -17,12 +17,14 @@ import numpy as np
 from vimogen_jax import sharding
 from vimogen_jax.bench import machine
 from vimogen_jax.bench.exposed import Communication, read_communication
+from vimogen_jax.chips import published
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.files import first_line
+from vimogen_jax.flops import matmul_flops
 from vimogen_jax.input_pipeline.order import check_buckets
-from vimogen_jax.planning.flops import matmul_flops
-from vimogen_jax.planning.hardware import first_line
-from vimogen_jax.planning.lower import Program, sampling_program, train_program, without_remat
-from vimogen_jax.planning.plan import MakeProgram, bytes_held
+from vimogen_jax.planning.hardware import at_hand
+from vimogen_jax.planning.lower import Program, sampling_program, train_program
+from vimogen_jax.planning.plan import MakeProgram, Row, bytes_held, read_compiled
 
 WARM_UP = 2  # calls that do not count
 TRACED = 3  # calls of a profile
@@ -37,11 +39,13 @@ class Speed:
     Attributes:
         device, devices: what JAX calls a device, and how many ran the program.
         samples, frames: motions of a call, and the length of each.
-        flops: of a call on all devices: its matrix products, see `planning.flops`, without those
+        flops: of a call on all devices: its matrix products, see `matmul_flops`, without those
             that are only computed again for the backward pass.
         computed_flops: with them.
         peaks: the rate of one device at most, by where it is from: stated, published, measured.
         compile_seconds: wall time of compiling, without what was kept from before.
+        least_seconds: of a call, as `planning` bounds it: of computing, memory, links and network,
+            by published rates; empty where there are none.
         seconds: wall time of each call, from the end of one to the end of the next.
         processor: what a call takes of this process: `user_seconds` and `system_seconds` of all
             threads, and `page_faults`, many where memory is mapped anew in every call; empty
@@ -61,6 +65,7 @@ class Speed:
     computed_flops: int = 0
     peaks: dict[str, float] = dataclasses.field(default_factory=dict)
     compile_seconds: float | None = None
+    least_seconds: dict[str, float] = dataclasses.field(default_factory=dict)
     seconds: list[float] = dataclasses.field(default_factory=list)
     processor: dict[str, float] = dataclasses.field(default_factory=dict)
     memory: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -121,22 +126,32 @@ def _bench(
     speed = Speed(device.device_kind, jax.device_count(), data.batch_size, longest)
     with sharding.use(experiment.sharding) as mesh:
         program = make_program(experiment, mesh)
-        speed.computed_flops = _flops(program)
-        speed.flops = _flops(make_program(without_remat(experiment), mesh))
+        jaxpr = program.traced.jaxpr.jaxpr
+        speed.flops, speed.computed_flops = matmul_flops(jaxpr, again=False), matmul_flops(jaxpr)
         try:
             _check_fits(bytes_held(program.arguments), device)
-            _run(speed, program, prepare, repeats, trace)
+            _run(speed, program, mesh, prepare, repeats, trace)
         except (MemoryError, jax.errors.JaxRuntimeError) as fault:
             speed.fault = first_line(fault)
     speed.peaks = _peaks(device, experiment.model.dtype, peak)
     return speed
 
 
-def _run(speed: Speed, program: Program, prepare, repeats: int, trace: str | None) -> None:
+def _run(
+    speed: Speed,
+    program: Program,
+    mesh: jax.sharding.Mesh,
+    prepare: Callable[[Program, jax.stages.Compiled], Call],
+    repeats: int,
+    trace: str | None,
+) -> None:
     """Compile and call, filling in what comes of it."""
     begun = time.perf_counter()
     compiled = program.traced.lower().compile()
     speed.compile_seconds = time.perf_counter() - begun
+    row = Row("at hand", flops=speed.computed_flops / speed.devices)
+    read_compiled(row, compiled, at_hand(), mesh, tuned=False)
+    speed.least_seconds = row.seconds
     planned: Any = compiled.memory_analysis()
     speed.memory["arguments"] = planned.argument_size_in_bytes
     speed.memory["temporaries"] = planned.temp_size_in_bytes
@@ -219,10 +234,6 @@ def _fill(shapes: Any, values: Callable[[jax.ShapeDtypeStruct], jax.Array] = _li
     return jax.jit(lambda: jax.tree.map(values, shapes), out_shardings=layouts)()
 
 
-def _flops(program: Program) -> int:
-    return matmul_flops(program.traced.jaxpr.jaxpr)
-
-
 def _check_fits(needed: int, device: Any) -> None:
     """Raise MemoryError where a device has fewer bytes; a CPU would be let run until killed."""
     there = machine.memory(device)
@@ -234,6 +245,6 @@ def _check_fits(needed: int, device: Any) -> None:
 
 
 def _peaks(device: Any, dtype: str, stated: float | None) -> dict[str, float]:
-    peaks = dict(stated=stated) if stated else dict(published=machine.published(device).flops)
+    peaks = dict(stated=stated) if stated else dict(published=published(device).flops)
     peaks["measured"] = machine.product_rate(device, dtype)
     return {name: peak for name, peak in peaks.items() if math.isfinite(peak)}

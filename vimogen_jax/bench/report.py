@@ -58,6 +58,9 @@ def program_text(speed: Speed, call: str) -> str:
             f"MFU           {share:.1%} of the {name} {_si(speed.peaks[name])}FLOP/s a device"
             for name, share in rates["mfu"].items()
         ]
+    if least := speed.least_seconds:
+        bounds = ", ".join(f"{_time(value)} by {name}" for name, value in least.items())
+        lines.append(f"at least      {bounds}, by published rates as launch.plan reckons")
     if exchanged := speed.communication:
         lines.append(
             f"exchanging    {_time(exchanged.seconds)} a {call}, of which "

@@ -13,6 +13,7 @@ from vimogen_jax.motion.representation import GLOBAL_ORIENT
 
 FIRST_GLOBAL = GLOBAL_ORIENT.start  # from here on channels say how the root turns and moves
 GLOBAL_CHANNEL_WEIGHT = 3.0
+QUARTERS = 4  # of the timesteps, each of which has a loss of its own in each branch
 
 
 def flow_matching_loss(
@@ -48,7 +49,9 @@ def flow_matching_loss(
             if there were no text; needed where the objective has guidance.
 
     Returns:
-        The loss, and the losses of the branches that occur as `loss_text`, `loss_reference`.
+        The loss, and the losses of the branches that occur as `loss_text`, `loss_reference`, and
+        of their quarters of the timesteps as `loss_text/0_250` and so on; 0 of those without
+        a sample.
     """
     sigma = timestep / TIMESTEPS
     x = interpolate(clean, noise, sigma)
@@ -71,25 +74,36 @@ def flow_matching_loss(
     weight = objective.weight(sigma)[..., None, None] * jnp.asarray(channel_weight, jnp.float32)
     errors = jnp.square(learnt - target) * supervised * weight
     if counts is None:
-        counts = supervised_values(mask, channel_mask, text_samples)
+        counts = supervised_values(mask, channel_mask, timestep, text_samples)
     # Sums by sample: a slice of those is cheap, and the branches share them.
-    sums = _by_branch(errors.sum((2, 3)), text_samples)
-    losses = {name: total / counts[name] for name, total in sums.items()}
+    sums = _sums(errors.sum((2, 3)), timestep, text_samples)
+    least = lambda name: 1.0 if "/" in name else 0.0
+    losses = {name: total / jnp.maximum(counts[name], least(name)) for name, total in sums.items()}
     return losses.pop("loss"), losses
 
 
 def supervised_values(
-    mask: Bool[Array, "s b t"], channel_mask: Float[Array, "s b c"], text_samples: int
+    mask: Bool[Array, "s b t"],
+    channel_mask: Float[Array, "s b c"],
+    timestep: Float[Array, "s b"],
+    text_samples: int,
 ) -> dict[str, Float[Array, ""]]:
-    """How many values count in `loss`, and in `loss_text` and `loss_reference` where they occur."""
-    return _by_branch(mask.sum(2) * channel_mask.sum(2), text_samples)
+    """How many values count in each loss, by the names of `flow_matching_loss` and `loss`."""
+    return _sums(mask.sum(2) * channel_mask.sum(2), timestep, text_samples)
 
 
-def _by_branch(values: jax.Array, text_samples: int) -> dict[str, jax.Array]:
-    """Sums of `values [s b]` over all samples and over those of each branch."""
+def _sums(values: jax.Array, timestep: jax.Array, text_samples: int) -> dict[str, jax.Array]:
+    """Sums of `values [s b]` over all samples, those of each branch, and of its quarters."""
     sums = dict(loss=values.sum())
-    if text_samples > 0:
-        sums["loss_text"] = values[:, :text_samples].sum()
-    if text_samples < values.shape[1]:
-        sums["loss_reference"] = values[:, text_samples:].sum()
+    quarter = jnp.clip(timestep * QUARTERS // TIMESTEPS, 0, QUARTERS - 1)
+    branches = dict(loss_text=slice(text_samples), loss_reference=slice(text_samples, None))
+    for name, samples in branches.items():
+        of_branch = values[:, samples]
+        if not of_branch.shape[1]:
+            continue
+        sums[name] = of_branch.sum()
+        for i in range(QUARTERS):
+            low, high = (TIMESTEPS * edge // QUARTERS for edge in (i, i + 1))
+            there = quarter[:, samples] == i
+            sums[f"{name}/{low:.0f}_{high:.0f}"] = jnp.where(there, of_branch, 0).sum()
     return sums

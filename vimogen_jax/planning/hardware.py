@@ -1,16 +1,8 @@
-"""Machines to plan for: their published rates, and descriptions of their devices to compile for.
-
-Rates are those of the makers' data sheets; no program reaches them. TPUs: cloud.google.com/tpu/docs
-/v5e, /v5p and /v6e; the network is that of a host, shared by its chips (2 x 100 Gbit/s for 8 chips
-of v5e, 50 Gbit/s a chip of v5p, 4 x 200 Gbit/s for 8 of v6e). GPUs: nvidia.com, A100 80GB (SXM and
-PCIe), H100 SXM, H200 SXM, DGX B200 and L40S, without sparsity; the network is that of DGX A100,
-H100, H200 and B200, an adapter for each GPU (200 Gbit/s, the others 400).
-"""
+"""Machines to plan for: descriptions of their devices, which compilers take for the devices."""
 
 import contextlib
 import dataclasses
 import importlib.util
-import math
 import os
 import re
 from typing import Any
@@ -18,51 +10,10 @@ from typing import Any
 import jax
 from jax.experimental import topologies
 
+from vimogen_jax.chips import CHIPS, Chip, published
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import first_line
 
-GIB = 2**30
-
-
-@dataclasses.dataclass(frozen=True)
-class Chip:
-    """One device.
-
-    Attributes:
-        platform: "tpu", "cuda" or "cpu".
-        memory: of the device, bytes; what the compiler itself grants may be a little less.
-        flops: greatest rate of bfloat16 matrix products, a second.
-        bandwidth: of the memory, bytes a second.
-        links: bytes a second that it sends to its neighbours over all links together; on GPU over
-            NVLink within the host, or over PCIe where there is none.
-        ports: how many links that are.
-        network: bytes a second that it sends to other slices or hosts; 0 where its maker names no
-            rate.
-        clock: of the matrix units, Hz; 0 where the compiler does not estimate cycles.
-    """
-
-    platform: str
-    memory: float = math.inf
-    flops: float = math.inf
-    bandwidth: float = math.inf
-    links: float = math.inf
-    ports: int = 1
-    network: float = math.inf
-    clock: float = 0.0
-
-
-CHIPS = {
-    "v5e": Chip("tpu", 16 * GIB, 197e12, 819e9, 200e9, 4, 3.125e9, 1.5e9),
-    "v5p": Chip("tpu", 95 * GIB, 459e12, 2765e9, 600e9, 6, 6.25e9, 1.75e9),
-    "v6e": Chip("tpu", 32 * GIB, 918e12, 1640e9, 448e9, 4, 12.5e9, 1.75e9),
-    "a100": Chip("cuda", 80e9, 312e12, 2039e9, 300e9, network=25e9),
-    "a100pcie": Chip("cuda", 80e9, 312e12, 1935e9, 32e9, network=0),
-    "h100": Chip("cuda", 80e9, 989e12, 3350e9, 450e9, network=50e9),
-    "h200": Chip("cuda", 141e9, 989e12, 4800e9, 450e9, network=50e9),
-    "b200": Chip("cuda", 180e9, 2250e12, 8000e9, 900e9, network=50e9),
-    "l40s": Chip("cuda", 48e9, 362e12, 864e9, 32e9, network=0),
-    "cpu": Chip("cpu"),
-}
 # What a topology of each kind of chip looks like: any other has as many numbers.
 EXAMPLES = dict(v5e="v5e:16x16", v5p="v5p:4x4x4", v6e="v6e:16x16") | {
     name: f"{name}:8" for name, chip in CHIPS.items() if chip.platform != "tpu"
@@ -122,6 +73,13 @@ class Machine:
     chip: Chip
     devices: list[Any]
     slices: int = 1
+
+
+def at_hand() -> Machine:
+    """That of the devices which JAX has, in all processes."""
+    devices = jax.devices()
+    slices = {getattr(device, "slice_index", 0) for device in devices}
+    return Machine(devices[0].device_kind, published(devices[0]), devices, len(slices))
 
 
 def describe(topology: str) -> Machine:

@@ -113,12 +113,6 @@ def sampling_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program
     return Program(traced, dict(params=params, batch=batch), (params, *batch, None))
 
 
-def without_remat(experiment: Experiment) -> Experiment:
-    """The experiment whose programs compute nothing twice: what the work itself is."""
-    model = dataclasses.replace(experiment.model, remat="none")
-    return dataclasses.replace(experiment, model=model)
-
-
 def _training_batch(
     experiment: Experiment, mesh: jax.sharding.Mesh, shards: int
 ) -> Batch[jax.ShapeDtypeStruct]:

@@ -10,11 +10,12 @@ import jax
 from tqdm import tqdm
 
 from vimogen_jax import sharding
+from vimogen_jax.chips import Chip
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import first_line
-from vimogen_jax.planning.flops import matmul_flops
-from vimogen_jax.planning.hardware import Chip, Machine
+from vimogen_jax.flops import matmul_flops
+from vimogen_jax.planning.hardware import Machine
 from vimogen_jax.planning.hlo import Module
 from vimogen_jax.planning.links import LINKS, NETWORK, Exchange, exchanges
 from vimogen_jax.planning.lower import Program
@@ -124,7 +125,7 @@ def _row(
             row.inputs = {part: bytes_held(tree) for part, tree in program.inputs.items()}
             row.flops = matmul_flops(program.traced.jaxpr.jaxpr) / mesh.size
             compiled = program.compile(machine.chip.platform, tuned=tuned)
-        _read(row, compiled, machine, mesh, tuned)
+        read_compiled(row, compiled, machine, mesh, tuned=tuned)
     except BadInput as refusal:
         row.fault = str(refusal)
     except jax.errors.JaxRuntimeError as fault:
@@ -133,14 +134,15 @@ def _row(
     return row
 
 
-def _read(
+def read_compiled(
     row: Row,
     compiled: jax.stages.Compiled,
     machine: Machine,
     mesh: jax.sharding.Mesh,
+    *,
     tuned: bool,
 ) -> None:
-    """Fill in what the compiled program says."""
+    """Fill in what the compiled program says, and the least times; FLOPs are there already."""
     memory: Any = compiled.memory_analysis()
     module = Module(compiled.as_text() or "", len(machine.devices), machine.slices)
     chip = machine.chip

@@ -47,14 +47,15 @@ class Validator:
         self._shown = [_readable(records, int(i)) for i in chosen]
 
     def losses(self, params: Any) -> dict[str, float]:
-        """Mean losses over the validation split, one by branch and one of both."""
+        """Mean losses over the validation split: of all, by branch, and of its quarters of time."""
         totals: dict[str, np.ndarray] = {}
         for i, batch in enumerate(self._batches):
             arrays = self._rows.device_put(batch._replace(record=None))
             sums = self._step(params, arrays, _key(i))
             for name, (errors, count) in jax.device_get(sums).items():
                 totals[name] = totals.get(name, 0) + np.array([errors, count], np.float64)
-        return {f"validation_{name}": float(e / count) for name, (e, count) in totals.items()}
+        there = {name: sums for name, sums in totals.items() if sums[1] or "/" not in name}
+        return {f"validation_{name}": float(e / count) for name, (e, count) in there.items()}
 
     def write_previews(self, params: Any, folder: epath.Path) -> None:
         """Sample a few validation captions: `N.npz` (AMASS), `N.npy` (joints), `captions.json`.

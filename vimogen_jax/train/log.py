@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import json
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from vimogen_jax.train.clock import Clock
 from vimogen_jax.train.distributed import is_first
 
 # Of a report, what tells of time and so differs from run to run.
-TIMED = ("steps_per_second", "device_memory_gb", "time", "seconds")
+TIMED = ("steps_per_second", "mfu", "device_memory_gb", "time", "seconds")
 
 
 class Log:
@@ -29,12 +30,21 @@ class Log:
     What an earlier process reported beyond `step` is removed: those steps will be run again. The
     clock goes on from the report that stays.
 
+    peak: operations a second that all devices do at most, infinite where that is not known.
     wandb: a project at Weights & Biases that gets the reports too.
 
     Raises BadInput where that is asked for and its package is not installed.
     """
 
-    def __init__(self, run: epath.PathLike, step: int, steps: int, clock: Clock, wandb: str = ""):
+    def __init__(
+        self,
+        run: epath.PathLike,
+        step: int,
+        steps: int,
+        clock: Clock,
+        peak: float = math.inf,
+        wandb: str = "",
+    ):
         self._silent, self._clock = not is_first(), clock
         if self._silent:
             return
@@ -47,7 +57,7 @@ class Log:
         _go_on(clock, lines, kept)
         self._tensorboard = SummaryWriter(f"{_SCHEME}:{run}/tensorboard", purge_step=step + 1)
         self._wandb = _join_project(wandb, run) if wandb else None
-        self._steps = steps
+        self._steps, self._peak, self._work = steps, peak, 0.0
         self._first, self._began = step, time.monotonic()
         self._last, self._trained = step, self._seconds_trained()
 
@@ -60,10 +70,16 @@ class Log:
             if self._wandb is not None:
                 self._wandb.finish()
 
+    def add_work(self, flops: float) -> None:
+        """Operations of a step, without what is computed again, on all devices together."""
+        if not self._silent:
+            self._work += flops
+
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Report a step's values, with where the time of the run went so far.
 
-        Steps a second are of the time since the report before in which it trained.
+        Steps a second are of the time since the report before in which it trained, and so is the
+        share of the peak that the work comes to (`mfu`, which is left out where none is known).
 
         Raises BadInput where the disk takes no more.
         """
@@ -74,6 +90,9 @@ class Log:
         if step > self._last and trained > self._trained:
             rate = (step - self._last) / (trained - self._trained)
             values["steps_per_second"] = rate
+            if math.isfinite(self._peak):
+                values["mfu"] = self._work / (trained - self._trained) / self._peak
+            self._work = 0.0
         values |= _device_memory()
         self._last, self._trained = step, trained
         timed = dict(time=time.time(), seconds={name: round(s, 3) for name, s in seconds.items()})
@@ -88,7 +107,7 @@ class Log:
             self._tensorboard.add_scalar(name, value, step)
         if self._wandb is not None:
             self._wandb.log(values | shares, step=step)
-        shown = [f"{name} {value:.4g}" for name, value in values.items()]
+        shown = [f"{name} {value:.4g}" for name, value in values.items() if "/" not in name]
         if step > self._first:
             left = (time.monotonic() - self._began) / (step - self._first) * (self._steps - step)
             shown.append(f"left {datetime.timedelta(seconds=int(left))}")

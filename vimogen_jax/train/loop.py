@@ -12,8 +12,10 @@ from typing import Any
 from etils import epath
 
 from vimogen_jax import sharding
+from vimogen_jax.chips import published
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.flops import matmul_flops
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
 from vimogen_jax.input_pipeline.pipeline import make_loader
@@ -69,6 +71,8 @@ def train(experiment: Experiment) -> Reached:
     clock = Clock(watchdog.progress)
     if not data.path:
         raise BadInput("config.data.path is empty: name the folder of a dataset")
+    if finetune.needs_base and not experiment.init_from:
+        raise BadInput("config.finetune freezes weights, but config.init_from names none")
     require_agreement("start", of_the_start(experiment))
     dataset = Dataset.open(data.path, data.corrupt, data.keep_gb)
     base = load_checkpoint(experiment.init_from) if experiment.init_from else None
@@ -152,7 +156,8 @@ def train(experiment: Experiment) -> Reached:
             text_length=text_length,
             buckets=data.buckets,
         )
-        log = stack.enter_context(Log(run.folder, done, times.steps, clock, times.wandb))
+        peak = mesh.size * published(mesh.devices.flat[0]).flops
+        log = stack.enter_context(Log(run.folder, done, times.steps, clock, peak, times.wandb))
         log.tell(f"{run.folder}: at step {done} of {times.steps}, on {mesh.size} devices")
         if done == 0 and is_first():
             outliers = find_outliers(dataset, statistics, most=_LOOKED_AT)
@@ -165,8 +170,14 @@ def train(experiment: Experiment) -> Reached:
         with clock("compile"):
             previewed = experiment.objective.learns == "flow"  # an autoencoder makes no motions
             last_preview = times.steps - times.steps % times.preview_every
+            batches = [laid_out(shape, mesh) for shape in loader.shapes]
+            steps = {batch.motion.shape: train_step.trace(plan, batch) for batch in batches}
+            flops = {
+                shape: matmul_flops(traced.jaxpr.jaxpr, again=False)
+                for shape, traced in steps.items()
+            }
             programs = dict(
-                train=[train_step.lower(plan, laid_out(shape, mesh)) for shape in loader.shapes],
+                train=[traced.lower() for traced in steps.values()],
                 **evaluator.programs(averaged(plan), previews=previewed and last_preview > done),
                 replicas=replicas.programs(plan),
                 checksums=checkpoints.programs(plan),
@@ -191,6 +202,7 @@ def train(experiment: Experiment) -> Reached:
                 profile.before(step)
                 state, metrics = train_step(state, arrays)
                 pending.add(step, metrics, batch.record)
+                log.add_work(flops[arrays.motion.shape])
                 profile.after(step, metrics["loss"])
 
             stopping = stop_requested(step)

@@ -45,6 +45,8 @@ class Pending:
     def summary(self) -> dict[str, float]:
         """Means over the finite steps since the last, losses first; `nonfinite` counts the others.
 
+        What comes with a count weighs as much as that, and is left out where it counts nothing.
+
         Raises:
             BadInput: a step was not finite and is not to be skipped, or too many were in a row.
         """
@@ -66,7 +68,12 @@ class Pending:
                 print(f"warning: skipped: {said}", file=sys.stderr)
         names = sorted({name for metrics in finite for name in metrics} - {"nonfinite"})
         names.sort(key=lambda name: not name.startswith("loss"))
-        means = {name: float(np.mean([metrics[name] for metrics in finite])) for name in names}
+        means: dict[str, float] = {}
+        for name in names:
+            values = np.array([metrics[name] for metrics in finite], np.float64)
+            values, weights = values.T if values.ndim == 2 else (values, np.ones(len(values)))
+            if weights.any():
+                means[name] = float(np.average(values, weights=weights))
         return means | (dict(nonfinite=float(len(steps) - len(finite))) if self._skip else {})
 
     def _told(self, step: _Step, metrics: Mapping[str, np.ndarray]) -> str:

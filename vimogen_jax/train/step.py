@@ -111,7 +111,7 @@ def batch_loss(
     drawn: Drawn,
     counts: Mapping[str, jax.typing.ArrayLike],
 ) -> tuple[jax.Array, Metrics]:
-    """The loss of a batch, or of a part of one, and of its branches; see `flow_matching_loss`."""
+    """The loss of a batch, or of a part of one, and of its parts; see `flow_matching_loss`."""
     model = nnx.merge(graphdef, params)
     batch, text, reference = drawn.batch, None, None
     if objective.learns == "autoencoder":
@@ -163,9 +163,9 @@ def make_train_step(
     which devices hold the same weights, averages and moments, they exchange the sum alone; over
     the others, which the weights and gradients of each row must cross, they do at every row.
 
-    Metrics are scalars on device: loss, loss_text, loss_reference (where the batch has them),
-    grad_norm, and nonfinite: true where loss or gradient were not finite and so nothing but the
-    step was updated.
+    Metrics are on device: loss, grad_norm, nonfinite (true where loss or gradient were not finite
+    and so nothing but the step was updated), and the losses of `flow_matching_loss`; those of a
+    quarter of the timesteps with how many values they are the mean of, as `[2]`.
     """
 
     mesh = jax.tree.leaves(shardings)[0].mesh
@@ -190,8 +190,8 @@ def make_train_step(
             losses, grads = jax.value_and_grad(loss_of, has_aux=True)(fixed.params)
             return losses, jax.lax.with_sharding_constraint(grads, of_updates)
 
-        fixed = Fixed(state["params"], state["frozen"], _counts(drawn.batch))
-        (loss, branches), grads = _sum_over_rows(loss_and_grads, fixed, drawn, accumulate, apart)
+        fixed = Fixed(state["params"], state["frozen"], _counts(drawn))
+        (loss, losses), grads = _sum_over_rows(loss_and_grads, fixed, drawn, accumulate, apart)
         grad_norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
@@ -203,7 +203,9 @@ def make_train_step(
 
         kept = {part: state[part] for part in ("params", "ema", "opt")}
         new = jax.lax.cond(finite, update, lambda _, kept: kept, grads, kept)
-        metrics = dict(loss=loss, **branches, grad_norm=grad_norm, nonfinite=~finite)
+        metrics = dict(loss=loss, grad_norm=grad_norm, nonfinite=~finite)
+        for name, value in losses.items():
+            metrics[name] = jnp.stack([value, fixed.counts[name]]) if "/" in name else value
         return dict(step=state["step"] + 1, frozen=state["frozen"], **new), metrics
 
     return train_step
@@ -224,10 +226,10 @@ def make_eval_step(
     @jax.jit
     def eval_step(params: Any, batch: Arrays, key: jax.Array):
         drawn = _drawn(graphdef, objective, statistics, params, batch, key, null_text)
-        counts = _counts(drawn.batch)
+        counts = _counts(drawn)
         ones = dict.fromkeys(counts, 1.0)
-        loss, branches = batch_loss(graphdef, objective, params, drawn, ones)
-        sums = dict(loss=loss, **branches)
+        loss, losses = batch_loss(graphdef, objective, params, drawn, ones)
+        sums = dict(loss=loss, **losses)
         return {name: (sums[name], counts[name]) for name in sums}
 
     return eval_step
@@ -256,8 +258,9 @@ def _drawn(
     return drawn._replace(null=null_texts(null_text, drawn.batch))
 
 
-def _counts(batch: Arrays) -> dict[str, jax.Array]:
-    return supervised_values(batch.mask, batch.channel_mask, batch.text.shape[1])
+def _counts(drawn: Drawn) -> dict[str, jax.Array]:
+    batch = drawn.batch
+    return supervised_values(batch.mask, batch.channel_mask, drawn.timestep, batch.text.shape[1])
 
 
 def _sum_over_rows(

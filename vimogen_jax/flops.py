@@ -1,8 +1,8 @@
 """Operations of the matrix products of a traced program, with loops multiplied out.
 
 Counted in the jaxpr, where a scan says its length; compilers count the body of a loop once, as is
-done here where only a condition ends it. What is computed again in the backward pass counts again.
-All other operations are left out: they are few, and no matrix unit runs them.
+done here where only a condition ends it. All other operations are left out: they are few, and no
+matrix unit runs them.
 """
 
 import math
@@ -11,12 +11,19 @@ from typing import Any
 
 from jax.extend import core
 
+_AGAIN = "rematted_computation"  # how JAX marks what the backward pass computes again
 
-def matmul_flops(jaxpr: core.Jaxpr) -> int:
-    """Multiplications and additions of all devices together; of branches, the dearest."""
+
+def matmul_flops(jaxpr: core.Jaxpr, *, again: bool = True) -> int:
+    """Multiplications and additions of all devices together; of branches, the dearest.
+
+    What is computed again in the backward pass counts again, or not: `again`.
+    """
     total = 0
     for equation in jaxpr.eqns:
-        inner = [matmul_flops(sub) for sub in _jaxprs(equation.params.values())]
+        if not again and _AGAIN in str(equation.source_info.name_stack):
+            continue
+        inner = [matmul_flops(sub, again=again) for sub in _jaxprs(equation.params.values())]
         if equation.primitive.name == "dot_general":
             total += _product_flops(equation)
         elif equation.primitive.name == "scan":

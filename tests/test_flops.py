@@ -3,10 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from configs import vimogen_1b
+from configs import tiny, vimogen_1b
 from tests.helpers.experiments import experiment_of
 from vimogen_jax import sharding
-from vimogen_jax.planning.flops import matmul_flops
+from vimogen_jax.flops import matmul_flops
 from vimogen_jax.planning.lower import train_program
 
 X, W = jax.ShapeDtypeStruct((3, 4), jnp.float32), jax.ShapeDtypeStruct((4, 4), jnp.float32)
@@ -40,13 +40,24 @@ def test_what_is_computed_again_counts_again():
     assert kept < count(jax.grad(again), W, X) <= kept + 2 * ONE
 
 
-def step_flops(share, samples=10):
-    """Of a train step of the full width in few layers, a sample; at a share of text."""
+def step(share, page=vimogen_1b, samples=10, remat="full"):
+    """A train step in few layers, traced; at a share of text."""
     data = dict(batch_size=samples, text_share=dict(high=share, low=share))
-    experiment = experiment_of(vimogen_1b, model=dict(num_layers=LAYERS), data=data)
+    model = dict(num_layers=LAYERS, remat=remat)
+    experiment = experiment_of(page, model=model, data=data)
     with sharding.use("data_parallel", jax.devices()[:1]) as mesh:
-        program = train_program(experiment, mesh)
-    return matmul_flops(program.traced.jaxpr.jaxpr) / samples
+        return train_program(experiment, mesh).traced.jaxpr.jaxpr
+
+
+def step_flops(share, samples=10):
+    """Of a train step of the full width, a sample."""
+    return matmul_flops(step(share, samples=samples)) / samples
+
+
+def test_what_is_computed_again_can_be_left_out():
+    """Then the work is the same, whatever a step keeps in memory."""
+    once, twice = (step(0.7, tiny, remat=remat) for remat in ("none", "full"))
+    assert matmul_flops(twice, again=False) == matmul_flops(once) < matmul_flops(twice)
 
 
 LAYERS = 4
