@@ -103,7 +103,8 @@ def test_alignment_forgives_place_turn_and_size(truth):
     assert aligned_joint_error(2 * joints @ turn.T + 1, joints) < 1e-6
 
 
-def test_films_are_measured_by_command(tmp_path):
+def test_films_are_measured_by_command(tmp_path, monkeypatch):
+    monkeypatch.setattr("vimogen_jax.mocap.fit.STEPS", 50)  # of 300, in each of four fits
     formats.write(made_up_motion("walk", np.random.default_rng(1), frames=12), tmp_path / "a.npz")
     films, out = tmp_path / "films", tmp_path / "out/told.json"
     ended = run_command("film", tmp_path / "a.npz", "--size=256", "--out", films)
