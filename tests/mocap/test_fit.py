@@ -1,7 +1,9 @@
 """The body is fitted to landmarks: a known motion seen through a known camera comes back."""
 
 import dataclasses
+from unittest import mock
 
+import jax
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from tests.helpers.made_up import made_up_motion
 from vimogen_jax.body.axes import CAMERA_TO_Z_UP
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
+from vimogen_jax.mocap import fit as fitting
 from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
 from vimogen_jax.mocap.fit import JOINTS, LANDMARKS, WINDOW, Pinhole, fit
 from vimogen_jax.mocap.tracking import NUM_BODY, Track
@@ -40,9 +43,20 @@ def joints_of(rotations, pelvis) -> np.ndarray:
     return joints - joints[:, :1]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _steps_are_fast():
+    """Many steps of one program: what a better compilation costs, one fit has saved."""
+    options = dict(xla_backend_optimization_level=1)
+    with mock.patch.object(
+        fitting, "_improve", jax.jit(fitting._improve, compiler_options=options)
+    ):
+        yield
+
+
 @pytest.fixture(scope="module")
 def motion():
-    return made_up_motion("walk", np.random.default_rng(0))
+    """Longer than a window."""
+    return made_up_motion("walk", np.random.default_rng(1), frames=WINDOW + 40)
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +64,24 @@ def track(motion) -> Track:
     return seen_by_the_camera(motion)
 
 
-def test_a_motion_comes_back(motion, track):
-    rotations, pelvis = fit(track, motion.fps, CAMERA, marker_offsets(), pose_prior())
+@pytest.fixture(scope="module")
+def fitted(motion, track):
+    return fit(track, motion.fps, CAMERA, marker_offsets(), pose_prior())
+
+
+def test_a_motion_comes_back(motion, fitted):
+    rotations, pelvis = fitted
+    assert len(rotations) == motion.num_frames
     assert root_relative_joint_error(joints_of(rotations, pelvis), motion.joints()) < 0.03
     place = (motion.joints()[:, 0] - EYE) @ CAMERA_TO_Z_UP
     assert np.linalg.norm(pelvis - place, axis=-1).mean() < 0.05
     np.testing.assert_allclose(np.linalg.det(rotations), 1, atol=1e-5)
+
+
+def test_windows_leave_no_seams(motion, fitted):
+    steps = np.linalg.norm(np.diff(joints_of(*fitted), axis=0), axis=-1).max(axis=1)
+    real = np.linalg.norm(np.diff(motion.joints() - motion.joints()[:, :1], axis=0), axis=-1)
+    assert steps.max() < 1.5 * real.max()
 
 
 def test_a_gap_is_carried_over(motion, track):
@@ -70,18 +96,3 @@ def test_a_gap_is_carried_over(motion, track):
         joints_of(rotations, pelvis) - (motion.joints() - motion.joints()[:, :1]), axis=-1
     )
     assert np.isfinite(rotations).all() and error[lost].mean() < 0.06
-
-
-def test_a_long_film_is_fitted_in_windows_without_seams(motion):
-    long = made_up_motion("walk", np.random.default_rng(1), frames=WINDOW + 40)
-    rotations, pelvis = fit(
-        seen_by_the_camera(long), long.fps, CAMERA, marker_offsets(), pose_prior()
-    )
-    assert len(rotations) == long.num_frames
-    joints = joints_of(rotations, pelvis)
-    assert root_relative_joint_error(joints, long.joints()) < 0.03
-    steps = np.linalg.norm(np.diff(joints, axis=0), axis=-1).max(axis=1)
-    real = np.linalg.norm(np.diff(long.joints() - long.joints()[:, :1], axis=0), axis=-1).max(
-        axis=1
-    )
-    assert steps.max() < 1.5 * real.max()
