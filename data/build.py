@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from jaxtyping import Float
 
 from data.beam import Beam
 from data.engine import spread
@@ -44,7 +45,7 @@ Item = TypeVar("Item")
 class Prepared:
     """What became of a take: its channels, or why it has none."""
 
-    channels: np.ndarray | None  # [t c] float32 of a layout, canonical
+    channels: Float[np.ndarray, "t c"] | None  # of a layout, canonical
     dropped: str = ""  # in two words, such as "too short"
     detail: str = ""  # one sentence
     remedy: str = ""  # see `BadInput`

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Shaped
 from tqdm import tqdm
 
 from vimogen_jax.body.kinematics import forward_kinematics
@@ -28,8 +29,10 @@ RIDGE = 0.01  # of the offsets, against so many square metres that are seen
 TRUTH = ("rot", "transl", "eyes", "axes", "focal")
 
 
-def find_offsets(films: Sequence[tuple[Track, Mapping[str, np.ndarray]]], size: int) -> np.ndarray:
-    """The offsets `[m 3]` of the markers from their joints at rest, metres.
+def find_offsets(
+    films: Sequence[tuple[Track, Mapping[str, Shaped[np.ndarray, "..."]]]], size: int
+) -> Float[np.ndarray, "m 3"]:
+    """The offsets of the markers from their joints at rest, metres.
 
     Args:
         films: what was seen in each, and its truth.

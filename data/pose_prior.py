@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 from sklearn.mixture import GaussianMixture
 from tqdm import tqdm
 
@@ -29,7 +30,7 @@ MOST = 40_000  # poses that are learnt from
 NARROWEST = 2e-3  # squared radians that every direction varies by at least
 
 
-def learn(motions: Sequence[Motion], seed: int = 0) -> dict[str, np.ndarray]:
+def learn(motions: Sequence[Motion], seed: int = 0) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The mixture over axis-angles of joints 1 to 21 in the poses of motions and their mirrors.
 
     Returns:

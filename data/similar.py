@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from vimogen_jax.files import read_json
 from vimogen_jax.text.minilm import MiniLM
@@ -16,25 +17,29 @@ MBENCH = Path(__file__).with_name("mbench_vectors.npz")
 BLOCK = 1024
 
 
-def vectors(encoder: MiniLM, sentences: Sequence[str]) -> np.ndarray:
-    """Unit vectors `[n 384]` float32 of sentences, as sentence-transformers makes them: means."""
+def vectors(encoder: MiniLM, sentences: Sequence[str]) -> Float[np.ndarray, "n 384"]:
+    """Unit vectors of sentences, as sentence-transformers makes them: means."""
     found = np.empty((len(sentences), encoder.width), np.float32)
     for i, features in encoder.stream(sentences):
         found[i] = features.mean(axis=0)
     return found / np.linalg.norm(found, axis=-1, keepdims=True)
 
 
-def nearest(found: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """The cosine `[n]` of each unit vector `[n k]` with the nearest of others `[m k]`, if any."""
+def nearest(
+    found: Float[np.ndarray, "n k"], others: Float[np.ndarray, "m k"]
+) -> Float[np.ndarray, " n"]:
+    """The cosine of each unit vector with the nearest of others, -1 where there are none."""
     if not len(others):
         return np.full(len(found), -1.0, np.float32)
     blocks = (found[i : i + BLOCK] @ others.T for i in range(0, len(found), BLOCK))
     return np.concatenate([np.zeros(0, np.float32), *(block.max(axis=1) for block in blocks)])
 
 
-def distinct(found: np.ndarray, kept: np.ndarray, limit: float) -> np.ndarray:
-    """Which of unit vectors `[n k]` stay where none may be nearer than a cosine of `limit` to one
-    that was kept before, nor to those that `kept` holds already; true or false `[n]`."""
+def distinct(
+    found: Float[np.ndarray, "n k"], kept: Float[np.ndarray, "m k"], limit: float
+) -> Bool[np.ndarray, " n"]:
+    """Which of the unit vectors stay where none may be nearer than a cosine of `limit` to one
+    that was kept before, nor to those that `kept` holds already."""
     stays = nearest(found, kept) < limit
     for first in range(0, len(found), BLOCK):
         block = slice(first, first + BLOCK)
@@ -45,8 +50,8 @@ def distinct(found: np.ndarray, kept: np.ndarray, limit: float) -> np.ndarray:
     return stays
 
 
-def mbench_vectors() -> np.ndarray:
-    """Unit vectors `[450 384]` of MBench's published prompts, as they are shipped."""
+def mbench_vectors() -> Float[np.ndarray, "450 384"]:
+    """Unit vectors of MBench's published prompts, as they are shipped."""
     with np.load(MBENCH) as arrays:
         found = arrays["vectors"].astype(np.float32)
     return found / np.linalg.norm(found, axis=-1, keepdims=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
 from vimogen_jax.tensors import map_tensors, write_tensors
@@ -38,8 +39,8 @@ class StoredEncoder:
             key: path for path in self._folder.glob("*.safetensors") for key in map_tensors(path)
         }
 
-    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """The features `[l_i k]` of each text, bfloat16."""
+    def __call__(self, texts: Sequence[str]) -> list[Float[np.ndarray, "_ k"]]:
+        """The features of each text, bfloat16."""
         missing = [text for text in dict.fromkeys(texts) if self._key(text) not in self._files]
         self._encode(missing)
         keys = [self._key(text) for text in texts]

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from jaxtyping import Float, Shaped
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -40,8 +41,8 @@ class ActionClassifier:
         self._classifier.fit(np.concatenate([seen, still]), [*actions, *[NONE] * len(still)])
         return self
 
-    def predict(self, motions: Sequence[Motion]) -> np.ndarray:
-        """The action `[n]` that each of n motions looks like."""
+    def predict(self, motions: Sequence[Motion]) -> Shaped[np.ndarray, " n"]:
+        """The action that each of n motions looks like."""
         return self._classifier.predict(np.stack([features(motion) for motion in motions]))
 
 
@@ -53,8 +54,8 @@ def statue(motion: Motion) -> Motion:
     )
 
 
-def features(motion: Motion) -> np.ndarray:
-    """What the judge sees of a motion, whatever its length: `[203]`.
+def features(motion: Motion) -> Float[np.ndarray, "203"]:
+    """What the judge sees of a motion, whatever its length.
 
     Mean, deviation and extent over time of the joints around the pelvis, in the frame in which the
     motion starts over the origin and faces +y; how far the pelvis came, and how far it turned.
@@ -77,7 +78,7 @@ def features(motion: Motion) -> np.ndarray:
     )
 
 
-def recognised(predicted: np.ndarray, actions: Sequence[str]) -> dict[str, float]:
+def recognised(predicted: Shaped[np.ndarray, " n"], actions: Sequence[str]) -> dict[str, float]:
     """The share of each action's motions that were recognised, and of all, as "all"."""
     right = np.asarray(predicted) == np.asarray(actions)
     shares = {action: right[np.asarray(actions) == action].mean() for action in set(actions)}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float, Shaped
 from tqdm import tqdm
 
 from vimogen_jax.body.inverse_kinematics import nearest_rotations
@@ -29,6 +30,7 @@ from vimogen_jax.mocap.fit import Pinhole, fit
 from vimogen_jax.mocap.reading import FOCAL_OF_SIDE, find_tilt, turned_down
 from vimogen_jax.mocap.tracking import Track, track
 
+Truth = Mapping[str, Shaped[np.ndarray, "..."]]  # by the names of TRUTH
 TRUTH = ("joints", "rot", "eyes", "axes", "focal")
 TALL = 1.7  # metres, of the body in shoes
 # Landmarks that are joints of the body as well: shoulders, elbows, wrists, hips, knees, ankles.
@@ -161,11 +163,17 @@ def _cut(truth: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
     return {"focal": truth["focal"]} | {name: column[:count] for name, column in columns.items()}
 
 
-Fitted = tuple[np.ndarray, np.ndarray]  # rotations [t 22 3 3], the pelvis [t 3], of the camera
+Fitted = tuple[  # rotations and the pelvis, of the camera
+    Float[np.ndarray, "t 22 3 3"], Float[np.ndarray, "t 3"]
+]
 
 
 def compare(
-    seen: Track, known: Fitted, assumed: Fitted, truth: Mapping[str, np.ndarray], film: Film
+    seen: Track,
+    known: Fitted,
+    assumed: Fitted,
+    truth: Truth,
+    film: Film,
 ) -> dict[str, Any]:
     """What is wrong about a reading.
 
@@ -225,8 +233,10 @@ def _tilt_of(axes: np.ndarray) -> float:
     return float(np.degrees(np.arcsin(-axes[0, 2, 2])))
 
 
-def aligned_joint_error(joints: np.ndarray, target: np.ndarray) -> float:
-    """Mean distance `[t 22 3]`, every frame moved, turned and scaled to fit best (PA-MPJPE)."""
+def aligned_joint_error(
+    joints: Float[np.ndarray, "t 22 3"], target: Float[np.ndarray, "t 22 3"]
+) -> float:
+    """Mean distance, every frame moved, turned and scaled to fit best (PA-MPJPE)."""
     ours, theirs = (each - each.mean(axis=1, keepdims=True) for each in (joints, target))
     turn = nearest_rotations(np.einsum("tji,tjk->tik", theirs, ours))
     turned = np.einsum("tik,tjk->tji", turn, ours)
@@ -234,14 +244,14 @@ def aligned_joint_error(joints: np.ndarray, target: np.ndarray) -> float:
     return float(np.linalg.norm(scale[:, None, None] * turned - theirs, axis=-1).mean())
 
 
-def _seen_error(seen: Track, truth: Mapping[str, np.ndarray], film: Film) -> float:
+def _seen_error(seen: Track, truth: Truth, film: Film) -> float:
     """Mean distance of the landmarks in the picture, as a share of the body's height there."""
     pixels, height = _projected(truth, film)
     apart = np.linalg.norm(seen.pixels[:, _LANDMARKS] - pixels[:, _JOINTS], axis=-1)
     return float((apart / height[:, None])[seen.found].mean())
 
 
-def _projected(truth: Mapping[str, np.ndarray], film: Film) -> tuple[np.ndarray, np.ndarray]:
+def _projected(truth: Truth, film: Film) -> tuple[np.ndarray, np.ndarray]:
     """Where the joints are in the picture `[t 22 2]`, and how tall a body is there `[t]`."""
     shifted = truth["joints"] - truth["eyes"][:, None]
     points = np.einsum("tij,tkj->tki", truth["axes"], shifted)
@@ -258,11 +268,11 @@ def _sliding(joints: np.ndarray, truth: Mapping[str, np.ndarray], fps: float) ->
 
 
 def by_joint(
-    rotations: np.ndarray,
-    joints: np.ndarray,
-    truth: Mapping[str, np.ndarray],
+    rotations: Float[np.ndarray, "t 22 3 3"],
+    joints: Float[np.ndarray, "t 22 3"],
+    truth: Truth,
     fps: float,
-    found: np.ndarray,
+    found: Bool[np.ndarray, " t"],
 ) -> dict[str, dict[str, float]]:
     """Of each joint how far it is off in metres, and how far it is turned wrongly in degrees.
 
@@ -319,7 +329,7 @@ def _lasts(turns: np.ndarray, fps: float) -> float:
     return len(turns) / fps
 
 
-def _noise(seen: Track, truth: Mapping[str, np.ndarray], film: Film) -> dict[str, float]:
+def _noise(seen: Track, truth: Truth, film: Film) -> dict[str, float]:
     """Shares of frames without the person and with left and right exchanged, and how often."""
     pixels, _ = _projected(truth, film)
     wanted, got = pixels[:, _JOINTS], seen.pixels[:, _LANDMARKS]

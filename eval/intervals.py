@@ -1,13 +1,14 @@
 """Confidence intervals of scores, by SciPy; none where the values cannot tell how wide it is."""
 
 import numpy as np
+from jaxtyping import Real, Shaped
 from scipy import stats
 
 RESAMPLES, CONFIDENCE = 10_000, 0.95
 
 
-def of_mean(values: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
-    """The interval of the mean of values `[n]` over other motions like these, by bootstrap.
+def of_mean(values: Real[np.ndarray, " n"], seed: int = 0) -> tuple[float, float] | None:
+    """The interval of the mean of values over other motions like these, by bootstrap.
 
     None where fewer than two values differ: resampling them would give an interval of no width.
     """
@@ -24,8 +25,8 @@ def of_mean(values: np.ndarray, seed: int = 0) -> tuple[float, float] | None:
     return float(found.low), float(found.high)
 
 
-def of_share(values: np.ndarray) -> tuple[float, float] | None:
-    """Wilson's interval of the share of ones among values `[n]` of 0 and 1; None where n is 0."""
+def of_share(values: Shaped[np.ndarray, " n"]) -> tuple[float, float] | None:
+    """Wilson's interval of the share of ones among values of 0 and 1; None where n is 0."""
     if len(values) == 0:
         return None
     found = stats.binomtest(round(values.sum()), len(values)).proportion_ci(CONFIDENCE, "wilson")

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
@@ -28,12 +29,12 @@ BINS = 10  # of probabilities
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """Motions and captions: their similarities `[n]`, whether they belong together, and how much
+    """Motions and captions: their similarities, whether they belong together, and how much
     each counts; own pairs count as much as all others."""
 
-    similarity: np.ndarray
-    own: np.ndarray
-    weight: np.ndarray
+    similarity: Float[np.ndarray, " n"]
+    own: Bool[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"]
 
     def __add__(self, other: "Pairs") -> "Pairs":
         parts = zip(vars(self).values(), vars(other).values(), strict=True)

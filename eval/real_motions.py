@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
@@ -27,7 +28,7 @@ class RealMotion:
     id: str
     caption: str
     action: str
-    channels: np.ndarray
+    channels: Float[np.ndarray, "t 276"]
     fps: float
 
     @property

@@ -8,6 +8,7 @@ nearer to the truth than smoothing does, which needs no model.
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 
 from eval.real_motions import RealMotion
 from vimogen_jax.body.rotations import axis_angle_to_matrix
@@ -93,8 +94,10 @@ def measure_refinement(
     return result
 
 
-def noisy(reference: np.ndarray, noise: str, rng: np.random.Generator) -> np.ndarray:
-    """A reference `[t 138]`, not normalised, with a noise of the `SUITE`."""
+def noisy(
+    reference: Float[np.ndarray, "t 138"], noise: str, rng: np.random.Generator
+) -> Float[np.ndarray, "t 138"]:
+    """A reference, not normalised, with a noise of the `SUITE`."""
     frames = len(reference)
     turns = axis_angle_to_matrix(SUITE[noise](rng, frames))
     rotations = to_rotations(reference) @ turns

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_euler
@@ -87,8 +88,10 @@ def violations(motion: Motion, robot: dict[str, Joint]) -> dict[str, tuple[float
     return found
 
 
-def angles(motion: Motion, robot: dict[str, Joint]) -> Iterator[tuple[str, np.ndarray]]:
-    """The robot's joints with their angles `[t]` in radians."""
+def angles(
+    motion: Motion, robot: dict[str, Joint]
+) -> Iterator[tuple[str, Float[np.ndarray, " t"]]]:
+    """The robot's joints with their angles in radians."""
     turns = _TO_ROBOT @ np.asarray(motion.rotations, np.float64) @ _TO_ROBOT.T
     for part, (joints, order) in TURNS.items():
         turn = np.eye(3)

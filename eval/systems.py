@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
@@ -37,12 +38,12 @@ class Clip:
     """A motion as it is scored: 20 fps, z up, metres.
 
     Attributes:
-        joints: `[t 22 3]` float32.
+        joints: float32.
         motion: the same with its rotations, where the file has them.
     """
 
     path: str
-    joints: np.ndarray
+    joints: Float[np.ndarray, "t 22 3"]
     motion: Motion | None = None
 
 

@@ -25,15 +25,14 @@ import pytest
 
 import tests.helpers.typechecker  # noqa: F401, which the hook names
 
-# Before these rooms are imported: their annotations, shapes and all, hold in every call of a test.
-# `viewer` is not among them: Numba does not compile functions that are checked.
-TYPED = (
-    *("body", "diffusion", "directing", "formats", "input_pipeline", "long_motion", "matcher"),
-    *("metrics", "mocap", "models", "motion", "sampling", "text", "train"),
-)
-jaxtyping.install_import_hook(
-    [f"vimogen_jax.{room}" for room in TYPED], "tests.helpers.typechecker.checked"
-)
+# Before they are imported: annotations, shapes and all, hold in every call of a test. But for
+# `viewer.raster`: Numba does not compile functions that are checked.
+LIBRARY = Path(__file__).parents[1] / "vimogen_jax"
+TYPED = {
+    ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts)
+    for path in LIBRARY.rglob("*.py")
+} - {"vimogen_jax.viewer.raster"}
+jaxtyping.install_import_hook(["data", "eval", *TYPED], "tests.helpers.typechecker.checked")
 
 # Started in the background, they and what they start would ignore the Ctrl-C that is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)

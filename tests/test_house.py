@@ -166,3 +166,46 @@ def test_the_contributors_page_names_what_there_is():
     assert {name for name in named if "/" in name and not (ROOT / name).exists()} == set()
     there = {path.stem for path in (ROOT / "vimogen_jax").iterdir() if path.suffix in (".py", "")}
     assert there - {*re.findall(r"`(\w+)`", rooms)} <= {"__init__", "__pycache__", "assets"}
+
+
+def public_definitions(
+    tree: ast.AST, names: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ast.FunctionDef | ast.AnnAssign]]:
+    """The functions and fields of a module or class that others see, by their names."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_definitions(node, (*names, node.name))
+        if isinstance(node, ast.FunctionDef) and (node.name[0] != "_" or node.name[:2] == "__"):
+            yield ".".join((*names, node.name)), node
+        if isinstance(node, ast.AnnAssign) and names:
+            yield ".".join((*names, ast.unparse(node.target))), node
+
+
+def says_no_shape(annotation: ast.AST) -> bool:
+    """Whether arrays are in an annotation without jaxtyping's, which has them in front of a shape;
+    what the type `Batch` holds has its shapes there."""
+    if isinstance(annotation, ast.Subscript):
+        if isinstance(annotation.value, ast.Name) and annotation.value.id == "Batch":
+            return False
+        parts = getattr(annotation.slice, "elts", [])
+        if len(parts) == 2 and isinstance(getattr(parts[1], "value", None), str):
+            return False
+    if isinstance(annotation, ast.Attribute | ast.Name):
+        name = annotation.attr if isinstance(annotation, ast.Attribute) else annotation.id
+        return name in {"Array", "ArrayLike", "NDArray", "ndarray"}
+    return any(map(says_no_shape, ast.iter_child_nodes(annotation)))
+
+
+def test_public_functions_and_fields_say_the_shapes_of_their_arrays():
+    bare = []
+    for folder in ("vimogen_jax", "data", "eval"):
+        for path in sources(folder):
+            for name, node in public_definitions(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.AnnAssign):
+                    annotations = [node.annotation]
+                else:
+                    arguments = [x for x in ast.walk(node.args) if isinstance(x, ast.arg)]
+                    annotations = [*(x.annotation for x in arguments), node.returns]
+                if any(map(says_no_shape, filter(None, annotations))):
+                    bare.append(f"{path.relative_to(ROOT)}: {name}")
+    assert bare == []

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Collection
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import first_line, reason, require_no_stream
@@ -16,7 +17,9 @@ ALWAYS = 2**26  # bytes that a member may have, however small the archive
 UNFOLDED = 30  # or so many times the archive's size; motions come to three
 
 
-def read_npz(path: str | os.PathLike[str], names: Collection[str]) -> dict[str, np.ndarray]:
+def read_npz(
+    path: str | os.PathLike[str], names: Collection[str]
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The named arrays of a file, in their order; others are not looked at.
 
     Raises:

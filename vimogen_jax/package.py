@@ -12,6 +12,7 @@ from typing import Any, Literal
 import jax
 import numpy as np
 from etils import epath
+from jaxtyping import Float
 
 from vimogen_jax.config import parse
 from vimogen_jax.diffusion.flow import Objective
@@ -181,7 +182,7 @@ def read_config(path: epath.PathLike) -> dict[str, Any]:
 
 def read_weights(
     path: epath.PathLike, expected: Mapping[str, jax.ShapeDtypeStruct]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Float[np.ndarray, "..."]]:
     """Read a safetensors file that must hold just the `expected` arrays, as float32."""
     weights = _map_weights(path, expected)
     return {name: np.array(value, np.float32) for name, value in weights.items()}
@@ -189,7 +190,7 @@ def read_weights(
 
 def _map_weights(
     path: epath.PathLike, expected: Mapping[str, jax.ShapeDtypeStruct]
-) -> dict[str, np.ndarray]:
+) -> dict[str, Float[np.ndarray, "..."]]:
     weights = map_tensors(path)
     for name in sorted(expected.keys() ^ weights.keys()):
         fault = "lacks the parameter" if name in expected else "has the unknown parameter"

@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Shaped
 
 from vimogen_jax.config import nearest
 from vimogen_jax.errors import BadInput
@@ -177,7 +178,7 @@ def platform() -> str:
     return jax.default_backend() if device is None else device.platform
 
 
-def constrain(x: jax.Array, *names: str | None) -> jax.Array:
+def constrain(x: Shaped[Array, "*n"], *names: str | None) -> Shaped[Array, "*n"]:
     """Lay `x` out by the names of its axes; without a mesh, as on one device, leave it alone."""
     if jax.sharding.get_abstract_mesh().empty:
         return x

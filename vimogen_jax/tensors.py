@@ -20,6 +20,7 @@ import ml_dtypes
 import numpy as np
 import numpy.typing as npt
 from etils import epath
+from jaxtyping import Shaped
 from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
@@ -38,9 +39,9 @@ _NAMES = {dtype: name for name, dtype in SAFETENSORS_DTYPES.items()}
 
 @dataclasses.dataclass(frozen=True)
 class Stacked:
-    """Arrays of one shape and dtype as one tensor `[rows ...]`, not copied together until used."""
+    """Arrays of one shape and dtype as one tensor, not copied together until used."""
 
-    rows: tuple[np.ndarray, ...]
+    rows: tuple[Shaped[np.ndarray, "*n"], ...]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -50,17 +51,19 @@ class Stacked:
     def dtype(self) -> np.dtype:
         return self.rows[0].dtype
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[Shaped[np.ndarray, "*n"]]:
         return iter(self.rows)
 
-    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(
+        self, dtype: np.dtype | None = None, copy: bool | None = None
+    ) -> Shaped[np.ndarray, "rows ..."]:
         return np.stack(self.rows).astype(dtype or self.dtype, copy=False)
 
 
-Tensor = np.ndarray | Stacked
+Tensor = Shaped[np.ndarray, "..."] | Stacked
 
 
-def map_tensors(path: epath.PathLike) -> dict[str, np.ndarray]:
+def map_tensors(path: epath.PathLike) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The tensors of a file, whose bytes are read when they are used; changing one writes nothing.
 
     Raises:
@@ -102,7 +105,7 @@ def _on_disk(path: epath.PathLike) -> Iterator[epath.PathLike]:
         yield file.name
 
 
-def map_folder(folder: str | Path) -> tuple[dict[str, np.ndarray], Path]:
+def map_folder(folder: str | Path) -> tuple[dict[str, Shaped[np.ndarray, "..."]], Path]:
     """The tensors of a folder's one safetensors file, or of those that its one index lists.
 
     Returns:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int, Shaped
 
 # By what JAX calls a device, whether an axis of so many is a ring.
 RINGS = {
@@ -30,7 +31,7 @@ class Grid:
         rings: which of the axes are rings.
     """
 
-    devices: np.ndarray
+    devices: Shaped[np.ndarray, "..."]
     rings: tuple[bool, ...]
 
     @classmethod
@@ -49,14 +50,14 @@ class Grid:
             grid[tuple(np.subtract(place, origin))] = device
         return cls(grid, tuple(map(ring, sizes)))
 
-    def links(self, places: np.ndarray) -> float:
+    def links(self, places: Int[np.ndarray, "n axes"]) -> float:
         """How many links a chip has at least into a group that exchanges among itself.
 
         One along each axis that the group stretches over, two where it goes round a ring. A group
         with gaps shares the links in between with the groups that fill them, in equal parts.
 
         Args:
-            places: coordinates of the group's chips `[n axes]`.
+            places: coordinates of the group's chips.
         """
         links = 0.0
         for size, ring, column in zip(self.devices.shape, self.rings, places.T, strict=True):
@@ -66,7 +67,7 @@ class Grid:
                 links += _links(len(taken), stride, size, ring)
         return links
 
-    def arranged(self, shape: Sequence[int]) -> np.ndarray:
+    def arranged(self, shape: Sequence[int]) -> Shaped[np.ndarray, "..."]:
         """The devices as a mesh `shape`, in which the last axes have the most links.
 
         A mesh axis lies in a block of the grid, or where a later axis lies inside of it, in one

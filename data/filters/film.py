@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, UInt8
 
 from data.filters import people
 from data.filters.pictures import camera_speed, changes, small, sudden
@@ -93,7 +94,7 @@ class Clip:
         film: Film,
         settings: Settings,
         first: int,
-        pictures: Sequence[np.ndarray],
+        pictures: Sequence[UInt8[np.ndarray, "h w 3"]],
         decoding: float,
     ) -> "Clip":
         """A part of a film whose pictures, reduced, were read, which took so long."""
@@ -103,7 +104,7 @@ class Clip:
         return clip
 
     @cached_property
-    def pictures(self) -> list[np.ndarray]:
+    def pictures(self) -> list[UInt8[np.ndarray, "h w 3"]]:
         """All frames, the longer side reduced; no more than the longest film has that is kept."""
         longest = self.settings.limits.get("duration", Limits()).most
         seconds = None if longest is None else longest + 1
@@ -113,25 +114,27 @@ class Clip:
         return pictures
 
     @cached_property
-    def greys(self) -> list[np.ndarray]:
+    def greys(self) -> list[Float[np.ndarray, "128 128"]]:
         """The pictures, small."""
         return [small(picture) for picture in self.pictures]
 
     @cached_property
-    def changed(self) -> np.ndarray:
-        """How much each picture differs from the one before it `[t - 1]`."""
+    def changed(self) -> Float[np.ndarray, " n"]:
+        """How much each picture but the first differs from the one before it."""
         return changes(self.greys)
 
     @cached_property
-    def looked(self) -> list[tuple[np.ndarray, list[Crop]]]:
+    def looked(self) -> list[tuple[UInt8[np.ndarray, "h w 3"], list[Crop]]]:
         """Some of the pictures, and the people seen in each, the surest first."""
         chosen = self.pictures[:: self.settings.people_every]
         return [(picture, [crop for crop, _ in detect(picture)]) for picture in chosen]
 
     @cached_property
-    def landmarks(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the surest person in those pictures: pixels `[t 33 2]` and metres `[t 33 3]`, NaN
-        where nobody is, and visibility `[t 33]`."""
+    def landmarks(
+        self,
+    ) -> tuple[Float[np.ndarray, "t 33 2"], Float[np.ndarray, "t 33 3"], Float[np.ndarray, "t 33"]]:
+        """Of the surest person in those pictures: pixels and metres, NaN where nobody is, and
+        visibility."""
         nobody = np.full((NUM_BODY, 2), np.nan), np.full((NUM_BODY, 3), np.nan), np.zeros(NUM_BODY)
         rows = []
         for picture, crops in self.looked:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
@@ -16,13 +16,13 @@ _FEWEST = 64  # pixels with texture
 _ROUNDS = 5  # of weighing pixels by how well they agree
 
 
-def small(picture: np.ndarray) -> Float[np.ndarray, "128 128"]:
-    """A picture `[h w 3]` uint8 as a small grey square, 0 to 1."""
+def small(picture: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "128 128"]:
+    """A picture as a small grey square, 0 to 1."""
     image = Image.fromarray(picture).convert("L").resize((SMALL, SMALL), Image.Resampling.BOX)
     return np.asarray(image, np.float32) / 255
 
 
-def changes(greys: Sequence[np.ndarray]) -> Float[np.ndarray, " t"]:
+def changes(greys: Sequence[Float[np.ndarray, "128 128"]]) -> Float[np.ndarray, " t"]:
     """How much each small picture differs from the one before it: mean difference, 0 to 1.
 
     One fewer than there are pictures.
@@ -43,7 +43,7 @@ def sudden(changed: Float[np.ndarray, " t"], ratio: float, most: int) -> list[in
     return places[:most]
 
 
-def camera_speed(greys: Sequence[np.ndarray], every: int, size: int) -> float:
+def camera_speed(greys: Sequence[Float[np.ndarray, "128 128"]], every: int, size: int) -> float:
     """How far a camera moves the picture, in pixels a frame of a picture of `size` pixels.
 
     The mean over pairs of small pictures that are `every` frames apart; 0 where nothing in their

@@ -1,6 +1,7 @@
 """Toes that turn further than toes can: a capture or a retargeting gone wrong."""
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.rotations import rot6d_to_matrix
 from vimogen_jax.body.skeleton import FEET, JOINT_NAMES
@@ -9,8 +10,8 @@ from vimogen_jax.motion.representation import BODY_POSE
 MAX_TURN = 90.0  # degrees from the rest pose
 
 
-def overturned_toes(channels: np.ndarray, max_turn: float = MAX_TURN) -> str:
-    """Where in ViMoGen's channels `[t 276]` toes turn by more than max_turn degrees, in words.
+def overturned_toes(channels: Float[np.ndarray, "t 276"], max_turn: float = MAX_TURN) -> str:
+    """Where in ViMoGen's channels toes turn by more than max_turn degrees, in words.
 
     Empty where they do not. The worst frame is told.
     """

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from data.sources.take import Take, part, read_settled
 from vimogen_jax.errors import BadInput
@@ -61,7 +62,7 @@ def read_clip(
 
 def read_features(
     path: Path, start: float, end: float | None, notes: list[str] | None = None
-) -> np.ndarray:
+) -> Float[np.ndarray, "t 263"]:
     """The features of a file from `start` to `end`, in seconds; BadInput where it is unfit."""
     features = table(path, "the motion", pickles.read_npy(path), NUM_FEATURES)
     last = len(features) if end is None else int(end * FPS)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import World, look, settle
@@ -59,7 +60,7 @@ class Take:
 class Reader(Protocol):
     """See `Take.read`."""
 
-    def __call__(self, notes: list[str] | None = None) -> Motion | np.ndarray: ...
+    def __call__(self, notes: list[str] | None = None) -> Motion | Float[np.ndarray, "t c"]: ...
 
 
 def read_settled(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from data.sources.take import SPLITS, Take, read_settled
 from vimogen_jax.errors import BadInput
@@ -47,8 +48,8 @@ def read_vimogen(
     return takes
 
 
-def read_channels(path: Path, notes: list[str] | None = None) -> np.ndarray:
-    """The channels [t 276] of a file as they stand; BadInput where it is unfit."""
+def read_channels(path: Path, notes: list[str] | None = None) -> Float[np.ndarray, "t 276"]:
+    """The channels of a file as they stand; BadInput where it is unfit."""
     settled = read_settled(path, notes=notes)
     if settled.found.channels is None:
         raise BadInput(f"{path}: holds {settled.found.kind}, not ViMoGen's channels")

@@ -7,6 +7,7 @@ from typing import Protocol
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from eval.humanml3d.words import ROWS, VECTORS, Words, load_words
 from vimogen_jax.convert.humanml3d_evaluator import CHECKPOINT, load_evaluator
@@ -35,12 +36,12 @@ class Embedder(Protocol):
 
     name: str
 
-    def texts(self, captions: Sequence[Caption]) -> np.ndarray:
-        """Embeddings `[n d]`; BadInput where a caption lacks what they are made from."""
+    def texts(self, captions: Sequence[Caption]) -> Float[np.ndarray, "n d"]:
+        """Embeddings; BadInput where a caption lacks what they are made from."""
         ...
 
-    def motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeddings `[n d]` of the split's frames `[t c]` each, not normalised."""
+    def motions(self, features: Sequence[Float[np.ndarray, "_ c"]]) -> Float[np.ndarray, "n d"]:
+        """Embeddings of the split's frames, not normalised."""
         ...
 
 
@@ -67,7 +68,7 @@ class PublishedEmbedder:
         words = load_words(_only(folder, VECTORS).parent)
         return cls(load_evaluator(weights), words, f"HumanML3D's evaluator, {weights.name}")
 
-    def texts(self, captions: Sequence[Caption]) -> np.ndarray:
+    def texts(self, captions: Sequence[Caption]) -> Float[np.ndarray, "n d"]:
         sentences = []
         for caption in captions:
             if not caption.tokens:
@@ -81,7 +82,7 @@ class PublishedEmbedder:
             embed=lambda *batch: _embed_texts(self._evaluator, *batch),
         )
 
-    def motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
+    def motions(self, features: Sequence[Float[np.ndarray, "_ c"]]) -> Float[np.ndarray, "n d"]:
         def padded(i: int) -> np.ndarray:
             motion = np.zeros((MAX_FRAMES, NUM_FEATURES), np.float32)
             shown = features[i][:MAX_FRAMES]
@@ -103,10 +104,10 @@ class MatcherEmbedder:
         self.name = f"the matcher ({matcher.name})"
         self._matcher = matcher
 
-    def texts(self, captions: Sequence[Caption]) -> np.ndarray:
+    def texts(self, captions: Sequence[Caption]) -> Float[np.ndarray, "n d"]:
         return self._matcher.sentences([caption.text for caption in captions])
 
-    def motions(self, features: Sequence[np.ndarray]) -> np.ndarray:
+    def motions(self, features: Sequence[Float[np.ndarray, "_ c"]]) -> Float[np.ndarray, "n d"]:
         decoded = [layout_of(each.shape[1]).decode(each, FPS) for each in features]
         return self._matcher.motions(decoded)
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from string import ascii_uppercase
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import inside, read_text
@@ -36,7 +37,7 @@ class CaptionedClip:
     """
 
     id: str
-    features: np.ndarray
+    features: Float[np.ndarray, "t c"]
     captions: tuple[Caption, ...]
 
 

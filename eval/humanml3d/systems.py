@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 from tqdm import tqdm
 
 from eval.humanml3d.split import Prompt, Split
@@ -52,7 +53,7 @@ class SystemMotions:
     """A system's motions for a prompt: one or more, `[t c]` of the split's layout each."""
 
     caption: Caption
-    motions: list[np.ndarray]
+    motions: list[Float[np.ndarray, "_ c"]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
@@ -41,21 +42,21 @@ _OTHER = len(_TAGS) + len(_CLASSES)
 @dataclasses.dataclass(frozen=True)
 class TaggedWords:
     """Attributes:
-    rows: `[22]` of the words' vectors.
-    tags: `[22]` of their classes, below 15.
+    rows: of the words' vectors.
+    tags: of their classes, below 15.
     length: how many of them are the sentence's.
     """
 
-    rows: np.ndarray
-    tags: np.ndarray
+    rows: Int[np.ndarray, "22"]
+    tags: Int[np.ndarray, "22"]
     length: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Words:
-    """A vocabulary: vectors `[n 300]` float32, and the row of each word."""
+    """A vocabulary: vectors, and the row of each word."""
 
-    vectors: np.ndarray
+    vectors: Float[np.ndarray, "n 300"]
     rows: dict[str, int]
 
     def sentence(self, tokens: Sequence[str]) -> TaggedWords:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+from jaxtyping import Bool, Float, Real
 
 from eval.mbench.prompts import Prompt
 from eval.systems import Clip
@@ -23,13 +24,13 @@ class Scored:
     """What a dimension says of n motions.
 
     Attributes:
-        values: `[n]`, NaN for a motion that has none.
+        values: NaN for a motion that has none.
         words: of each motion: why it has no value, or what a judge answered; "" for nothing.
         counts: what there is to count besides, such as questions that were asked.
         videos: of each motion, where a judge saw one; relative to the report's folder.
     """
 
-    values: np.ndarray
+    values: Real[np.ndarray, " n"]
     words: Sequence[str] = ()
     counts: Mapping[str, int] = dataclasses.field(default_factory=dict)
     videos: Sequence[str] = ()
@@ -81,8 +82,13 @@ def motion_dimensions(as_released: bool = False) -> tuple[Dimension, ...]:
     )
 
 
-def by_joints(metric: Callable[[np.ndarray, np.ndarray], np.ndarray], as_released: bool) -> Score:
-    """A score from a metric on joints `[n t 22 3]` with a mask `[n t]`, in batches."""
+def by_joints(
+    metric: Callable[
+        [Float[np.ndarray, "n t 22 3"], Bool[np.ndarray, "n t"]], Float[np.ndarray, " n"]
+    ],
+    as_released: bool,
+) -> Score:
+    """A score from a metric on joints with a mask, in batches."""
 
     def score(clips: Sequence[Clip], prompts: Sequence[Prompt] = ()) -> Scored:
         by_length = sorted(range(len(clips)), key=lambda i: len(clips[i].joints))

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Real
 from scipy import stats
 
 from vimogen_jax.errors import BadInput
@@ -115,8 +116,8 @@ def _agreement(
     }
 
 
-def spearman(first: np.ndarray, second: np.ndarray) -> float | None:
-    """Correlation of the ranks of two series `[n]`; None where one is all alike."""
+def spearman(first: Real[np.ndarray, " n"], second: Real[np.ndarray, " n"]) -> float | None:
+    """Correlation of the ranks of two series; None where one is all alike."""
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
     found: Any = stats.spearmanr(first, second)

@@ -115,6 +115,6 @@ def test_another_schema_version_is_refused(record, monkeypatch):
         ({"quality": "medium"}, "quality 'medium'"),
     ],
 )
-def test_unfit_records_are_refused(fields, sentence):
+def test_unfit_records_are_refused(fields, sentence, unchecked):
     with pytest.raises(BadInput, match=f"record 'take-1' .*{sentence}"):
         encode_record(make_record(np.random.default_rng(0), 1, 64, **fields))

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 
 from vimogen_jax.body.kinematics import forward_kinematics, skin
 from vimogen_jax.body.skeleton import PARENTS, REST_JOINTS
@@ -84,7 +84,7 @@ def strongest(
     return np.where(shares > 0, joints, 0), shares / shares.sum(axis=1, keepdims=True)
 
 
-def pack(body: Body) -> dict[str, np.ndarray]:
+def pack(body: Body) -> dict[str, Shaped[np.ndarray, "..."]]:
     """A mesh in small numbers: `vertices` [v 3] uint16, steps from the first row of `box` [2 3]
     (metres) to the second; `faces` [f 3] uint16; `joints` [v 4] uint8 and `shares` [v 4] uint16,
     the four strongest of each vertex, which sum to 65535."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 
@@ -39,7 +40,9 @@ _PADDING = ("SAME", "VALID")
 _ACTIVATIONS = {0: "none", 1: "relu", 3: "relu6"}
 
 
-def read_tflite(path: str | os.PathLike, network: str) -> tuple[list[dict], dict[str, np.ndarray]]:
+def read_tflite(
+    path: str | os.PathLike, network: str
+) -> tuple[list[dict], dict[str, Float[np.ndarray, "..."]]]:
     """The operations of a network in order, and its weights, float16 by name.
 
     An operation is `op`, its `inputs` and `output` (values by number or by our names: "image" and

@@ -11,6 +11,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 from etils import epath
+from jaxtyping import Shaped
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.tensors import SAFETENSORS_DTYPES, map_folder, map_tensors
@@ -20,7 +21,7 @@ TORCH_SUFFIXES = (".pt", ".pth")
 _NESTS = ("state_dict", "model", "module", "ema")
 
 
-def map_weights(path: str | Path) -> tuple[dict[str, np.ndarray], str]:
+def map_weights(path: str | Path) -> tuple[dict[str, Shaped[np.ndarray, "..."]], str]:
     """The arrays of a file or folder by name, and what they were taken from, in words.
 
     Raises:
@@ -47,7 +48,7 @@ def copy_to_torch(source: epath.PathLike, path: epath.PathLike) -> None:
     torch.save({name: to_torch(torch, array) for name, array in tensors.items()}, path)
 
 
-def _map_torch(path: Path) -> tuple[dict[str, np.ndarray], str]:
+def _map_torch(path: Path) -> tuple[dict[str, Shaped[np.ndarray, "..."]], str]:
     """The tensors of a .pt; torch's loader of weights runs no code."""
     torch = import_torch(path)
     try:
@@ -85,7 +86,7 @@ def _from_torch(torch: Any, path: Path, key: str, value: Any) -> np.ndarray:
     return value.detach().numpy()
 
 
-def to_torch(torch: Any, array: np.ndarray) -> Any:
+def to_torch(torch: Any, array: Shaped[np.ndarray, "..."]) -> Any:
     """The array as a tensor of the module `torch`, sharing memory."""
     if array.dtype == ml_dtypes.bfloat16:
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)

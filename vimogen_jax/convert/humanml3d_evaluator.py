@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vimogen_jax.convert.published import require_shapes
+from vimogen_jax.convert.published import StateDict, require_shapes
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pt
 from vimogen_jax.metrics.humanml3d import Evaluator, EvaluatorSizes, SequenceEncoder
@@ -32,7 +32,7 @@ def load_evaluator(path: str | os.PathLike) -> Evaluator:
         raise BadInput(f"{path}: {fault}") from None
 
 
-def from_published(arrays: dict[str, np.ndarray]) -> Evaluator:
+def from_published(arrays: StateDict) -> Evaluator:
     """The evaluator of a state dict, whose sizes tell how wide its networks are.
 
     Raises:
@@ -59,7 +59,7 @@ def from_published(arrays: dict[str, np.ndarray]) -> Evaluator:
     return evaluator
 
 
-def _size(arrays: dict[str, np.ndarray], bias: str) -> int:
+def _size(arrays: StateDict, bias: str) -> int:
     array = arrays.get(bias)
     if array is None or array.ndim != 1:
         raise BadInput(f"the weights are no evaluator of HumanML3D: they lack {bias!r}")

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from vimogen_jax.convert.published import require_shapes
+from vimogen_jax.convert.published import StateDict, require_shapes
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pt
 from vimogen_jax.metrics.nrdf import BONE_PARENTS, NRDF
@@ -36,7 +36,7 @@ def load_nrdf(path: str | os.PathLike) -> NRDF:
         raise BadInput(f"{path}: {fault}") from None
 
 
-def from_published(arrays: dict[str, np.ndarray]) -> NRDF:
+def from_published(arrays: StateDict) -> NRDF:
     """NRDF of a state dict without its decoder, whose sizes tell how wide the network is.
 
     Raises:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.solvers import PRESETS
@@ -23,6 +24,8 @@ from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import Package
 from vimogen_jax.tensors import Stacked, Tensor
 from vimogen_jax.text.umt5_spec import PUBLISHED_SPEC
+
+StateDict = Mapping[str, Shaped[np.ndarray, "..."]]  # published weights, by their names
 
 HEAD_WIDTH = 128  # of an attention head, as published
 TEXT_ROWS = 226
@@ -104,7 +107,7 @@ def _theirs(name: str, array: np.ndarray) -> np.ndarray:
     return -array if name.startswith("head.linear") else array
 
 
-def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None) -> ModelConfig:
+def infer_config(arrays: StateDict, num_heads: int | None = None) -> ModelConfig:
     """The sizes of the model that published weights belong to.
 
     Args:
@@ -161,7 +164,7 @@ def infer_config(arrays: Mapping[str, np.ndarray], num_heads: int | None = None)
 
 
 def published_model(
-    arrays: Mapping[str, np.ndarray], num_heads: int | None = None
+    arrays: StateDict, num_heads: int | None = None
 ) -> tuple[ModelConfig, dict[str, Tensor]]:
     """The model that a published state dict holds: its sizes, and our flat parameters.
 
@@ -193,7 +196,7 @@ def published_package(
     )
 
 
-def published_tensors(package: Package) -> dict[str, np.ndarray]:
+def published_tensors(package: Package) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The published state dict of a package, its tables included.
 
     Raises:
@@ -217,9 +220,7 @@ def published_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     return {key: array.shape for key, array in to_published(blank).items()}
 
 
-def require_shapes(
-    arrays: Mapping[str, np.ndarray], expected: Mapping[str, tuple[int, ...]]
-) -> None:
+def require_shapes(arrays: StateDict, expected: Mapping[str, tuple[int, ...]]) -> None:
     """Raise BadInput, naming it, for the first key that is missing, unknown or of another shape."""
     for key in expected:
         if key not in arrays:
@@ -233,7 +234,7 @@ def require_shapes(
             )
 
 
-def position_tables(config: ModelConfig, dtype: np.dtype) -> dict[str, np.ndarray]:
+def position_tables(config: ModelConfig, dtype: np.dtype) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The tables that a published state dict holds beside its weights."""
     table = position_sinusoid(_TABLE_ROWS, config.dim)[:, None].astype(dtype)
     return dict.fromkeys(_tables(config), table)
@@ -252,7 +253,7 @@ def _require_table(key: str, table: np.ndarray, dim: int) -> None:
         raise BadInput(f"{key!r} is not the table of sinusoids that this model computes")
 
 
-def from_published(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
+def from_published(arrays: StateDict) -> dict[str, Tensor]:
     """Our flat parameters ("blocks.ffn.up.kernel": `[layers ...]`) of a published state dict.
 
     Nothing is copied but what changes its sign.
@@ -283,7 +284,7 @@ def from_published(arrays: Mapping[str, np.ndarray]) -> dict[str, Tensor]:
     return flat
 
 
-def to_published(flat: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+def to_published(flat: Mapping[str, Tensor]) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The published state dict of our flat parameters: the inverse of `from_published`.
 
     Raises:

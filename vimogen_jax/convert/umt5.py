@@ -10,6 +10,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.convert.files import map_weights
 from vimogen_jax.errors import BadInput
@@ -34,7 +35,7 @@ _WAN_BLOCK = {
 }
 
 
-def open_umt5(path: str | Path) -> tuple[UMT5Config, dict[str, np.ndarray], Path]:
+def open_umt5(path: str | Path) -> tuple[UMT5Config, dict[str, Shaped[np.ndarray, "..."]], Path]:
     """An encoder's sizes, its arrays by Hugging Face's names, and its tokenizer.json.
 
     The arrays are mapped into memory, to be read when they are used.
@@ -69,7 +70,7 @@ def convert_umt5(path: str | Path, out: str | Path, replaces: Sequence[str] = ()
     return config
 
 
-def _renamed(wan: Mapping[str, np.ndarray], owner: str) -> dict[str, np.ndarray]:
+def _renamed(wan: Mapping[str, np.ndarray], owner: str) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Wan's arrays under Hugging Face's names; BadInput for one of no known name."""
     arrays = {}
     for key, array in wan.items():

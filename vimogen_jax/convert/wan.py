@@ -6,13 +6,14 @@ motion, and what looks at a reference, starts at random.
 """
 
 import dataclasses
-from collections.abc import Container, Mapping
+from collections.abc import Container
 
 import jax
 import numpy as np
 from flax import nnx
 
 from vimogen_jax.convert.published import (
+    StateDict,
     from_published,
     infer_config,
     published_shapes,
@@ -47,7 +48,7 @@ class Start:
     left_out: list[str]
 
 
-def start_from_wan(arrays: Mapping[str, np.ndarray], seed: int, num_heads: int | None) -> Start:
+def start_from_wan(arrays: StateDict, seed: int, num_heads: int | None) -> Start:
     """A model with reference parts, of Wan's weights as far as they fit.
 
     What is new is drawn from the seed and has the dtype of Wan's weights.

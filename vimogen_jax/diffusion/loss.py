@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, Real
 
 from vimogen_jax.diffusion.few_steps import learnt_and_target
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective, interpolate
@@ -17,7 +18,7 @@ QUARTERS = 4  # of the timesteps, each of which has a loss of its own in each br
 
 
 def flow_matching_loss(
-    predict: Callable[..., jax.Array],
+    predict: Callable[..., Float[Array, "s b t c"]],
     objective: Objective,
     clean: Float[Array, "s b t c"],
     noise: Float[Array, "s b t c"],
@@ -25,9 +26,10 @@ def flow_matching_loss(
     mask: Bool[Array, "s b t"],
     channel_mask: Float[Array, "s b c"],
     text_samples: int,
-    counts: Mapping[str, jax.typing.ArrayLike] | None = None,
+    counts: Mapping[str, Real[ArrayLike, ""]] | None = None,
     end: Float[Array, "s b"] | None = None,
-    null: Callable[[jax.Array, jax.Array], jax.Array] | None = None,
+    null: Callable[[Float[Array, "s bt t c"], Float[Array, "s bt"]], Float[Array, "s bt t c"]]
+    | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Weighted squared error of the velocity, as published: the weights are not normalised away.
 

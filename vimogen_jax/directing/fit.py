@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jaxtyping import Array, Float
 
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import axis_angle_to_matrix
@@ -29,10 +30,10 @@ STANDING_HEIGHT = 0.05  # metres, the same
 
 
 class Correction(NamedTuple):
-    """In units of the usual: of rotations `[t 22 3]` and of the path `[t 3]`."""
+    """In units of the usual: of rotations and of the path."""
 
-    turn: jax.Array
-    shift: jax.Array
+    turn: Float[Array, "t 22 3"]
+    shift: Float[Array, "t 3"]
 
 
 def fit(motion: Motion, goals: Goals, multiple: int = 20) -> Motion:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import NUM_JOINTS
@@ -15,7 +16,7 @@ FASTEST = 10_000.0  # frames a second, and the slowest has one
 FRAME_RATES = ("mocap_frame_rate", "mocap_framerate", "fps", "frame_rate", "framerate")
 
 
-def finite(path: str | os.PathLike, name: str, values: Any) -> np.ndarray:
+def finite(path: str | os.PathLike, name: str, values: Any) -> Float[np.ndarray, "..."]:
     """The values as float64; BadInput, naming the file and them, where one is no sane number."""
     array = np.asarray(values)
     try:
@@ -29,16 +30,20 @@ def finite(path: str | os.PathLike, name: str, values: Any) -> np.ndarray:
     return array
 
 
-def table(path: str | os.PathLike, name: str, values: Any, width: int) -> np.ndarray:
-    """Finite values [t width] as float64; BadInput where they have another shape."""
+def table(
+    path: str | os.PathLike, name: str, values: Any, width: int
+) -> Float[np.ndarray, "t {width}"]:
+    """Finite values as float64; BadInput where they have another shape."""
     array = finite(path, name, values)
     if array.ndim != 2 or array.shape[1] != width:
         raise BadInput(f"{path}: {name} has shape {list(array.shape)}, not [t, {width}]")
     return array
 
 
-def turns(path: str | os.PathLike, name: str, vectors: np.ndarray) -> np.ndarray:
-    """The rotations [n 22 3 3] of axis-angle vectors [n 66], radians, of the root and 21 joints.
+def turns(
+    path: str | os.PathLike, name: str, vectors: Float[np.ndarray, "n 66"]
+) -> Float[np.ndarray, "n 22 3 3"]:
+    """The rotations of axis-angle vectors, radians, of the root and 21 joints.
 
     Raises BadInput where, in most frames, a joint turns by more than three whole turns: degrees.
     Vectors that are unwound from frame to frame, as those we write, may pass one.

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pygltflib as gltf
+from jaxtyping import Real
 
 from vimogen_jax.body.axes import UPS
 from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
@@ -193,12 +194,12 @@ def _animation(model: gltf.GLTF2, blob: bytearray, motion: Motion) -> gltf.Anima
 def add(
     model: gltf.GLTF2,
     blob: bytearray,
-    array: np.ndarray,
+    array: Real[np.ndarray, "n ..."],
     kind: str,
     target: int | None = None,
     dtype: str = "<f4",
 ) -> int:
-    """Append an array [n components] to the buffer; the index of its accessor."""
+    """Append an array, a row for each element, to the buffer; the index of its accessor."""
     array = np.ascontiguousarray(array, dtype)
     model.bufferViews.append(
         gltf.BufferView(buffer=0, byteOffset=len(blob), byteLength=array.nbytes, target=target)

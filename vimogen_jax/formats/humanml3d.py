@@ -6,6 +6,7 @@
 import os
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.body.axes import UPS
 from vimogen_jax.errors import BadInput
@@ -27,7 +28,7 @@ _CONTACT = (-0.5, 1.5)
 _FRAMES = 10  # over which columns are compared, so that a network's noise evens out
 
 
-def find(path: str | os.PathLike, content: np.ndarray) -> Found:
+def find(path: str | os.PathLike, content: Shaped[np.ndarray, "..."]) -> Found:
     """What an array of features holds: joints, y up.
 
     Raises BadInput, naming the file and what was seen, where the numbers are not those features:

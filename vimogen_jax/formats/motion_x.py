@@ -7,6 +7,7 @@ its shape, which are left out, the root's path in metres (309:312) and the body'
 import os
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.body.axes import UPS
 from vimogen_jax.errors import BadInput
@@ -17,7 +18,7 @@ WIDTH = 322
 _POSES, _TRANSL = slice(0, 66), slice(309, 312)
 
 
-def find(path: str | os.PathLike, content: np.ndarray) -> Found:
+def find(path: str | os.PathLike, content: Shaped[np.ndarray, "..."]) -> Found:
     """What such an array [t 322] holds; BadInput where it is none. It states no frame rate."""
     rows = table(path, "the motion", content, WIDTH)
     if not len(rows):

@@ -26,6 +26,7 @@ from typing import IO, Any
 
 import ml_dtypes
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import first_line, require_no_stream
@@ -35,13 +36,15 @@ _LEAST_ROOM = 2**26  # bytes; and of the size of a file, how many times it may u
 _MOST_UNFOLDED = 50
 
 
-def read_npy(path: str | os.PathLike) -> np.ndarray:
+def read_npy(path: str | os.PathLike) -> Shaped[np.ndarray, "..."]:
     """Read the array of a .npy file; BadInput, naming the file, where damaged or refused."""
     with _naming(path, "NumPy"):
         return _parse(Path(path).read_bytes(), _Room(path))
 
 
-def read_pickled_npz(path: str | os.PathLike, names: Collection[str]) -> dict[str, np.ndarray]:
+def read_pickled_npz(
+    path: str | os.PathLike, names: Collection[str]
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """Read the named arrays of a .npz file, those that it has; the others are not looked at.
 
     Raises BadInput, naming the file, where it is damaged or holds a pickle that is refused.

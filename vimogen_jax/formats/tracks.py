@@ -86,8 +86,10 @@ def from_matrices(
     return _bodies(path, name, to_rotations(path, name, matrices[:, :NUM_JOINTS]), transl, smpl)
 
 
-def to_rotations(path: str | os.PathLike, name: str, matrices: np.ndarray) -> np.ndarray:
-    """The rotations that matrices `[... 3 3]` are but for rounding; BadInput if they are none."""
+def to_rotations(
+    path: str | os.PathLike, name: str, matrices: Float[np.ndarray, "*n 3 3"]
+) -> Float[np.ndarray, "*n 3 3"]:
+    """The rotations that matrices are but for rounding; BadInput if they are none."""
     rotations = nearest_rotations(matrices)
     if not (np.abs(rotations - matrices) < _NO_ROTATION).all():
         raise BadInput(f"{path}: {name} holds matrices that are no rotations")
@@ -102,7 +104,9 @@ def frame_numbers(path: str | os.PathLike, name: str, values: Any) -> Int[np.nda
     return numbers.astype(np.int64)
 
 
-def track(path: str | os.PathLike, frames: np.ndarray, views: Mapping[str, BodyFrames]) -> Track:
+def track(
+    path: str | os.PathLike, frames: Int[np.ndarray, " t"], views: Mapping[str, BodyFrames]
+) -> Track:
     """A track; raises BadInput, naming the file, where it has not as many bodies as frames."""
     for name, bodies in views.items():
         if len(bodies.transl) != len(frames):

@@ -29,6 +29,7 @@ from typing import Any, Literal
 import ml_dtypes
 import numpy as np
 from etils import epath
+from jaxtyping import Float, Int, Shaped
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, read_text, require_new, whole_folder, write_json
@@ -64,12 +65,12 @@ FILES = (MANIFEST, _STATISTICS, _NULL_TEXT, "*.index.npz", "*.array_record")  # 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """What the order of batches needs to know of each of a split's n records: arrays `[n]`."""
+    """What the order of batches needs to know of each of a split's n records."""
 
-    ids: np.ndarray
-    frames: np.ndarray
-    sources: np.ndarray
-    qualities: np.ndarray
+    ids: Shaped[np.ndarray, " n"]
+    frames: Int[np.ndarray, " n"]
+    sources: Shaped[np.ndarray, " n"]
+    qualities: Shaped[np.ndarray, " n"]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -80,7 +81,7 @@ class DatasetWriter:
     store, such as "gs://bucket/folder", it is copied then.
 
     text_encoder: the name, width and revision of the encoder that made every text.
-    null_text: that encoder's `[l k]` features for "no text".
+    null_text: that encoder's features for "no text".
     overwrite: replace a dataset that is there already; it stays until then.
 
     Raises BadInput if the folder exists, if a record is unfit, its text is of another width or
@@ -92,7 +93,7 @@ class DatasetWriter:
         folder: str | os.PathLike[str],
         *,
         text_encoder: Mapping[str, Any],
-        null_text: np.ndarray,
+        null_text: Float[np.ndarray, "l k"],
         fps: float = 20.0,
         overwrite: bool = False,
     ):
@@ -231,7 +232,7 @@ class _SplitWriter:
 class Dataset:
     """A dataset opened for reading; cheap to pickle, so that workers can have it.
 
-    text_encoder: name, width and revision. null_text: `[l k]` bfloat16. max_text_length: tokens
+    text_encoder: name, width and revision. null_text: bfloat16. max_text_length: tokens
     of the longest text, null text included. licences: of the records that are trained on.
     """
 
@@ -239,7 +240,7 @@ class Dataset:
     fps: float
     text_encoder: dict[str, Any]
     max_text_length: int
-    null_text: np.ndarray
+    null_text: Float[np.ndarray, "l k"]
     statistics: Statistics
     index: dict[str, Index]
     records: dict[str, "RecordSource"]
@@ -379,7 +380,7 @@ class RecordSource:
         return f"{self._paths[shard]}: record {i - self._starts[shard]}"
 
 
-def windows(motion: np.ndarray) -> Iterator[np.ndarray]:
+def windows(motion: Float[np.ndarray, "t c"]) -> Iterator[Float[np.ndarray, "_ c"]]:
     """A motion as training sees it: no longer than a window, each window canonical."""
     for start in range(0, len(motion) - MIN_FRAMES + 1, MAX_FRAMES):
         yield layout_of(motion.shape[1]).window(motion[start : start + MAX_FRAMES])

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+from jaxtyping import Bool, Int, Real
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Index
@@ -32,20 +33,20 @@ class BatchSpec:
     """One batch, before any record is read. The first bt samples of a shard are its T2M part.
 
     num_frames: t, to which all motions are padded.
-    records, starts: `[s b]`, indices in the split and the first frame of each window.
-    null_text: `[s bt]`, true where the text is replaced by the null text.
-    wordings: `[s bt]`, which of a record's texts is read, counted around: 0 is the caption.
-    filmed: `[s br]`, true where the reference is the reading of a film, if the record has one.
-    filler: `[s b]`, true where a sample only fills the shape and must not count.
+    records, starts: indices in the split and the first frame of each window.
+    null_text: true where the text is replaced by the null text.
+    wordings: which of a record's texts is read, counted around: 0 is the caption.
+    filmed: true where the reference is the reading of a film, if the record has one.
+    filler: true where a sample only fills the shape and must not count.
     """
 
     num_frames: int
-    records: np.ndarray
-    starts: np.ndarray
-    null_text: np.ndarray
-    wordings: np.ndarray
-    filmed: np.ndarray
-    filler: np.ndarray
+    records: Int[np.ndarray, "s b"]
+    starts: Int[np.ndarray, "s b"]
+    null_text: Bool[np.ndarray, "s bt"]
+    wordings: Int[np.ndarray, "s bt"]
+    filmed: Bool[np.ndarray, "s br"]
+    filler: Bool[np.ndarray, "s b"]
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -309,7 +310,7 @@ def _nearest(number: float, unit: int) -> int:
     return unit * round(number / unit)
 
 
-def check_buckets(buckets: Sequence[int]) -> np.ndarray:
+def check_buckets(buckets: Sequence[int]) -> Int[np.ndarray, " n"]:
     """The buckets as an array. Raises BadInput unless they ascend within the length window."""
     lengths = np.array(buckets, int)
     if len(lengths) == 0 or (np.diff(lengths) <= 0).any():
@@ -319,7 +320,7 @@ def check_buckets(buckets: Sequence[int]) -> np.ndarray:
     return lengths
 
 
-def largest_remainder(wanted: np.ndarray) -> np.ndarray:
+def largest_remainder(wanted: Real[np.ndarray, " n"]) -> Int[np.ndarray, " n"]:
     """Round so that the sum, which must be whole, stays what it was."""
     counts = np.floor(wanted).astype(int)
     missing = round(wanted.sum()) - counts.sum()

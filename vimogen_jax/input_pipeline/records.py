@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import ml_dtypes
 import numpy as np
 import safetensors.numpy
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
@@ -33,10 +34,10 @@ _STRINGS = ("id", "caption", "source", "quality", "licence")
 
 
 class Wording(NamedTuple):
-    """A caption and its features `[l k]` bfloat16, without padding."""
+    """A caption and its features, bfloat16, without padding."""
 
     caption: str
-    text: np.ndarray
+    text: Float[np.ndarray, "l k"]
 
 
 class Film(NamedTuple):
@@ -74,8 +75,8 @@ class MadeBy(NamedTuple):
 class Record:
     """One take.
 
-    motion: `[t c]` float32 of a layout, canonical, not normalised.
-    text: `[l k]` bfloat16, the caption's features without padding.
+    motion: float32 of a layout, canonical, not normalised.
+    text: bfloat16, the caption's features without padding.
     quality: "low" marks sources whose global motion is not to be trusted beside a text.
     wordings: what else says the same as the caption.
     film: that the motion was read from, if it was.
@@ -84,8 +85,8 @@ class Record:
     """
 
     id: str
-    motion: np.ndarray
-    text: np.ndarray
+    motion: Float[np.ndarray, "t c"]
+    text: Float[np.ndarray, "l k"]
     caption: str
     source: str
     quality: Literal["high", "low"]
@@ -96,7 +97,7 @@ class Record:
     made: MadeBy | None = None
 
     @property
-    def texts(self) -> list[np.ndarray]:
+    def texts(self) -> list[Float[np.ndarray, "_ k"]]:
         """The features of the caption, then of its other wordings."""
         return [self.text, *(wording.text for wording in self.wordings)]
 

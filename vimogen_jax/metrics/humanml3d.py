@@ -77,7 +77,7 @@ class MovementEncoder(nnx.Module):
         )
         self.out = _linear(sizes.movement, sizes.movement, rngs)
 
-    def __call__(self, features: jax.Array) -> jax.Array:
+    def __call__(self, features: Float[Array, "b t 263"]) -> Float[Array, "b n d"]:
         x = features[..., : CONTACTS.start]
         for conv in self.down:
             x = jax.nn.leaky_relu(conv(x), _SLOPE)
@@ -95,7 +95,7 @@ class SequenceEncoder(nnx.Module):
         self.norm = nnx.LayerNorm(hidden, epsilon=1e-5, use_fast_variance=False, rngs=rngs)
         self.outputs = _linear(hidden, outputs, rngs)
 
-    def __call__(self, x: jax.Array, lengths: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "b n i"], lengths: Int[Array, " b"]) -> Float[Array, "b d"]:
         x = self.inputs(x)
         mask = jnp.arange(x.shape[1]) < lengths[:, None]
         forward = _last_state(self.forward, self.start[0], x, mask)
@@ -111,8 +111,10 @@ class GRUCell(nnx.Module):
         self.of_input = _linear(hidden, 3 * hidden, rngs)
         self.of_state = _linear(hidden, 3 * hidden, rngs)
 
-    def __call__(self, state: jax.Array, from_input: jax.Array) -> jax.Array:
-        """The next state `[b n]` from this one and from `of_input` of an input, `[b 3n]`."""
+    def __call__(
+        self, state: Float[Array, "b d"], from_input: Float[Array, "b 3*d"]
+    ) -> Float[Array, "b d"]:
+        """The next state from this one and from `of_input` of an input."""
         input_r, input_z, input_n = jnp.split(from_input, 3, axis=-1)
         state_r, state_z, state_n = jnp.split(self.of_state(state), 3, axis=-1)
         reset, keep = jax.nn.sigmoid(input_r + state_r), jax.nn.sigmoid(input_z + state_z)

@@ -83,8 +83,10 @@ def open_film(path: str | os.PathLike, fps: float | None = None) -> Film:
     return Film(str(path), halved, width, height, seconds, focal, rate)
 
 
-def frames(film: Film, start: float = 0.0, seconds: float | None = None) -> Iterator[np.ndarray]:
-    """Yield the frames `[h w 3]` uint8 from `start`, at the film's `fps`, at most so many seconds.
+def frames(
+    film: Film, start: float = 0.0, seconds: float | None = None
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Yield the frames from `start`, at the film's `fps`, at most so many seconds.
 
     What cannot be decoded ends the film there.
 

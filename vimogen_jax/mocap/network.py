@@ -14,10 +14,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from vimogen_jax.files import read_json
 from vimogen_jax.tensors import map_tensors
+
+Tensors = dict[str, Float[Array, "..."]]  # by name
 
 ASSETS = Path(__file__).parents[1] / "assets" / "blazepose"
 DETECTOR_SIZE, LANDMARK_SIZE = 224, 256  # pixels of a side
@@ -30,7 +32,7 @@ _ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
-def detector(images: Float[np.ndarray, "n 224 224 3"]) -> dict[str, np.ndarray]:
+def detector(images: Float[np.ndarray, "n 224 224 3"]) -> dict[str, Float[np.ndarray, "n ..."]]:
     """Find people in pictures, RGB in 0 to 1.
 
     Returns:
@@ -40,7 +42,7 @@ def detector(images: Float[np.ndarray, "n 224 224 3"]) -> dict[str, np.ndarray]:
     return _run("detector", 2 * np.asarray(images, np.float32) - 1)
 
 
-def landmarks(images: Float[np.ndarray, "n 256 256 3"]) -> dict[str, np.ndarray]:
+def landmarks(images: Float[np.ndarray, "n 256 256 3"]) -> dict[str, Float[np.ndarray, "n ..."]]:
     """Read a person who fills the picture upright, RGB in 0 to 1.
 
     Returns:
@@ -57,7 +59,7 @@ def _run(network: str, images: np.ndarray) -> dict[str, np.ndarray]:
 
 
 @functools.cache
-def load(network: str) -> tuple[Callable[..., dict[str, jax.Array]], dict[str, jax.Array]]:
+def load(network: str) -> tuple[Callable[..., Tensors], Tensors]:
     """The jitted function of a network, from weights and images to outputs by name; its weights.
 
     Raises:
@@ -70,9 +72,9 @@ def load(network: str) -> tuple[Callable[..., dict[str, jax.Array]], dict[str, j
 
 
 def evaluate(
-    graph: list[dict[str, Any]], weights: dict[str, jax.Array], images: jax.Array
-) -> dict[str, jax.Array]:
-    """Compute the named values of a graph from `images [n h w 3]`."""
+    graph: list[dict[str, Any]], weights: Tensors, images: Float[Array, "n h w 3"]
+) -> Tensors:
+    """Compute the named values of a graph from images."""
     values: dict[str | int, jax.Array] = {"image": images}
     for entry in graph:
         inputs = [values[name] for name in entry["inputs"]]

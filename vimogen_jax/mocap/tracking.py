@@ -64,8 +64,8 @@ class Crop:
     turn: float
 
 
-def track(pictures: Iterable[np.ndarray], person: int = 0) -> Track:
-    """Follow a person through pictures `[h w 3]` uint8.
+def track(pictures: Iterable[UInt8[np.ndarray, "h w 3"]], person: int = 0) -> Track:
+    """Follow a person through pictures.
 
     `person` counts those who are seen at first, from the largest; it is them again after a cut.
     """
@@ -78,7 +78,7 @@ def track(pictures: Iterable[np.ndarray], person: int = 0) -> Track:
     return Track(*(np.stack(column) for column in zip(*rows, strict=True)))
 
 
-def _follow(pictures: Iterable[np.ndarray], person: int) -> Iterator[tuple]:
+def _follow(pictures: Iterable[UInt8[np.ndarray, "h w 3"]], person: int) -> Iterator[tuple]:
     crop: Crop | None = None
     small, segment, people, since = None, 0, 0, 0
     for picture in pictures:

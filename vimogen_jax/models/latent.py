@@ -5,9 +5,9 @@ And `build`, which makes the network of any config, with the shape of what it de
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float
 
 from vimogen_jax.models.autoencoder import MotionAutoencoder
 from vimogen_jax.models.matcher import MatcherNetwork
@@ -33,15 +33,15 @@ class LatentViMoGen(nnx.Module):
 
     def __call__(
         self,
-        x: jax.Array,
-        timestep: jax.Array,
-        mask: jax.Array,
+        x: Float[Array, "s b n d"],
+        timestep: Float[Array, "s b"],
+        mask: Bool[Array, "s b n"],
         text: Text | TextCache | None = None,
         reference: Reference | None = None,
         known: Known | None = None,
-        end: jax.Array | None = None,
-    ) -> jax.Array:
-        """Predict from noisy latents `[s b n d]`; see `ViMoGen.__call__`."""
+        end: Float[Array, "s b"] | None = None,
+    ) -> Float[Array, "s b n d"]:
+        """Predict from noisy latents; see `ViMoGen.__call__`."""
         return self.denoiser(x, timestep, mask, text, reference, known, end)
 
 

@@ -10,10 +10,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx, traverse_util
+from jaxtyping import Array, Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.layers import Linear, parameter, product
@@ -61,7 +61,9 @@ class LowRankUpdate(nnx.Module):
         )
         self.scale = scale
 
-    def __call__(self, x: jax.Array, dtype: jnp.dtype, grad_dtype: str | None) -> jax.Array:
+    def __call__(
+        self, x: Float[Array, "*n i"], dtype: jnp.dtype, grad_dtype: str | None
+    ) -> Float[Array, "*n o"]:
         """Products run in `dtype`, and gradients are summed, as those of the map itself."""
         x = x.astype(dtype)
         if grad_dtype is None:

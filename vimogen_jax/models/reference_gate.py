@@ -42,18 +42,22 @@ class ReferenceGate(nnx.Module):
         self.widths, self.least_trust = tuple(widths), least_trust
 
     def __call__(
-        self, prediction: jax.Array, x: jax.Array, reference: jax.Array, mask: jax.Array
-    ) -> jax.Array:
+        self,
+        prediction: Float[Array, "s b t 276"],
+        x: Float[Array, "s b t d"],
+        reference: Float[Array, "s b t 138"],
+        mask: Bool[Array, "s b t"],
+    ) -> Float[Array, "s b t 276"]:
         """Gate the prediction of samples that follow a reference.
 
         Args:
-            prediction: of the clean motion, normalised `[s b t 276]`.
-            x: the stream that it was made of `[s b t d]`.
-            reference: normalised `[s b t 138]`.
-            mask: `[s b t]`, true where there is a reference.
+            prediction: of the clean motion, normalised.
+            x: the stream that it was made of.
+            reference: normalised.
+            mask: true where there is a reference.
 
         Returns:
-            `[s b t 276]`; only the reference's channels differ, and those not far from any of its
+            The prediction; only the reference's channels differ, and those not far from any of its
             frames.
         """
         smoothed = [smooth(reference, mask, width) for width in self.widths]

@@ -100,8 +100,8 @@ def transform_channels(
     return xp.concat(parts, axis=-1)
 
 
-def turn_ahead(joints: Array) -> Array:
-    """The turn about z that lays the hip line of joints [22, 3] along +x: [3, 3]."""
+def turn_ahead(joints: Float[Array, "22 3"]) -> Float[Array, "3 3"]:
+    """The turn about z that lays the hip line of joints along +x."""
     xp = joints.__array_namespace__()
     left, right = HIPS
     across = joints[right] - joints[left]

@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion import humanml3d, representation
@@ -21,17 +22,17 @@ class Layout:
     Attributes:
         name: for people, and flags.
         width: numbers of a frame.
-        encode: a motion to `[t - 1, c]`.
-        decode: `[t c]` of a frame rate to a motion.
+        encode: a motion to frames, one fewer.
+        decode: frames and their rate to a motion.
         joint_of: the joint that a number is of.
         window: makes frames that were cut out of a motion such as those of a whole one.
     """
 
     name: str
     width: int
-    encode: Callable[[Motion], np.ndarray]
-    decode: Callable[[np.ndarray, float], Motion]
-    window: Callable[[np.ndarray], np.ndarray]
+    encode: Callable[[Motion], Float[np.ndarray, "t-1 c"]]
+    decode: Callable[[Float[np.ndarray, "t c"], float], Motion]
+    window: Callable[[Float[np.ndarray, "t c"]], Float[np.ndarray, "t c"]]
     joint_of: Callable[[int], str]
 
 

@@ -47,8 +47,8 @@ class Statistics:
         return Statistics(self.mean, np.maximum(self.std, np.float32(_LEAST)))
 
     @classmethod
-    def compute(cls, motions: Iterable[np.ndarray]) -> "Statistics":
-        """One pass over channels [t, c], each frame counted once (Chan et al. 1979).
+    def compute(cls, motions: Iterable[Float[np.ndarray, "_ c"]]) -> "Statistics":
+        """One pass over channels, each frame counted once (Chan et al. 1979).
 
         Raises ValueError where there is no frame at all.
         """

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
-# From ids [b l] and their mask [b l] to features [b l k].
-Forward = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# From ids and their mask to features.
+Forward = Callable[[Int[np.ndarray, "b l"], Bool[np.ndarray, "b l"]], Float[np.ndarray, "b l k"]]
 
 
 def in_batches(
     ids: Sequence[Sequence[int]], forward: Forward, lengths: Sequence[int], rows: Sequence[int]
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (index in `ids`, features `[l_i k]`) of each text, batch by batch, in any order.
+) -> Iterator[tuple[int, Float[np.ndarray, "_ k"]]]:
+    """Yield (index in `ids`, features) of each text, batch by batch, in any order.
 
     Texts of similar length go together, padded to one of the `lengths`; a batch is padded to one
     of the numbers of `rows`. Both ascend, and no text is longer than the last of `lengths`.

@@ -43,8 +43,8 @@ class TextEncoder(Protocol):
 class StreamingEncoder(TextEncoder, Protocol):
     """A text encoder that hands features over as they are ready, as those of this library do."""
 
-    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (index of a text, its features `[l k]`), in any order."""
+    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, Float[np.ndarray, "_ k"]]]:
+        """Yield (index of a text, its features), in any order."""
         ...
 
 

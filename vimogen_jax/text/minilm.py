@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import safetensors.numpy
+from jaxtyping import Float
 from tokenizers import Tokenizer
 
 from vimogen_jax.errors import BadInput
@@ -72,8 +73,8 @@ class MiniLM:
         self._embeddings, self._layers = _arrange(tensors)
         self.null_text = self([""])[0]  # [2 384]
 
-    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Encode each text to [l_i 384] float32; BadInput beyond 256 tokens."""
+    def __call__(self, texts: Sequence[str]) -> list[Float[np.ndarray, "_ 384"]]:
+        """Encode each text, float32; BadInput beyond 256 tokens."""
         features = dict(self.stream(texts))
         return [features[i] for i in range(len(texts))]
 
@@ -91,7 +92,7 @@ class MiniLM:
         """Raise BadInput, naming it, at the first text of more than 256 tokens."""
         self._tokens(texts)
 
-    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
+    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, Float[np.ndarray, "_ 384"]]]:
         """Yield (index of a text, its features) as batches are done, in any order."""
         ids = self._tokens(texts)
         return in_batches(ids, self._forward, _LENGTHS, _ROWS)

@@ -20,6 +20,7 @@ import ml_dtypes
 import numpy as np
 from flax import nnx
 from jax.sharding import NamedSharding
+from jaxtyping import Float
 from tokenizers import Tokenizer
 
 from vimogen_jax import sharding
@@ -60,15 +61,15 @@ class UMT5Encoder:
         self._forward, self._rows = forward, rows
         self.null_text = self([""])[0]  # [1 k]
 
-    def __call__(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Encode each text to `[l_i k]` bfloat16."""
+    def __call__(self, texts: Sequence[str]) -> list[Float[np.ndarray, "_ k"]]:
+        """Encode each text, bfloat16."""
         features = dict(self.stream(texts))
         return [features[i] for i in range(len(texts))]
 
     def require_readable(self, texts: Sequence[str]) -> None:
         """All texts are read; the end of a long one is cut off."""
 
-    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, np.ndarray]]:
+    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, Float[np.ndarray, "_ k"]]]:
         """Yield (index of a text, its features) as batches are done, in any order."""
         encodings = self._tokenizer.encode_batch([clean(text) for text in texts])
         cut = sum(bool(encoding.overflowing) for encoding in encodings)

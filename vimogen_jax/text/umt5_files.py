@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, write_json
@@ -74,8 +75,8 @@ def shapes(config: UMT5Config) -> dict[str, tuple[int, ...]]:
 
 
 def encoder_arrays(
-    found: Mapping[str, np.ndarray], config: UMT5Config, owner: str | Path
-) -> dict[str, np.ndarray]:
+    found: Mapping[str, Shaped[np.ndarray, "..."]], config: UMT5Config, owner: str | Path
+) -> dict[str, Shaped[np.ndarray, "..."]]:
     """The arrays of the encoder by Hugging Face's names; a decoder among them is passed over.
 
     Raises:
@@ -106,7 +107,7 @@ class Weights:
         tensors, taken = map_folder(folder)
         self._arrays = encoder_arrays(tensors, self.config, taken)
 
-    def read(self, name: str, index: tuple[slice, ...]) -> np.ndarray:
+    def read(self, name: str, index: tuple[slice, ...]) -> Shaped[np.ndarray, "..."]:
         """The part at `index` of one of our parameters, named by its path joined by "."."""
         if name in NAMES:
             return self._arrays[NAMES[name]][index]

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
 
 from vimogen_jax.models.layers import RMSNorm, parameter, partitioned
 from vimogen_jax.models.vimogen import stack
@@ -57,8 +58,13 @@ class Block(nnx.Module):
         self.down = _linear(config.ffn_dim, dim, ("mlp", "embed"), dtype, rngs)
         self.num_heads = config.num_heads
 
-    def __call__(self, x: jax.Array, mask: jax.Array, buckets: np.ndarray) -> jax.Array:
-        """`x [b l k]`, `mask [b l]`, and the table's row for each pair of positions, `[l l]`."""
+    def __call__(
+        self,
+        x: Float[Array, "b l k"],
+        mask: Bool[Array, "b l"],
+        buckets: Int[np.ndarray, "l l"],
+    ) -> Float[Array, "b l k"]:
+        """`buckets` are the table's rows for each pair of positions."""
         h = self.attention_norm(x)
         q, k, v = (
             linear(h).reshape(*h.shape[:2], self.num_heads, -1)
@@ -90,15 +96,17 @@ class UMT5Network(nnx.Module):
         self.blocks = stack(lambda key: Block(config, held, rngs=key), config.num_layers, rngs)
         self.norm = RMSNorm(config.dim, rngs=rngs)
 
-    def __call__(self, tokens: jax.Array, mask: jax.Array) -> jax.Array:
-        """Encode ids `[b l]`, attending where `mask [b l]` is true."""
+    def __call__(
+        self, tokens: Int[Array, "b l"], mask: Bool[Array, "b l"]
+    ) -> Float[Array, "b l k"]:
+        """Encode ids, attending where `mask` is true."""
         buckets = relative_buckets(tokens.shape[1], self.config)
         x = self.embedding[...][tokens].astype(jnp.float32)
         body = lambda x, block: (block(x, mask, buckets), None)
         return self.norm(jax.lax.scan(body, x, self.blocks)[0])
 
 
-def relative_buckets(length: int, config: UMT5Config) -> np.ndarray:
+def relative_buckets(length: int, config: UMT5Config) -> Int[np.ndarray, "{length} {length}"]:
     """The row of the table for a query at position i and a key at position j, `[i j]`.
 
     Half of the rows are for keys ahead. Near distances have a row each, far ones share rows on a

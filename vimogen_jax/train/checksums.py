@@ -12,14 +12,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, UInt32
 
 from vimogen_jax.errors import Interrupted
 from vimogen_jax.train.distributed import told_by_all
 
 
 @jax.jit
-def checksums(tree: Any) -> jax.Array:
-    """Of what stands where in each array `[arrays]`, uint32.
+def checksums(tree: Any) -> UInt32[Array, " n"]:
+    """Of what stands where in each of n arrays.
 
     They are exact and the same in any layout: sums modulo 2^32, whose order does not matter.
     """
@@ -54,7 +55,7 @@ class Replicas:
         )
         self._sums = jax.jit(sums, out_shardings=NamedSharding(self._mesh, PartitionSpec()))
 
-    def sums(self, state: Any) -> jax.Array | None:
+    def sums(self, state: Any) -> UInt32[Array, "..."] | None:
         """The sums of each group of arrays on each device `[groups *mesh]`, not waited for.
 
         None where no device holds what another holds.
@@ -70,7 +71,7 @@ class Replicas:
         parts = [leaves[i] for _, members in self._groups for i in members]
         return [self._sums.lower(parts)] if parts else []
 
-    def require_same(self, sums: jax.Array | None, step: int) -> None:
+    def require_same(self, sums: UInt32[Array, "..."] | None, step: int) -> None:
         """Raise Interrupted, naming devices and hosts, where the sums after a step disagree."""
         if sums is None:
             return

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, PRNGKeyArray, Real
 
 from vimogen_jax.diffusion.camera import CameraNoise, to_rotations
 from vimogen_jax.input_pipeline.batch import Batch
@@ -31,7 +32,7 @@ def as_filmed(
 
 
 def matching_loss(
-    matcher: MatcherNetwork, batch: Batch[jax.Array], counts: Mapping[str, jax.typing.ArrayLike]
+    matcher: MatcherNetwork, batch: Batch[jax.Array], counts: Mapping[str, Real[ArrayLike, ""]]
 ) -> Float[Array, ""]:
     """The loss of a batch, or of a part of one, whose samples are compared with each other alone.
 

@@ -6,6 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Int
 
 from vimogen_jax.experiment import OptimConfig
 
@@ -40,11 +42,11 @@ def make_optimizer(config: OptimConfig, schedule: Schedule) -> optax.GradientTra
     )
 
 
-def ema_decay(config: OptimConfig, step: jax.Array) -> jax.Array:
+def ema_decay(config: OptimConfig, step: Int[ArrayLike, ""]) -> Float[Array, ""]:
     """The decay after `step` updates: lower at first, so that the random start is forgotten."""
     return jnp.minimum(config.ema_decay, (1 + step) / (10 + step))
 
 
-def ema_update(ema: Any, params: Any, decay: float | jax.Array) -> Any:
+def ema_update(ema: Any, params: Any, decay: Float[ArrayLike, ""]) -> Any:
     """Move `ema` towards `params`; it keeps its own dtype, float32, in which small moves count."""
     return jax.tree.map(lambda e, p: e + (1 - decay) * (p.astype(e.dtype) - e), ema, params)

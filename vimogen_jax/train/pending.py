@@ -8,6 +8,7 @@ from typing import Literal
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
+from jaxtyping import Array, Int, Shaped
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.train.distributed import is_first
@@ -28,15 +29,20 @@ class Pending:
     """Collects metrics without reading them from the devices, until a report is due.
 
     nonfinite: "stop" at a step whose loss or gradient is not finite, or "skip" it.
-    ids: of the records, `[n]`.
+    ids: of the records.
     """
 
-    def __init__(self, nonfinite: Literal["stop", "skip"], ids: np.ndarray):
+    def __init__(self, nonfinite: Literal["stop", "skip"], ids: Shaped[np.ndarray, " n"]):
         self._skip, self._ids = nonfinite == "skip", ids
         self._steps: list[_Step] = []
         self._in_a_row = 0
 
-    def add(self, step: int, metrics: Mapping[str, jax.Array], records: np.ndarray) -> None:
+    def add(
+        self,
+        step: int,
+        metrics: Mapping[str, Shaped[Array, ""]],
+        records: Int[np.ndarray, "s b"],
+    ) -> None:
         """Add a step, and wait for the one before it: a longer queue would delay SIGTERM."""
         self._steps.append(_Step(step, metrics, records))
         if len(self._steps) > 1:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import jax
 from etils import epath
+from jaxtyping import Array, Shaped
 
 
 class Profile:
@@ -32,7 +33,7 @@ class Profile:
             jax.profiler.start_trace(self._folder)
             self._runs = True
 
-    def after(self, step: int, result: jax.Array) -> None:
+    def after(self, step: int, result: Shaped[Array, "..."]) -> None:
         """End, where it is the last, once its result is there."""
         if self._runs and step >= self._last:
             result.block_until_ready()

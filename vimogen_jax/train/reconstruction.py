@@ -9,7 +9,8 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Float, Real
 
 from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.models.autoencoder import MotionAutoencoder
@@ -21,7 +22,7 @@ def reconstruction_loss(
     autoencoder: MotionAutoencoder,
     batch: Batch[jax.Array],
     noise: Float[Array, "s b n d"],
-    counts: Mapping[str, jax.typing.ArrayLike],
+    counts: Mapping[str, Real[ArrayLike, ""]],
 ) -> Float[Array, ""]:
     """The loss of a batch, or of a part of one.
 

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 from jax.sharding import PartitionSpec
-from jaxtyping import Array, Bool, Float
+from jax.typing import ArrayLike
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, Real, Shaped
 
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
@@ -27,7 +28,7 @@ from vimogen_jax.train.reconstruction import reconstruction_loss
 from vimogen_jax.train.state import State
 
 Arrays = Batch[jax.Array]
-Metrics = dict[str, jax.Array]
+Metrics = dict[str, Shaped[Array, ""]]
 LossAndGrads = tuple[tuple[jax.Array, Metrics], Any]
 
 # A run that goes on is to be bitwise as it would have been: no sums in the order of threads.
@@ -54,11 +55,15 @@ class Fixed(NamedTuple):
 
     params: Any
     frozen: Any
-    counts: Mapping[str, jax.Array]
+    counts: Mapping[str, Real[Array, ""]]
 
 
 def draw(
-    config: ModelConfig, objective: Objective, statistics: Statistics, batch: Arrays, key: jax.Array
+    config: ModelConfig,
+    objective: Objective,
+    statistics: Statistics,
+    batch: Arrays,
+    key: PRNGKeyArray,
 ) -> Drawn:
     """Draw what is random of a step; `statistics` are what its batch is normalised by."""
     time_key, noise_key, corruption_key = jax.random.split(key, 3)
@@ -86,8 +91,8 @@ def draw(
     return Drawn(batch, timestep, noise, known, end)
 
 
-def null_texts(null_text: jax.typing.ArrayLike, batch: Arrays) -> Text:
-    """The null text `[l k]` for each sample of a batch that has a text."""
+def null_texts(null_text: Float[ArrayLike, "l k"], batch: Arrays) -> Text:
+    """The null text for each sample of a batch that has a text."""
     tokens = jnp.asarray(null_text, batch.text.dtype)
     tokens = jnp.broadcast_to(tokens, (*batch.text.shape[:2], *tokens.shape))
     return Text(tokens, jnp.ones(tokens.shape[:3], bool))
@@ -109,8 +114,8 @@ def batch_loss(
     objective: Objective,
     params: Any,
     drawn: Drawn,
-    counts: Mapping[str, jax.typing.ArrayLike],
-) -> tuple[jax.Array, Metrics]:
+    counts: Mapping[str, Real[ArrayLike, ""]],
+) -> tuple[Float[Array, ""], Metrics]:
     """The loss of a batch, or of a part of one, and of its parts; see `flow_matching_loss`."""
     model = nnx.merge(graphdef, params)
     batch, text, reference = drawn.batch, None, None
@@ -152,7 +157,7 @@ def make_train_step(
     shardings: State,
     seed: int,
     accumulate: int = 1,
-    null_text: jax.typing.ArrayLike | None = None,
+    null_text: Float[ArrayLike, "l k"] | None = None,
 ) -> Callable[[State, Arrays], tuple[State, Metrics]]:
     """The jitted step; it consumes the state that it is given.
 
@@ -215,8 +220,8 @@ def make_eval_step(
     graphdef: nnx.GraphDef,
     objective: Objective,
     statistics: Statistics,
-    null_text: jax.typing.ArrayLike | None = None,
-) -> Callable[[Any, Arrays, jax.Array], dict[str, tuple[jax.Array, jax.Array]]]:
+    null_text: Float[ArrayLike, "l k"] | None = None,
+) -> Callable[[Any, Arrays, PRNGKeyArray], dict[str, tuple[Float[Array, ""], Real[Array, ""]]]]:
     """The jitted sums of errors of weights on a batch, each with the count of its values.
 
     The same key gives the same noise and times; `null_text` is as in training. Sums over batches,

@@ -102,8 +102,8 @@ def film(
     return Shot(path, eyes, axes, floor)
 
 
-def poses(body: Body, motion: Motion) -> Iterator[np.ndarray]:
-    """Vertices [v 3] float32 of each frame, with the pelvis where the motion has it, whatever the
+def poses(body: Body, motion: Motion) -> Iterator[Float[np.ndarray, "v 3"]]:
+    """Vertices of each frame, with the pelvis where the motion has it, whatever the
     body. Some frames at once are held in memory, however many there are."""
     pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
     for first in range(0, motion.num_frames, _AT_ONCE):

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Shaped
 
 from vimogen_jax.body.mesh import Body, builtin_body
 from vimogen_jax.files import whole_file
@@ -35,7 +36,7 @@ def write_film(
     encode(pictures, path, motion.fps)
 
 
-def truth(motion: Motion, shot: Shot, size: int) -> dict[str, np.ndarray]:
+def truth(motion: Motion, shot: Shot, size: int) -> dict[str, Shaped[np.ndarray, "..."]]:
     """What the film shows, in the z-up world and metres.
 
     `joints` [t 22 3], `rot` [t 22 3 3] and `transl` [t 3] as `Motion` has them, and `fps`; of the

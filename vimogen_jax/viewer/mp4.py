@@ -7,17 +7,18 @@ from fractions import Fraction
 
 import av
 import numpy as np
+from jaxtyping import UInt8
 
 from vimogen_jax.files import whole_file
 
 
 def encode(
-    pictures: Iterable[np.ndarray],
+    pictures: Iterable[UInt8[np.ndarray, "h w 3"]],
     path: str | os.PathLike,
     fps: float,
     tags: Mapping[str, str] | None = None,
 ) -> None:
-    """Write pictures [h w 3] uint8, at least one; the same pictures make the same bytes.
+    """Write pictures, at least one; the same pictures make the same bytes.
 
     tags: what the file says of itself, such as its "title" and a "comment". Width and height are
     even and those of the first picture.

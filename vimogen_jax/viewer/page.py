@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+from jaxtyping import Float
 
 from vimogen_jax.body.mesh import Body, builtin_body, pack
 from vimogen_jax.body.rotations import matrix_to_quaternion
@@ -39,7 +40,7 @@ class Filmed:
     file: str
     start: float
     size: tuple[int, int]
-    landmarks: np.ndarray
+    landmarks: Float[np.ndarray, "t m 2"]
     lines: Sequence[tuple[int, int]]
 
 

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from vimogen_jax.body.mesh import Body, builtin_body
@@ -35,9 +36,9 @@ def render_frames(
     size: int = 512,
     caption: str | None = None,
     shot: Shot | None = None,
-    colours: np.ndarray | None = None,
-) -> Iterator[np.ndarray]:
-    """Yield pictures [h w 3] uint8, `size` pixels square, one for each frame of the motion.
+    colours: Float[np.ndarray, "v 3"] | None = None,
+) -> Iterator[UInt8[np.ndarray, "h w 3"]]:
+    """Yield pictures, `size` pixels square, one for each frame of the motion.
 
     shot: where the camera stands; by default it follows the person, who stays whole in view.
     colours: of the body's vertices [v 3], linear, such as `wardrobe.dress` gives.
