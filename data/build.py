@@ -25,7 +25,13 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
 from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
-from vimogen_jax.input_pipeline.records import MIN_FRAMES, Film, Reading, Record, Wording
+from vimogen_jax.input_pipeline.records import (
+    MIN_FRAMES,
+    FilmSegment,
+    Record,
+    StoredReading,
+    Wording,
+)
 from vimogen_jax.motion.humanml3d import FPS as HUMANML3D_FPS
 from vimogen_jax.motion.layouts import HUMANML3D, VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import FPS
@@ -51,12 +57,12 @@ class Prepared:
     remedy: str = ""  # see `BadInput`
     cut: bool = False  # only the longest stretch without a jump was kept
     notes: tuple[str, ...] = ()  # what was done beyond reading
-    film: Film | None = None  # that the motion was read from
-    reading: Reading | None = None  # of a film of the motion
+    film: FilmSegment | None = None  # that the motion was read from
+    reading: StoredReading | None = None  # of a film of the motion
 
 
 @dataclasses.dataclass
-class Report:
+class BuildReport:
     """What a build took and what it left, by source."""
 
     fps: float
@@ -112,10 +118,10 @@ def build(
     workers: int | Beam = 1,
     overwrite: bool = False,
     keep_test: bool = False,
-    report: Report | None = None,
+    report: BuildReport | None = None,
     layout: Layout = VIMOGEN,
     filming: "Filming | None" = None,
-) -> Report:
+) -> BuildReport:
     """Write a dataset of the takes that can be used, and report on all of them.
 
     holdout: the share of takes for the validation split, chosen by a hash of the id, so that a
@@ -133,7 +139,7 @@ def build(
     _check_ids(takes)
     _check_captions(takes, encoder)
     spec = dataclasses.asdict(EncoderSpec.of(encoder))
-    report = report or Report(fps)
+    report = report or BuildReport(fps)
     if layout == HUMANML3D and fps != HUMANML3D_FPS:
         raise BadInput(f"HumanML3D's features have {HUMANML3D_FPS:g} frames a second, not {fps:g}")
     if layout == HUMANML3D and filming:
@@ -216,13 +222,13 @@ def prepare(
     return Prepared(channels, cut=cut, notes=tuple(notes), film=film, reading=reading)
 
 
-def _film(take: Take) -> Film | None:
+def _film(take: Take) -> FilmSegment | None:
     """The film that the motion's file says it was read from."""
     said = read_provenance(take.path).get("film")
     if said is None:
         return None
     try:
-        return Film(str(said["address"]), str(said["sha256"]), said["start"], said["end"])
+        return FilmSegment(str(said["address"]), str(said["sha256"]), said["start"], said["end"])
     except (KeyError, TypeError):
         raise BadInput(f"{take.path}: does not name its film as it should") from None
 

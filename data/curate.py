@@ -20,14 +20,14 @@ from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import DESCRIBE
 from data.beam import Beam
 from data.engine import Done, Keeping, spread
-from data.filters.film import STEPS, Settings, cut_out, look_through
+from data.filters.film import STEPS, FilterSettings, cut_out, look_through
 from data.priors.quality import LIMITS, measure
 from data.sources.captioned import read_captions, read_part
 from data.sources.take import ANY, Take
 from vimogen_jax import __version__, formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of
-from vimogen_jax.input_pipeline.records import Film
+from vimogen_jax.input_pipeline.records import FilmSegment
 from vimogen_jax.markdown import markdown_table
 from vimogen_jax.mocap.film import FILMS
 from vimogen_jax.motion.canonical import canonicalize
@@ -41,7 +41,7 @@ NO_MOTION, BAD_MOTION = "no motion", "bad motion"
 class Filter:
     """The `Step` of the filters."""
 
-    settings: Settings
+    settings: FilterSettings
 
     def made_from(self, film: Path) -> Mapping[str, Any]:
         """See `Step`."""
@@ -84,7 +84,7 @@ class Capture:
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
+class FilmClip:
     """What is kept or left out as a whole: a film, or a part of one.
 
     Attributes:
@@ -134,7 +134,7 @@ def read_film_captions(captions: Path, folder: Path) -> dict[str, Take]:
 
 
 @dataclasses.dataclass
-class Report:
+class CurationReport:
     """What became of the films.
 
     Attributes:
@@ -154,7 +154,7 @@ class Report:
     captured: Counter = dataclasses.field(default_factory=Counter)
     kept: int = 0
 
-    def leave(self, clip: Clip | Path, where: str, why: str = "") -> None:
+    def leave(self, clip: FilmClip | Path, where: str, why: str = "") -> None:
         """Note where a clip, or a whole film, was left out."""
         self.left[str(clip)] = where, why
 
@@ -225,7 +225,7 @@ def to_markdown(facts: Mapping[str, Any]) -> str:
 
 def curate(
     films: Sequence[Path],
-    settings: Settings,
+    settings: FilterSettings,
     reader: VideoToMotion,
     work: Path,
     *,
@@ -234,7 +234,7 @@ def curate(
     source: str,
     licence: str,
     workers: int | Beam,
-    report: Report,
+    report: CurationReport,
 ) -> list[Take]:
     """The takes of the films that are kept; the report is filled in.
 
@@ -277,20 +277,20 @@ def curate(
     return takes
 
 
-def _filmed(clip: Clip, done: Done) -> Film:
+def _filmed(clip: FilmClip, done: Done) -> FilmSegment:
     """Where the motion that was read of a clip lies in its film."""
     start = (clip.start or 0.0) + done.facts["start"]
-    return Film(clip.film.name, clip.sha256, start, start + done.facts["seconds"])
+    return FilmSegment(clip.film.name, clip.sha256, start, start + done.facts["seconds"])
 
 
-def _said(clip: Clip, captions: Mapping[str, Take]) -> Take | None:
+def _said(clip: FilmClip, captions: Mapping[str, Take]) -> Take | None:
     """What a caption file says of a clip: it speaks of whole films."""
     return captions.get(os.path.realpath(clip.film)) if clip.start is None else None
 
 
 def _passed(
-    films: Sequence[Path], step: Keeping, workers: int | Beam, report: Report
-) -> Iterator[Clip]:
+    films: Sequence[Path], step: Keeping, workers: int | Beam, report: CurationReport
+) -> Iterator[FilmClip]:
     """The clips that pass the filters, those of each content once."""
     first = dict[str, Path]()
     for done in spread(step, films, workers, "film", "looked at films"):
@@ -307,7 +307,7 @@ def _passed(
             report.count(seen)
             failed = seen["failed"]
             path = done.film if failed or not split else next(files)
-            clip = Clip(path, done.film, done.sha256, seen["start"] if split else None)
+            clip = FilmClip(path, done.film, done.sha256, seen["start"] if split else None)
             if failed:
                 report.leave(clip, failed, f"{seen['values'][failed]:.3g}")
             else:
@@ -315,8 +315,8 @@ def _passed(
 
 
 def _captured(
-    clips: Sequence[Clip], step: Keeping, workers: int | Beam, report: Report
-) -> Iterator[tuple[Clip, Done]]:
+    clips: Sequence[FilmClip], step: Keeping, workers: int | Beam, report: CurationReport
+) -> Iterator[tuple[FilmClip, Done]]:
     """The clips whose motions were read and are good enough."""
     captured = spread(step, [clip.path for clip in clips], workers, "motion", "read motions")
     for clip, done in zip(clips, captured, strict=True):
@@ -332,13 +332,13 @@ def _captured(
 
 
 def _captioned(
-    captured: Iterable[tuple[Clip, Done]],
+    captured: Iterable[tuple[FilmClip, Done]],
     captions: Mapping[str, Take],
     captioner: Judge | None,
-    report: Report,
-) -> Iterator[tuple[Clip, Done, Take | str]]:
+    report: CurationReport,
+) -> Iterator[tuple[FilmClip, Done, Take | str]]:
     """Each clip with what the caption file says of it, or else what a model says it shows."""
-    open_ = list[tuple[Clip, Done]]()
+    open_ = list[tuple[FilmClip, Done]]()
     for clip, done in captured:
         if said := _said(clip, captions):
             yield clip, done, said

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from data.filters.quality import Limits
+from data.filters.quality import MotionLimits
 from data.sources import teacher
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
@@ -20,9 +20,9 @@ from vimogen_jax.motion.motion import Motion
 MOST_TAKES = 1000  # that limits are taken from
 
 
-def limits_of(real: Dataset) -> Limits:
+def limits_of(real: Dataset) -> MotionLimits:
     """The limits of a dataset's takes to train on, of an even choice of them."""
-    return Limits.of(_takes(real))
+    return MotionLimits.of(_takes(real))
 
 
 def mix(
@@ -58,7 +58,7 @@ def mix(
                     writer.add(split, record)
 
 
-def report(rows: Iterable[Mapping[str, Any]], limits: Limits) -> dict[str, Any]:
+def report(rows: Iterable[Mapping[str, Any]], limits: MotionLimits) -> dict[str, Any]:
     """How many motions were asked for and kept, and why others were not, as JSON can hold it."""
     rows = list(rows)
     kinds = Counter(row["kind"] for row in rows)

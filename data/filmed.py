@@ -20,9 +20,8 @@ from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.diffusion.camera import to_reference
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
-from vimogen_jax.input_pipeline.records import Reading
-from vimogen_jax.mocap.reading import Reading as Seen
-from vimogen_jax.mocap.reading import read_film
+from vimogen_jax.input_pipeline.records import StoredReading
+from vimogen_jax.mocap.reading import Reading, read_film
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import decode
 from vimogen_jax.npz import read_npz
@@ -42,7 +41,7 @@ class Filming:
 
     folder: Path
 
-    def __call__(self, channels: Float[np.ndarray, "t 276"], fps: float) -> Reading | None:
+    def __call__(self, channels: Float[np.ndarray, "t 276"], fps: float) -> StoredReading | None:
         """What is read of a film of channels; None where nobody is found in it.
 
         Raises:
@@ -52,7 +51,7 @@ class Filming:
         key = hashlib.sha256(made_from + np.ascontiguousarray(channels).tobytes()).hexdigest()[:32]
         kept = self.folder / f"{key}.npz"
         try:
-            reading = Reading(**read_npz(kept, Reading._fields))
+            reading = StoredReading(**read_npz(kept, StoredReading._fields))
         except BadInput:  # there is none yet, or it is damaged
             reading = _film_and_read(decode(channels, fps), random.Random(key))
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +60,7 @@ class Filming:
         return reading if reading.found.any() else None
 
 
-def _film_and_read(motion: Motion, drawn: random.Random) -> Reading:
+def _film_and_read(motion: Motion, drawn: random.Random) -> StoredReading:
     from vimogen_jax.viewer.filmed import write_film  # with Numba
 
     body = builtin_body()
@@ -77,14 +76,14 @@ def _film_and_read(motion: Motion, drawn: random.Random) -> Reading:
     return _frame_by_frame(stretches, motion.num_frames)
 
 
-def _frame_by_frame(stretches: list[Seen], frames: int) -> Reading:
+def _frame_by_frame(stretches: list[Reading], frames: int) -> StoredReading:
     """The longest stretch between cuts, carried over before and after it."""
     if not stretches:
-        return Reading(np.zeros((frames, 138), np.float32), np.zeros(frames, bool))
+        return StoredReading(np.zeros((frames, 138), np.float32), np.zeros(frames, bool))
     seen = max(stretches, key=lambda each: each.motion.num_frames)
     first = round(seen.start * seen.motion.fps)
     around = (first, max(frames - first - seen.motion.num_frames, 0))
     rotations = np.pad(seen.motion.rotations, (around, *[(0, 0)] * 3), mode="edge")[:frames]
     found = np.pad(seen.track.found, around)[:frames]
     channels = to_reference(rotations, np.ones(frames, bool))
-    return Reading(channels.astype(np.float32), found)
+    return StoredReading(channels.astype(np.float32), found)

@@ -66,14 +66,14 @@ TARGETS: dict[str, tuple[float, float]] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Sentence:
+class HeldOutSentence:
     """A sentence that was not trained on, and the action that it asks for."""
 
     caption: str
     action: str
 
 
-def read_sentences(path: str) -> list[Sentence]:
+def read_sentences(path: str) -> list[HeldOutSentence]:
     """The sentences of a file of JSON lines; raises BadInput where it is none."""
     sentences = []
     for number, line in lines_of(path):
@@ -84,7 +84,7 @@ def read_sentences(path: str) -> list[Sentence]:
             caption = action = None
         if not isinstance(action, str) or not isinstance(caption, str):
             raise BadInput(f"{path}: line {number} is no sentence (caption) with its action")
-        sentences.append(Sentence(check_prompt(caption, f"{path}: line {number}"), action))
+        sentences.append(HeldOutSentence(check_prompt(caption, f"{path}: line {number}"), action))
     if not sentences:
         raise BadInput(f"{path} holds no sentence")
     return sentences
@@ -98,7 +98,7 @@ def evaluate(
     generator: Generator,
     dataset: Dataset,
     actions: Mapping[str, str],
-    sentences: Sequence[Sentence] = (),
+    sentences: Sequence[HeldOutSentence] = (),
     per_action: int = 20,
     seed: int = 0,
     parts: Collection[str] = PARTS,
@@ -135,7 +135,7 @@ def evaluate_sentences(
     generator: Generator,
     dataset: Dataset,
     actions: Mapping[str, str],
-    sentences: Sequence[Sentence],
+    sentences: Sequence[HeldOutSentence],
     per_action: int,
     seed: int,
 ) -> dict[str, Any]:
@@ -275,7 +275,7 @@ def measure_actions(
     judged: Sequence[str],
     twins: Sequence[RealMotion],
     generated: Sequence[Motion],
-    sentences: Sequence[Sentence],
+    sentences: Sequence[HeldOutSentence],
     said: Sequence[Motion],
 ) -> dict[str, Any]:
     """How often a classifier fitted on real takes recognises held-out ones and generated ones.

@@ -2,8 +2,8 @@
 
 Motions are named by what a protocol asks for them: `7.npy`, `007.npz`, or a folder `7` as ViMoGen
 leaves them. What a file does not say is found out from the body in it, together with the others of
-its kind in the folder; one that contradicts them, or cannot be read, becomes a `Fault`, and the
-rest goes on.
+its kind in the folder; one that contradicts them, or cannot be read, becomes a `MissingMotion`, and
+the rest goes on.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ class Clip:
 
 
 @dataclasses.dataclass(frozen=True)
-class Fault(Generic[Key]):
+class MissingMotion(Generic[Key]):
     """Why a motion is missing: of what was asked for, in a file, or both."""
 
     id: Key | None
@@ -62,7 +62,7 @@ class System(Generic[Key]):
 
     name: str
     clips: dict[Key, Clip]
-    faults: list[Fault[Key]]
+    faults: list[MissingMotion[Key]]
     facts: dict[str, Any]
 
 
@@ -129,7 +129,9 @@ def read_system(
         raise BadInput(f"{folder}: none of its motions can be scored: {why}")
     named = {fault.id for fault in faults}
     faults += [
-        Fault(key, "", "no motion") for key in asked.keys if key not in clips and key not in named
+        MissingMotion(key, "", "no motion")
+        for key in asked.keys
+        if key not in clips and key not in named
     ]
     faults.sort(key=lambda fault: (fault.id is not None, fault.id or 0, fault.file))
     facts = _facts(founds, clips, frames, world, floor) | {"notes": dict(notes)}
@@ -138,19 +140,21 @@ def read_system(
 
 def _look(
     name: str, folder: Path, asked: Asked[Key], world: World
-) -> tuple[dict[Key, Found], list[Fault[Key]]]:
+) -> tuple[dict[Key, Found], list[MissingMotion[Key]]]:
     """What is in the files, by key, and which of them are at fault."""
     founds: dict[Key, Found] = {}
-    faults: list[Fault[Key]] = []
+    faults: list[MissingMotion[Key]] = []
     files = _listed(folder, asked)
     for key, path in tqdm(files, desc=f"reading {name}", unit="file", disable=None):
         try:
             for each, found in _keyed(key, look_all(path, world), asked):
                 if each not in asked.keys:
-                    faults.append(Fault(None, str(path), f"there is no {asked.what} {each!r}"))
+                    faults.append(
+                        MissingMotion(None, str(path), f"there is no {asked.what} {each!r}")
+                    )
                 elif each in founds:
                     reason = f"{asked.what} {each} has a motion already"
-                    faults.append(Fault(None, str(path), reason))
+                    faults.append(MissingMotion(None, str(path), reason))
                 else:
                     founds[cast(Key, each)] = found
         except BadInput as fault:
@@ -194,8 +198,8 @@ def _kind(found: Found) -> Kind:
     return found.kind, usual_up(found)
 
 
-def _fault(key: Any, path: Path, fault: BadInput) -> Fault:
-    return Fault(key, str(path), str(fault).removeprefix(f"{path}: "))
+def _fault(key: Any, path: Path, fault: BadInput) -> MissingMotion:
+    return MissingMotion(key, str(path), str(fault).removeprefix(f"{path}: "))
 
 
 def _require_frames(path: str, frames: int, at: str = "") -> None:

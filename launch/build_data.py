@@ -15,7 +15,7 @@ from pathlib import Path
 from absl import flags
 
 from data.augment import mirrored, reworded
-from data.build import Report, build
+from data.build import BuildReport, build
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
 from data.sources.priors import read_priors
@@ -93,7 +93,7 @@ def main() -> None:
     """Build, and report by source what was taken and what was left."""
     started = time.monotonic()
     overwrite = outputs.dataset(OUT.value)
-    report = Report(DATASET_FPS.value)
+    report = BuildReport(DATASET_FPS.value)
     try:
         build(
             read_sources(),
@@ -115,7 +115,7 @@ def main() -> None:
     print(f"{OUT.value} written in {time.monotonic() - started:.0f} s")
 
 
-def tell(report: Report) -> None:
+def tell(report: BuildReport) -> None:
     """Print what was taken and left, and why what cannot be read cannot."""
     for _, prepared in report.dropped:
         if prepared.dropped in ("unreadable", "toes overturned"):

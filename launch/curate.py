@@ -18,7 +18,7 @@ from data import curate
 from data.adapters import mocap, vlm
 from data.adapters.vlm.judge import Judge
 from data.build import build
-from data.filters.film import Settings
+from data.filters.film import FilterSettings
 from launch import cli, outputs, spreading
 from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
@@ -63,7 +63,7 @@ CONFIG = config_flags.DEFINE_config_file(
 def main() -> None:
     """Check everything that was given, work, report, and write what was kept."""
     config = CONFIG.value or limits.get_config()
-    settings = parse(Settings, config.to_dict(), "config")
+    settings = parse(FilterSettings, config.to_dict(), "config")
     overwrite = outputs.dataset(OUT.value)
     if on_store(OUT.value) and not WORK.value:
         raise BadInput("say with --work in which folder of a disk what is found of films is kept")
@@ -75,7 +75,7 @@ def main() -> None:
     reader = mocap.open_mocap(MOCAP.value, LIMIT.value)
     encoder = load_text_encoder(TEXT_ENCODER.value)
     cli.share_compiled()
-    report = curate.Report()
+    report = curate.CurationReport()
     takes = curate.curate(
         films,
         settings,

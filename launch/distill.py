@@ -16,7 +16,7 @@ import jax
 from absl import flags
 
 from data import distill
-from data.filters.quality import Limits, measured
+from data.filters.quality import MotionLimits, measured
 from data.priors.store import Store
 from data.sources import teacher
 from launch import cli, outputs, processes
@@ -94,7 +94,7 @@ def main() -> None:
             print(f"{out / 'dataset'} written")
 
 
-def read_asked() -> list[teacher.Asked]:
+def read_asked() -> list[teacher.TeacherRequest]:
     """The motions to ask for; BadInput where neither or both kinds of sentences are given."""
     if not PROMPTS.value:
         if not PRIORS.value:
@@ -117,7 +117,7 @@ def over_devices(generator: Generator, mesh: jax.sharding.Mesh) -> Generator:
     return generator
 
 
-def checked_by(limits: Limits, matcher: Matcher | None) -> teacher.Check:
+def checked_by(limits: MotionLimits, matcher: Matcher | None) -> teacher.Check:
     """What is wrong with motions, by how they move and by whether they show their sentence."""
 
     def check(

@@ -26,7 +26,7 @@ from eval.mbench.dimensions import Dimension, motion_dimensions
 from eval.mbench.generate import generate
 from eval.mbench.judged import judged_dimensions, workload
 from eval.mbench.pose import pose_dimensions
-from eval.mbench.prompts import Prompt, asked, load_prompts
+from eval.mbench.prompts import MBenchPrompt, asked, load_prompts
 from eval.mbench.scoring import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
 from eval.score_cache import ScoreCache
@@ -188,7 +188,10 @@ def open_priors(folder: str) -> Store:
 
 
 def generate_branches(
-    store: Store, prompts: Mapping[int, Prompt], scored: Collection[str], branches: dict[str, str]
+    store: Store,
+    prompts: Mapping[int, MBenchPrompt],
+    scored: Collection[str],
+    branches: dict[str, str],
 ) -> None:
     """Write the motions of each branch: those of the films alone are the readings themselves.
 

@@ -14,7 +14,7 @@ from data.adapters.vlm.judge import Judge
 from data.priors import report, verdicts
 from data.priors.prompts import read_prompts
 from data.priors.run import Stage, run
-from data.priors.stages import Quality, Reference, Texts, Verdict, Video
+from data.priors.stages import QualityStage, ReferenceStage, TextsStage, VerdictStage, VideoStage
 from data.priors.store import Entry, Store
 from data.priors.texts import Template
 from launch import cli
@@ -89,15 +89,15 @@ def main() -> None:
 def open_stages(out: Path) -> Iterator[Stage]:
     """The stages that the flags ask for; raises BadInput where one cannot work."""
     filmed = VIDEO.value != "none"
-    yield Texts(llm.open_writer(WRITER.value, WRITER_URL.value) or Template())
+    yield TextsStage(llm.open_writer(WRITER.value, WRITER_URL.value) or Template())
     if filmed:
-        yield Video(t2v.open_video(VIDEO.value, LIMIT.value, CHECKPOINT.value, OFFLOAD.value))
+        yield VideoStage(t2v.open_video(VIDEO.value, LIMIT.value, CHECKPOINT.value, OFFLOAD.value))
     elif not MOCAP.value.startswith("folder:"):
         raise BadInput("without films, motions come from --mocap=folder:DIR")
-    yield Reference(mocap.open_mocap(MOCAP.value, LIMIT.value, FPS.value), filmed)
-    yield Quality()
+    yield ReferenceStage(mocap.open_mocap(MOCAP.value, LIMIT.value, FPS.value), filmed)
+    yield QualityStage()
     if decider := open_decider(out):
-        yield Verdict(decider)
+        yield VerdictStage(decider)
 
 
 def open_decider(out: Path) -> verdicts.Decider | None:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -209,3 +210,13 @@ def test_public_functions_and_fields_say_the_shapes_of_their_arrays():
                 if any(map(says_no_shape, filter(None, annotations))):
                     bare.append(f"{path.relative_to(ROOT)}: {name}")
     assert bare == []
+
+
+def test_a_name_of_a_class_has_one_meaning():
+    places = defaultdict(list)
+    for folder in PACKAGES:
+        for path in sources(folder):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places[node.name].append(f"{path.relative_to(ROOT)}")
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

@@ -27,7 +27,7 @@ _TORN = 0.5  # a film that holds less than this share of what it says it does is
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class Range:
     """Between which values films are kept."""
 
     least: float | None = None
@@ -41,7 +41,7 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True)
-class Settings:
+class FilterSettings:
     """How films are looked at; `configs/curate.py` has the values, and says what each is."""
 
     size: int
@@ -49,7 +49,7 @@ class Settings:
     people_every: int
     sudden: float
     sudden_places: int
-    limits: Mapping[str, Limits]
+    limits: Mapping[str, Range]
 
     def __post_init__(self) -> None:
         for name in self.limits:
@@ -81,10 +81,10 @@ class Seen:
     took: dict[str, float]
 
 
-class Clip:
+class ClipReader:
     """A film, or a part of one, and what is read of it, once and when it is first asked for."""
 
-    def __init__(self, film: Film, settings: Settings):
+    def __init__(self, film: Film, settings: FilterSettings):
         self.film, self.settings = film, settings
         self.first, self.decoding = 0, 0.0  # processor seconds that its pictures have taken already
 
@@ -92,11 +92,11 @@ class Clip:
     def part(
         cls,
         film: Film,
-        settings: Settings,
+        settings: FilterSettings,
         first: int,
         pictures: Sequence[UInt8[np.ndarray, "h w 3"]],
         decoding: float,
-    ) -> "Clip":
+    ) -> "ClipReader":
         """A part of a film whose pictures, reduced, were read, which took so long."""
         clip = cls(dataclasses.replace(film, seconds=len(pictures) / film.fps), settings)
         clip.first, clip.decoding = first, decoding
@@ -106,7 +106,7 @@ class Clip:
     @cached_property
     def pictures(self) -> list[UInt8[np.ndarray, "h w 3"]]:
         """All frames, the longer side reduced; no more than the longest film has that is kept."""
-        longest = self.settings.limits.get("duration", Limits()).most
+        longest = self.settings.limits.get("duration", Range()).most
         seconds = None if longest is None else longest + 1
         read = frames(self.film, seconds=seconds)
         pictures = [reduced(picture, self.settings.size) for picture in read]
@@ -161,7 +161,7 @@ class Clip:
         return longest
 
 
-MEASURES: dict[str, Callable[[Clip], float]] = {
+MEASURES: dict[str, Callable[[ClipReader], float]] = {
     "duration": lambda clip: clip.film.seconds or len(clip.pictures) / clip.film.fps,
     "cut": lambda clip: float(clip.changed.max(initial=0)),
     "camera": lambda clip: camera_speed(clip.greys, clip.settings.camera_every, clip.settings.size),
@@ -171,7 +171,7 @@ MEASURES: dict[str, Callable[[Clip], float]] = {
     ),
     "visibility": lambda clip: people.visibility(clip.landmarks[2]),
     "movement": lambda clip: people.movement(*clip.landmarks[:2]),
-    "jump": Clip.jump,
+    "jump": ClipReader.jump,
 }
 
 
@@ -185,25 +185,25 @@ def _compile() -> None:
     network.landmarks(np.zeros((1, network.LANDMARK_SIZE, network.LANDMARK_SIZE, 3)))
 
 
-def look(path: Path, settings: Settings) -> Seen:
+def look(path: Path, settings: FilterSettings) -> Seen:
     """Pass a film through the filters as a whole; those without limits are left out.
 
     Raises:
         BadInput: the film cannot be read.
     """
-    return _pass(Clip(open_film(path), settings))
+    return _pass(ClipReader(open_film(path), settings))
 
 
-def look_through(path: Path, settings: Settings) -> Iterator[Seen]:
+def look_through(path: Path, settings: FilterSettings) -> Iterator[Seen]:
     """The same of each clip of a film: of it as a whole, where it is no longer than a clip may be.
 
     Raises:
         BadInput: the film cannot be read.
     """
     film = open_film(path)
-    longest = settings.limits.get("duration", Limits()).most
+    longest = settings.limits.get("duration", Range()).most
     if longest is None or 0 < film.seconds <= longest:
-        yield _pass(Clip(film, settings))
+        yield _pass(ClipReader(film, settings))
     else:
         yield from map(_pass, _parts(film, settings, round(longest * film.fps)))
 
@@ -222,20 +222,20 @@ def cut_out(path: Path, parts: Mapping[Path, Seen]) -> None:
         at = part.first + part.frames
 
 
-def _parts(film: Film, settings: Settings, most: int) -> Iterator[Clip]:
+def _parts(film: Film, settings: FilterSettings, most: int) -> Iterator[ClipReader]:
     """What lies between the cuts of a film, in parts of at most so many frames."""
-    cut = settings.limits.get("cut", Limits())
+    cut = settings.limits.get("cut", Range())
     first, pictures, before = 0, list[np.ndarray](), np.empty(0)
     started = time.process_time()
     for picture in frames(film):
         picture = reduced(picture, settings.size)
         grey = small(picture)
         if len(pictures) == most or (pictures and not cut.keep(changes([before, grey])[0])):
-            yield Clip.part(film, settings, first, pictures, time.process_time() - started)
+            yield ClipReader.part(film, settings, first, pictures, time.process_time() - started)
             first, pictures, started = first + len(pictures), [], time.process_time()
         pictures.append(picture)
         before = grey
-    yield Clip.part(film, settings, first, pictures, time.process_time() - started)
+    yield ClipReader.part(film, settings, first, pictures, time.process_time() - started)
     _require_whole(film, first + len(pictures), film.seconds)
 
 
@@ -244,7 +244,7 @@ def _require_whole(film: Film, count: int, said: float) -> None:
         raise BadInput(f"{film.path}: ends after {count / film.fps:.1f} of {said:.1f} s: damaged")
 
 
-def _pass(clip: Clip) -> Seen:
+def _pass(clip: ClipReader) -> Seen:
     """Pass a clip through the filters."""
     settings = clip.settings
     values, took = dict[str, float](), dict[str, float]()

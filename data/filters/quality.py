@@ -28,7 +28,7 @@ MEASURES = dict(
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class MotionLimits:
     """How much of each of `MEASURES` a motion may have.
 
     Attributes:
@@ -40,7 +40,7 @@ class Limits:
     least_moving: float
 
     @classmethod
-    def of(cls, takes: Iterable[Motion]) -> "Limits":
+    def of(cls, takes: Iterable[Motion]) -> "MotionLimits":
         """The limits that `WITHIN` of real takes keep, each by itself."""
         seen = [measured(take) for take in takes]
         most = {

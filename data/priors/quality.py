@@ -13,7 +13,7 @@ from vimogen_jax.motion.resample import resample
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class ReferenceLimits:
     """What a reference may have at most, or must have at least.
 
     Attributes:
@@ -27,10 +27,12 @@ class Limits:
     confidence: float = 0.5
 
 
-LIMITS = Limits()
+LIMITS = ReferenceLimits()
 
 
-def measure(motion: Motion, facts: Mapping[str, Any], limits: Limits = LIMITS) -> dict[str, Any]:
+def measure(
+    motion: Motion, facts: Mapping[str, Any], limits: ReferenceLimits = LIMITS
+) -> dict[str, Any]:
     """The quality of a reference, as JSON can hold it: numbers, and `faults` in words.
 
     `jitter` and `foot_sliding` are MBench's, in metres a frame (squared), at 20 frames a second;

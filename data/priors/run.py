@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from data.priors.store import Entry, Made, key_of
+from data.priors.store import Entry, StageOutput, key_of
 from vimogen_jax.errors import BadInput
 
 
@@ -31,7 +31,9 @@ class Stage(Protocol):
         """
         ...
 
-    def __call__(self, entries: Sequence[Entry], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, entries: Sequence[Entry], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """The results of some prompts, and the errors, by item; files are made in the folders."""
         ...
 

@@ -8,14 +8,14 @@ from data.adapters.llm.writer import Writer
 from data.adapters.mocap.model import VideoToMotion
 from data.adapters.t2v.model import Scene, TextToVideo
 from data.priors.quality import LIMITS, measure
-from data.priors.store import Entry, Made, Result
+from data.priors.store import Entry, Result, StageOutput
 from data.priors.verdicts import Case, Decider
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.canonical import canonicalize
 
 
-class Texts:
+class TextsStage:
     """What the two models are told; what the list of prompts says of it stands."""
 
     name = "texts"
@@ -29,12 +29,14 @@ class Texts:
         by = {} if prompt.motion and prompt.video else self._writer.settings
         return dict(text=prompt.text, motion=prompt.motion, video=prompt.video, by=by)
 
-    def __call__(self, entries: Sequence[Entry], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, entries: Sequence[Entry], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Stage`."""
         prompts = [entry.prompt for entry in entries]
         open_ = [each.text for each in prompts if not (each.motion and each.video)]
         written = iter(self._writer(open_))
-        made: list[Made | BadInput] = []
+        made: list[StageOutput | BadInput] = []
         for prompt in prompts:
             texts = prompt.motion, prompt.video
             found = texts if all(texts) else next(written)
@@ -42,11 +44,11 @@ class Texts:
                 made.append(found)
                 continue
             motion, video = (given or said for given, said in zip(texts, found, strict=True))
-            made.append(Made(dict(motion=motion, video=video)))
+            made.append(StageOutput(dict(motion=motion, video=video)))
         return made
 
 
-class Video:
+class VideoStage:
     """A film of what the sentence says."""
 
     name = "video"
@@ -62,14 +64,16 @@ class Video:
         said = dict(text=scene.text, motion=scene.motion, seconds=scene.seconds, seed=scene.seed)
         return said | dict(by=self._maker.settings, given=self._maker.given(scene))
 
-    def __call__(self, entries: Sequence[Entry], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, entries: Sequence[Entry], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Stage`."""
         films = self._maker(list(map(_scene, entries)), folders)
         facts = dict(note=self._maker.note, licence=self._maker.licence)
-        return [film if isinstance(film, BadInput) else Made(facts, film) for film in films]
+        return [film if isinstance(film, BadInput) else StageOutput(facts, film) for film in films]
 
 
-class Reference:
+class ReferenceStage:
     """The motion that is read of the film, or that is there without one."""
 
     name = "reference"
@@ -88,11 +92,13 @@ class Reference:
         seen = dict(film=film.sha256 if film else "", note=film.facts["note"] if film else "")
         return seen | dict(by=self._reader.settings, given=self._reader.given(name))
 
-    def __call__(self, entries: Sequence[Entry], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, entries: Sequence[Entry], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Stage`."""
         return [self._read(entry, at) for entry, at in zip(entries, folders, strict=True)]
 
-    def _read(self, entry: Entry, folder: Path) -> Made | BadInput:
+    def _read(self, entry: Entry, folder: Path) -> StageOutput | BadInput:
         film = _made(entry, "video") if self._filmed else None
         try:
             found = self._reader(entry.prompt.name, film.file if film else None, folder)
@@ -107,10 +113,10 @@ class Reference:
             about["note"] = film.facts["note"]
         path = folder / "reference.npz"
         formats.write(motion, path, about)
-        return Made(found.facts, path)
+        return StageOutput(found.facts, path)
 
 
-class Quality:
+class QualityStage:
     """What there is to be said against a reference."""
 
     name = "quality"
@@ -121,20 +127,22 @@ class Quality:
         reference = _made(entry, "reference")
         return dict(reference=reference.key, limits=vars(LIMITS)) if reference else None
 
-    def __call__(self, entries: Sequence[Entry], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, entries: Sequence[Entry], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Stage`."""
         return [self._measure(entry) for entry in entries]
 
-    def _measure(self, entry: Entry) -> Made | BadInput:
+    def _measure(self, entry: Entry) -> StageOutput | BadInput:
         reference = _made(entry, "reference")
         assert reference is not None and reference.file is not None
         try:
-            return Made(measure(formats.read(reference.file), reference.facts))
+            return StageOutput(measure(formats.read(reference.file), reference.facts))
         except BadInput as fault:
             return fault
 
 
-class Verdict:
+class VerdictStage:
     """Whether the reference is followed: it is good enough, and shows the sentence to a judge."""
 
     name = "verdict"
@@ -152,9 +160,11 @@ class Verdict:
         published = prompt.verdict if asked.get("name") == "published" else None
         return dict(quality=quality.key, text=prompt.text, by=asked, published=published)
 
-    def __call__(self, entries: Sequence[Entry], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, entries: Sequence[Entry], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Stage`."""
-        verdicts: dict[str, Made | BadInput] = {}
+        verdicts: dict[str, StageOutput | BadInput] = {}
         cases, places = list[Case](), list[Path]()
         for entry, folder in zip(entries, folders, strict=True):
             quality, video = _made(entry, "quality"), _made(entry, "video")
@@ -162,7 +172,7 @@ class Verdict:
             motion = entry.reference()
             if faults := quality.facts["faults"]:
                 words = "; ".join(faults)
-                verdicts[entry.prompt.id] = Made(dict(matches=False, words=words))
+                verdicts[entry.prompt.id] = StageOutput(dict(matches=False, words=words))
             elif motion is None:
                 verdicts[entry.prompt.id] = BadInput("the reference cannot be read any more")
             else:

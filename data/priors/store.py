@@ -49,7 +49,7 @@ Branch = Literal["text", "reference", "gated"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class StageOutput:
     """What a stage made of a prompt: facts, as JSON can hold them, and perhaps a file."""
 
     facts: dict[str, Any]
@@ -159,7 +159,7 @@ class Entry:
         self,
         stage: str,
         made_from: Mapping[str, Any],
-        made: Made | BadInput,
+        made: StageOutput | BadInput,
         seconds: float,
     ) -> None:
         """Write the result of a stage; it becomes the latest, and what came after it is no more."""
@@ -241,7 +241,7 @@ class Entry:
             file = folder / "motion.npz"
             formats.write(motion, file, about)
             facts = dict(follows=about["gate"]["follows"])
-            self.keep("motion", dict(about), Made(facts, file), seconds)
+            self.keep("motion", dict(about), StageOutput(facts, file), seconds)
 
     def request(self, branch: Branch = "gated", seed: int = 0, draw: int = 0) -> Request:
         """What the generator is asked for.

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import shows
 from data.priors.prompts import Prompt
-from data.priors.store import Made
+from data.priors.store import StageOutput
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.motion import Motion
 
@@ -36,7 +36,9 @@ class Decider(Protocol):
     settings: dict[str, Any]
     at_once: int
 
-    def __call__(self, cases: Sequence[Case], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, cases: Sequence[Case], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """The facts "matches" and "words" of each case, or why it is not judged.
 
         Raises BadInput where nothing will be judged: a key or a model is wrong.
@@ -59,7 +61,9 @@ class Viewer:
         self._judge, self._looks_at = judge, looks_at
         self.settings: dict[str, Any] = dict(name=judge.name, looks_at=looks_at, question=1)
 
-    def __call__(self, cases: Sequence[Case], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, cases: Sequence[Case], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Decider`."""
         films = [self._film(case, folder) for case, folder in zip(cases, folders, strict=True)]
         drawn = self._looks_at == "reference"
@@ -69,7 +73,7 @@ class Viewer:
             if film
         ]
         replies = iter(self._judge(items).items)
-        verdicts: list[Made | BadInput] = []
+        verdicts: list[StageOutput | BadInput] = []
         for case, film in zip(cases, films, strict=True):
             if film is None:
                 verdicts.append(BadInput("there is no film to look at"))
@@ -82,7 +86,7 @@ class Viewer:
                 verdicts.append(BadInput(f"its answer is neither yes nor no: {reply.text[:200]}"))
             else:
                 facts = dict(matches=matches == "yes", words=reply.text)
-                verdicts.append(Made(facts, film if drawn else None))
+                verdicts.append(StageOutput(facts, film if drawn else None))
         return verdicts
 
     def _film(self, case: Case, folder: Path) -> Path | None:
@@ -113,12 +117,14 @@ class Matched:
         self._matcher = matcher
         self.settings: dict[str, Any] = dict(name=matcher.name, threshold=self.threshold)
 
-    def __call__(self, cases: Sequence[Case], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, cases: Sequence[Case], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Decider`."""
         sentences = [case.prompt.text for case in cases]
         found = self._matcher.probability([case.motion for case in cases], sentences)
         return [
-            Made(
+            StageOutput(
                 dict(
                     matches=float(likely) >= self.threshold,
                     words=f"{likely:.0%} likely by {self._matcher.name}",
@@ -137,11 +143,13 @@ class Published:
     def __init__(self) -> None:
         self.settings: dict[str, Any] = dict(name="published")
 
-    def __call__(self, cases: Sequence[Case], folders: Sequence[Path]) -> list[Made | BadInput]:
+    def __call__(
+        self, cases: Sequence[Case], folders: Sequence[Path]
+    ) -> list[StageOutput | BadInput]:
         """See `Decider`."""
         return [
             BadInput("no verdict was published")
             if (verdict := case.prompt.verdict) is None
-            else Made(dict(matches=verdict, words="as published"))
+            else StageOutput(dict(matches=verdict, words="as published"))
             for case in cases
         ]

@@ -15,7 +15,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import inside, lines_of, parse_json
 from vimogen_jax.formats import World
 from vimogen_jax.formats.arrays import FASTEST
-from vimogen_jax.input_pipeline.records import Film
+from vimogen_jax.input_pipeline.records import FilmSegment
 from vimogen_jax.motion.motion import Motion
 
 
@@ -143,7 +143,7 @@ def _text(fields: dict, name: str, default: str | None = None) -> str:
     return value
 
 
-def _film(fields: object) -> Film:
+def _film(fields: object) -> FilmSegment:
     """What a line says of the film: its address, or an object of that and more."""
     fields = {"address": fields} if isinstance(fields, str) else fields
     if not isinstance(fields, dict):
@@ -152,7 +152,7 @@ def _film(fields: object) -> Film:
     sha256 = fields.get("sha256", "")
     if not isinstance(sha256, str):
         raise BadInput(f'"sha256" is {sha256!r}, not a string')
-    return Film(_text(fields, "address"), sha256, start, end)
+    return FilmSegment(_text(fields, "address"), sha256, start, end)
 
 
 def _sentences(fields: dict, name: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import World, look, settle
 from vimogen_jax.formats.world import Settled
-from vimogen_jax.input_pipeline.records import Film
+from vimogen_jax.input_pipeline.records import FilmSegment
 from vimogen_jax.motion.motion import Motion
 
 ANY = World()
@@ -49,7 +49,7 @@ class Take:
     origin: str = ""
     wordings: tuple[str, ...] = ()
     twin_of: str = ""
-    film: Film | None = None
+    film: FilmSegment | None = None
 
     @property
     def captions(self) -> tuple[str, ...]:

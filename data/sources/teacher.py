@@ -37,7 +37,7 @@ Check = Callable[[Sequence[Motion], Sequence[str]], Sequence[tuple[str, Mapping[
 
 
 @dataclasses.dataclass(frozen=True)
-class Sentence:
+class TeacherPrompt:
     """A sentence to ask for, and where it comes from.
 
     Attributes:
@@ -51,21 +51,21 @@ class Sentence:
 
 
 @dataclasses.dataclass(frozen=True)
-class Asked:
+class TeacherRequest:
     """A motion that the teacher is asked for."""
 
     id: str
-    sentence: Sentence
+    sentence: TeacherPrompt
     request: Request
 
 
-def read_sentences(path: str | os.PathLike) -> list[Sentence]:
+def read_sentences(path: str | os.PathLike) -> list[TeacherPrompt]:
     """The sentences of a file, each once: one a line, or JSON lines with a `text`.
 
     Raises:
         BadInput: the file holds none, or a line is neither; it is named.
     """
-    sentences: dict[str, Sentence] = {}
+    sentences: dict[str, TeacherPrompt] = {}
     for number, line in lines_of(path):
         if line.lstrip().startswith("#"):
             continue
@@ -75,13 +75,15 @@ def read_sentences(path: str | os.PathLike) -> list[Sentence]:
             line, rest = _parsed(line, where)
             about |= rest
         text = check_prompt(line, where)
-        sentences.setdefault(text, Sentence(text, str(about.get("kind", "")), about))
+        sentences.setdefault(text, TeacherPrompt(text, str(about.get("kind", "")), about))
     if not sentences:
         raise BadInput(f"{path} holds no sentence")
     return list(sentences.values())
 
 
-def ask(sentences: Sequence[Sentence], seconds: Sequence[float], samples: int) -> list[Asked]:
+def ask(
+    sentences: Sequence[TeacherPrompt], seconds: Sequence[float], samples: int
+) -> list[TeacherRequest]:
     """Each sentence at each length, `samples` times; those of one length together."""
     asked = []
     for length in sorted(set(seconds)):
@@ -91,27 +93,31 @@ def ask(sentences: Sequence[Sentence], seconds: Sequence[float], samples: int) -
                 request = Request(
                     sentence.text, seconds=length, seed=int(digest[:8], 16), draw=draw
                 )
-                asked.append(Asked(f"{digest[:16]}-{length:g}-{draw}", sentence, request))
+                asked.append(TeacherRequest(f"{digest[:16]}-{length:g}-{draw}", sentence, request))
     return asked
 
 
-def ask_priors(store: Store, samples: int) -> list[Asked]:
+def ask_priors(store: Store, samples: int) -> list[TeacherRequest]:
     """Each prompt of a priors folder `samples` times: by its reference where the gate lets that
     pass, else by its text.
     """
     asked = []
     for entry in store.entries()[0]:
         about = dict(prior=entry.prompt.id, name=entry.prompt.name, verdict=entry.verdict[0])
-        sentence = Sentence(entry.prompt.text, about["verdict"], about)
+        sentence = TeacherPrompt(entry.prompt.text, about["verdict"], about)
         request = entry.request(seed=entry.prompt.seed)
         for draw in range(samples):
             drawn = dataclasses.replace(request, draw=draw)
-            asked.append(Asked(f"{entry.prompt.id}-{draw}", sentence, drawn))
+            asked.append(TeacherRequest(f"{entry.prompt.id}-{draw}", sentence, drawn))
     return asked
 
 
 def make(
-    teacher: Generator, asked: Sequence[Asked], folder: Path, check: Check, about: Mapping[str, Any]
+    teacher: Generator,
+    asked: Sequence[TeacherRequest],
+    folder: Path,
+    check: Check,
+    about: Mapping[str, Any],
 ) -> None:
     """Sample what is not in the folder yet, a batch at a time, under a progress bar.
 
@@ -195,7 +201,9 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, dict) and all(isinstance(row.get(k), kind) for k, kind in kinds.items())
 
 
-def _make_batch(teacher: Generator, batch: Sequence[Asked], path: Path, check: Check) -> None:
+def _make_batch(
+    teacher: Generator, batch: Sequence[TeacherRequest], path: Path, check: Check
+) -> None:
     sampled = teacher.model.channels(teacher.encode([each.request for each in batch]))
     if not is_first():
         return
@@ -217,7 +225,7 @@ def _make_batch(teacher: Generator, batch: Sequence[Asked], path: Path, check: C
     write_json(rows, path)
 
 
-def _row(asked: Asked, fault: str, measures: Mapping[str, float]) -> dict[str, Any]:
+def _row(asked: TeacherRequest, fault: str, measures: Mapping[str, float]) -> dict[str, Any]:
     """What becomes known of a motion, as JSON can hold it."""
     sentence, request = asked.sentence, asked.request
     return dict(

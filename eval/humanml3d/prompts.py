@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 
-from eval.humanml3d.split import Prompt
+from eval.humanml3d.split import CaptionPrompt
 from vimogen_jax.files import write_text
 from vimogen_jax.motion.humanml3d import FPS
 
@@ -25,7 +25,7 @@ _FORMS = {
 }
 
 
-def write_prompts(prompts: Sequence[Prompt], folder: Path) -> list[str]:
+def write_prompts(prompts: Sequence[CaptionPrompt], folder: Path) -> list[str]:
     """Write them in each form; returns the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, form in _FORMS.items():

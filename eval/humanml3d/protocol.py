@@ -16,7 +16,7 @@ from tqdm import tqdm
 from eval.humanml3d.dataset import distinct_batches
 from eval.humanml3d.embedder import Embedder
 from eval.humanml3d.split import LISTED, Split, look
-from eval.humanml3d.systems import System, SystemMotions
+from eval.humanml3d.systems import HumanML3DSystem, SystemMotions
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json
 from vimogen_jax.formats.humanml3d_captions import Caption
@@ -60,7 +60,7 @@ class _Embedded:
 def evaluate(
     split: Split,
     embedder: Embedder,
-    systems: Sequence[System],
+    systems: Sequence[HumanML3DSystem],
     repetitions: int = 20,
     seed: int = 0,
 ) -> dict[str, Any]:
@@ -181,7 +181,7 @@ def _summary(values: Sequence[float]) -> dict[str, Any]:
     return dict(mean=float(mean), interval=float(interval), values=list(values))
 
 
-def _facts(system: System | None, split: Split) -> dict[str, Any]:
+def _facts(system: HumanML3DSystem | None, split: Split) -> dict[str, Any]:
     """What is to be known of a system's motions beside their scores."""
     if system is None:
         return dict(

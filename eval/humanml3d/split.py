@@ -42,7 +42,7 @@ class CaptionedClip:
 
 
 @dataclasses.dataclass(frozen=True)
-class Prompt:
+class CaptionPrompt:
     """What is asked of a system: a motion of so many frames that a caption tells."""
 
     id: str
@@ -68,11 +68,11 @@ class Split:
     distinct: bool = False
 
     @property
-    def prompts(self) -> list[Prompt]:
+    def prompts(self) -> list[CaptionPrompt]:
         """One for each clip, always the same: a caption is drawn, the frames are the real ones."""
         random = np.random.RandomState(_PROMPTS_SEED)
         return [
-            Prompt(
+            CaptionPrompt(
                 clip.id,
                 clip.captions[random.randint(len(clip.captions))],
                 len(clip.features) // FRAMES_A_STEP * FRAMES_A_STEP,

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
-from eval.humanml3d.split import Prompt, Split
+from eval.humanml3d.split import CaptionPrompt, Split
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text
@@ -57,7 +57,7 @@ class SystemMotions:
 
 
 @dataclasses.dataclass(frozen=True)
-class System:
+class HumanML3DSystem:
     """Attributes:
     made: by the clip's id.
     kinds: of how many motions the files are what, such as "joints".
@@ -77,9 +77,9 @@ class _Prompts:
     """Finds the prompt that a file's name or text means."""
 
     def __init__(self, split: Split):
-        self.lines: Sequence[Prompt] = split.prompts
-        self.by_id: Mapping[str, Prompt] = {prompt.id: prompt for prompt in self.lines}
-        self._by_text: dict[str, list[Prompt]] = defaultdict(list)
+        self.lines: Sequence[CaptionPrompt] = split.prompts
+        self.by_id: Mapping[str, CaptionPrompt] = {prompt.id: prompt for prompt in self.lines}
+        self._by_text: dict[str, list[CaptionPrompt]] = defaultdict(list)
         self._parts: dict[str, list[str]] = defaultdict(list)
         for prompt in self.lines:
             self._by_text[prompt.caption.text].append(prompt)
@@ -89,10 +89,10 @@ class _Prompts:
         for clip in split.clips.values():
             for caption in clip.captions:
                 if caption.text not in asked:
-                    self._by_text[caption.text].append(Prompt(clip.id, caption, 0))
+                    self._by_text[caption.text].append(CaptionPrompt(clip.id, caption, 0))
         self._seen: Counter[str] = Counter()
 
-    def of_id(self, id: str) -> Prompt:
+    def of_id(self, id: str) -> CaptionPrompt:
         """Published code names a part of a motion by a letter that it draws: where a motion has
         one part, any letter means that."""
         parts = self._parts[id.partition("_")[2]]
@@ -102,12 +102,12 @@ class _Prompts:
             raise BadInput(f"the test set has no motion {id!r}")
         return self.by_id[id]
 
-    def of_line(self, line: int) -> Prompt:
+    def of_line(self, line: int) -> CaptionPrompt:
         if line >= len(self.lines):
             raise BadInput(f"there are {len(self.lines)} prompts, and none on line {line}, from 0")
         return self.lines[line]
 
-    def of_text(self, text: str) -> tuple[Prompt, int]:
+    def of_text(self, text: str) -> tuple[CaptionPrompt, int]:
         """The prompt, and which of its motions comes next; motions of one text fall to the prompts
         that have it in turn."""
         text = text.strip()
@@ -127,7 +127,7 @@ class _Motion:
     """
 
     path: str
-    prompt: Prompt
+    prompt: CaptionPrompt
     repetition: int
     content: Found | np.ndarray
     doubt: str = ""
@@ -139,7 +139,7 @@ class _Motion:
 
 def read_system(
     name: str, folder: str | os.PathLike, split: Split, world: World | None = None
-) -> System:
+) -> HumanML3DSystem:
     """Read all motions below a folder.
 
     world: what is said of the files; `fps` is of those that do not say theirs, 20 if not given.
@@ -187,7 +187,7 @@ def read_system(
         raise BadInput(f"{folder}: no motion can be read: {reason}")
     ordered = {id: SystemMotions(captions[id], made[id]) for id in prompts.by_id if made[id]}
     doubts = {motion.path: motion.doubt for motion in motions.values() if motion.doubt}
-    return System(name, ordered, dict(kinds), faults, doubts)
+    return HumanML3DSystem(name, ordered, dict(kinds), faults, doubts)
 
 
 def _is_motion(path: Path) -> bool:
@@ -223,7 +223,7 @@ def _as_features(path: Path) -> np.ndarray | None:
     return content if content.ndim == 2 and content.shape[1] == NUM_FEATURES else None
 
 
-def _named(path: Path, prompts: _Prompts) -> tuple[Prompt, int]:
+def _named(path: Path, prompts: _Prompts) -> tuple[CaptionPrompt, int]:
     """The prompt and the repetition that a file's name says, unless its text is another's."""
     text = _text(path)
     for form in _LINES:

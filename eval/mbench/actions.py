@@ -10,7 +10,7 @@ import numpy as np
 
 from eval.bodies import to_motion
 from eval.mbench.dimensions import Dimension, Scored
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from eval.shipped_model import action_judge
 from eval.systems import Clip
 from vimogen_jax.errors import BadInput
@@ -20,13 +20,13 @@ from vimogen_jax.input_pipeline.dataset import Dataset
 class ActionDimension(Dimension):
     """A dimension of all prompts that name an action, whatever their category."""
 
-    def asks(self, prompt: Prompt) -> bool:
+    def asks(self, prompt: MBenchPrompt) -> bool:
         """See `Dimension.asks`."""
         return bool(prompt.action)
 
 
 def action_dimension(
-    dataset: Dataset, actions: Mapping[str, str], prompts: Mapping[int, Prompt]
+    dataset: Dataset, actions: Mapping[str, str], prompts: Mapping[int, MBenchPrompt]
 ) -> Dimension:
     """The share of motions in which the action of their prompt is recognised.
 
@@ -49,7 +49,7 @@ def action_dimension(
                 f"{action!r}; known are {', '.join(judge.actions)}"
             )
 
-    def score(clips: Sequence[Clip], prompts: Sequence[Prompt]) -> Scored:
+    def score(clips: Sequence[Clip], prompts: Sequence[MBenchPrompt]) -> Scored:
         seen = judge.classifier.predict([to_motion(clip) for clip in clips])
         right = np.array([prompt.action for prompt in prompts]) == seen
         return Scored(right.astype(float), [f"looks like {action}" for action in seen])

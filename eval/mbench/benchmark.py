@@ -12,7 +12,7 @@ from flax import nnx
 from eval.bodies import Bodies
 from eval.mbench.dimensions import motion_dimensions
 from eval.mbench.pose import pose_dimensions
-from eval.mbench.prompts import Prompt, asked
+from eval.mbench.prompts import MBenchPrompt, asked
 from eval.mbench.report import write_html
 from eval.mbench.scoring import evaluate
 from eval.score_cache import ScoreCache
@@ -116,7 +116,7 @@ def poses(frames: int = 100, repeats: int = 5) -> Iterator[str]:
         yield f"{what}, best of {repeats}: {clock:.4f} s; {process:.4f} s of processor time"
 
 
-def published_lengths(every: int) -> dict[int, Prompt]:
+def published_lengths(every: int) -> dict[int, MBenchPrompt]:
     """Every n-th of prompts as many and as long as the published ones, from short to long."""
     chosen = [
         (category, seconds)
@@ -124,12 +124,12 @@ def published_lengths(every: int) -> dict[int, Prompt]:
         for seconds in np.repeat(list(counts), list(counts.values()))[every // 2 :: every]
     ]
     return {
-        id: Prompt(id, category, "made up", float(seconds))
+        id: MBenchPrompt(id, category, "made up", float(seconds))
         for id, (category, seconds) in enumerate(chosen)
     }
 
 
-def _write(prompts: Mapping[int, Prompt], folder: Path) -> None:
+def _write(prompts: Mapping[int, MBenchPrompt], folder: Path) -> None:
     """Joints of somebody who wanders, for each prompt."""
     folder.mkdir()
     rng = np.random.default_rng(0)
@@ -152,7 +152,7 @@ def _wanderer(frames: int, rng: np.random.Generator) -> Motion:
     return Motion(rotations, 0.5 * moment[:, 0] * [0, 1, 0], FPS)
 
 
-def _run(prompts: Mapping[int, Prompt], motions: Path) -> np.ndarray:
+def _run(prompts: Mapping[int, MBenchPrompt], motions: Path) -> np.ndarray:
     """Time from the files to the report. NRDF's weights are random: it is as fast with them."""
     start = _clocks()
     with tempfile.TemporaryDirectory() as folder:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from jaxtyping import Bool, Float, Real
 
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from eval.systems import Clip
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.metrics import motion_quality
@@ -36,7 +36,7 @@ class Scored:
     videos: Sequence[str] = ()
 
 
-Score = Callable[[Sequence[Clip], Sequence[Prompt]], Scored]
+Score = Callable[[Sequence[Clip], Sequence[MBenchPrompt]], Scored]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,7 +53,7 @@ class Dimension(Metric):
     score: Score | None
     note: str = ""
 
-    def asks(self, prompt: Prompt) -> bool:
+    def asks(self, prompt: MBenchPrompt) -> bool:
         """Whether the motion of a prompt is scored."""
         return prompt.category == self.category
 
@@ -90,7 +90,7 @@ def by_joints(
 ) -> Score:
     """A score from a metric on joints with a mask, in batches."""
 
-    def score(clips: Sequence[Clip], prompts: Sequence[Prompt] = ()) -> Scored:
+    def score(clips: Sequence[Clip], prompts: Sequence[MBenchPrompt] = ()) -> Scored:
         by_length = sorted(range(len(clips)), key=lambda i: len(clips[i].joints))
         values = np.empty(len(clips))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from eval import generated
 from eval.generated import Wanted
-from eval.mbench.prompts import CATEGORIES, Prompt
+from eval.mbench.prompts import CATEGORIES, MBenchPrompt
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Generator
 from vimogen_jax.models.parameters import fingerprint
@@ -16,7 +16,7 @@ from vimogen_jax.motion.motion import Motion
 
 def generate(
     generator: Generator,
-    prompts: Mapping[int, Prompt],
+    prompts: Mapping[int, MBenchPrompt],
     categories: Collection[str],
     folder: str | os.PathLike,
     detailed: bool = False,

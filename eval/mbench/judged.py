@@ -12,7 +12,7 @@ from data.adapters.vlm.judge import Item, Judge, Reply
 from data.adapters.vlm.model import FPS
 from data.adapters.vlm.question import Question
 from eval.mbench.dimensions import Dimension, Score, Scored
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from eval.mbench.questions import best_match, match
 from eval.systems import Clip, System
 from eval.videos import render
@@ -50,7 +50,7 @@ def judged_dimensions(judge: Judge | None, folder: Path, seed: int = 0) -> tuple
     )
 
 
-def workload(systems: Sequence[System], prompts: Mapping[int, Prompt]) -> str:
+def workload(systems: Sequence[System], prompts: Mapping[int, MBenchPrompt]) -> str:
     """How much a judge has to see at most, as a sentence to decide by."""
     lengths = [
         len(system.clips[id].joints)
@@ -65,10 +65,10 @@ def workload(systems: Sequence[System], prompts: Mapping[int, Prompt]) -> str:
     )
 
 
-def by_judge(judge: Judge, question: Callable[[Prompt], Question], folder: Path) -> Score:
+def by_judge(judge: Judge, question: Callable[[MBenchPrompt], Question], folder: Path) -> Score:
     """A score from a judge's answers: 1 for the right one, 0 for another, NaN for none."""
 
-    def score(clips: Sequence[Clip], prompts: Sequence[Prompt]) -> Scored:
+    def score(clips: Sequence[Clip], prompts: Sequence[MBenchPrompt]) -> Scored:
         questions = [question(prompt) for prompt in prompts]
         videos: list[Path] = []
         replies: list[Reply] = []

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from eval.bodies import Bodies
 from eval.mbench.dimensions import Dimension, Score, Scored
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from eval.score_cache import ScoreCache
 from eval.systems import Clip
 from vimogen_jax import __version__
@@ -85,7 +85,7 @@ def by_poses(measure: Measure, source: str, bodies: Bodies, cache: ScoreCache) -
     source: what it is measured with; it changes with whatever changes the values.
     """
 
-    def score(clips: Sequence[Clip], prompts: Sequence[Prompt] = ()) -> Scored:
+    def score(clips: Sequence[Clip], prompts: Sequence[MBenchPrompt] = ()) -> Scored:
         keys = [f"{source} {bodies.fingerprint(clip)}" for clip in clips]
         new = {k: clip for k, clip in zip(keys, clips, strict=True) if k not in cache.values}
         if new:

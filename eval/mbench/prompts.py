@@ -39,7 +39,7 @@ _PUBLISHED_CATEGORIES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Prompt:
+class MBenchPrompt:
     """One sentence and how long its motion lasts.
 
     Attributes:
@@ -61,7 +61,7 @@ class Prompt:
     action: str = ""
 
 
-def asked(prompts: Mapping[int, Prompt]) -> Asked[int]:
+def asked(prompts: Mapping[int, MBenchPrompt]) -> Asked[int]:
     """How a system's files name the motions of prompts: by the id, `7` or `007`, or by the text."""
     by_text: dict[str, list[int]] = defaultdict(list)
     for id, prompt in prompts.items():
@@ -71,11 +71,11 @@ def asked(prompts: Mapping[int, Prompt]) -> Asked[int]:
     return Asked(prompts.keys(), "prompt", of_name, by_text)
 
 
-def load_prompts(name: str | os.PathLike) -> dict[int, Prompt]:
+def load_prompts(name: str | os.PathLike) -> dict[int, MBenchPrompt]:
     """Prompts by id: "small", "published" (downloaded once), or those of a file.
 
     A file is either of the two published ones (`MBench_final.json`, or the evaluation table
-    `MBench_eval_info.json`), or has an object of `Prompt`'s fields on each line.
+    `MBench_eval_info.json`), or has an object of `MBenchPrompt`'s fields on each line.
 
     Raises:
         BadInput: the file is missing, damaged, or no file of prompts.
@@ -86,15 +86,15 @@ def load_prompts(name: str | os.PathLike) -> dict[int, Prompt]:
     return read_published(path) if path.suffix == ".json" else read_lines(path)
 
 
-def is_published(prompts: Mapping[int, Prompt]) -> bool:
+def is_published(prompts: Mapping[int, MBenchPrompt]) -> bool:
     """Whether these are the prompts that published scores are on, whatever file they came from."""
     asked = [[each.id, each.category, each.text, each.seconds] for each in prompts.values()]
     return hashlib.sha256(json.dumps(sorted(asked)).encode()).hexdigest() in PUBLISHED
 
 
-def read_lines(path: Path) -> dict[int, Prompt]:
-    """Prompts of a file with an object of `Prompt`'s fields on each line."""
-    prompts: dict[int, Prompt] = {}
+def read_lines(path: Path) -> dict[int, MBenchPrompt]:
+    """Prompts of a file with an object of `MBenchPrompt`'s fields on each line."""
+    prompts: dict[int, MBenchPrompt] = {}
     for number, line in lines_of(path):
         try:
             row: Any = parse_json(line)
@@ -104,7 +104,7 @@ def read_lines(path: Path) -> dict[int, Prompt]:
             if not isinstance(others, list):
                 raise ValueError("its distractors are no list")
             fields: dict[str, Any] = row | {"distractors": tuple(others)}
-            prompt = _checked(Prompt(**fields))
+            prompt = _checked(MBenchPrompt(**fields))
         except (ValueError, TypeError, AttributeError) as fault:
             raise BadInput(f"{path}: line {number} is no prompt: {fault}") from None
         if prompt.id in prompts:
@@ -115,7 +115,7 @@ def read_lines(path: Path) -> dict[int, Prompt]:
     return prompts
 
 
-def read_published(path: Path) -> dict[int, Prompt]:
+def read_published(path: Path) -> dict[int, MBenchPrompt]:
     """Prompts of one of the two published files, which differ in four prompts.
 
     Durations are seconds in the one and frames in the other. `id` restarts by dimension where
@@ -138,7 +138,7 @@ def read_published(path: Path) -> dict[int, Prompt]:
     return prompts
 
 
-def _checked(prompt: Prompt) -> Prompt:
+def _checked(prompt: MBenchPrompt) -> MBenchPrompt:
     """The prompt, if its fields are what they should be; else ValueError."""
     words = (prompt.text, prompt.detailed, prompt.video, prompt.action, *prompt.distractors)
     if type(prompt.id) is not int or prompt.id < 0:
@@ -152,8 +152,8 @@ def _checked(prompt: Prompt) -> Prompt:
     return prompt
 
 
-def _of_list(row: Mapping[str, Any]) -> Prompt:
-    return Prompt(
+def _of_list(row: Mapping[str, Any]) -> MBenchPrompt:
+    return MBenchPrompt(
         id=row["global_id"],
         category=_PUBLISHED_CATEGORIES[row["dimension"]],
         text=row["prompt"],
@@ -164,10 +164,10 @@ def _of_list(row: Mapping[str, Any]) -> Prompt:
     )
 
 
-def _of_table(row: Mapping[str, Any]) -> Prompt:
+def _of_table(row: Mapping[str, Any]) -> MBenchPrompt:
     # The table counts pose quality among motion quality: there the dimension tells.
     pose = row["dimension"] in ("Pose_Quality", "Body_Penetration")
-    return Prompt(
+    return MBenchPrompt(
         id=row["id"],
         category="pose_quality" if pose else _PUBLISHED_CATEGORIES[row["category"]],
         text=row["prompt"],

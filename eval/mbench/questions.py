@@ -7,7 +7,7 @@ text. The protocol is the published one, the wording is ours.
 import numpy as np
 
 from data.adapters.vlm.question import SEEN, Question, shows
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 
 _BEST_MATCH = """{seen}
 Then decide which of these texts describes the movement best:
@@ -15,7 +15,7 @@ Then decide which of these texts describes the movement best:
 End with a line of the form "Answer: N", where N is the number of that text."""
 
 
-def best_match(prompt: Prompt, seed: int = 0) -> Question:
+def best_match(prompt: MBenchPrompt, seed: int = 0) -> Question:
     """Which text of the prompt's own and its distractors the motion shows, in a random order."""
     texts = [prompt.text, *prompt.distractors]
     order = np.random.default_rng([seed, prompt.id]).permutation(len(texts))
@@ -25,6 +25,6 @@ def best_match(prompt: Prompt, seed: int = 0) -> Question:
     return Question(_BEST_MATCH.format(seen=SEEN, choices=listed), choices, right)
 
 
-def match(prompt: Prompt) -> Question:
+def match(prompt: MBenchPrompt) -> Question:
     """Whether the motion is what its text says."""
     return shows(prompt.text)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from eval import intervals
 from eval.mbench.dimensions import Dimension, Scored
-from eval.mbench.prompts import Prompt, is_published
+from eval.mbench.prompts import MBenchPrompt, is_published
 from eval.systems import System
 from vimogen_jax.files import read_json
 
@@ -19,7 +19,7 @@ PUBLISHED = Path(__file__).parent / "published_scores.json"
 
 def evaluate(
     systems: Sequence[System],
-    prompts: Mapping[int, Prompt],
+    prompts: Mapping[int, MBenchPrompt],
     dimensions: Sequence[Dimension],
     as_released: bool = False,
     seed: int = 0,
@@ -64,7 +64,7 @@ def evaluate(
 
 
 def score(
-    system: System, prompts: Mapping[int, Prompt], dimension: Dimension, seed: int = 0
+    system: System, prompts: Mapping[int, MBenchPrompt], dimension: Dimension, seed: int = 0
 ) -> dict[str, Any]:
     """The values of one dimension by prompt id, their mean, spread and confidence interval.
 

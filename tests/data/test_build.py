@@ -13,7 +13,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from data.build import Report, build, prepare
+from data.build import BuildReport, build, prepare
 from data.sources.captioned import read_captions
 from tests.helpers import film_results, torch_files
 from tests.helpers.commands import run_command
@@ -26,7 +26,7 @@ from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.records import Film, Reading
+from vimogen_jax.input_pipeline.records import FilmSegment, StoredReading
 from vimogen_jax.motion.canonical import canonicalize, transform
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import JOINTS, REFERENCE_CHANNELS, encode
@@ -209,7 +209,7 @@ def test_a_caption_that_the_encoder_refuses_is_named_before_a_motion_is_read(tmp
 def test_what_was_dropped_is_told_of_a_build_that_fails_too(tmp_path, lines):
     takes = [dataclasses.replace(take, split="test") for take in _takes(tmp_path, lines)]
     (tmp_path / "bvh" / "1.bvh").write_text("HIERARCHY")
-    report = Report(20.0)
+    report = BuildReport(20.0)
     with pytest.raises(BadInput, match="no record for the train split"):
         build(takes, tmp_path / "out", FakeEncoder(), keep_test=True, report=report)
     assert "studio: 0 takes to train on, 0 held out" in str(report)
@@ -408,7 +408,7 @@ def test_takes_are_filmed_and_their_records_carry_the_reading(tmp_path, lines):
         seen.append(fps)
         if len(seen) == 1:
             return None  # nobody was found
-        return Reading(channels[:, REFERENCE_CHANNELS], np.arange(len(channels)) > 2)
+        return StoredReading(channels[:, REFERENCE_CHANNELS], np.arange(len(channels)) > 2)
 
     report = build(_takes(tmp_path, lines), tmp_path / "out", FakeEncoder(), filming=filming)
     assert seen == [20.0] * 6
@@ -494,6 +494,6 @@ def test_records_name_their_films_and_folders_of_frames_are_takes(tmp_path):
     records = [dataset.records[split].read(0) for split in ("train", "validation")]
     films = {record.id: record.film for record in records if record is not None}
     assert films == {
-        "read": Film("clip.mp4", "ab", 1.5, 3.75),
-        "smplx": Film("https://example.org/b.mp4"),
+        "read": FilmSegment("clip.mp4", "ab", 1.5, 3.75),
+        "smplx": FilmSegment("https://example.org/b.mp4"),
     }

@@ -10,7 +10,7 @@ from data.sources.captioned import read_captions
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import amass, bvh
-from vimogen_jax.input_pipeline.records import Film
+from vimogen_jax.input_pipeline.records import FilmSegment
 from vimogen_jax.motion.motion import Motion
 
 
@@ -56,7 +56,7 @@ def test_defaults_and_fields(folder, write_lines):
     assert (full.id, full.source, full.licence, full.quality) == ("turn", "studio", "CC0", "low")
     assert full.caption == every["caption"]
     assert least.film is None
-    assert full.film == Film("https://example.org/a.mp4", "ab", 3.0, 6.5)
+    assert full.film == FilmSegment("https://example.org/a.mp4", "ab", 3.0, 6.5)
 
 
 def test_bare_names_are_found_below_the_folder(folder, write_lines):

@@ -12,7 +12,7 @@ from data import curate
 from data.adapters.mocap import open_mocap
 from data.adapters.vlm.judge import Judge
 from data.adapters.vlm.question import DESCRIBE
-from data.filters.film import Limits, Settings
+from data.filters.film import FilterSettings, Range
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.played_store import played_by
@@ -192,7 +192,9 @@ def test_a_long_film_is_split_at_its_cuts_and_its_parts_know_their_times(tmp_pat
     path, motions, work = tmp_path / "long.mp4", tmp_path / "motions", tmp_path / "work"
     pictures = (np.full((32, 34, 3), grey, np.uint8) for grey, count in shots for _ in range(count))
     encode(pictures, path, fps=20)
-    settings = Settings(32, 2, 10, 2.0, 3, dict(duration=Limits(2.5, 5.0), cut=Limits(most=0.1)))
+    settings = FilterSettings(
+        32, 2, 10, 2.0, 3, dict(duration=Range(2.5, 5.0), cut=Range(most=0.1))
+    )
 
     def curated():
         takes = curate.curate(
@@ -205,7 +207,7 @@ def test_a_long_film_is_split_at_its_cuts_and_its_parts_know_their_times(tmp_pat
             source="street",
             licence="unknown",
             workers=1,
-            report=(report := curate.Report()),
+            report=(report := curate.CurationReport()),
         )
         return takes, report.facts()
 
@@ -239,10 +241,10 @@ def test_a_long_film_is_split_at_its_cuts_and_its_parts_know_their_times(tmp_pat
     "says, caption", [("It stands. Caption: A person stands.", True), ("?", False)]
 )
 def test_films_without_a_caption_are_told_of_by_a_model(made, tmp_path, says, caption):
-    report = curate.Report()
+    report = curate.CurationReport()
     takes = curate.curate(
         [made / "films/unsaid.mp4"],
-        Settings(32, 2, 10, 2.0, 3, dict(cut=Limits(most=0.5))),
+        FilterSettings(32, 2, 10, 2.0, 3, dict(cut=Range(most=0.5))),
         open_mocap(f"folder:{made / 'motions'}", 1.0),
         tmp_path,
         captions={},

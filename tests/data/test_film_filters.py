@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter, shift, zoom
 
 from configs.curate import get_config
 from data.filters import people
-from data.filters.film import Settings, look
+from data.filters.film import FilterSettings, look
 from data.filters.pictures import SMALL, camera_speed, changes, small, sudden
 from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
@@ -14,7 +14,7 @@ from vimogen_jax.mocap.film import frames, open_film
 from vimogen_jax.viewer.mp4 import encode
 
 CONFIG = get_config().to_dict()
-SETTINGS = parse(Settings, CONFIG, "config")
+SETTINGS = parse(FilterSettings, CONFIG, "config")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_a_film_leaves_at_the_first_filter_that_it_fails(tmp_path):
     assert found.values["duration"] == pytest.approx(2.4, abs=0.1) and found.frames == 48
     assert list(found.took) == ["duration", "decoding", "cut"]
     short = CONFIG | dict(limits=dict(duration=dict(most=1.0), cut=dict(most=1.0)))
-    found = look(path, parse(Settings, short, "config"))
+    found = look(path, parse(FilterSettings, short, "config"))
     assert found.failed == "duration" and found.frames == 0  # nothing was decoded
 
 
@@ -140,9 +140,9 @@ def test_a_film_that_holds_less_than_it_says_is_damaged(tmp_path):
 def test_limits_of_filters_that_there_are_not_are_refused():
     wrong = CONFIG | dict(limits=dict(cuts=dict(most=1.0)))
     with pytest.raises(BadInput, match=r"config\.limits\.cuts is unknown; known are duration, cut"):
-        parse(Settings, wrong, "config")
+        parse(FilterSettings, wrong, "config")
     with pytest.raises(BadInput, match=r"config\.people_every must be at least 1"):
-        parse(Settings, CONFIG | dict(people_every=0), "config")
+        parse(FilterSettings, CONFIG | dict(people_every=0), "config")
 
 
 def test_a_cut_inside_one_set_shows_as_a_jump(shared, tmp_path):

@@ -16,8 +16,8 @@ from data.priors.prompts import Prompt, read_prompts
 from data.priors.quality import measure
 from data.priors.report import cards, summary, to_markdown
 from data.priors.run import run
-from data.priors.stages import Quality, Reference, Texts, Verdict, Video
-from data.priors.store import Entry, Made, Store
+from data.priors.stages import QualityStage, ReferenceStage, TextsStage, VerdictStage, VideoStage
+from data.priors.store import Entry, StageOutput, Store
 from data.priors.texts import Template, video_text
 from data.priors.verdicts import Case, Matched, Published, Viewer
 from tests.helpers.disks import small_disk
@@ -104,11 +104,11 @@ def motion():
 
 def stages(films, reads, judge=None):
     return [
-        Texts(Template()),
-        Video(films),
-        Reference(reads, True),
-        Quality(),
-        Verdict(judge or Matched(Waves())),
+        TextsStage(Template()),
+        VideoStage(films),
+        ReferenceStage(reads, True),
+        QualityStage(),
+        VerdictStage(judge or Matched(Waves())),
     ]
 
 
@@ -294,7 +294,7 @@ def test_what_is_not_good_enough_is_not_judged_by_anybody(tmp_path):
 def test_published_verdicts_are_repeated(motion):
     cases = [Case(Prompt("1", "a", verdict=verdict), motion, None) for verdict in (True, None)]
     yes, none = Published()(cases, [Path(), Path()])
-    assert isinstance(yes, Made) and yes.facts == dict(matches=True, words="as published")
+    assert isinstance(yes, StageOutput) and yes.facts == dict(matches=True, words="as published")
     assert str(none) == "no verdict was published"
 
 
@@ -341,7 +341,7 @@ def test_published_prompts_come_with_their_texts_and_verdicts(shared):
 def test_texts_given_stand(tmp_path):
     given = Prompt("1", "a wave.", motion="m", video="v")
     entries = Store(tmp_path).add([given, WAVE])
-    run(entries, [Texts(Template())])
+    run(entries, [TextsStage(Template())])
     found = [entry.result("texts") for entry in entries]
     assert [result and result.facts for result in found] == [
         dict(motion="m", video="v"),

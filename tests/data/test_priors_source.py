@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from data.priors.prompts import Prompt
-from data.priors.store import Made, Store
+from data.priors.store import StageOutput, Store
 from data.sources.priors import read_priors
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
@@ -36,19 +36,21 @@ def store(tmp_path):
     store, motion = Store(tmp_path / "priors"), made_up_motion("walk", np.random.default_rng(0))
     entries = store.add([Prompt(str(i), text, 2.5) for i, text in enumerate(SAID)])
     for entry, said in zip(entries, SAID.values(), strict=True):
-        entry.keep("texts", {}, Made(dict(motion=f"{entry.prompt.text} detailed", video="")), 0)
+        entry.keep(
+            "texts", {}, StageOutput(dict(motion=f"{entry.prompt.text} detailed", video="")), 0
+        )
         with entry.scratch() as folder:
-            entry.keep("video", {}, Made(FACTS, write_video(folder / "film.mp4")), 0)
+            entry.keep("video", {}, StageOutput(FACTS, write_video(folder / "film.mp4")), 0)
             if said is None:
                 entry.keep("reference", {}, BadInput("nobody is seen"), 0)
                 continue
             film = dict(address="film.mp4", sha256="ab", start=0.0, end=2.0)
             formats.write(motion, folder / "reference.npz", dict(film=film))
-            entry.keep("reference", {}, Made({}, folder / "reference.npz"), 0)
+            entry.keep("reference", {}, StageOutput({}, folder / "reference.npz"), 0)
         faults, matches = said
-        entry.keep("quality", {}, Made(dict(faults=faults)), 0)
+        entry.keep("quality", {}, StageOutput(dict(faults=faults)), 0)
         if matches is not None:
-            entry.keep("verdict", {}, Made(dict(matches=matches, words="so")), 0)
+            entry.keep("verdict", {}, StageOutput(dict(matches=matches, words="so")), 0)
     return store
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from configs import finetune
 from data import distill
-from data.filters.quality import Limits, measured
+from data.filters.quality import MotionLimits, measured
 from data.priors.prompts import Prompt
 from data.priors.store import Store
 from data.sources import teacher
@@ -144,7 +144,7 @@ def test_a_file_without_sentences_is_refused_by_its_line(tmp_path):
 def test_limits_are_those_of_real_takes():
     rng = np.random.default_rng(0)
     takes = [made_up_motion("walk", rng) for _ in range(20)]
-    limits = Limits.of(takes)
+    limits = MotionLimits.of(takes)
     assert [limits.fault(measured(take)) for take in takes].count("") >= 14
     still = dataclasses.replace(
         takes[0], rotations=takes[0].rotations[[0] * 40], transl=takes[0].transl[[0] * 40]

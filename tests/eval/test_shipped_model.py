@@ -12,7 +12,7 @@ import pytest
 from eval.action_following import NONE
 from eval.real_motions import read_actions, read_real_motions
 from eval.refinement import SUITE, measure_refinement, noisy
-from eval.shipped_model import TARGETS, Sentence, compare, draw, evaluate, judged_actions
+from eval.shipped_model import TARGETS, HeldOutSentence, compare, draw, evaluate, judged_actions
 from eval.shipped_model_report import to_markdown
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import ACTIONS, made_up_dataset
@@ -52,7 +52,7 @@ class Remembers:
         ]
 
 
-SENTENCES = [Sentence(f"do it: {action}", action) for action in ACTIONS]
+SENTENCES = [HeldOutSentence(f"do it: {action}", action) for action in ACTIONS]
 
 
 def test_a_perfect_model_gets_perfect_figures(made_up):

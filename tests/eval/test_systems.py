@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from eval.mbench.prompts import Prompt, asked
+from eval.mbench.prompts import MBenchPrompt, asked
 from eval.systems import read_system
 from tests.helpers import torch_files
 from tests.helpers.made_up import made_up_motion
@@ -22,7 +22,7 @@ from vimogen_jax.motion.resample import resample
 
 COUNT = 5
 HEAD = JOINT_NAMES.index("head")
-PROMPTS = {id: Prompt(id, "motion_quality", f"prompt {id}", 3.0) for id in range(COUNT)}
+PROMPTS = {id: MBenchPrompt(id, "motion_quality", f"prompt {id}", 3.0) for id in range(COUNT)}
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from data.adapters.vlm.model import Unwatchable
 from data.curate import read_film_captions
 from data.engine import Keeping
 from data.priors.prompts import Prompt, read_prompts
-from data.priors.store import STAGES, Made, Store
+from data.priors.store import STAGES, StageOutput, Store
 from data.sources import teacher
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
@@ -358,7 +358,7 @@ def _priors_kind(file: str) -> Kind:
                 motion = work / f"{stage}.npz" if stage in ("reference", "motion") else None
                 if motion:
                     formats.write(_motion(), motion)
-                entry.keep(stage, dict(of=stage), Made(said, motion), 1.5)
+                entry.keep(stage, dict(of=stage), StageOutput(said, motion), 1.5)
         for result in entry.folder.glob(f"{file}[-.]*json"):
             result.rename(folder / file)
             result.symlink_to(folder / file)

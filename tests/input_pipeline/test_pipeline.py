@@ -17,7 +17,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import Validation, make_loader
-from vimogen_jax.input_pipeline.records import Reading
+from vimogen_jax.input_pipeline.records import StoredReading
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
@@ -100,7 +100,7 @@ def test_a_share_of_references_are_readings_of_films(records, tmp_path, share):
     filmed = []
     for i, record in enumerate(records):
         seen = np.arange(len(record.motion)) >= 10
-        reading = Reading(record.motion[:, REFERENCE_CHANNELS], seen) if i % 2 else None
+        reading = StoredReading(record.motion[:, REFERENCE_CHANNELS], seen) if i % 2 else None
         filmed.append(dataclasses.replace(record, reading=reading))
     write_dataset(tmp_path / "dataset", filmed)
     loader = make_loader(

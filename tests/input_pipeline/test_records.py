@@ -10,9 +10,9 @@ from tests.helpers.synthetic import make_record
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import records
 from vimogen_jax.input_pipeline.records import (
-    Film,
+    FilmSegment,
     MadeBy,
-    Reading,
+    StoredReading,
     Wording,
     decode_record,
     encode_record,
@@ -53,20 +53,20 @@ def test_records_of_the_first_version_are_read(record, monkeypatch):
 
 def test_a_record_names_the_film_that_it_was_read_from(record):
     assert decode_record(encode_record(record)).film is None
-    film = Film("https://example.org/ü.mp4", "ab" * 32, 1.5, 4.0)
+    film = FilmSegment("https://example.org/ü.mp4", "ab" * 32, 1.5, 4.0)
     filmed = dataclasses.replace(record, film=film)
     assert decode_record(encode_record(filmed)).film == film
 
 
 def test_a_record_carries_what_was_read_of_a_film_of_it(record):
     rng = np.random.default_rng(1)
-    reading = Reading(rng.normal(size=(64, 138)).astype(np.float32), rng.random(64) < 0.5)
+    reading = StoredReading(rng.normal(size=(64, 138)).astype(np.float32), rng.random(64) < 0.5)
     assert decode_record(encode_record(record)).reading is None
     back = decode_record(encode_record(dataclasses.replace(record, reading=reading)))
     assert back.wordings == record.wordings and back.reading.found.dtype == bool
     for found, given in zip(back.reading, reading, strict=True):
         np.testing.assert_array_equal(found, given)
-    short = Reading(reading.channels[1:], reading.found[1:])
+    short = StoredReading(reading.channels[1:], reading.found[1:])
     with pytest.raises(BadInput, match=r"reading of shape \(63, 138\)"):
         encode_record(dataclasses.replace(record, reading=short))
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_dataset, made_up_motion
 from tests.helpers.tiny_package import tiny_package
@@ -15,8 +15,10 @@ from vimogen_jax.package import save_package
 from vimogen_jax.text.encoder import load_text_encoder
 from vimogen_jax.text.spec import EncoderSpec
 
-PROMPTS = [Prompt(id, "motion_quality", f"a person walks {id} steps.", 2.5) for id in range(3)]
-POSED = Prompt(3, "pose_quality", "a person stands.", 0.3)
+PROMPTS = [
+    MBenchPrompt(id, "motion_quality", f"a person walks {id} steps.", 2.5) for id in range(3)
+]
+POSED = MBenchPrompt(3, "pose_quality", "a person stands.", 0.3)
 
 
 def mbench(*arguments):
@@ -105,7 +107,7 @@ def test_branches_beside_the_published_ones_and_what_the_action_judge_sees(check
     (tmp_path / "actions.jsonl").write_text("\n".join(rows))
     acts = ("walk", "raise-left-hand")
     asked = [
-        Prompt(i, "motion_quality", f"a person does {act}.", 2.5, action=act)
+        MBenchPrompt(i, "motion_quality", f"a person does {act}.", 2.5, action=act)
         for i, act in enumerate(acts)
     ]
     prompts = write_prompts(tmp_path / "prompts.jsonl", [*asked, PROMPTS[2]])

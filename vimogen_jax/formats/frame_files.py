@@ -17,7 +17,7 @@ import numpy as np
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import mhr, pickles, visual_mocap
 from vimogen_jax.formats.found import Found
-from vimogen_jax.formats.tracks import BodyFrames, Track, find_people
+from vimogen_jax.formats.tracks import BodyFrames, BodyTrack, find_people
 
 KEYS = (*visual_mocap.PARAMETERS, *mhr.KEYS)
 _PERSONS = re.compile(r"(\d+)_\d+")
@@ -44,7 +44,7 @@ def listed(folder: Path) -> list[tuple[int, Path]]:
 def find(path: str | os.PathLike, content: Mapping[str, Any]) -> list[Found]:
     """The one frame of a file alone; raises BadInput, naming the file, where it is damaged."""
     kind, bodies = _frame(path, content)
-    return find_people(path, kind, [Track(np.zeros(1, int), {"camera": bodies})])
+    return find_people(path, kind, [BodyTrack(np.zeros(1, int), {"camera": bodies})])
 
 
 def find_folder(folder: str | os.PathLike) -> list[Found]:
@@ -56,7 +56,7 @@ def find_folder(folder: str | os.PathLike) -> list[Found]:
             raise BadInput(f"{path}: holds no frame of SMPLer-X or SAM 3D Body")
         kind, bodies = _frame(path, content)
         kinds.add(kind)
-        tracks.append(Track(np.array([frame]), {"camera": bodies}))
+        tracks.append(BodyTrack(np.array([frame]), {"camera": bodies}))
     if len(kinds) > 1:
         raise BadInput(f"{folder}: holds frames of {' and '.join(sorted(kinds))}")
     return find_people(folder, kinds.pop(), tracks)

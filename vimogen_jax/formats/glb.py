@@ -87,7 +87,7 @@ def find(path: str | os.PathLike) -> Found:
     try:
         model, blob = open_glb(path)
         motion = _motion(model, blob)
-    except Fault as fault:
+    except GLBError as fault:
         raise BadInput(f"{path}: {fault}") from None
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
@@ -114,14 +114,14 @@ def read_provenance(path: str | os.PathLike) -> Any:
     try:
         model, _ = open_glb(path)
         extras = model.asset.extras
-    except Fault as fault:
+    except GLBError as fault:
         raise BadInput(f"{path}: {fault}") from None
     except AttributeError as fault:
         raise BadInput(f"{path}: not a GLB of one body's motion: {fault}") from None
     return extras.get("provenance") if isinstance(extras, dict) else None
 
 
-class Fault(Exception):
+class GLBError(Exception):
     """What is wrong with a GLB, for a person; whoever reads it adds the file's name."""
 
 
@@ -228,23 +228,23 @@ def open_glb(path: str | os.PathLike) -> tuple[Any, bytes]:
     require_no_stream(path)
     content = Path(path).read_bytes()
     if len(content) < 20 or content[:4] != b"glTF":
-        raise Fault("not a GLB file")
+        raise GLBError("not a GLB file")
     version, length = struct.unpack("<II", content[4:12])
     if version != 2 or length > len(content):
-        raise Fault(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
+        raise GLBError(f"glTF {version} of {length} bytes was announced, {len(content)} are there")
     content = content[:length]
     try:
         end = 20 + int.from_bytes(content[12:16], "little")
         parse_json(content[20:end].decode())  # within bounds, which the library has none of
         model: Any = gltf.GLTF2.load_from_bytes(content)
     except Exception as fault:  # damage can surface as nearly any exception of the parser
-        raise Fault(f"not a whole GLB file: {first_line(fault)}") from None
+        raise GLBError(f"not a whole GLB file: {first_line(fault)}") from None
     return model, model.binary_blob()
 
 
 def _motion(model: Any, blob: bytes) -> Motion:
     if model.asset.generator != "vimogen_jax" or len(model.animations) != 1:
-        raise Fault("not written by vimogen_jax, whose GLB files alone can be read as motions")
+        raise GLBError("not written by vimogen_jax, whose GLB files alone can be read as motions")
     (animation,) = model.animations
     tracks = {}
     for channel in animation.channels:
@@ -255,11 +255,11 @@ def _motion(model: Any, blob: bytes) -> Motion:
     pelvis = tracks["pelvis", "translation"].astype(np.float64)
     turns = np.stack([tracks[joint, "rotation"] for joint in JOINT_NAMES], axis=1)
     if not (np.isfinite(pelvis).all() and np.isfinite(turns).all()):
-        raise Fault("the motion holds NaN or infinity")
+        raise GLBError("the motion holds NaN or infinity")
     rotations = quaternion_to_matrix(np.roll(turns.astype(np.float64), 1, axis=-1))
     fps = float(animation.extras["fps"])
     if not 1 <= fps <= FASTEST:
-        raise Fault(f"{fps:g} frames a second")
+        raise GLBError(f"{fps:g} frames a second")
     return Motion(rotations, pelvis - REST_JOINTS[0], fps)
 
 

@@ -15,7 +15,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
 from vimogen_jax.formats.arrays import LARGEST
 from vimogen_jax.formats.bvh import Bvh
-from vimogen_jax.formats.glb import Fault, add, open_glb
+from vimogen_jax.formats.glb import GLBError, add, open_glb
 
 _UNEVEN = 1.01  # of a node's scale along one axis to that along another
 
@@ -87,9 +87,9 @@ def _opened(path: str | os.PathLike) -> tuple[Any, bytes, list[int], list[int], 
     try:
         model, blob = open_glb(path)
         if not model.skins:
-            raise Fault("has no skin, so no rig")
+            raise GLBError("has no skin, so no rig")
         if blob is None or len(model.buffers) != 1:
-            raise Fault("keeps its numbers in other files")
+            raise GLBError("keeps its numbers in other files")
         above = {child: i for i, node in enumerate(model.nodes) for child in node.children or ()}
         wanted: set[int] = set()
         for joint in max((skin.joints for skin in model.skins), key=len):
@@ -103,9 +103,9 @@ def _opened(path: str | os.PathLike) -> tuple[Any, bytes, list[int], list[int], 
         for node, parent in zip(order, parents, strict=True):
             own = _rest(model.nodes[node])[2]
             if not own.min() > 0 or own.max() / own.min() > _UNEVEN:
-                raise Fault(f"scales {model.nodes[node].name} unevenly, or mirrors it")
+                raise GLBError(f"scales {model.nodes[node].name} unevenly, or mirrors it")
             scales.append(float(own.mean()) * (scales[parent] if parent >= 0 else 1.0))
-    except Fault as fault:
+    except GLBError as fault:
         raise BadInput(f"{path}: {fault}") from None
     except OSError as fault:
         raise BadInput(f"{path}: cannot be read: {fault.strerror or fault}") from None
@@ -122,7 +122,7 @@ def _parents_first(wanted: set[int], above: dict[int, int]) -> list[int]:
         order.append(node)
         todo = sorted(child for child in wanted if above.get(child) == node) + todo
     if len(order) != len(wanted):
-        raise Fault("has nodes that hang in a circle")
+        raise GLBError("has nodes that hang in a circle")
     return order
 
 
@@ -132,7 +132,7 @@ def _rest(node: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         matrix = _numbers(node, node.matrix, 16).reshape(4, 4).T
         scale = np.linalg.norm(matrix[:3, :3], axis=0)
         if np.linalg.det(matrix[:3, :3]) <= 0:
-            raise Fault(f"mirrors {node.name}")
+            raise GLBError(f"mirrors {node.name}")
         return matrix[:3, :3] / scale, matrix[:3, 3], scale
     turn = _numbers(node, node.rotation or (0, 0, 0, 1), 4)
     move = _numbers(node, node.translation or (0, 0, 0), 3)
@@ -143,7 +143,7 @@ def _rest(node: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _numbers(node: Any, values: Any, count: int) -> np.ndarray:
     numbers = np.array(values, float)
     if numbers.shape != (count,) or not (np.abs(numbers) < LARGEST).all():
-        raise Fault(f"{node.name} has {count} numbers that place it, and they are wrong")
+        raise GLBError(f"{node.name} has {count} numbers that place it, and they are wrong")
     return numbers
 
 

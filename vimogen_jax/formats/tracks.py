@@ -48,15 +48,15 @@ class BodyFrames:
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
+class BodyTrack:
     """Somebody in the frames of a film, which rise, seen in one or both of "world" (y up) and
     "camera" (y down)."""
 
     frames: Int[np.ndarray, " n"]
     views: Mapping[str, BodyFrames]
 
-    def __getitem__(self, part: slice) -> "Track":
-        return Track(self.frames[part], {name: view[part] for name, view in self.views.items()})
+    def __getitem__(self, part: slice) -> "BodyTrack":
+        return BodyTrack(self.frames[part], {name: view[part] for name, view in self.views.items()})
 
 
 def from_axis_angle(
@@ -106,20 +106,20 @@ def frame_numbers(path: str | os.PathLike, name: str, values: Any) -> Int[np.nda
 
 def track(
     path: str | os.PathLike, frames: Int[np.ndarray, " t"], views: Mapping[str, BodyFrames]
-) -> Track:
+) -> BodyTrack:
     """A track; raises BadInput, naming the file, where it has not as many bodies as frames."""
     for name, bodies in views.items():
         if len(bodies.transl) != len(frames):
             raise BadInput(
                 f"{path}: {len(frames)} frames, and {len(bodies.transl)} bodies in the {name}"
             )
-    return Track(frames, views)
+    return BodyTrack(frames, views)
 
 
 def find_people(
     path: str | os.PathLike,
     kind: str,
-    tracks: Iterable[Track],
+    tracks: Iterable[BodyTrack],
     *,
     own_worlds: bool = False,
     floor: bool = False,
@@ -181,17 +181,17 @@ def _bodies(
     return BodyFrames(rotations, transl + (SMPL_PELVIS - REST_JOINTS[0] if smpl else 0))
 
 
-def _parts(whole: Track) -> list[Track]:
+def _parts(whole: BodyTrack) -> list[BodyTrack]:
     """A track between its long gaps."""
     edges = np.flatnonzero(np.diff(whole.frames) > LONGEST_GAP) + 1
     bounds = [0, *edges.tolist(), len(whole.frames)]
     return [whole[a:b] for a, b in pairwise(bounds) if a < b]
 
 
-def _join(tracks: list[Track], own_worlds: bool) -> list[list[Track]]:
+def _join(tracks: list[BodyTrack], own_worlds: bool) -> list[list[BodyTrack]]:
     """The tracks of each person, in time; nearest goes to nearest where several begin at once."""
-    people: list[list[Track]] = []
-    open_ones: list[list[Track]] = []
+    people: list[list[BodyTrack]] = []
+    open_ones: list[list[BodyTrack]] = []
     for start in sorted({int(each.frames[0]) for each in tracks}):
         begun = [each for each in tracks if each.frames[0] == start]
         open_ones = [p for p in open_ones if start - p[-1].frames[-1] <= LONGEST_GAP]
@@ -216,7 +216,7 @@ def _join(tracks: list[Track], own_worlds: bool) -> list[list[Track]]:
     return people
 
 
-def _apart(before: Track, after: Track) -> float | None:
+def _apart(before: BodyTrack, after: BodyTrack) -> float | None:
     """How far a person would have gone from the end of a track to another; None if too far."""
     frames = int(after.frames[0] - before.frames[-1])
     if not 0 < frames <= LONGEST_GAP:
@@ -227,7 +227,7 @@ def _apart(before: Track, after: Track) -> float | None:
     return distance if distance <= _NEAR + _FAST * frames else None
 
 
-def _in_world_of(before: Track, after: Track) -> Track:
+def _in_world_of(before: BodyTrack, after: BodyTrack) -> BodyTrack:
     """A track whose world is brought to that of another, by what the camera saw of both.
 
     The camera is taken not to move in between; both worlds are y up, so one is turned about y.
@@ -248,13 +248,13 @@ def _in_world_of(before: Track, after: Track) -> Track:
     )
 
 
-def _camera_to_world(moment: Track) -> tuple[np.ndarray, np.ndarray]:
+def _camera_to_world(moment: BodyTrack) -> tuple[np.ndarray, np.ndarray]:
     camera, world = moment.views["camera"], moment.views["world"]
     turn = world.rotations[0, 0] @ camera.rotations[0, 0].T
     return turn, world.pelvis()[0] - turn @ camera.pelvis()[0]
 
 
-def _whole(parts: Sequence[Track]) -> tuple[Track, np.ndarray]:
+def _whole(parts: Sequence[BodyTrack]) -> tuple[BodyTrack, np.ndarray]:
     """One track of every frame from the first to the last, and in which of them it was seen."""
     known = np.concatenate([part.frames for part in parts])
     frames = np.arange(known[0], known[-1] + 1)
@@ -273,4 +273,4 @@ def _whole(parts: Sequence[Track]) -> tuple[Track, np.ndarray]:
         )
         moved = transl[before] + weight[:, None] * (transl[after] - transl[before])
         views[name] = BodyFrames(filled_in, moved)
-    return Track(frames, views), seen
+    return BodyTrack(frames, views), seen

@@ -20,7 +20,7 @@ from vimogen_jax.formats.arrays import finite, table
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.tracks import (
     BodyFrames,
-    Track,
+    BodyTrack,
     find_people,
     frame_numbers,
     from_matrices,
@@ -49,12 +49,12 @@ def find_folder(folder: str | os.PathLike) -> list[Found]:
     return _find(folder, folder, [_read(path) for path in sorted(folder.glob(TRACKS))])
 
 
-def _find(path: Path, folder: Path, tracks: list[Track]) -> list[Found]:
+def _find(path: Path, folder: Path, tracks: list[BodyTrack]) -> list[Found]:
     camera = _camera(folder)
     return find_people(path, "TRAM", [_with_world(each, camera) for each in tracks])
 
 
-def _read(path: Path) -> Track:
+def _read(path: Path) -> BodyTrack:
     content = pickles.read_npy(path)
     content = content.item() if content.dtype.hasobject and content.ndim == 0 else content
     if not isinstance(content, dict):
@@ -62,7 +62,7 @@ def _read(path: Path) -> Track:
     return _track(path, content)
 
 
-def _track(path: Path, content: Mapping[str, Any]) -> Track:
+def _track(path: Path, content: Mapping[str, Any]) -> BodyTrack:
     if missing := [key for key in _KEYS if key not in content]:
         raise BadInput(f"{path}: {missing[0]} is missing")
     bodies = from_matrices(
@@ -88,7 +88,7 @@ def _camera(folder: Path) -> tuple[Path, np.ndarray, np.ndarray] | None:
     return path, to_rotations(path, "world_cam_R", turns), shifts
 
 
-def _with_world(seen: Track, camera: tuple[Path, np.ndarray, np.ndarray] | None) -> Track:
+def _with_world(seen: BodyTrack, camera: tuple[Path, np.ndarray, np.ndarray] | None) -> BodyTrack:
     if camera is None or not len(seen.frames):
         return seen
     path, turns, shifts = camera
@@ -99,6 +99,6 @@ def _with_world(seen: Track, camera: tuple[Path, np.ndarray, np.ndarray] | None)
     rotations = bodies.rotations.copy()
     rotations[:, 0] = turns @ rotations[:, 0]
     pelvis = np.einsum("tij,tj->ti", turns, bodies.pelvis()) + shifts
-    return Track(
+    return BodyTrack(
         seen.frames, {**seen.views, "world": BodyFrames(rotations, pelvis - REST_JOINTS[0])}
     )

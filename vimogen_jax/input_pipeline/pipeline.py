@@ -14,7 +14,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch, Shape, batch_shapes
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.order import BatchSpec, Shards, TrainOrder, validation_order
-from vimogen_jax.input_pipeline.records import Reading
+from vimogen_jax.input_pipeline.records import StoredReading
 from vimogen_jax.motion.canonical import canonicalize_reference
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
@@ -189,7 +189,7 @@ def read_batch(
     batch: Batch[np.ndarray] = Batch(*(np.zeros(shape, dtype) for shape, dtype in shapes))
     records = np.where(spec.filler, -1, spec.records).astype(np.int32)
     batch.channel_mask[:] = 1
-    readings: dict[tuple[int, int], Reading] = {}
+    readings: dict[tuple[int, int], StoredReading] = {}
 
     def read(index: tuple[int, int]) -> None:
         record = dataset.records[split].read(int(spec.records[index]))
@@ -248,13 +248,13 @@ def _window(motion: np.ndarray, start: int, num_frames: int, layout: Layout) -> 
     return layout.window(motion[start : start + num_frames])
 
 
-def _read_window(reading: Reading, start: int, num_frames: int) -> Reading:
+def _read_window(reading: StoredReading, start: int, num_frames: int) -> StoredReading:
     """The frames of a reading that `_window` takes of its motion."""
     channels, found = reading
     if len(channels) <= num_frames:
         return reading
     window = slice(start, start + num_frames)
-    return Reading(canonicalize_reference(channels[window]), found[window])
+    return StoredReading(canonicalize_reference(channels[window]), found[window])
 
 
 def _check_text_length(dataset: Dataset, text_length: int) -> None:

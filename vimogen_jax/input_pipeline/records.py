@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import ml_dtypes
 import numpy as np
 import safetensors.numpy
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
@@ -40,7 +40,7 @@ class Wording(NamedTuple):
     text: Float[np.ndarray, "l k"]
 
 
-class Film(NamedTuple):
+class FilmSegment(NamedTuple):
     """The film that a take was read from: its path or address, the hash of its file where that is
     known, and from when to when the take is in it, in seconds; 0 to 0 where it is not said."""
 
@@ -50,15 +50,15 @@ class Film(NamedTuple):
     end: float = 0.0
 
 
-class Reading(NamedTuple):
+class StoredReading(NamedTuple):
     """What motion capture read of a film of the take, frame by frame of its motion.
 
-    channels: `[t 138]` float32, those of a reference, carried over where nobody was found; their
-        first frame faces ahead. found: `[t]` bool.
+    channels: float32, those of a reference, carried over where nobody was found; their
+        first frame faces ahead. found: where somebody was.
     """
 
-    channels: np.ndarray
-    found: np.ndarray
+    channels: Float[np.ndarray, "t 138"]
+    found: Bool[np.ndarray, " t"]
 
 
 class MadeBy(NamedTuple):
@@ -92,8 +92,8 @@ class Record:
     quality: Literal["high", "low"]
     licence: str
     wordings: tuple[Wording, ...] = ()
-    film: Film | None = None
-    reading: Reading | None = None
+    film: FilmSegment | None = None
+    reading: StoredReading | None = None
     made: MadeBy | None = None
 
     @property
@@ -138,12 +138,16 @@ def decode_record(data: bytes) -> Record:
             f"but this version of vimogen_jax reads {SCHEMA_VERSION}"
         )
     tensors = {name: _tensor(values, **tensor) for name, tensor in header.items()}
-    read = Reading(tensors.pop("reading"), tensors.pop("found")) if "reading" in tensors else None
+    read = (
+        StoredReading(tensors.pop("reading"), tensors.pop("found"))
+        if "reading" in tensors
+        else None
+    )
     wordings = tuple(
         Wording(strings[_numbered("caption", i)], tensors.pop(_numbered("text", i)))
         for i in range(1, len(tensors) - 1)
     )
-    film = Film(*json.loads(strings["film"])) if "film" in strings else None
+    film = FilmSegment(*json.loads(strings["film"])) if "film" in strings else None
     made = MadeBy(*json.loads(strings["made"])) if "made" in strings else None
     plain = {name: strings[name] for name in _STRINGS}
     return Record(**tensors, **plain, wordings=wordings, film=film, reading=read, made=made)

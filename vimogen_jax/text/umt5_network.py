@@ -33,7 +33,7 @@ class UMT5Config:
     max_distance: int = 128
 
 
-class Block(nnx.Module):
+class EncoderBlock(nnx.Module):
     """Self-attention and gated feed-forward, `[b l k] -> [b l k]`.
 
     Sums are float32; matrix products run in `dtype`, in which their kernels are held.
@@ -93,7 +93,9 @@ class UMT5Network(nnx.Module):
             (config.vocab_size, config.dim),
             rngs,
         )
-        self.blocks = stack(lambda key: Block(config, held, rngs=key), config.num_layers, rngs)
+        self.blocks = stack(
+            lambda key: EncoderBlock(config, held, rngs=key), config.num_layers, rngs
+        )
         self.norm = RMSNorm(config.dim, rngs=rngs)
 
     def __call__(

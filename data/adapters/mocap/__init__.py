@@ -23,11 +23,11 @@ def open_mocap(form: str, limit: float, fps: float | None = None) -> VideoToMoti
 
             return Embedded()
         case "folder", True:
-            from data.adapters.mocap.results import Folder
+            from data.adapters.mocap.results import MocapFolder
 
-            return Folder(said, fps)
+            return MocapFolder(said, fps)
         case "command", True:
-            from data.adapters.mocap.results import Program
+            from data.adapters.mocap.results import MocapCommand
 
-            return Program(said, limit, fps)
+            return MocapCommand(said, limit, fps)
     raise BadInput(f"motions are read by {FORMS}, not {form!r}")

@@ -12,7 +12,7 @@ from vimogen_jax.formats.look import SUFFIXES
 from vimogen_jax.mocap.film import open_film, sha256
 
 
-class Folder:
+class MocapFolder:
     """A `VideoToMotion` that looks results up: that of prompt 7 is `7.pt`, or a folder `7`."""
 
     def __init__(self, folder: str, fps: float | None = None):
@@ -46,7 +46,7 @@ class Folder:
         return self._results.get(str(int(name)) if name.isdecimal() else name)
 
 
-class Program:
+class MocapCommand:
     """A `VideoToMotion` behind a command line with `{video}` and `{out}`, a folder to write to."""
 
     def __init__(self, line: str, limit: float, fps: float | None = None):

@@ -24,13 +24,13 @@ def open_video(form: str, limit: float, checkpoint: str, offload: str = "none") 
 
             return Rendered(checkpoint)
         case "folder", True:
-            from data.adapters.t2v.folder import Folder
+            from data.adapters.t2v.folder import VideoFolder
 
-            return Folder(said)
+            return VideoFolder(said)
         case "command", True:
-            from data.adapters.t2v.program import Program
+            from data.adapters.t2v.program import VideoCommand
 
-            return Program(said, limit)
+            return VideoCommand(said, limit)
         case "wan", True:
             from data.adapters.t2v.wan import Wan
 

@@ -10,7 +10,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap.film import FILMS, open_film, sha256
 
 
-class Folder:
+class VideoFolder:
     """A `TextToVideo` that looks films up: that of prompt 7 is `7.mp4` or `007.webm`."""
 
     at_once = 1

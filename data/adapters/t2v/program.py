@@ -10,7 +10,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap.film import open_film
 
 
-class Program:
+class VideoCommand:
     """A `TextToVideo` behind a command line with `{prompt}` and `{out}`, an .mp4 to write.
 
     It may also name `{seconds}` and `{seed}`.

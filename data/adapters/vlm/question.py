@@ -47,7 +47,7 @@ def shows(text: str, drawn: bool = True) -> Question:
     return Question(_SHOWS.format(seen=seen, text=text), {"yes": "yes", "no": "no"}, "yes")
 
 
-class Description(Question):
+class CaptionQuestion(Question):
     """A question that a sentence answers: what the person in a video does."""
 
     def read(self, answer: str) -> str | None:
@@ -56,7 +56,7 @@ class Description(Question):
         return " ".join(found[-1].split()).strip('*" ') or None if found else None
 
 
-DESCRIBE = Description(
+DESCRIBE = CaptionQuestion(
     f"{_FILMED} Then sum up the movement in one plain sentence of 5 to 25 words that begins with "
     '"a person" and names the action, the limbs and the directions, but neither clothes, looks nor '
     'place. End with the line "Caption: " and this sentence.',

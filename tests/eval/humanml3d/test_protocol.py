@@ -9,7 +9,7 @@ import pytest
 
 from eval.humanml3d.protocol import PUBLISHED, REAL, evaluate, is_whole, published_rows
 from eval.humanml3d.report import to_markdown, write_html
-from eval.humanml3d.systems import System, SystemMotions
+from eval.humanml3d.systems import HumanML3DSystem, SystemMotions
 from tests.helpers.page import Reader
 from vimogen_jax.errors import BadInput
 
@@ -59,7 +59,7 @@ def system(split, name="ours", shift=0, away=0.0, noise=0.0, count=1):
             motion[:, 1] = 100 * (away + noise * random.standard_normal())
             motions.append(motion)
         made[prompt.id] = SystemMotions(prompt.caption, motions)
-    return System(name, made, {"HumanML3D features": count * len(made)}, {})
+    return HumanML3DSystem(name, made, {"HumanML3D features": count * len(made)}, {})
 
 
 def test_systems_that_are_known(numbered):
@@ -123,14 +123,14 @@ def test_too_few_motions_are_refused(numbered):
     few = system(numbered)
     made = dict(list(few.made.items())[:31])
     with pytest.raises(BadInput, match="ours: 31 motions are fewer than a batch of 32"):
-        evaluate(numbered, Space(), [System("ours", made, {}, {})])
+        evaluate(numbered, Space(), [HumanML3DSystem("ours", made, {}, {})])
 
 
 def test_what_is_missing_is_listed_and_the_rest_scored(numbered, tmp_path):
     whole = system(numbered)
     made = {id: each for id, each in whole.made.items() if id != "000007"}
     faults, doubts = {"some/where/8.npy": "holds NaN | infinity"}, {"9.npy": "is it normalised?"}
-    partly = System("<ours>", made, {"joints": 40}, faults, doubts)
+    partly = HumanML3DSystem("<ours>", made, {"joints": 40}, faults, doubts)
     report = evaluate(numbered, Space(), [partly], repetitions=1)
     assert not is_whole(report)
     markdown = to_markdown(report)

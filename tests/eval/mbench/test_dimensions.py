@@ -11,7 +11,7 @@ import pytest
 from eval.bodies import Bodies
 from eval.mbench.dimensions import BATCH_SIZE, motion_dimensions
 from eval.mbench.pose import pose_dimensions
-from eval.mbench.prompts import Prompt, asked
+from eval.mbench.prompts import MBenchPrompt, asked
 from eval.mbench.scoring import score
 from eval.score_cache import ScoreCache
 from eval.systems import Clip, System, read_system
@@ -34,7 +34,7 @@ PUBLISHED_NAMES = {
 
 
 def read_all(folder, count, velocities=False, **world):
-    prompts = {id: Prompt(id, "motion_quality", f"prompt {id}", 5.0) for id in range(count)}
+    prompts = {id: MBenchPrompt(id, "motion_quality", f"prompt {id}", 5.0) for id in range(count)}
     return read_system("ours", folder, asked(prompts), World(**world), velocities=velocities)
 
 
@@ -58,7 +58,7 @@ def test_published_values_and_their_summary(as_released, shared):
         published = dict(loaded)  # two of them are not shipped
     clips = [Clip("", (joints @ world).astype(np.float32)) for joints in published.values()]
     names = list(published)
-    prompts = {id: Prompt(id, "motion_quality", name, 5.0) for id, name in enumerate(names)}
+    prompts = {id: MBenchPrompt(id, "motion_quality", name, 5.0) for id, name in enumerate(names)}
     system = System("released", dict(enumerate(clips)), [], {})
     expected = json.loads((shared / "golden" / "mbench_expected.json").read_text())
     for dimension in motion_dimensions(as_released):

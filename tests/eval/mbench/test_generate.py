@@ -8,7 +8,7 @@ import pytest
 
 from eval.generated import NOTE
 from eval.mbench.generate import generate
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from tests.helpers.tiny_package import tiny_generator
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
@@ -16,7 +16,7 @@ from vimogen_jax.generator import Generator
 
 CATEGORIES = ("motion_quality", "consistency")
 PROMPTS = {
-    id: Prompt(id, CATEGORIES[id % 2], f"a person walks {id} steps.", 2.0 + id / 20)
+    id: MBenchPrompt(id, CATEGORIES[id % 2], f"a person walks {id} steps.", 2.0 + id / 20)
     for id in range(4)
 }
 

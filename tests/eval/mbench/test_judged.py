@@ -10,7 +10,7 @@ from data.adapters.vlm.chat import Chat
 from data.adapters.vlm.judge import Judge
 from eval.mbench import judged
 from eval.mbench.judged import judged_dimensions, workload
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from eval.mbench.scoring import evaluate, is_whole
 from eval.systems import Clip, System
 from tests.helpers.commands import run_command
@@ -23,9 +23,9 @@ from vimogen_jax.motion.motion import Motion
 
 OTHERS = tuple(f"a person does thing {n}." for n in range(9))
 PROMPTS = {
-    id: Prompt(id, "consistency", f"a person walks {id} steps.", 2.5, distractors=OTHERS)
+    id: MBenchPrompt(id, "consistency", f"a person walks {id} steps.", 2.5, distractors=OTHERS)
     for id in range(3)
-} | {id: Prompt(id, "generalizability", f"walking {id} steps", 2.5) for id in range(3, 7)}
+} | {id: MBenchPrompt(id, "generalizability", f"walking {id} steps", 2.5) for id in range(3, 7)}
 
 
 def text_of(request):

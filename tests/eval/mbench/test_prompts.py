@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from eval.mbench import prompts as module
-from eval.mbench.prompts import CATEGORIES, Prompt, download, is_published, load_prompts
+from eval.mbench.prompts import CATEGORIES, MBenchPrompt, download, is_published, load_prompts
 from vimogen_jax.errors import BadInput
 
 WALK = {"id": 1, "category": "motion_quality", "text": "walking", "seconds": 3}
@@ -114,6 +114,6 @@ def test_bad_files(name, content, fault, tmp_path):
 
 
 def test_a_file_of_ones_own(tmp_path):
-    mine = Prompt(7, "consistency", "waving", 3.0, distractors=("bowing",))
+    mine = MBenchPrompt(7, "consistency", "waving", 3.0, distractors=("bowing",))
     (tmp_path / "mine.jsonl").write_text(json.dumps(vars(mine)) + "\n")
     assert load_prompts(tmp_path / "mine.jsonl") == {7: mine}

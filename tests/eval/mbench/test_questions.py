@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from eval.mbench.prompts import Prompt, load_prompts
+from eval.mbench.prompts import MBenchPrompt, load_prompts
 from eval.mbench.questions import best_match, match
 
-PROMPT = Prompt(7, "consistency", "a person bows.", 3.0, distractors=tuple("bcdefghij"))
+PROMPT = MBenchPrompt(7, "consistency", "a person bows.", 3.0, distractors=tuple("bcdefghij"))
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_texts_are_in_an_order_of_prompt_and_seed():
     assert best_match(PROMPT, seed=3) == question
     positions = [best_match(PROMPT, seed).right for seed in range(40)]
     positions += [
-        best_match(Prompt(id, *["consistency", "x", 1.0], distractors=("y",))).right
+        best_match(MBenchPrompt(id, *["consistency", "x", 1.0], distractors=("y",))).right
         for id in range(40)
     ]
     assert len(set(positions[:40])) > 6 and set(positions[40:]) == {"1", "2"}

@@ -9,10 +9,10 @@ import pytest
 from eval.bodies import to_motion
 from eval.mbench import scoring
 from eval.mbench.dimensions import Dimension, Scored, motion_dimensions
-from eval.mbench.prompts import Prompt
+from eval.mbench.prompts import MBenchPrompt
 from eval.mbench.report import extremes, to_markdown, write_html
 from eval.mbench.scoring import PUBLISHED, evaluate, is_whole, score
-from eval.systems import Clip, Fault, System
+from eval.systems import Clip, MissingMotion, System
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.page import Reader
 
@@ -26,8 +26,8 @@ FACTS = {
     "notes": {},
 }
 PROMPTS = {
-    id: Prompt(id, "motion_quality", f"a <b>bold</b> | step {id}", 3.0) for id in range(3)
-} | {3: Prompt(3, "generalizability", "swimming", 3.0)}
+    id: MBenchPrompt(id, "motion_quality", f"a <b>bold</b> | step {id}", 3.0) for id in range(3)
+} | {3: MBenchPrompt(3, "generalizability", "swimming", 3.0)}
 
 
 def dimension(name, score, category="motion_quality", **fields):
@@ -41,12 +41,12 @@ def systems():
     joints = [np.asarray(motion.joints(), np.float32) for motion in motions]
     ours = {id: Clip(f"{id}.npz", joints[id], motions[id]) for id in range(3)}
     theirs = {1: Clip("1.npy", joints[1] + [0, 0, 0.1])}
-    faults = [Fault(0, "somewhere/0.npy", "holds NaN"), Fault(2, "", "no motion")]
-    unasked = Fault(3, "", "no motion")  # of a prompt that no dimension here needs
+    faults = [MissingMotion(0, "somewhere/0.npy", "holds NaN"), MissingMotion(2, "", "no motion")]
+    unasked = MissingMotion(3, "", "no motion")  # of a prompt that no dimension here needs
     return [
         System("ours", ours, [unasked], FACTS),
         System("MDM", theirs, faults, FACTS),
-        System("none", {}, [Fault(id, "", "no motion") for id in range(3)], FACTS),
+        System("none", {}, [MissingMotion(id, "", "no motion") for id in range(3)], FACTS),
     ]
 
 
@@ -119,7 +119,9 @@ def test_the_report_is_json_and_counts_what_is_missing(report):
 
 
 def test_a_file_of_a_prompt_that_no_dimension_here_needs_is_still_named(systems):
-    unread = System("ours", systems[0].clips, [Fault(3, "somewhere/3.npy", "is empty")], FACTS)
+    unread = System(
+        "ours", systems[0].clips, [MissingMotion(3, "somewhere/3.npy", "is empty")], FACTS
+    )
     report = evaluate([unread], PROMPTS, motion_dimensions())
     assert not is_whole(report)
     assert "| ours | 3 | 3.npy | is empty |" in to_markdown(report)
