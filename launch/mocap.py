@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
-from tqdm import tqdm
 
 from launch import cli, films, motion_files, outputs, reading
 from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax.files import write_json
-from vimogen_jax.mocap.film import frames, open_film, reduced, sha256
-from vimogen_jax.mocap.reading import LINES, Reading
-from vimogen_jax.viewer.mp4 import encode
-from vimogen_jax.viewer.page import Card, Filmed, write_page
+from vimogen_jax.mocap.film import sha256
+from vimogen_jax.mocap.page_film import write_page_film
+from vimogen_jax.mocap.reading import Reading
+from vimogen_jax.viewer.page import Card, write_page
 
 FACTS = "reading.json"
-SHOWN = 640  # pixels of the longer side of the film on the page
 
 VIDEO = flags.DEFINE_string(
     "video", None, "video file, animated GIF or folder of pictures", required=True
@@ -61,11 +59,19 @@ def write(
             motion_files.write(each.motion, path, about, name)
     write_json(dict(film=film, motions=facts), out / FACTS)
     if "html" in chosen:
-        file = film_name(names[0])
-        write_film(out / file)
+        small = out / film_name(names[0])
+        shown = write_page_film(
+            VIDEO.value,
+            small,
+            readings,
+            start=FILM.start.value,
+            seconds=FILM.seconds.value,
+            fps=FILM.fps.value,
+            progress=True,
+        )
         cards = [
-            Card(name, each.motion, str(each), links(name, chosen), filmed(each, file))
-            for name, each in zip(names, readings, strict=True)
+            Card(name, each.motion, str(each), links(name, chosen), filmed)
+            for name, each, filmed in zip(names, readings, shown, strict=True)
         ]
         write_page(cards, out / PAGE)
     return [out / file for file in all_files(names, chosen)]
@@ -80,20 +86,6 @@ def all_files(names: Sequence[str], chosen: Sequence[str]) -> list[str]:
 def film_name(stem: str) -> str:
     """The film that the page shows, beside it."""
     return f"{stem}-film.mp4"
-
-
-def write_film(path: Path) -> None:
-    """Write what was read of the film small, and so that every browser plays it."""
-    film = open_film(VIDEO.value, FILM.fps.value)
-    pictures = frames(film, FILM.start.value, FILM.seconds.value)
-    bar = tqdm(pictures, "film for the page", unit="frame", disable=None)
-    encode((reduced(picture, SHOWN) for picture in bar), path, film.fps)
-
-
-def filmed(reading: Reading, file: str) -> Filmed:
-    """The film on the card of a reading."""
-    landmarks = reading.track.pixels / reading.size
-    return Filmed(file, reading.start - FILM.start.value, reading.size, landmarks, LINES)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,9 @@ from typing import Any
 
 from absl import flags
 
-from vimogen_jax import formats
+from vimogen_jax import animation
 from vimogen_jax.body.mesh import Body
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import glb
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample
 
@@ -72,21 +71,13 @@ def write(
     motion: Motion,
     path: Path,
     provenance: Mapping[str, Any],
-    title: str | None = None,
+    title: str = "",
     body: Body | None = None,
 ) -> None:
-    """Write a motion in the format of the path's ending, with how it came about.
-
-    title: over a film. body: what a film and a GLB show in place of ours.
-    """
-    if path.suffix == ".mp4":
-        video = import_module("vimogen_jax.viewer.video")
-        video.write_mp4(motion, path, title, body, provenance=provenance)
-    elif path.suffix == ".glb":
-        glb.write(motion, path, body, provenance)
-    else:
-        robot = path.name.endswith(FORMATS["robot"])
-        formats.write(resample(motion, ROBOT_FPS) if robot else motion, path, provenance)
+    """Write a motion as `animation.write` does; for robots at their frame rate."""
+    robot = path.name.endswith(FORMATS["robot"])
+    motion = resample(motion, ROBOT_FPS) if robot else motion
+    animation.write(motion, path, title, provenance, body)
 
 
 def numbered(titles: Sequence[str], samples: int) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from vimogen_jax import formats
+from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion import editing
@@ -80,22 +81,8 @@ class Animation(Motion):
         return editing.placed(self, x, y, facing)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write a .bvh, .npz, .glb, .npy (joints), .mp4 or .html, by the extension.
-
-        Raises BadInput where it is none of these; ImportError, for .mp4, without the extra `film`.
-        """
-        suffix = Path(path).suffix.lower()
-        if suffix == ".html":
-            write_page([self._card()], path)
-        elif suffix == ".mp4":
-            from vimogen_jax.viewer.video import write_mp4
-
-            write_mp4(self, path, self.caption or None, provenance=self.provenance)
-        elif suffix in formats.WRITERS:
-            formats.write(self, path, self.provenance)
-        else:
-            endings = ", ".join((*formats.WRITERS, ".mp4", ".html"))
-            raise BadInput(f"{path or 'a file of no name'}: a motion is saved as {endings}")
+        """Write a file of the motion, as `write` does, with its caption and provenance."""
+        write(self, path, self.caption, self.provenance)
 
     def show(self) -> None:
         """Show it below the cell of a notebook, else in a browser."""
@@ -131,6 +118,47 @@ class Animation(Motion):
 
     def _card(self) -> Card:
         return Card(self.caption or "a motion", self)
+
+
+def write(
+    motion: Motion,
+    path: str | os.PathLike,
+    title: str = "",
+    provenance: Mapping[str, Any] | None = None,
+    body: Body | None = None,
+) -> None:
+    """Write a .bvh, .npz, .glb, .npy (joints), .mp4 or .html, by the extension.
+
+    title: on a film or a page. body: what a film, a page or a .glb shows in place of ours.
+
+    Raises BadInput where it is none of these; ImportError, for .mp4, without the extra `film`.
+    """
+    writer = WRITERS.get(Path(path).suffix.lower())
+    if writer is None:
+        endings = ", ".join(WRITERS)
+        raise BadInput(f"{path or 'a file of no name'}: a motion is saved as {endings}")
+    writer(motion, path, title, provenance, body)
+
+
+def _write_motion_file(motion, path, title, provenance, body) -> None:
+    formats.write(motion, path, provenance, body)
+
+
+def _write_film(motion, path, title, provenance, body) -> None:
+    from vimogen_jax.viewer.video import write_mp4  # with Numba, which not everybody has
+
+    write_mp4(motion, path, title or None, body, provenance=provenance)
+
+
+def _write_page(motion, path, title, provenance, body) -> None:
+    write_page([Card(title or "a motion", motion)], path, body)
+
+
+WRITERS = {
+    **dict.fromkeys(formats.WRITERS, _write_motion_file),
+    ".mp4": _write_film,
+    ".html": _write_page,
+}
 
 
 def read(path: str | os.PathLike, **world: Any) -> Animation:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vimogen_jax.body.mesh import Body
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
 from vimogen_jax.formats import amass, bvh, glb, joints
@@ -50,20 +51,22 @@ def read(
 
 
 def write(
-    motion: Motion, path: str | os.PathLike, provenance: Mapping[str, Any] | None = None
+    motion: Motion,
+    path: str | os.PathLike,
+    provenance: Mapping[str, Any] | None = None,
+    body: Body | None = None,
 ) -> None:
     """Write a motion in the format of the extension; BadInput where that is none of ours.
 
     provenance: how the motion came about, as JSON can hold it. It is written into .npz and .glb,
         and into `path`.json beside .bvh and .npy, which have no place that all programs leave out.
+    body: what a .glb shows in place of ours.
     """
     suffix = Path(path).suffix.lower()
     writer = WRITERS.get(suffix)
     if writer is None:
         raise BadInput(f"{path}: a motion is written as {', '.join(WRITERS)}")
-    if suffix in HOLD_PROVENANCE:
-        writer(motion, path, provenance=provenance)
-        return
-    writer(motion, path)
-    if provenance is not None:
+    held: dict[str, Any] = dict(provenance=provenance) if suffix in HOLD_PROVENANCE else {}
+    writer(motion, path, **held, **(dict(body=body) if suffix == ".glb" else {}))
+    if provenance is not None and not held:
         write_json(provenance, f"{os.fspath(path)}.json")

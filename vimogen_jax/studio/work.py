@@ -23,12 +23,10 @@ from vimogen_jax.generator import (
 )
 from vimogen_jax.long_motion import SEAM, in_a_row, join, windows
 from vimogen_jax.matcher import Matcher
-from vimogen_jax.mocap.film import frames, open_film, reduced
-from vimogen_jax.mocap.reading import LINES, Reading, read_film
+from vimogen_jax.mocap.page_film import write_page_film
+from vimogen_jax.mocap.reading import read_film
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.studio.queue import Job, Made
-from vimogen_jax.viewer.mp4 import encode
-from vimogen_jax.viewer.page import Filmed
 
 MOST = 16  # motions of one job
 MOST_STEPS = 100
@@ -36,7 +34,6 @@ LONGEST = 10.0  # seconds, of a motion and of what is read of a film
 SHORTEST = 2.0
 PROGRAMS = 32  # compiled ones that are kept, at most
 REFERENCE, CONSTRAINTS = "motion.npz", "wanted.json"  # as commands name what is downloaded
-SHOWN = 640  # pixels of the longer side of a film on the page
 
 
 @dataclasses.dataclass(frozen=True)
@@ -240,14 +237,12 @@ class Workshop:
             shown = path.with_suffix(".shown.mp4")
             try:
                 reading = read_film(path, seconds=LONGEST)[0]
-                film = open_film(path)
+                (filmed,) = write_page_film(path, shown, [reading], seconds=LONGEST)
             except BadInput as fault:  # which names the studio's own copy
                 raise BadInput(str(fault).replace(str(path), name)) from None
-            pictures = frames(film, 0.0, LONGEST)
-            encode((reduced(picture, SHOWN) for picture in pictures), shown, film.fps)
             motion = Animation.of(reading.motion, name)
             read = f"{self._command}mocap --video {shlex.quote(name)} --out out/film"
-            yield Made(motion, str(reading), read, _filmed(reading, shown.name), shown)
+            yield Made(motion, str(reading), read, filmed, shown)
             _require_length(motion)
             (request,) = make_requests(None, reference=motion, seed=settings.seed)
             command = f"sample --reference {shlex.quote(name)} {settings.flags()}"
@@ -320,11 +315,6 @@ def _require_length(motion: Motion) -> None:
         raise BadInput(
             f"it lasts {motion.seconds:.1f} s: {SHORTEST:g} to {LONGEST:g} s can be refined"
         )
-
-
-def _filmed(reading: Reading, file: str) -> Filmed:
-    landmarks = reading.track.pixels / reading.size
-    return Filmed(file, reading.start, reading.size, landmarks, LINES)
 
 
 def _several(given: Mapping[str, Any], name: str) -> list:
