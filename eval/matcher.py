@@ -110,7 +110,7 @@ def taken_by_action(matcher: Matcher, takes: Sequence[RealMotion]) -> dict[str, 
 def traps(
     matcher: Matcher, takes: Sequence[RealMotion], mirrored: Callable[[str], str]
 ) -> dict[str, dict[str, Any]]:
-    """What is nearly right: the number of such pairs, and the share that is taken all the same.
+    """What is nearly right: the number of such pairs, and the share that is accepted.
 
     mirrored: a caption with its sides exchanged.
     """
@@ -156,6 +156,6 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join(
         [
             markdown_table(["test takes", *labels.values()], rows),
-            markdown_table(["nearly right", "pairs", "taken all the same"], caught),
+            markdown_table(["nearly right", "pairs", "accepted"], caught),
         ]
     )

@@ -255,7 +255,7 @@ class Dataset:
             return ""
         return (
             f"the take {known[0]!r} is trained on and held out: the held-out loss tells how well "
-            "it is learnt by heart, not how well others are known"
+            "it is memorised, not how well others are known"
         )
 
     @classmethod
