@@ -17,10 +17,10 @@ import numpy as np
 from jaxtyping import Float
 
 from data.beam import Beam
-from data.engine import spread
 from data.filters.jumps import MAX_SPEED, longest_steady_stretch
 from data.filters.toes import overturned_toes
 from data.sources.take import Take
+from data.workers import spread
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter

@@ -61,7 +61,7 @@ class Filming:
 
 
 def _film_and_read(motion: Motion, drawn: random.Random) -> StoredReading:
-    from vimogen_jax.viewer.filmed import write_film  # with Numba
+    from vimogen_jax.viewer.synthetic_film import write_film  # with Numba
 
     body = builtin_body()
     shot = film(motion, body, "never", drawn.uniform(-SIDEWAYS, SIDEWAYS))

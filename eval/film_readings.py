@@ -46,8 +46,8 @@ def measure(folder: str | os.PathLike, seconds: float | None = None) -> dict[str
 
     Of each film so many `seconds` are read, or all.
 
-    The truth lies beside each film as an npz (`vimogen_jax.viewer.filmed.truth`). The first film is
-    read twice, so that no figure of speed holds the compilation.
+    The truth lies beside each film as an npz (`vimogen_jax.viewer.synthetic_film.truth`). The first
+    film is read twice, so that no figure of speed holds the compilation.
 
     Raises:
         BadInput: there are no films, one has no truth beside it, or cannot be read.
@@ -113,8 +113,8 @@ def to_markdown(report: Mapping[str, Any]) -> str:
     )
 
 
-def read_truth(path: Path) -> dict[str, np.ndarray]:
-    """What is known of a film (`vimogen_jax.viewer.filmed.truth`), beside it.
+def read_truth(path: Path) -> Truth:
+    """What is known of a film (`vimogen_jax.viewer.synthetic_film.truth`), beside it.
 
     Raises:
         BadInput: it is missing, damaged, or not of one film.
@@ -155,7 +155,7 @@ def _read(film: Film, truth: Mapping[str, np.ndarray], length: float | None) -> 
     return dict(frames=len(seen.confidence), processor_seconds=seconds, **told)
 
 
-def _cut(truth: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+def _cut(truth: Mapping[str, np.ndarray], count: int) -> Truth:
     """The first frames of the truth, the camera's axes given for each; at most what was seen."""
     whole = len(truth["rot"])
     axes = np.broadcast_to(truth["axes"], (whole, 3, 3))

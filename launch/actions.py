@@ -19,7 +19,7 @@ CAPTIONS = flags.DEFINE_multi_string(
 
 
 def define_sentences() -> flags.FlagHolder[str]:
-    """Give a command `--sentences`; `eval.shipped_model.read_sentences` reads the file."""
+    """Give a command `--sentences`; `eval.model.read_sentences` reads the file."""
     return flags.DEFINE_string(
         "sentences",
         str(NEW_WORDINGS),

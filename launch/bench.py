@@ -17,7 +17,7 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli, huge_pages, outputs, processes
+from launch import cli, huge_pages, outputs, process_flags
 from vimogen_jax.bench import report
 from vimogen_jax.bench.features import bench_features
 from vimogen_jax.bench.feeding import bench_feeding
@@ -54,7 +54,7 @@ def main() -> None:
     """Measure, print, write."""
     huge_pages.take()
     experiment = Experiment.from_config(CONFIG.value.to_dict())
-    with joined(*processes.given()):
+    with joined(*process_flags.given()):
         out = Path(OUT.value)
         if is_first():
             out = outputs.files(out, [f"{MEASURE.value}.json"])

@@ -22,7 +22,7 @@ from data.sources.priors import read_priors
 from data.sources.take import Take
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
-from launch import cli, outputs, reading, spreading
+from launch import cli, motion_flags, outputs, worker_flags
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
 from vimogen_jax.text.encoder import ENCODERS, TextEncoder, load_text_encoder
@@ -79,7 +79,7 @@ MIRROR = flags.DEFINE_bool(
 WORDINGS = flags.DEFINE_integer(
     "wordings", 0, "how many other wordings to give each caption, by a small grammar", 0
 )
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 DATASET_FPS = flags.DEFINE_float("dataset_fps", 20.0, "frame rate of the dataset", 1.0, 120.0)
 LAYOUT = flags.DEFINE_enum(
     "layout",
@@ -101,7 +101,7 @@ def main() -> None:
             _load_encoder(),
             fps=DATASET_FPS.value,
             holdout=HOLDOUT.value,
-            workers=spreading.workers(OUT.value),
+            workers=worker_flags.workers(OUT.value),
             overwrite=overwrite,
             keep_test=KEEP_TEST.value,
             layout=LAYOUTS[LAYOUT.value],

@@ -19,7 +19,7 @@ from data.adapters import mocap, vlm
 from data.adapters.vlm.judge import Judge
 from data.build import build
 from data.filters.film import FilterSettings
-from launch import cli, outputs, spreading
+from launch import cli, outputs, worker_flags
 from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, write_json, write_text
@@ -85,7 +85,7 @@ def main() -> None:
         captioner=captioner,
         source=SOURCE.value,
         licence=LICENCE.value,
-        workers=spreading.workers(OUT.value),
+        workers=worker_flags.workers(OUT.value),
         report=report,
     )
     facts = report.facts()
@@ -101,7 +101,7 @@ def main() -> None:
         OUT.value,
         encoder,
         holdout=HOLDOUT.value,
-        workers=spreading.workers(OUT.value),
+        workers=worker_flags.workers(OUT.value),
         overwrite=overwrite,
     )
     print(f"{built}\n{OUT.value} written; what became of each film is in {work}/report.json")

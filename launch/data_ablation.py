@@ -15,7 +15,7 @@ from ml_collections import config_flags
 
 from data.sources.priors import SOURCE
 from eval.data_ablation import rows, to_markdown
-from eval.shipped_model import evaluate, read_sentences
+from eval.model import evaluate, read_sentences
 from launch import actions, cli, huge_pages
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment

@@ -19,7 +19,7 @@ from data import distill
 from data.filters.quality import MotionLimits, measured
 from data.priors.store import Store
 from data.sources import teacher
-from launch import cli, outputs, processes
+from launch import cli, outputs, process_flags
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_writable, write_json
@@ -64,7 +64,7 @@ def main() -> None:
     require_writable(out, ["report.json"])  # made anew from what was made, as often as asked
     overwrite = bool(outputs.whole(os.path.join(OUT.value, "dataset"), FILES))
     asked = read_asked()
-    with joined(*processes.given()), sharding.use("data_parallel") as mesh:
+    with joined(*process_flags.given()), sharding.use("data_parallel") as mesh:
         real = Dataset.open(REAL.value)
         package = Generator.from_checkpoint(TEACHER.value).package
         sampler = changed(package.sampler, steps=STEPS.value)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from absl import flags
 
-from eval.shipped_model import DIRECTING, PARTS, evaluate, read_sentences
-from eval.shipped_model_report import to_markdown
+from eval.model import DIRECTING, PARTS, evaluate, read_sentences
+from eval.model_report import to_markdown
 from launch import actions, cli, outputs
 from vimogen_jax.files import write_json
 from vimogen_jax.generator import Generator, changed

@@ -9,7 +9,7 @@ import random
 from absl import flags
 from tqdm import tqdm
 
-from launch import cli, outputs, reading
+from launch import cli, motion_flags, outputs
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.motion import Motion
@@ -17,7 +17,7 @@ from vimogen_jax.motion.resample import resample
 from vimogen_jax.viewer.camera import film
 from vimogen_jax.viewer.wardrobe import OUTFITS
 
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 OUT = flags.DEFINE_string("out", "out/films", "folder to write to")
 OUTFIT = flags.DEFINE_enum(
     "outfit", None, list(OUTFITS), "clothes; by default chosen at random for each film"
@@ -41,7 +41,7 @@ SEED = flags.DEFINE_integer("seed", 0, "seed of the clothes")
 
 def main(files: list[str]) -> None:
     """Read all files, then film them one by one."""
-    from vimogen_jax.viewer.filmed import write_film  # with Numba, which not everybody has
+    from vimogen_jax.viewer.synthetic_film import write_film  # with Numba, which not everybody has
 
     if not files:
         raise BadInput("nothing to do: name a motion file, or several")

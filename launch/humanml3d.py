@@ -21,7 +21,7 @@ from eval.humanml3d.prompts import write_prompts
 from eval.humanml3d.protocol import MODES_TEXTS, evaluate, is_whole
 from eval.humanml3d.split import Split, read_split
 from eval.humanml3d.systems import read_system
-from launch import cli, reading
+from launch import cli, motion_flags
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json, write_text
 from vimogen_jax.generator import Generator
@@ -44,7 +44,7 @@ PROMPTS = flags.DEFINE_string(
 )
 OUT = flags.DEFINE_string("out", "out/humanml3d", "folder to write the report to")
 REPETITIONS = flags.DEFINE_integer("repetitions", 20, "how often to repeat the scoring", 1)
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 SAMPLES = flags.DEFINE_integer("samples", 1, "how many motions to generate for each prompt", 1)
 MODES_OF = flags.DEFINE_integer(
     "modes_of", MODES_TEXTS, "number of prompts with 30 motions each, for multimodality", 0

@@ -31,7 +31,7 @@ from eval.mbench.scoring import evaluate, is_whole
 from eval.mbench.votes import agreement, read_votes
 from eval.score_cache import ScoreCache
 from eval.systems import read_system
-from launch import actions, cli, reading
+from launch import actions, cli, motion_flags
 from vimogen_jax import formats
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.convert.nrdf import load_nrdf
@@ -62,7 +62,7 @@ PROMPTS = flags.DEFINE_string(
     "prompts", "small", "small (45 of ours), published (450, downloaded once) or a file"
 )
 DETAILED = flags.DEFINE_bool("detailed", False, "generate from the prompts' detailed texts")
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 FLOOR = flags.DEFINE_enum(
     "floor",
     "file",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli, films, motion_files, outputs, reading
+from launch import cli, film_flags, motion_files, motion_flags, outputs
 from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax.files import write_json
 from vimogen_jax.mocap.film import sha256
@@ -23,10 +23,10 @@ VIDEO = flags.DEFINE_string(
 )
 OUT = flags.DEFINE_string("out", None, "folder to write to", required=True)
 WANTED = motion_files.define_flag("npz,glb,html")
-FILM = films.define_flags(
+FILM = film_flags.define_flags(
     flags.DEFINE_float("seconds", None, "how many seconds to read; by default all", 0.1),
     flags.DEFINE_float("fps", None, "frame rate of a folder of pictures", 1.0),
-    reading.define_person(),
+    motion_flags.define_person(),
 )
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from absl import flags
 
-from launch import cli, outputs, reading
+from launch import cli, motion_flags, outputs
 from vimogen_jax.formats import rig
 
 MOTION = flags.DEFINE_multi_string("motion", None, "motion file; may be repeated", required=True)
 ONTO = flags.DEFINE_string("onto", None, "BVH or skinned GLB file of the rig", required=True)
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 OUT = flags.DEFINE_string("out", "out/retarget", "folder to write to")
 
 

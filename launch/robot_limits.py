@@ -6,11 +6,11 @@ python -m launch.robot_limits walk.npz --urdf gr1t1.urdf
 from absl import flags
 
 from eval.robot_limits import read_urdf, violations
-from launch import cli, reading
+from launch import cli, motion_flags
 from vimogen_jax.errors import BadInput
 from vimogen_jax.markdown import markdown_table
 
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 URDF = flags.DEFINE_string("urdf", None, "URDF of a robot of the Fourier GR family", required=True)
 
 

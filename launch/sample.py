@@ -17,7 +17,7 @@ from absl import flags
 
 from data.priors.report import cards, summary, write_report_page
 from data.priors.store import Entry, Store
-from launch import cli, films, motion_files, outputs, reading
+from launch import cli, film_flags, motion_files, motion_flags, outputs
 from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax import formats
 from vimogen_jax.animation import Animation
@@ -59,7 +59,7 @@ PRIORS = flags.DEFINE_string(
     None,
     "folder of launch.priors: refine the references with the verdict yes, else follow the texts",
 )
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 flags.DEFINE_alias("reference_fps", "fps")
 SECONDS = flags.DEFINE_float(
     "seconds",
@@ -86,7 +86,7 @@ EDIT = flags.DEFINE_string(
 )
 GAP = flags.DEFINE_list("gap", [], "of --edit, what to fill in: from and until which second, A,B")
 KEEP = flags.DEFINE_list("keep", [], "of --edit, joints that stay, or legs")
-FILM = films.define_flags(SECONDS, READING.fps, READING.person)
+FILM = film_flags.define_flags(SECONDS, READING.fps, READING.person)
 SAMPLES = flags.DEFINE_integer(
     "samples", 1, "how many motions to sample for each prompt or reference"
 )

@@ -15,7 +15,7 @@ import jax
 from absl import flags
 from ml_collections import config_flags
 
-from launch import cli, huge_pages, processes
+from launch import cli, huge_pages, process_flags
 from vimogen_jax.experiment import Experiment
 from vimogen_jax.files import on_store
 from vimogen_jax.train.distributed import is_first, joined
@@ -28,7 +28,7 @@ def main() -> None:
     """Train as the config of the command line says."""
     huge_pages.take()
     experiment = Experiment.from_config(CONFIG.value.to_dict())
-    with joined(*processes.given(), lost_after=experiment.train.lost_after):
+    with joined(*process_flags.given(), lost_after=experiment.train.lost_after):
         if jax.process_count() > 1:
             cli.keep_compiled_in(os.path.join(experiment.train.workdir, "compiled"))
         reached = train(experiment)

@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 from tqdm import tqdm
 
-from launch import cli, motion_files, outputs, reading
+from launch import cli, motion_files, motion_flags, outputs
 from launch.motion_files import FORMATS, PAGE, links
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import bvh
@@ -23,7 +23,7 @@ from vimogen_jax.viewer.page import Card, write_page
 # By which a BVH file was read, and how its figure stands then.
 SKELETON = {"skeleton": (".skeleton.json", ".skeleton.png")}
 
-READING = reading.define_flags()
+READING = motion_flags.define_flags()
 WANTED = motion_files.define_flag("html", SKELETON)
 OUT = flags.DEFINE_string("out", "out/view", "folder to write to")
 
@@ -52,7 +52,7 @@ def main(files: list[str]) -> None:
         print(out / name)
 
 
-def write(view: reading.Read, out: Path, chosen: Sequence[str]) -> None:
+def write(view: motion_flags.Read, out: Path, chosen: Sequence[str]) -> None:
     """Write what is chosen, but for the page; what a file says of how it came about goes along."""
     source = view.settled.found.path
     about = read_provenance(source) | dict(converted_from=Path(source).name)
@@ -80,7 +80,7 @@ def facts(settled: Settled) -> str:
     return f"{settled.found.kind}, {up}, {units}"
 
 
-def describe(view: reading.Read) -> str:
+def describe(view: motion_flags.Read) -> str:
     """What was found, a line each, and where every bit of it is from."""
     settled, motion = view.settled, view.motion
     found, frame = settled.found, settled.frame

@@ -199,7 +199,8 @@ def test_torch_stays_in_its_rooms_and_inside_functions():
 def test_only_what_draws_needs_numba():
     """An extra brings it, so whoever draws as one of several things says so when it comes to it."""
     drawing = {
-        f"vimogen_jax.viewer.{name}" for name in ("raster", "render", "figure", "video", "filmed")
+        f"vimogen_jax.viewer.{name}"
+        for name in ("raster", "render", "figure", "video", "synthetic_film")
     }
     files = {f"{name.replace('.', '/')}.py" for name in drawing}
     wrong = [

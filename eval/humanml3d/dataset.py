@@ -14,7 +14,7 @@ from eval.humanml3d.split import SCORED_FRAMES, CaptionedClip, Split
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.humanml3d_captions import Caption
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.metrics.matching import BATCH
+from vimogen_jax.metrics.fid_and_r_precision import BATCH
 from vimogen_jax.motion.humanml3d import FPS
 from vimogen_jax.motion.layouts import layout_of
 

@@ -14,7 +14,7 @@ from vimogen_jax.convert.humanml3d_evaluator import CHECKPOINT, load_evaluator
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.humanml3d_captions import Caption
 from vimogen_jax.matcher import Matcher
-from vimogen_jax.metrics.humanml3d import MAX_FRAMES, Evaluator
+from vimogen_jax.metrics.humanml3d_evaluator import MAX_FRAMES, Evaluator
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES
 from vimogen_jax.motion.layouts import layout_of
 

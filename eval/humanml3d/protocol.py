@@ -20,7 +20,7 @@ from eval.humanml3d.systems import HumanML3DSystem, SystemMotions
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json
 from vimogen_jax.formats.humanml3d_captions import Caption
-from vimogen_jax.metrics.matching import (
+from vimogen_jax.metrics.fid_and_r_precision import (
     BATCH,
     diversity,
     frechet_distance,

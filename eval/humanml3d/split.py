@@ -18,7 +18,7 @@ from vimogen_jax.files import inside, read_text
 from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import table
 from vimogen_jax.formats.humanml3d_captions import Caption, parse_captions
-from vimogen_jax.metrics.humanml3d import FRAMES_A_STEP
+from vimogen_jax.metrics.humanml3d_evaluator import FRAMES_A_STEP
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES
 from vimogen_jax.motion.layouts import HUMANML3D, Layout
 

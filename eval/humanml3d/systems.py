@@ -34,7 +34,7 @@ from vimogen_jax.formats.found import Found, filled
 from vimogen_jax.formats.humanml3d_captions import Caption
 from vimogen_jax.formats.look import SUFFIXES
 from vimogen_jax.formats.world import Frame, agree, usual_up
-from vimogen_jax.metrics.humanml3d import FRAMES_A_STEP, MAX_FRAMES
+from vimogen_jax.metrics.humanml3d_evaluator import FRAMES_A_STEP, MAX_FRAMES
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES, encode
 from vimogen_jax.motion.layouts import VIMOGEN, Layout
 from vimogen_jax.motion.resample import at_times, resample, resample_positions

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import pickles
 from vimogen_jax.formats.arrays import table
-from vimogen_jax.metrics.humanml3d import WORD_DIM
+from vimogen_jax.metrics.humanml3d_evaluator import WORD_DIM
 
 MAX_WORDS = 20
 LENGTH = MAX_WORDS + 2  # with the marks of start and end

@@ -11,7 +11,7 @@ import numpy as np
 from eval.bodies import to_motion
 from eval.mbench.dimensions import Dimension, Scored
 from eval.mbench.prompts import MBenchPrompt
-from eval.shipped_model import action_judge
+from eval.model import action_judge
 from eval.systems import Clip
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import Dataset

@@ -6,7 +6,7 @@ import pytest
 
 from data import beam
 from data.beam import Beam
-from data.engine import spread
+from data.workers import spread
 from vimogen_jax.errors import BadInput
 
 pytest.importorskip("apache_beam", reason="needs apache-beam, as in `make test-beam`")

@@ -44,7 +44,7 @@ def test_the_longest_stretch_lies_at_its_frames(tmp_path, monkeypatch):
         read.append(path)
         return [stretch(0.0, 10), stretch(0.6, 25, lost=[3])]
 
-    monkeypatch.setattr("vimogen_jax.viewer.filmed.write_film", lambda *arguments: None)
+    monkeypatch.setattr("vimogen_jax.viewer.synthetic_film.write_film", lambda *arguments: None)
     monkeypatch.setattr(filmed, "read_film", read_film)
     channels = channels_of(40)
     reading = Filming(tmp_path / "kept")(channels, 20.0)
@@ -67,7 +67,7 @@ def test_a_film_in_which_nobody_is_found_is_no_reading(tmp_path, monkeypatch):
     def read_film(path):
         raise BadInput("nobody")
 
-    monkeypatch.setattr("vimogen_jax.viewer.filmed.write_film", lambda *arguments: None)
+    monkeypatch.setattr("vimogen_jax.viewer.synthetic_film.write_film", lambda *arguments: None)
     monkeypatch.setattr(filmed, "read_film", read_film)
     assert Filming(tmp_path)(channels_of(40), 20.0) is None
     assert Filming(tmp_path)(channels_of(40), 20.0) is None

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from eval.matcher import to_markdown as of_matcher
-from eval.shipped_model_report import to_markdown
+from eval.model_report import to_markdown
 from tests.helpers.repository import ROOT
 from vimogen_jax.matcher import EVALUATION
 from vimogen_jax.package import SHIPPED

@@ -13,7 +13,6 @@ import numpy as np
 from data.adapters.vlm.frames import frames
 from data.adapters.vlm.model import Unwatchable
 from data.curate import read_film_captions
-from data.engine import Keeping
 from data.priors.prompts import Prompt, read_prompts
 from data.priors.store import STAGES, StageOutput, Store
 from data.sources import teacher
@@ -22,6 +21,7 @@ from data.sources.humanml3d import read_humanml3d
 from data.sources.priors import read_priors
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
+from data.workers import Keeping
 from eval import systems
 from eval.film_readings import read_truth
 from eval.humanml3d.split import read_split
@@ -64,7 +64,7 @@ from vimogen_jax.studio.work import Settings
 from vimogen_jax.tensors import map_folder, map_tensors, write_tensors
 from vimogen_jax.text.umt5_files import Weights
 from vimogen_jax.viewer.camera import film
-from vimogen_jax.viewer.filmed import truth
+from vimogen_jax.viewer.synthetic_film import truth
 
 SKELETONS = Path(formats.__file__).parent / "skeletons"
 CAPTIONS = ["a person waves.", "geht im Kreis — 走"]

@@ -33,14 +33,14 @@ def run(command: str = COMMAND, **environment: str) -> subprocess.CompletedProce
 def test_only_a_flag_that_the_command_has_is_advised():
     command = """
 from absl import flags
-from launch import cli, reading
+from launch import cli, motion_flags
 from vimogen_jax.errors import BadInput
 {}
 def main():
     raise BadInput("a.npz: does not say", remedy="fps")
 cli.run(main)
 """
-    for define, advice in (("reading.define_flags()", ": give --fps"), ("", "")):
+    for define, advice in (("motion_flags.define_flags()", ": give --fps"), ("", "")):
         done = subprocess.run(
             [sys.executable, "-c", command.format(define)], cwd=ROOT, capture_output=True, text=True
         )

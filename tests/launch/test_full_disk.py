@@ -95,7 +95,7 @@ MBENCH = ["mbench", "--prompts=IN/prompts.jsonl", "--motions=IN/takes"]
             "DISK/out",
         ),
         (
-            "eval.shipped_model.evaluate",
+            "eval.model.evaluate",
             {},
             ["evaluate", "--dataset=IN", "--out=DISK/a.json"],
             "DISK/a.json",
@@ -130,7 +130,7 @@ def test_a_disk_that_fills_during_the_work_is_told(
         module, _, name = work.rpartition(".")
         monkeypatch.setattr(import_module(module), name, fill)
         monkeypatch.setattr(Dataset, "open", lambda folder: None)
-        monkeypatch.setattr("eval.shipped_model_report.to_markdown", str)
+        monkeypatch.setattr("eval.model_report.to_markdown", str)
         ends_in_a_sentence(arguments, named, {"IN": inputs}, disk)
 
 

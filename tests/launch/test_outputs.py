@@ -115,13 +115,13 @@ def test_all_commands_are_here():
         "__init__",
         "actions",
         "cli",
-        "films",
+        "film_flags",
         "huge_pages",
         "motion_files",
+        "motion_flags",
         "outputs",
-        "processes",
-        "reading",
-        "spreading",
+        "process_flags",
+        "worker_flags",
     }
     resumes = {"train"}  # its folder is where a run goes on
     shows = {"robot_limits", "studio"}  # and writes nothing

@@ -10,7 +10,7 @@ from flax import nnx
 from vimogen_jax.convert.published import StateDict, require_shapes
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pt
-from vimogen_jax.metrics.humanml3d import Evaluator, EvaluatorSizes, SequenceEncoder
+from vimogen_jax.metrics.humanml3d_evaluator import Evaluator, EvaluatorSizes, SequenceEncoder
 from vimogen_jax.tensors import map_tensors
 
 CHECKPOINT = "finest.tar"

@@ -15,7 +15,7 @@ from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.arrays import finite
 from vimogen_jax.formats.tracks import BodyFrames
-from vimogen_jax.motion.fit import fit_joints
+from vimogen_jax.motion.from_joints import fit_joints
 
 KEYS = ("pred_keypoints_3d", "pred_cam_t")
 NUM_KEYPOINTS = 70

@@ -16,7 +16,7 @@ from vimogen_jax.body.axes import UNITS, UPS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.retarget import Skeleton
-from vimogen_jax.motion.fit import fit_joints
+from vimogen_jax.motion.from_joints import fit_joints
 from vimogen_jax.motion.motion import Motion
 
 FAR = 10.0  # metres between the floor and the lowest joint: no motion is that far from it

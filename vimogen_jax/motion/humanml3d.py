@@ -12,7 +12,7 @@ from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import quaternion_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, MIRRORED, NUM_JOINTS, PARENTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.motion.fit import fit_joints
+from vimogen_jax.motion.from_joints import fit_joints
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import resample
 

@@ -28,8 +28,8 @@ from vimogen_jax.train.clock import Clock, in_words
 from vimogen_jax.train.distributed import is_first, stop_requests
 from vimogen_jax.train.evaluate import Validator
 from vimogen_jax.train.log import Log
+from vimogen_jax.train.nonfinite import Pending
 from vimogen_jax.train.optim import learning_rate, make_optimizer
-from vimogen_jax.train.pending import Pending
 from vimogen_jax.train.profile import Profile
 from vimogen_jax.train.run import load_checkpoint, open_run, record_run
 from vimogen_jax.train.state import (

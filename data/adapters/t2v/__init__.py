@@ -28,7 +28,7 @@ def open_video(form: str, limit: float, checkpoint: str, offload: str = "none") 
 
             return VideoFolder(said)
         case "command", True:
-            from data.adapters.t2v.program import VideoCommand
+            from data.adapters.t2v.command import VideoCommand
 
             return VideoCommand(said, limit)
         case "wan", True:

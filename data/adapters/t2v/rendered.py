@@ -25,9 +25,9 @@ class Rendered:
 
     def __init__(self, checkpoint: str):
         """Load the checkpoint; raises BadInput where there is none, ImportError without Numba."""
-        from vimogen_jax.viewer import filmed  # with Numba, which not everybody has
+        from vimogen_jax.viewer import synthetic_film  # with Numba, which not everybody has
 
-        self._write = filmed.write_film
+        self._write = synthetic_film.write_film
         self._generator = Generator.from_checkpoint(checkpoint)
         self.licence = self._generator.package.licence or "unknown"
         weights = fingerprint(self._generator.package.params)[:16]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.train.pending import MOST_SKIPPED, Pending
+from vimogen_jax.train.nonfinite import MOST_SKIPPED, Pending
 
 IDS = np.array(["walk", "turn", "fall"])
 RECORDS = np.array([[2, 0], [-1, 2]])

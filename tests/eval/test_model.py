@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from eval.action_following import NONE
+from eval.model import TARGETS, HeldOutSentence, compare, draw, evaluate, judged_actions
+from eval.model_report import to_markdown
 from eval.real_motions import read_actions, read_real_motions
 from eval.refinement import SUITE, measure_refinement, noisy
-from eval.shipped_model import TARGETS, HeldOutSentence, compare, draw, evaluate, judged_actions
-from eval.shipped_model_report import to_markdown
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import ACTIONS, made_up_dataset
 from tests.helpers.tiny_package import Letters, tiny_package

@@ -8,7 +8,7 @@ from tests.helpers.stride import stride
 from vimogen_jax.body.mesh import builtin_body
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.viewer.camera import film
-from vimogen_jax.viewer.filmed import write_film
+from vimogen_jax.viewer.synthetic_film import write_film
 from vimogen_jax.viewer.wardrobe import OUTFITS, dress
 
 

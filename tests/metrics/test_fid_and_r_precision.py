@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.metrics.matching import (
+from vimogen_jax.metrics.fid_and_r_precision import (
     diversity,
     frechet_distance,
     kernel_distance,

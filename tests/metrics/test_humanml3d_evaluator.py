@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vimogen_jax.convert.humanml3d_evaluator import from_published, load_evaluator
-from vimogen_jax.metrics.humanml3d import Evaluator
+from vimogen_jax.metrics.humanml3d_evaluator import Evaluator
 from vimogen_jax.motion import humanml3d
 
 TOLERANCE = 2e-5

@@ -1,4 +1,4 @@
-"""A report of `eval.shipped_model` as Markdown, for the terminal and the model card."""
+"""A report of `eval.model` as Markdown, for the terminal and the model card."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from data.engine import Keeping, spread
+from data.workers import Keeping, spread
 from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
@@ -38,7 +38,7 @@ class Counting:
 
 DIES = """
 import os, signal
-from data.engine import spread
+from data.workers import spread
 if __name__ == "__main__":
     for _ in spread(abs, range(10), 2, "number", "counted"):
         os.kill(os.getpid(), signal.SIGKILL)
