@@ -13,7 +13,7 @@ from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.mocap import fit as fitting
 from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
-from vimogen_jax.mocap.fit import JOINTS, LANDMARKS, WINDOW, Pinhole, fit
+from vimogen_jax.mocap.fit import AT_ONCE, JOINTS, LANDMARKS, WINDOW, Pinhole, fit
 from vimogen_jax.mocap.tracking import NUM_BODY, Track
 
 CAMERA = Pinhole(1000.0, (256.0, 256.0))
@@ -96,3 +96,19 @@ def test_a_gap_is_carried_over(motion, track):
         joints_of(rotations, pelvis) - (motion.joints() - motion.joints()[:, :1]), axis=-1
     )
     assert np.isfinite(rotations).all() and error[lost].mean() < 0.06
+
+
+def test_some_windows_of_a_long_film_are_fitted_at_a_time(motion, track, monkeypatch):
+    """The memory does not grow with the film, and what is compiled is compiled once."""
+    shapes = []
+
+    def improve(pixels, world, seen, guess, start, *_):
+        shapes.append(pixels.shape[0])
+        return guess, start
+
+    monkeypatch.setattr(fitting, "_improve", improve)
+    again = lambda values: np.concatenate([values] * 15)
+    long = Track(*(again(getattr(track, field.name)) for field in dataclasses.fields(Track)))
+    rotations, pelvis = fit(long, motion.fps, CAMERA, marker_offsets(), pose_prior())
+    assert len(rotations) == len(pelvis) == len(long.confidence)
+    assert shapes == [AT_ONCE] * 3

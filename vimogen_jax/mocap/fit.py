@@ -22,6 +22,7 @@ from vimogen_jax.metrics.body_fit import PosePrior, cost_of_pose
 from vimogen_jax.mocap.tracking import Track
 
 WINDOW, OVERLAP = 128, 24  # frames
+AT_ONCE = 8  # windows that are fitted together: so the memory does not grow with the film
 STEPS = 300
 LEARNING_RATE = 0.02  # radians or metres a step, falling to 0
 
@@ -112,19 +113,18 @@ def fit(
     start = _pelvis(pixels, world[:, LANDMARKS], seen) + joints[:, 0]
     arrays = (pixels, (world - middle)[:, LANDMARKS], seen, guess, start)
     starts = _windows(frames)
-    cut = lambda x: np.stack([_padded(x[s : s + WINDOW]) for s in starts])
-    real = np.stack([np.arange(s, s + WINDOW) < frames for s in starts]).astype(np.float32)
-    inputs = [jnp.asarray(cut(x), jnp.float32) for x in arrays]
-    with jax.default_matmul_precision("highest"):  # fewer bits, as GPUs take, are centimetres
-        fitted = _improve(
-            *inputs,
-            jnp.asarray(real),
-            jnp.asarray(offsets, jnp.float32),
-            prior,
-            weights,
-            20.0 / fps,
-        )
-    rotations, pelvis = map(np.asarray, fitted)
+    known = jnp.asarray(offsets, jnp.float32), prior, weights, 20.0 / fps
+    groups = []
+    for first in range(0, len(starts), AT_ONCE):
+        group = starts[first : first + AT_ONCE]
+        if first:  # of as many windows as the first, so that nothing is compiled again
+            group = group + [group[-1]] * (AT_ONCE - len(group))
+        cut = lambda x, group=group: np.stack([_padded(x[s : s + WINDOW]) for s in group])
+        real = np.stack([np.arange(s, s + WINDOW) < frames for s in group])
+        inputs = (jnp.asarray(x, jnp.float32) for x in (*map(cut, arrays), real))
+        with jax.default_matmul_precision("highest"):  # fewer bits, as GPUs take, are centimetres
+            groups.append([np.asarray(each) for each in _improve(*inputs, *known)])
+    rotations, pelvis = (np.concatenate(each)[: len(starts)] for each in zip(*groups, strict=True))
     return _blended(rotations, pelvis, starts, frames)
 
 
