@@ -154,7 +154,7 @@ def documented():
     blocks = [
         (name, block)
         for name, text in texts.items()
-        for block in re.findall(r"^```\n(.*?)^```", text, re.M | re.S)
+        for block in re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)
     ]
     for script in sorted(SCRIPTS.iterdir()):
         lines = script.read_text().splitlines()
