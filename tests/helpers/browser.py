@@ -14,7 +14,7 @@ from typing import Any
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-PATIENCE = 120  # seconds until whatever is waited for is given up
+PATIENCE = 600  # seconds until whatever is waited for is given up
 
 
 def find_chromium() -> str | None:

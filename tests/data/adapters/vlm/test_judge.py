@@ -196,12 +196,12 @@ def test_the_first_ctrl_c_ends_it_and_what_was_answered_is_kept(server, video, t
     arguments = [f"{server.url}/v1", str(video), str(tmp_path / "answers")]
     with subprocess.Popen([sys.executable, "-c", DRIPPED, *arguments], cwd=ROOT) as process:
         answers = tmp_path / "answers"
-        until = time.monotonic() + 120
+        until = time.monotonic() + 600
         while len(list(answers.glob("*.json"))) < 11 and time.monotonic() < until:
             time.sleep(0.1)
         assert len(list(answers.glob("*.json"))) == 11
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 130
+        assert process.wait(timeout=300) == 130
 
 
 def test_several_at_once(server, ask):
