@@ -4,6 +4,7 @@ A file whose outcome was not seen before (another sentence, or a result) is dama
 fuzzer comes past the first check of a reader.
 """
 
+import contextlib
 import dataclasses
 import importlib
 import multiprocessing
@@ -124,7 +125,9 @@ class _Reader:
             while left > 0:
                 if self._ours.poll(left):
                     return self._ours.recv()
-                left = SECONDS - (time.monotonic() - start) + self._queued() - before
+                queued = self._queued().items()
+                waited = max((now - before.get(one, 0) for one, now in queued), default=0)
+                left = SECONDS - (time.monotonic() - start) + waited
             fault = f"failed: not done after {SECONDS} s"
         except EOFError:
             fault = f"failed: the process died after {time.monotonic() - start:.1f} s"
@@ -132,10 +135,13 @@ class _Reader:
         self._start()
         return fault
 
-    def _queued(self) -> float:
-        """Seconds for which the process has stood in the queue for a processor."""
-        told = Path(f"/proc/{self._process.pid}/schedstat").read_text()
-        return int(told.split()[1]) / 1e9
+    def _queued(self) -> dict[str, float]:
+        """Seconds for which each thread has stood in the queue for a processor."""
+        queued = {}
+        for path in Path(f"/proc/{self._process.pid}/task").glob("*/schedstat"):
+            with contextlib.suppress(OSError):  # the thread has ended
+                queued[path.parent.name] = int(path.read_text().split()[1]) / 1e9
+        return queued
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")

@@ -1,5 +1,6 @@
 """Nothing is compiled once a run has begun its first step."""
 
+import platform
 import subprocess
 import sys
 
@@ -83,3 +84,25 @@ def test_the_shapes_that_are_told_are_those_that_come(dataset):
         come = {tuple((array.shape, array.dtype) for array in batch) for batch in batches}
         assert come == {tuple((shape.shape, shape.dtype) for shape in batch) for batch in told}
     loader.close()
+
+
+FREES = """
+import ctypes
+import re
+from vimogen_jax.train.warmup import give_back
+
+libc = ctypes.CDLL(None)
+libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+held = lambda: int(re.search(r"VmRSS:\\s+(\\d+)", open("/proc/self/status").read())[1]) / 1024
+blocks = [ctypes.memset(libc.malloc(2**15), 1, 2**15) for _ in range(4000)]  # 125 MB
+for block in blocks[:-1]:  # the last keeps the heap from shrinking by itself
+    libc.free(block)
+before = held()
+give_back()
+assert held() < before - 100, (before, held())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_what_was_freed_is_given_back():
+    subprocess.run([sys.executable, "-c", FREES], cwd=ROOT, check=True)
