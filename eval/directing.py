@@ -15,7 +15,7 @@ from eval.real_motions import RealMotion
 from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 from vimogen_jax.directing.constraints import Constraint, Facing, Place, Pose, Route
-from vimogen_jax.directing.fit import clean_feet
+from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.goals import Goals
 from vimogen_jax.generator import Generator, Request
 from vimogen_jax.long_motion import SEAM, join, play
@@ -156,8 +156,7 @@ def _acts(parts: Sequence[Motion]) -> list[Motion]:
 
 def measure_feet(motions: Sequence[Motion], real: Sequence[Motion]) -> dict[str, Any]:
     """Free motions as they are and with feet cleaned, and the takes that gave their sentences."""
-    cleaned = [clean_feet(motion) for motion in motions]
-    return dict(real=moves(real), free=moves(motions), cleaned=moves(cleaned))
+    return dict(real=moves(real), free=moves(motions), cleaned=moves(clean_feet(motions)))
 
 
 def moves(motions: Sequence[Motion]) -> dict[str, float]:

@@ -25,7 +25,7 @@ from vimogen_jax.body.mesh import Body
 from vimogen_jax.body.smplx import load_smplx
 from vimogen_jax.diffusion.solvers import PRESETS, SOLVERS
 from vimogen_jax.directing.constraints import LEGS, Keep, marks, read_constraints
-from vimogen_jax.directing.fit import clean_feet
+from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of, require_writable
 from vimogen_jax.generator import (
@@ -158,7 +158,8 @@ def main(words: list[str]) -> None:
         stories = [[each] for each in requests]
         motions = generator(requests, progress=True)
     if CLEAN_FEET.value and not requests[0].constraints:  # else their fit has planted them
-        motions = [Animation.of(clean_feet(each), each.caption) for each in motions]
+        cleaned = clean_feet(motions)
+        motions = [Animation.of(a, b.caption) for a, b in zip(cleaned, motions, strict=True)]
     repeated = [title for title in titles for _ in range(SAMPLES.value)]
     about = [provenance(generator, story) for story in stories]
     before = [shown, *[()] * (len(names) - 1)]

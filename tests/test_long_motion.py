@@ -1,9 +1,13 @@
 """Motions of any length: how long they are, that they go on where they were, what is refused."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from tests.helpers.stride import stride
 from tests.helpers.tiny_package import tiny_generator
+from vimogen_jax import long_motion
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Request
 from vimogen_jax.long_motion import join, play, windows
@@ -69,6 +73,19 @@ def test_it_matters_not_where_a_motion_ended(generator, monkeypatch):
     monkeypatch.setattr(type(generator.model), "motions", first)
     away = generator.act([(WALK, 2.0), (WAVE, 2.0)])
     np.testing.assert_allclose(away.joints(), moved(straight).joints(), atol=2e-3)
+
+
+def test_the_kink_where_a_seam_ends_is_smoothed():
+    motion = stride(40)
+    kinked = dataclasses.replace(motion, transl=motion.transl.copy())
+    kinked.transl[20:, 0] += 0.05 * np.arange(20)
+    eased = long_motion._eased(kinked, 20)
+    kink = lambda motion: np.linalg.norm(np.diff(motion.transl, 2, axis=0), axis=-1).max()
+    assert kink(eased) < 0.5 * kink(kinked)
+    far = np.abs(np.arange(40) - 19.5) > long_motion.REACH
+    np.testing.assert_array_equal(eased.transl[far], kinked.transl[far])
+    np.testing.assert_array_equal(eased.rotations[far], kinked.rotations[far])
+    np.testing.assert_allclose(np.linalg.det(eased.rotations), 1, atol=1e-5)
 
 
 def test_a_long_act_is_cut_into_windows_of_like_length(generator):

@@ -14,6 +14,7 @@ from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.animation import Animation
 from vimogen_jax.diffusion.solvers import SOLVERS, Sampler
 from vimogen_jax.directing.constraints import Constraint, needs_draft, to_goals
+from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.fit import fit
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -155,10 +156,11 @@ class Generator:
         else:
             requests = make_requests(given, seconds, reference, samples, seed)
         encoded = self.encode(requests)
-        motions = [
-            motion if each.goals is None else fit(motion, each.goals)
-            for motion, each in zip(model.motions(encoded, progress), encoded, strict=True)
-        ]
+        motions = model.motions(encoded, progress)
+        goals = {i: each.goals for i, each in enumerate(encoded) if each.goals is not None}
+        fitted = [fit(motions[i], each) for i, each in goals.items()]
+        for i, motion in zip(goals, clean_feet(fitted, list(goals.values())), strict=True):
+            motions[i] = motion
         pairs = zip(motions, requests, strict=True)
         return [Animation.of(motion, request.text or "") for motion, request in pairs]
 

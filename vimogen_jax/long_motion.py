@@ -1,7 +1,8 @@
 """Motions of any length: windows of the model's own length, each begun by the end of the last.
 
 The last frames of a motion, its *seam*, are the first of the next window, in the window's own
-frame: they are held while it is sampled. What comes is laid on the seam and blended in over it.
+frame: they are held while it is sampled. What comes is laid on the seam, blended in over it, and
+smoothed where it ends.
 Nothing but the seam is kept of what was made.
 """
 
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from vimogen_jax.body.inverse_kinematics import nearest_rotations
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix, slerp
 from vimogen_jax.directing.goals import ALL_JOINTS, Goals, keep, no_goals
 from vimogen_jax.errors import BadInput
@@ -25,6 +27,7 @@ from vimogen_jax.sampling import EncodedRequest, MotionModel
 
 SEAM = 20  # frames
 LONGEST_SEAM = 60
+EASE, REACH = 1.5, 6  # frames: what is held ends with a kink, smoothed so wide and so far around
 FREE = 10  # frames after a seam in which no reference is followed, to get to where it begins
 
 
@@ -127,7 +130,7 @@ def _led_to(request: EncodedRequest, start: Motion, statistics: Statistics) -> d
 
 
 def _joined(end: Motion, motion: Motion) -> Motion:
-    """A window laid on the end that it begins with, and blended in over it."""
+    """A window laid on the end that it begins with, blended in over it, and eased where it ends."""
     seam = end.num_frames
     motion = transform(motion, *_laid(motion.joints()[:seam], end.joints()))
     share = np.linspace(0, 1, seam + 2)[1:-1]
@@ -136,6 +139,20 @@ def _joined(end: Motion, motion: Motion) -> Motion:
     rotations, transl = motion.rotations.copy(), motion.transl.copy()
     rotations[:seam] = quaternion_to_matrix(slerp(before, after, share[:, None]))
     transl[:seam] = end.transl + share[:, None] * (transl[:seam] - end.transl)
+    return _eased(dataclasses.replace(motion, rotations=rotations, transl=transl), seam)
+
+
+def _eased(motion: Motion, at: int) -> Motion:
+    """The motion smoothed about a frame, and less and less away from it."""
+    reach, frames = min(REACH, at), np.arange(motion.num_frames)
+    near = frames[at - reach : at + reach]
+    weights = np.exp(-0.5 * ((near[:, None] - frames) / EASE) ** 2)
+    weights /= weights.sum(1, keepdims=True)
+    share = np.cos(0.5 * np.pi * (near + 0.5 - at) / reach) ** 2
+    rotations, transl = motion.rotations.copy(), motion.transl.copy()
+    smooth = np.einsum("ts,sjab->tjab", weights, rotations) - rotations[near]
+    rotations[near] = nearest_rotations(rotations[near] + share[:, None, None, None] * smooth)
+    transl[near] += share[:, None] * (weights @ transl - transl[near])
     return dataclasses.replace(motion, rotations=rotations, transl=transl)
 
 

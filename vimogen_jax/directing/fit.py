@@ -54,11 +54,6 @@ def fit(motion: Motion, goals: Goals, multiple: int = 20) -> Motion:
     return _exact(*fitted, goals, motion.fps)
 
 
-def clean_feet(motion: Motion) -> Motion:
-    """The motion with standing feet that stand: nothing else is asked of it."""
-    return fit(motion, no_goals(motion.num_frames))
-
-
 def _exact(rotations: np.ndarray, transl: np.ndarray, goals: Goals, fps: float) -> Motion:
     """With the millimetres put right that are left of rotations and places of the pelvis."""
     rotations[goals.turned] = goals.rotations[goals.turned]

@@ -1,0 +1,81 @@
+"""Feet that stand, clear the floor, and stay where something of a leg is set."""
+
+import jax
+import numpy as np
+import pytest
+
+from tests.helpers.stride import stride
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
+from vimogen_jax.body.rotations import axis_angle_to_matrix
+from vimogen_jax.body.skeleton import FEET
+from vimogen_jax.directing import feet
+from vimogen_jax.directing.feet import CLEAR, LEGS, SLOW, clean_feet
+from vimogen_jax.directing.goals import no_goals
+from vimogen_jax.metrics.motion_quality import foot_sliding
+from vimogen_jax.motion.motion import Motion
+
+FRAMES = 40
+
+
+@pytest.fixture(scope="module")
+def glides() -> Motion:
+    """A body that stands with bent knees, and is carried over the floor in that pose: slowly in
+    the first half, then fast."""
+    turns = np.zeros((22, 3))
+    turns[LEGS[:, :3], 0] = -0.4, 0.8, -0.4
+    pose = axis_angle_to_matrix(turns)
+    pose[0] = Y_UP_TO_Z_UP
+    pace = np.where(np.arange(FRAMES) < FRAMES // 2, 0.004, 0.08)
+    way = (np.cumsum(pace) - pace[0])[:, None] * [1, 0, 0]
+    return Motion(np.tile(pose, (FRAMES, 1, 1, 1)), way, 20.0)
+
+
+@pytest.fixture(scope="module")
+def cleaned(glides):
+    return clean_feet([glides, stride(25)])
+
+
+def test_a_slow_low_foot_is_planted_and_a_fast_one_lifted(glides, cleaned):
+    before, after = glides.joints(), cleaned[0].joints()
+    floor = before[..., 2].min()
+    np.testing.assert_allclose(np.ptp(after[:20, FEET], axis=0), 0, atol=2e-3)
+    assert (after[22:, FEET, 2] > floor + CLEAR - 2e-3).all()
+    assert foot_sliding(after[:20] - [0, 0, floor]) < 0.5 * foot_sliding(
+        before[:20] - [0, 0, floor]
+    )
+
+
+def test_only_legs_bend(glides, cleaned):
+    others = np.setdiff1d(np.arange(22), LEGS)
+    np.testing.assert_array_equal(cleaned[0].transl, glides.transl)
+    np.testing.assert_array_equal(cleaned[0].rotations[:, others], glides.rotations[:, others])
+    np.testing.assert_allclose(np.linalg.det(cleaned[0].rotations), 1, atol=1e-4)
+    after, before = cleaned[0].joints(), glides.joints()
+    bones = lambda joints, a, b: np.linalg.norm(joints[:, a] - joints[:, b], axis=-1)
+    hip, knee, ankle, _ = LEGS.T
+    for a, b in ((hip, knee), (knee, ankle)):
+        np.testing.assert_allclose(bones(after, a, b), bones(before, a, b), atol=1e-5)
+
+
+def test_a_motion_alone_is_as_in_a_batch(cleaned):
+    (alone,) = clean_feet([stride(25)])
+    np.testing.assert_allclose(alone.rotations, cleaned[1].rotations, atol=1e-5)
+
+
+def test_a_leg_stays_where_it_is_set(glides):
+    goals = no_goals(FRAMES)
+    goals.turned[5, LEGS[0, 1]] = True
+    (made,) = clean_feet([glides], [goals])
+    np.testing.assert_allclose(made.rotations[5, LEGS[0]], glides.rotations[5, LEGS[0]], atol=1e-5)
+    foot = made.joints()[:20, FEET[0]]
+    np.testing.assert_allclose(foot, foot[[5] * 20], atol=5e-3)  # the rest goes to where that is
+
+
+def test_it_can_be_learnt_through(glides):
+    given = dict(rotations=glides.rotations[None], transl=glides.transl[None])
+    given = {name: value.astype(np.float32) for name, value in given.items()}
+    real, firm = np.ones((1, FRAMES), bool), np.zeros((1, FRAMES, 2), bool)
+    slow = np.array([SLOW / 20], np.float32)
+    total = lambda x: (feet._planted(x, given["transl"], real, firm, slow) ** 2)[..., 0, 1].sum()
+    slope = np.asarray(jax.grad(total)(given["rotations"]))
+    assert np.isfinite(slope).all() and np.abs(slope).max() > 0
