@@ -153,7 +153,11 @@ def main(words: list[str]) -> None:
     generator = load_generator()
     if acts:
         stories = [[each, *drawn(acts, each, len(requests))] for each in requests]
-        motions = [generator.act(story, seam=SEAM.value, progress=True) for story in stories]
+        whole: dict[str, Any] = dict(
+            seam=SEAM.value, constraints=requests[0].constraints, progress=True
+        )
+        free = [[dataclasses.replace(act, constraints=()) for act in story] for story in stories]
+        motions = [generator.act(story, **whole) for story in free]
     else:
         stories = [[each] for each in requests]
         motions = generator(requests, progress=True)

@@ -8,6 +8,8 @@ import pytest
 from tests.helpers.stride import stride
 from tests.helpers.tiny_package import tiny_generator
 from vimogen_jax import long_motion
+from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.directing.constraints import Place, Route
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Request
 from vimogen_jax.long_motion import join, play, windows
@@ -79,13 +81,27 @@ def test_the_kink_where_a_seam_ends_is_smoothed():
     motion = stride(40)
     kinked = dataclasses.replace(motion, transl=motion.transl.copy())
     kinked.transl[20:, 0] += 0.05 * np.arange(20)
-    eased = long_motion._eased(kinked, 20)
+    eased = long_motion._eased(kinked, 20, np.arange(40) == 21)
     kink = lambda motion: np.linalg.norm(np.diff(motion.transl, 2, axis=0), axis=-1).max()
     assert kink(eased) < 0.5 * kink(kinked)
     far = np.abs(np.arange(40) - 19.5) > long_motion.REACH
+    far[21] = True  # which is firm
     np.testing.assert_array_equal(eased.transl[far], kinked.transl[far])
-    np.testing.assert_array_equal(eased.rotations[far], kinked.rotations[far])
+    np.testing.assert_allclose(eased.rotations[far], kinked.rotations[far], atol=1e-6)
     np.testing.assert_allclose(np.linalg.det(eased.rotations), 1, atol=1e-5)
+
+
+def test_constraints_of_the_whole_are_met_in_their_windows(generator):
+    hand = (0.3, 1.0, 1.2)
+    wanted = [Route([(0, 0), (0, 1)], [3.0, 4.0]), Place(3.5, "left_wrist", hand)]
+    motion = generator.act([(WALK, 2.0), (WAVE, 3.0)], constraints=wanted)
+    joints = motion.joints()
+    assert motion.num_frames == 100
+    wrist = joints[70, JOINT_NAMES.index("left_wrist")]
+    np.testing.assert_allclose(wrist, hand, atol=0.03)
+    np.testing.assert_allclose(joints[[60, 80], 0, :2], [(0, 0), (0, 1)], atol=0.08)
+    with pytest.raises(BadInput, match="needs times"):
+        generator.story([(WALK, 2.0), (WAVE, 2.0)], constraints=[Route([(0, 0), (0, 1)])])
 
 
 def test_a_long_act_is_cut_into_windows_of_like_length(generator):

@@ -16,6 +16,7 @@ from vimogen_jax.diffusion.solvers import SOLVERS, Sampler
 from vimogen_jax.directing.constraints import Constraint, needs_draft, to_goals
 from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.fit import fit
+from vimogen_jax.directing.goals import Goals, any_set
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
 from vimogen_jax.long_motion import SEAM, check_seam, in_a_row, join, play, windows
@@ -170,10 +171,12 @@ class Generator:
         *,
         seam: int = SEAM,
         seed: int = 0,
+        constraints: Sequence[Constraint] = (),
         progress: bool = False,
     ) -> Animation:
         """One motion of acts that follow each other; as `parts`, put together."""
-        motion = join(list(self.parts(acts, seam=seam, seed=seed, progress=progress)))
+        asked: dict[str, Any] = dict(seam=seam, seed=seed, constraints=constraints)
+        motion = join(list(self.parts(acts, **asked, progress=progress)))
         texts = [act.text if isinstance(act, Request) else act[0] for act in acts]
         return Animation.of(motion, in_a_row([text for text in texts if text]))
 
@@ -183,6 +186,7 @@ class Generator:
         *,
         seam: int = SEAM,
         seed: int = 0,
+        constraints: Sequence[Constraint] = (),
         progress: bool = False,
     ) -> Iterator[Motion]:
         """Sample acts that follow each other, and give the frames of each window once it is made.
@@ -192,6 +196,8 @@ class Generator:
                 by a sentence or by a reference.
             seam: the frames in which an act grows out of the one before, 2 to 60.
             seed: of the noise of sentences; each window draws its own.
+            constraints: poses, places and paths for the whole motion to meet, their times counted
+                from its beginning.
             progress: show a bar of each window.
 
         Yields:
@@ -199,15 +205,21 @@ class Generator:
             origin, facing +y.
 
         Raises:
-            BadInput: an act is shorter than a motion of the model can be, or the seam too short.
+            BadInput: an act is shorter than a motion of the model can be, the seam too short, or a
+                constraint cannot be met.
         """
-        story = self.story(acts, seam=seam, seed=seed)
+        story = self.story(acts, seam=seam, seed=seed, constraints=constraints)
         for (part,) in play(self.model, [story], seam, progress):
             assert part is not None
             yield part
 
     def story(
-        self, acts: Sequence[tuple[str, float] | Request], *, seam: int = SEAM, seed: int = 0
+        self,
+        acts: Sequence[tuple[str, float] | Request],
+        *,
+        seam: int = SEAM,
+        seed: int = 0,
+        constraints: Sequence[Constraint] = (),
     ) -> list[EncodedRequest]:
         """The windows of acts, as `long_motion.play` takes them; see `parts`."""
         check_seam(seam)
@@ -219,10 +231,28 @@ class Generator:
                 act = Request(act[0], seconds=act[1], seed=seed, draw=len(parts))
             if act.constraints:
                 raise BadInput(
-                    f"act {number} has constraints: only one motion by itself meets them"
+                    f"act {number} has constraints: several acts meet those of the whole motion"
                 )
             parts += self._windows(act, seam, not parts, f"act {number}")
-        return self.encode(parts)
+        encoded = self.encode(parts)
+        return self._wanted(encoded, constraints) if constraints else encoded
+
+    def _wanted(
+        self, story: Sequence[EncodedRequest], constraints: Sequence[Constraint]
+    ) -> list[EncodedRequest]:
+        """The windows of a story with what constraints of the whole set of each."""
+        if needs_draft(constraints):
+            raise BadInput("a path that several acts are to follow needs times")
+        ends = np.cumsum([each.frames for each in story])
+        goals = to_goals(constraints, int(ends[-1]), self.model.fps)
+        parts = [
+            Goals(*(value[end - each.frames : end] for value in goals))
+            for each, end in zip(story, ends, strict=True)
+        ]
+        return [
+            dataclasses.replace(each, goals=part) if any_set(part).any() else each
+            for each, part in zip(story, parts, strict=True)
+        ]
 
     def _windows(self, act: Request, seam: int, first: bool, name: str) -> list[Request]:
         """An act as requests of windows."""

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from vimogen_jax.body.inverse_kinematics import nearest_rotations
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix, slerp
-from vimogen_jax.directing.goals import ALL_JOINTS, Goals, keep, no_goals
+from vimogen_jax.directing.feet import clean_feet
+from vimogen_jax.directing.fit import fit
+from vimogen_jax.directing.goals import ALL_JOINTS, Goals, any_set, keep, no_goals, transformed
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES
 from vimogen_jax.motion import representation
@@ -61,7 +63,7 @@ def play(
     """Act out stories side by side, a window of each at a time, in batches.
 
     Each request is a window, and as long as what it adds: after the first at most the model's
-    longest motion without the seam.
+    longest motion without the seam. Its goals are in the frame of the whole story.
 
     Yields:
         Of each story the frames that became final, or None where it is over. Put together they are
@@ -83,8 +85,13 @@ def play(
                 for i, each in zip(going, asked, strict=True)
             ]
         made: list[Motion | None] = [None] * len(stories)
-        for i, motion in zip(going, model.motions(asked, progress), strict=True):
-            motion = _joined(ends[i], motion) if number else motion
+        motions = model.motions(asked, progress)
+        for i, request, motion in zip(going, asked, motions, strict=True):
+            wanted = stories[i][number].goals
+            if wanted is not None and request.goals is not None:
+                (motion,) = clean_feet([fit(motion, request.goals)], [request.goals])
+            if number:
+                motion = _joined(ends[i], motion, _firm(stories[i][number - 1 : number + 1], seam))
             goes_on = number + 1 < len(stories[i])
             made[i] = motion[:-seam] if goes_on else motion
             ends[i] = motion[-seam:]
@@ -103,8 +110,12 @@ def join(parts: Sequence[Motion]) -> Motion:
 def _begun(request: EncodedRequest, end: Motion, statistics: Statistics) -> EncodedRequest:
     """The request with the end of a motion before it, set, in a frame that is canonical there."""
     seam = end.num_frames
-    start = transform(end, *to_start(end.joints()[0]))
+    turn, shift = to_start(end.joints()[0])
+    start = transform(end, turn, shift)
     goals = no_goals(seam + request.frames)
+    if request.goals is not None:
+        for into, value in zip(goals, transformed(request.goals, turn, shift), strict=True):
+            into[seam:] = value
     keep(Goals(*(value[:seam] for value in goals)), start, np.ones(seam, bool), ALL_JOINTS)
     changes: dict[str, Any] = dict(frames=seam + request.frames, goals=goals)
     if request.reference is not None:
@@ -129,8 +140,18 @@ def _led_to(request: EncodedRequest, start: Motion, statistics: Statistics) -> d
     return dict(reference=reference, reference_mask=mask)
 
 
-def _joined(end: Motion, motion: Motion) -> Motion:
-    """A window laid on the end that it begins with, blended in over it, and eased where it ends."""
+def _firm(pair: Sequence[EncodedRequest], seam: int) -> Bool[np.ndarray, " t"]:
+    """Frames of a window, from the seam on, of which something is set beside the seam itself; by
+    the requests of the window before and of its own."""
+    frames = [
+        np.zeros(each.frames, bool) if each.goals is None else any_set(each.goals) for each in pair
+    ]
+    return np.concatenate([frames[0][-seam:], frames[1]])
+
+
+def _joined(end: Motion, motion: Motion, firm: Bool[np.ndarray, " t"]) -> Motion:
+    """A window laid on the end that it begins with, blended in over it, and eased where that ends,
+    but in firm frames."""
     seam = end.num_frames
     motion = transform(motion, *_laid(motion.joints()[:seam], end.joints()))
     share = np.linspace(0, 1, seam + 2)[1:-1]
@@ -139,16 +160,16 @@ def _joined(end: Motion, motion: Motion) -> Motion:
     rotations, transl = motion.rotations.copy(), motion.transl.copy()
     rotations[:seam] = quaternion_to_matrix(slerp(before, after, share[:, None]))
     transl[:seam] = end.transl + share[:, None] * (transl[:seam] - end.transl)
-    return _eased(dataclasses.replace(motion, rotations=rotations, transl=transl), seam)
+    return _eased(dataclasses.replace(motion, rotations=rotations, transl=transl), seam, firm)
 
 
-def _eased(motion: Motion, at: int) -> Motion:
-    """The motion smoothed about a frame, and less and less away from it."""
+def _eased(motion: Motion, at: int, firm: Bool[np.ndarray, " t"]) -> Motion:
+    """The motion smoothed about a frame, and less and less away from it, where it is not firm."""
     reach, frames = min(REACH, at), np.arange(motion.num_frames)
     near = frames[at - reach : at + reach]
     weights = np.exp(-0.5 * ((near[:, None] - frames) / EASE) ** 2)
     weights /= weights.sum(1, keepdims=True)
-    share = np.cos(0.5 * np.pi * (near + 0.5 - at) / reach) ** 2
+    share = np.cos(0.5 * np.pi * (near + 0.5 - at) / reach) ** 2 * ~firm[near]
     rotations, transl = motion.rotations.copy(), motion.transl.copy()
     smooth = np.einsum("ts,sjab->tjab", weights, rotations) - rotations[near]
     rotations[near] = nearest_rotations(rotations[near] + share[:, None, None, None] * smooth)

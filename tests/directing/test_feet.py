@@ -71,11 +71,12 @@ def test_a_leg_stays_where_it_is_set(glides):
     np.testing.assert_allclose(foot, foot[[5] * 20], atol=5e-3)  # the rest goes to where that is
 
 
+@pytest.mark.slow  # its gradient takes long to compile
 def test_it_can_be_learnt_through(glides):
     given = dict(rotations=glides.rotations[None], transl=glides.transl[None])
     given = {name: value.astype(np.float32) for name, value in given.items()}
     real, firm = np.ones((1, FRAMES), bool), np.zeros((1, FRAMES, 2), bool)
-    slow = np.array([SLOW / 20], np.float32)
-    total = lambda x: (feet._planted(x, given["transl"], real, firm, slow) ** 2)[..., 0, 1].sum()
+    more = given["transl"], real, firm, np.float32([SLOW / 20]), np.float32([-1.3])
+    total = lambda x: (feet._planted(x, *more) ** 2)[..., 0, 1].sum()
     slope = np.asarray(jax.grad(total)(given["rotations"]))
     assert np.isfinite(slope).all() and np.abs(slope).max() > 0

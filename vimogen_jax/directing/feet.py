@@ -39,7 +39,8 @@ def clean_feet(
 ) -> list[Motion]:
     """The motions with feet that stand and clear the floor, which is at their lowest joint.
 
-    goals: of each motion; legs stay as they are in frames where something of them is set.
+    goals: of each motion, then in their frame, with the floor at z = 0; legs stay as they are in
+        frames where something of them is set.
     """
     given = [None] * len(motions) if goals is None else goals
     order = sorted(range(len(motions)), key=lambda i: motions[i].num_frames)
@@ -59,16 +60,18 @@ def _clean(motions: list[Motion], goals: list[Goals | None]) -> list[Motion]:
     transl = np.zeros((count, frames, 3), np.float32)
     real = np.zeros((count, frames), bool)
     firm = np.zeros((count, frames, 2), bool)
-    slow = np.ones(count, np.float32)
+    slow, floor = np.ones(count, np.float32), np.zeros(count, np.float32)
     for i, (motion, wanted) in enumerate(zip(motions, goals, strict=True)):
         length = motion.num_frames
         rotations[i, :length], transl[i, :length] = motion.rotations, motion.transl
         real[i, :length], slow[i] = True, SLOW / motion.fps
-        if wanted is not None:
-            set_of = wanted.turned | wanted.placed.any(-1)
+        if wanted is None:
+            floor[i] = motion.joints()[..., 2].min()
+        else:
+            set_of = np.asarray(wanted.turned | wanted.placed.any(-1))
             firm[i, :length] = set_of[:, LEGS].any(-1)
     with jax.default_matmul_precision("highest"):
-        turned = np.array(_planted(rotations, transl, real, firm, slow))
+        turned = np.array(_planted(rotations, transl, real, firm, slow, floor))
     return [
         Motion(turned[i, : motion.num_frames], np.asarray(motion.transl), motion.fps)
         for i, motion in enumerate(motions)
@@ -76,17 +79,17 @@ def _clean(motions: list[Motion], goals: list[Goals | None]) -> list[Motion]:
 
 
 @jax.jit
-@functools.partial(jax.vmap, in_axes=(0, 0, 0, 0, 0))
+@functools.partial(jax.vmap, in_axes=(0, 0, 0, 0, 0, 0))
 def _planted(
     rotations: Float[Array, "t 22 3 3"],
     transl: Float[Array, "t 3"],
     real: Bool[Array, " t"],
     firm: Bool[Array, "t 2"],
     slow: Float[Array, ""],
+    floor: Float[Array, ""],
 ) -> Float[Array, "t 22 3 3"]:
     """The rotations of a motion with its feet cleaned; slow in metres a frame."""
     turned, joints = forward_kinematics(rotations, transl)
-    floor = jnp.where(real[:, None], joints[..., 2], jnp.inf).min()
     for side, leg in enumerate(LEGS):
         foot, fixed = joints[:, FEET[side]], firm[:, side]
         change = _change(foot, foot[:, 2] - floor, real, fixed, slow)

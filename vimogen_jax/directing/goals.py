@@ -71,6 +71,24 @@ def keep(
         goals.placed[kept, 0] = True
 
 
+def any_set(goals: Goals) -> Bool[np.ndarray, " t"]:
+    """Frames in which something is set."""
+    return np.asarray(goals.turned.any(-1) | goals.placed.any((-2, -1)) | goals.headed)
+
+
+def transformed(
+    goals: Goals, rotation: Float[np.ndarray, "3 3"], translation: Float[np.ndarray, "3"]
+) -> Goals:
+    """Goals of a motion that is turned about the vertical and shifted, as `transform` does it."""
+    turns = goals.rotations.copy()
+    turns[:, 0] = rotation @ turns[:, 0]
+    return goals._replace(
+        rotations=turns,
+        positions=(goals.positions @ rotation.T + translation).astype(np.float32),
+        headings=(goals.headings @ rotation[:2, :2].T).astype(np.float32),
+    )
+
+
 def known_channels(
     goals: Goals,
 ) -> tuple[Float[np.ndarray, "t 276"], Bool[np.ndarray, "t 276"]]:

@@ -143,10 +143,8 @@ class _Studio:
             raise BadInput("sentences must be a list of them")
         if form.get("in_a_row") is not True or len(sentences) < 2:
             return self._workshop.sentences(sentences, settings, constraints)
-        if constraints:
-            raise BadInput("only one sentence by itself meets constraints, not several in a row")
         lengths = settings[0].lengths(form, len(sentences))
-        return self._workshop.story(sentences, lengths, settings)
+        return self._workshop.story(sentences, lengths, settings, constraints)
 
     async def take_film(self, request: Request) -> Response:
         """Take a film, whose bytes are the body, and put a job into the queue that reads it."""

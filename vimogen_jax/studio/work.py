@@ -136,7 +136,11 @@ class Workshop:
         return Job("; ".join(sentences)[:200], total, work)
 
     def story(
-        self, sentences: Sequence[str], lengths: Sequence[float], settings: Sequence[Settings]
+        self,
+        sentences: Sequence[str],
+        lengths: Sequence[float],
+        settings: Sequence[Settings],
+        constraints: Sequence[Constraint] = (),
     ) -> Job:
         """A job of sentences that follow each other in one motion, each as many seconds as its
         length says, which is shown as far as it is made; BadInput as `sentences`."""
@@ -147,6 +151,7 @@ class Workshop:
         said = f"sample {shlex.quote(given[0])} --seconds {lengths[0]:g}"
         for sentence, length in zip(given[1:], lengths[1:], strict=True):
             said += f" --then {shlex.quote(sentence)} --then_seconds {length:g}"
+        said += f" --constraints {CONSTRAINTS}" if constraints else ""
 
         def work() -> Iterator[Made]:
             for first, each in itertools.product(firsts, settings):
@@ -160,11 +165,11 @@ class Workshop:
                 about = dict(acts=[generator.provenance(act) for act in acts])
                 facts = f"seed {first.seed}, draw {first.draw}, {self._how(each, generator)}"
                 parts, before = [], ""
-                for part in generator.parts(acts):
+                for part in generator.parts(acts, constraints=constraints):
                     parts.append(part)
                     motion = Animation.of(join(parts), title, about)
                     command = f"{self._command}{said} {each.flags()}"
-                    made = Made(motion, facts, command, replaces=before)
+                    made = Made(motion, facts, command, constraints=constraints, replaces=before)
                     before = made.id
                     yield made
 
