@@ -93,6 +93,8 @@ def _parse(argv: list[str]) -> list[str]:
     except OSError as fault:
         # Of a config that cannot be read, ml_collections says the reason last.
         raise SystemExit(f"error: {str(fault).splitlines()[-1].strip()}") from None
+    except SyntaxError as fault:  # zero bytes, and what is not UTF-8, are one too
+        raise SystemExit(f"error: {_page(argv)} is no config: {fault.msg}") from None
     except (AttributeError, KeyError, TypeError) as fault:
         # So ml_collections refuses a --config.key=value whose key the config does not have.
         reason = getattr(fault.args[0], "args", fault.args)[0]
@@ -108,10 +110,17 @@ def _require_finite() -> None:
                 raise FlagsError(f"flag --{name}={value} is not a finite number")
 
 
+def _page(argv: list[str]) -> str:
+    """The config file that the command line names."""
+    return next(arg.partition("=")[2] or argv[i + 1] for i, arg in enumerate(argv) if _PAGE(arg))
+
+
 def _unknown_key(argv: list[str], reason: str) -> str:
     """A sentence about the first --config.KEY of the command line that its config does not have."""
-    page = next(arg.partition("=")[2] or argv[i + 1] for i, arg in enumerate(argv) if _PAGE(arg))
-    known = [*_keys(runpy.run_path(page)["get_config"]().to_dict())]
+    config = runpy.run_path(_page(argv))
+    if "get_config" not in config:
+        return f"{_page(argv)} is no config: it defines no get_config"
+    known = [*_keys(config["get_config"]().to_dict())]
     for key in (match[1] for arg in argv if (match := re.match(r"--?config\.([\w.]+)", arg))):
         if any(f"{one}.".startswith(f"{key}.") for one in known):
             continue

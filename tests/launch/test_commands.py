@@ -59,6 +59,20 @@ BAD = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        (b"Dear Sir, this is a letter.", "a.py is no config: invalid syntax"),
+        (b"\xff\xfe", "a.py is no config: "),
+        (b"a = 1\n", "a.py is no config: it defines no get_config"),
+    ],
+)
+def test_a_config_that_is_none_is_named(content, fault, tmp_path):
+    (tmp_path / "a.py").write_bytes(content)
+    ended = run_command("train", f"--config={tmp_path / 'a.py'}")
+    assert ended.returncode == 1 and ended.stderr.count("\n") == 1 and fault in ended.stderr
+
+
 @pytest.mark.parametrize(("module", "arguments", "named"), BAD)
 def test_bad_input_gives_one_sentence(module, arguments, named, tmp_path):
     arguments = [argument.replace("OUT", str(tmp_path / "out")) for argument in arguments]
