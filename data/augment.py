@@ -13,6 +13,8 @@ from vimogen_jax.motion.mirror import mirrored as mirror_image
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS
 
+_MIRRORED = "#mirrored"
+
 
 @dataclasses.dataclass(frozen=True)
 class MirroredReader:
@@ -29,7 +31,12 @@ class MirroredReader:
 
 def mirrored_id(id: str) -> str:
     """The id of the mirror image of a take."""
-    return f"{id}#mirrored"
+    return f"{id}{_MIRRORED}"
+
+
+def is_mirrored(id: str) -> bool:
+    """Whether an id is that of a mirror image."""
+    return id.endswith(_MIRRORED)
 
 
 def mirrored(takes: Sequence[Take]) -> list[Take]:

@@ -2,10 +2,11 @@
 
 Each result is written under the number of its item to a folder that all machines see, whole: what
 Beam does twice, as after a machine is lost, is there once, and results come in the items' order.
+Items and results lie there as JSON, so whoever can write there can hand over wrong ones, but no
+code. What is called travels in the pipeline, as Beam sends it.
 """
 
 import dataclasses
-import pickle
 import secrets
 import threading
 import time
@@ -15,16 +16,17 @@ from typing import Any
 
 from etils import epath
 
+from data import plain
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import first_line, whole_file
+from vimogen_jax.files import first_line, read_text, write_text
 
-AT_ONCE = 512  # items in a file, that the description of the pipeline stays small
+CHUNK = 2**20  # characters of a file of items, that the description of the pipeline stays small
 _PATIENCE = 0.1  # seconds between looks for a result
 
 
 @dataclasses.dataclass(frozen=True)
 class Beam:
-    """Calls functions by Beam pipelines.
+    """Calls functions of and to what `plain` knows by Beam pipelines.
 
     Attributes:
         folder: that all machines see, on a disk or a store; what is written there goes again.
@@ -43,10 +45,8 @@ class Beam:
         folder = epath.Path(self.folder) / secrets.token_hex(8)
         folder.mkdir(parents=True)
         try:
-            for chunk, first in enumerate(range(0, len(items), AT_ONCE)):
-                some = [*enumerate(items[first : first + AT_ONCE], first)]
-                _write(some, folder / f"items-{chunk}")
-            pipeline = _Pipeline(function, folder, -(-len(items) // AT_ONCE), self.options)
+            chunks = _write_items(items, folder)
+            pipeline = _Pipeline(function, folder, chunks, self.options)
             pipeline.start()
             for number in range(len(items)):
                 yield pipeline.result(number)
@@ -98,26 +98,33 @@ class _Pipeline(threading.Thread):
                 said = first_line(self._fault) if self._fault else "it ended without all results"
                 raise BadInput(f"the Beam pipeline failed: {said}") from self._fault
             time.sleep(_PATIENCE)
-        result = pickle.loads(path.read_bytes())
+        found = plain.loads(read_text(path))
         path.unlink()
-        if isinstance(result, BadInput):
-            raise result
-        return result
+        if "fault" in found:
+            raise BadInput(found["fault"], found["remedy"])
+        return found["result"]
 
 
-def _work(function: Callable[[Any], Any], folder: epath.Path, numbered: tuple[int, Any]) -> None:
-    number, item = numbered
+def _write_items(items: Sequence[Any], folder: epath.Path) -> int:
+    """Write the items with their numbers, a line each, to files; how many of these there are."""
+    chunks, lines, size = 0, list[str](), 0
+    for number, item in enumerate(items):
+        lines.append(f"{number} {plain.dumps(item)}")
+        size += len(lines[-1])
+        if size >= CHUNK or number == len(items) - 1:
+            write_text("\n".join(lines), folder / f"items-{chunks}")
+            chunks, lines, size = chunks + 1, [], 0
+    return chunks
+
+
+def _read_items(folder: epath.Path, chunk: int) -> list[str]:
+    return read_text(folder / f"items-{chunk}").split("\n")
+
+
+def _work(function: Callable[[Any], Any], folder: epath.Path, line: str) -> None:
+    number, _, item = line.partition(" ")
     try:
-        result = function(item)
+        found = dict(result=function(plain.loads(item)))
     except BadInput as fault:  # Beam would try again, and then tell it in its own words
-        result = fault
-    _write(result, folder / f"{number}")
-
-
-def _read_items(folder: epath.Path, chunk: int) -> list[tuple[int, Any]]:
-    return pickle.loads((folder / f"items-{chunk}").read_bytes())
-
-
-def _write(value: Any, path: epath.Path) -> None:
-    with whole_file(path) as aside:
-        aside.write_bytes(pickle.dumps(value))
+        found = dict(fault=str(fault), remedy=fault.remedy)
+    write_text(plain.dumps(found), folder / number)

@@ -20,10 +20,11 @@ from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import DESCRIBE
 from data.beam import Beam
 from data.filters.film import STEPS, FilterSettings, cut_out, look_through
+from data.keeping import Done, Keeping
 from data.priors.quality import LIMITS, measure
 from data.sources.captioned import read_captions, read_part
 from data.sources.take import ANY, Take
-from data.workers import Done, Keeping, spread
+from data.workers import spread
 from vimogen_jax import __version__, formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of

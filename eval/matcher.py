@@ -2,7 +2,7 @@
 
 Each take is held against its own caption and against the captions of all takes of other actions,
 which count as much together. So are the takes as a film might show them, with the noise of cameras
-that the matcher learnt with.
+that the matcher learnt with, and what was read of films of them.
 """
 
 import dataclasses
@@ -13,10 +13,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 
+from eval.intervals import CONFIDENCE
 from eval.real_motions import RealMotion
 from vimogen_jax.diffusion.camera import CameraNoise, to_rotations
 from vimogen_jax.markdown import markdown_table
@@ -25,20 +25,18 @@ from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
 BINS = 10  # of probabilities
+RESAMPLES = 1000  # of the motions, for intervals
 
 
 @dataclasses.dataclass(frozen=True)
 class Pairs:
-    """Motions and captions: their similarities, whether they belong together, and how much
-    each counts; own pairs count as much as all others."""
+    """Motions and captions: their similarities, whether they belong together, how much each
+    counts, and the number of its motion; own pairs count as much as all others."""
 
     similarity: Float[np.ndarray, " n"]
     own: Bool[np.ndarray, " n"]
     weight: Float[np.ndarray, " n"]
-
-    def __add__(self, other: "Pairs") -> "Pairs":
-        parts = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Pairs(*(np.concatenate(part) for part in parts))
+    motion: Int[np.ndarray, " n"]
 
 
 def compare(matcher: Matcher, takes: Sequence[RealMotion], motions: Sequence[Motion]) -> Pairs:
@@ -52,7 +50,7 @@ def compare(matcher: Matcher, takes: Sequence[RealMotion], motions: Sequence[Mot
     own, other = np.eye(len(takes), dtype=bool), action[:, None] != action
     weight = np.where(own, 0.5 / own.sum(), 0.5 / max(other.sum(), 1))
     kept = own | other
-    return Pairs(similarity[kept], own[kept], weight[kept])
+    return Pairs(similarity[kept], own[kept], weight[kept], kept.nonzero()[0])
 
 
 def filmed(takes: Sequence[RealMotion], camera: CameraNoise, seed: int) -> list[Motion]:
@@ -74,30 +72,64 @@ def _filmed(camera: CameraNoise, channels: jax.Array, key: jax.Array) -> jax.Arr
     return to_rotations(noisy)[0]
 
 
-def calibrate(pairs: Pairs) -> Calibration:
-    """Platt's logistic fit of the pairs."""
-    fit = LogisticRegression(C=1e6).fit(pairs.similarity[:, None], pairs.own, pairs.weight)
+def calibrate(*pairs: Pairs) -> Calibration:
+    """Platt's logistic fit of pairs, those of several kinds of motions together."""
+    similarity, own, weight, _ = map(np.concatenate, zip(*map(_columns, pairs), strict=True))
+    fit = LogisticRegression(C=1e6).fit(similarity[:, None], own, weight)
     return Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0]))
+
+
+def _columns(pairs: Pairs) -> tuple[np.ndarray, ...]:
+    return pairs.similarity, pairs.own, pairs.weight, pairs.motion
 
 
 def figures(pairs: Pairs, calibration: Calibration) -> dict[str, Any]:
     """Area under the curve; of what is as likely as not or more, balanced accuracy and the shares
-    taken; the expected calibration error. All in 0 to 1."""
+    taken; the expected calibration error. All in 0 to 1; of the first two the intervals, too, over
+    other motions like these, by bootstrap."""
     probability = calibration(pairs.similarity)
     weight = pairs.weight / pairs.weight.sum()
     bins = np.minimum((probability * BINS).astype(int), BINS - 1)
     off = np.bincount(bins, weight * (probability - pairs.own), BINS)
-    shown = probability >= 0.5
-    own, others = shown[pairs.own].mean(), shown[~pairs.own].mean()
+    count = int(pairs.motion.max()) + 1
+    drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    areas, own, others = _shares(pairs, probability >= 0.5, drawn[:, pairs.motion])
+    (area,), (own_taken,), (others_taken,) = _shares(
+        pairs, probability >= 0.5, np.ones((1, len(weight)))
+    )
     return dict(
         takes=int(pairs.own.sum()),
         pairs=len(pairs.own),
-        auc=float(roc_auc_score(pairs.own, pairs.similarity, sample_weight=pairs.weight)),
-        balanced_accuracy=float(own + 1 - others) / 2,
-        own_taken=float(own),
-        others_taken=float(others),
+        auc=float(area),
+        balanced_accuracy=float(own_taken + 1 - others_taken) / 2,
+        own_taken=float(own_taken),
+        others_taken=float(others_taken),
         calibration_error=float(np.abs(off).sum()),
+        intervals=dict(auc=_interval(areas), balanced_accuracy=_interval((own + 1 - others) / 2)),
     )
+
+
+def _shares(
+    pairs: Pairs, shown: np.ndarray, times: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The area under the curve, and the shares of own and other captions that are taken, `[r]`,
+    where each pair counts so many times `[r n]`."""
+    _, place = np.unique(pairs.similarity, return_inverse=True)
+    found = []
+    for weight in times * pairs.weight:
+        own, others = (
+            np.bincount(place, weight * of, place.max() + 1) for of in (pairs.own, ~pairs.own)
+        )
+        below = np.cumsum(others) - others / 2  # those that tie count half
+        taken = [(weight * shown)[of].sum() / weight[of].sum() for of in (pairs.own, ~pairs.own)]
+        found.append([(own * below).sum() / (own.sum() * others.sum()), *taken])
+    area, own_taken, others_taken = np.array(found).T
+    return area, own_taken, others_taken
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    return float(low), float(high)
 
 
 def taken_by_action(matcher: Matcher, takes: Sequence[RealMotion]) -> dict[str, float]:
@@ -151,7 +183,12 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         calibration_error="calibration error",
     )
     cell = lambda value: f"{value:.3f}" if isinstance(value, float) else f"{value:,}"
-    rows = [[kind, *(cell(each[name]) for name in labels)] for kind, each in report["test"].items()]
+    rows = []
+    for kind, each in report["test"].items():
+        told = {name: cell(each[name]) for name in labels}
+        for name, (low, high) in each.get("intervals", {}).items():  # older reports have none
+            told[name] += f" [{low:.3f}, {high:.3f}]"
+        rows.append([kind, *told.values()])
     caught = [[name, *map(cell, each.values())] for name, each in report["traps"].items()]
     return "\n\n".join(
         [

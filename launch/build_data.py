@@ -44,7 +44,10 @@ VIMOGEN_TEXT = flags.DEFINE_enum(
     "vimogen_text", "video", ["video", "motion"], "which of the two captions of ViMoGen-228K to use"
 )
 PRIORS = flags.DEFINE_multi_string(
-    "priors", [], "folder of launch.priors: synthetic videos; may be repeated"
+    "priors",
+    [],
+    "folder of launch.priors, or SOURCE=folder where its films are no synthetic videos; may be "
+    "repeated",
 )
 OUT = flags.DEFINE_string(
     "out", None, "folder to write the dataset to, on a disk or a store", required=True
@@ -93,6 +96,11 @@ def main() -> None:
     """Build, and report by source what was taken and what was left."""
     started = time.monotonic()
     overwrite = outputs.dataset(OUT.value)
+    if TEXT_STORE.value and worker_flags.BEAM.value is not None:
+        raise BadInput(
+            "--text_store keeps what this machine encodes, but with --beam each encodes the "
+            "captions of its takes: leave one of them out"
+        )
     report = BuildReport(DATASET_FPS.value)
     try:
         build(
@@ -138,8 +146,9 @@ def read_sources() -> list[Take]:
         takes += read_humanml3d(HUMANML3D.value, LAYOUTS[LAYOUT.value])
     if VIMOGEN.value:
         takes += read_vimogen(VIMOGEN.value, VIMOGEN_ROOT.value, VIMOGEN_TEXT.value)
-    for folder in PRIORS.value:
-        takes += read_priors(folder)
+    for given in PRIORS.value:
+        source, named, folder = given.partition("=")
+        takes += read_priors(folder, source) if named else read_priors(given)
     if not takes:
         sources = "--motions with --captions, --humanml3d, --vimogen or --priors"
         raise BadInput(f"give a source: {sources}")

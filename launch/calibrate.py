@@ -2,13 +2,21 @@
 
 python -m launch.calibrate --run=runs/matcher --dataset=datasets/mine --out=matchers/mine
 
-Probabilities are fitted to the dataset's validation takes and measured on its test takes.
+Probabilities are fitted to the dataset's validation takes and measured on its test takes. So they
+are with what is read of films of these, where there are any:
+
+python -m launch.film --dataset datasets/mine --split validation --split test --out films
+python -m launch.calibrate --run=runs/matcher --dataset=datasets/mine --films=films --out=matcher
 """
 
 import dataclasses
+import sys
+from pathlib import Path
 
 from absl import flags
 
+from data.adapters.mocap.embedded import Embedded
+from data.filmed_takes import read_films
 from data.wordings import mirrored
 from eval.matcher import (
     calibrate,
@@ -20,7 +28,7 @@ from eval.matcher import (
     traps,
 )
 from eval.real_motions import read_real_motions
-from launch import actions, cli, outputs
+from launch import actions, cli, outputs, worker_flags
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, whole_folder, write_json
 from vimogen_jax.input_pipeline.dataset import MANIFEST, Dataset
@@ -29,6 +37,9 @@ from vimogen_jax.package import FILES, save_package
 
 RUN = flags.DEFINE_string("run", None, "run folder or package of a matcher", required=True)
 DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
+FILMS = flags.DEFINE_string(
+    "films", None, "folder of films of the takes; what is read of them is kept in it"
+)
 OUT = flags.DEFINE_string("out", None, "folder to write the package to", required=True)
 SEED = flags.DEFINE_integer("seed", 0, "seed of the noise of cameras", 0)
 
@@ -46,7 +57,15 @@ def main() -> None:
         camera = matcher.package.objective.camera
         shown = dict(true=[x.motion for x in takes], filmed=filmed(takes, camera, SEED.value))
         pairs[split] = {kind: compare(matcher, takes, motions) for kind, motions in shown.items()}
-    calibration = calibrate(pairs["validation"]["true"] + pairs["validation"]["filmed"])
+        if FILMS.value:
+            ids, workers = [take.id for take in takes], worker_flags.workers(OUT.value)
+            read, faults = read_films(ids, Path(FILMS.value), Embedded(), workers)
+            for fault in faults:
+                print(f"left out: {fault}", file=sys.stderr)
+            seen = [take for take in takes if take.id in read]
+            motions = [read[take.id] for take in seen]
+            pairs[split]["read of films"] = compare(matcher, seen, motions)
+    calibration = calibrate(*pairs["validation"].values())
     calibrated = Matcher(matcher.package, calibration)
     report = dict(
         step=matcher.package.step,

@@ -1,15 +1,20 @@
 """From takes to probabilities: a tiny matcher trained, calibrated, saved and used."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from data.adapters.mocap import open_mocap
+from data.filmed_takes import film_name, read_films
 from eval.matcher import Pairs, calibrate, compare, figures, filmed, taken_by_action, traps
 from eval.real_motions import read_real_motions
 from tests.helpers.made_up import ACTIONS, made_up_dataset, made_up_motion
 from tests.helpers.runs import Runs
 from tests.helpers.tiny_package import Letters, tiny_package
+from tests.helpers.videos import write_video
+from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
 from vimogen_jax.matcher import CALIBRATION, Calibration, Matcher
@@ -77,6 +82,45 @@ def test_it_tells_held_out_takes_apart_be_they_filmed(matcher, takes):
         assert found["auc"] > 0.8 and found["balanced_accuracy"] > 0.7, found
 
 
+def test_what_is_read_of_films_of_takes_is_measured(matcher, takes, tmp_path):
+    """Two films: of one a folder has the motion, of the other nothing."""
+    (tmp_path / "motions").mkdir()
+    filmed = {film_name(take.id): take for take in takes[:3]}
+    for number, name in enumerate(list(filmed)[:2]):
+        write_video(tmp_path / name, number)
+    name, take = next(iter(filmed.items()))
+    formats.write(take.motion, tmp_path / "motions" / Path(name).with_suffix(".npz"))
+    reader = open_mocap(f"folder:{tmp_path / 'motions'}", 1.0)
+    ids = [take.id for take in takes]
+    read, (fault,) = read_films(ids, tmp_path, reader, 1)
+    motion = read[take.id]
+    assert [*read] == [take.id] and "holds no motion called" in fault
+    same = matcher.motions([motion, take.motion])
+    assert same[0] @ same[1] > 0.99
+    again = read_films(ids, tmp_path, reader, 1)
+    assert [*again[0]] == [take.id] and again[1] == [fault]
+    for some, wrong in ((ids[1:], "shows a motion: "), (ids[4:], "holds no film of a take")):
+        with pytest.raises(BadInput, match=wrong):
+            read_films(some, tmp_path, reader, 1)
+
+
+def test_intervals_hold_the_figures_and_narrow_with_more_motions():
+    rng = np.random.default_rng(0)
+
+    def pairs(count):
+        own = np.tile([True, False, False], count)
+        similarity = rng.normal(0.8 * own, 1.0)
+        return Pairs(similarity, own, np.where(own, 1.0, 0.5), np.repeat(np.arange(count), 3))
+
+    few, many = (figures(pairs(count), Calibration(2.0, -1.0)) for count in (20, 500))
+    for found in (few, many):
+        for name, (low, high) in found["intervals"].items():
+            assert low < found[name] < high
+    width = lambda found: np.ptp(found["intervals"]["auc"])
+    assert width(many) < width(few) / 3
+    assert abs(many["auc"] - 0.714) < 0.05  # Phi(0.8 / sqrt(2))
+
+
 def test_a_package_says_how_probable_it_is_that_a_motion_shows_a_sentence(package, letters):
     matcher = Matcher.from_checkpoint(package)
     random = np.random.default_rng(5)
@@ -126,7 +170,7 @@ def test_what_is_refused(matcher, package, letters, tmp_path):
 
 def test_a_calibration_error_is_how_far_probabilities_are_from_shares():
     own = np.arange(100) < 80
-    pairs = Pairs(np.full(100, 0.5), own, np.full(100, 0.01))
+    pairs = Pairs(np.full(100, 0.5), own, np.full(100, 0.01), np.arange(100))
     found = figures(pairs, Calibration(slope=0.0, offset=0.0))
     np.testing.assert_allclose(found["calibration_error"], 0.3)
     assert found["auc"] == 0.5 and found["balanced_accuracy"] == 0.5

@@ -14,8 +14,8 @@ from vimogen_jax.errors import BadInput
 SOURCE = "synthetic_video"
 
 
-def read_priors(folder: str | os.PathLike[str]) -> list[Take]:
-    """List the takes of a store; motions are not read.
+def read_priors(folder: str | os.PathLike[str], source: str = SOURCE) -> list[Take]:
+    """List the takes of a store; motions are not read. The source is called so in the records.
 
     Their quality is low, since only the pose of the body is to be trusted, and their licence that
     of the films. The name of the film stands in the motion's file.
@@ -24,13 +24,13 @@ def read_priors(folder: str | os.PathLike[str]) -> list[Take]:
         BadInput: there is no store, or nothing in it can be used.
     """
     entries, _ = Store.open(folder).entries()
-    takes = [take for entry in entries if (take := _take(entry, os.fspath(folder)))]
+    takes = [take for entry in entries if (take := _take(entry, os.fspath(folder), source))]
     if not takes:
         raise BadInput(f"{folder} holds no reference that is good enough")
     return takes
 
 
-def _take(entry: Entry, folder: str) -> Take | None:
+def _take(entry: Entry, folder: str, source: str) -> Take | None:
     verdict, _ = entry.verdict
     try:
         results = [entry.result(stage) for stage in ("reference", "quality")]
@@ -44,9 +44,9 @@ def _take(entry: Entry, folder: str) -> Take | None:
         return None
     texts = {entry.motion_text, entry.prompt.text} - {entry.prompt.text}
     return Take(
-        id=f"{SOURCE}/{entry.prompt.id}",
+        id=f"{source}/{entry.prompt.id}",
         caption=entry.prompt.text,
-        source=SOURCE,
+        source=source,
         licence=str(video.facts["licence"]) if video else "unknown",
         path=reference.file,
         read=partial(read_part, reference.file, 0.0, None, ANY, None),

@@ -23,7 +23,7 @@ def late_or_odd(number):
 
 
 def test_results_come_in_order_and_nothing_is_left(tmp_path, monkeypatch):
-    monkeypatch.setattr(beam, "AT_ONCE", 2)
+    monkeypatch.setattr(beam, "CHUNK", 6)
     workers = Beam(str(tmp_path / "beam"), RUNNER)
     found = list(spread(late_or_odd, range(5), workers, "number", "squared"))
     assert found == [0, 1, 4, 9, 16]

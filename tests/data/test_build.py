@@ -13,7 +13,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from data.build import BuildReport, build, prepare
+from data.build import BuildReport, build
+from data.prepare import prepare
 from data.sources.captioned import read_captions
 from tests.helpers import film_results, torch_files
 from tests.helpers.commands import run_command
@@ -380,7 +381,7 @@ def test_sources_deal_their_own_takes_and_must_not_share_ids(tmp_path, lines):
 
 
 def test_texts_are_encoded_a_group_of_takes_at_a_time(tmp_path, lines, monkeypatch):
-    monkeypatch.setattr("data.build.TAKES_AT_ONCE", 2)
+    monkeypatch.setattr("data.prepare.TAKES_AT_ONCE", 2)
     build(_takes(tmp_path, lines), tmp_path / "grouped", FakeEncoder(), workers=2)
     monkeypatch.undo()
     build(_takes(tmp_path, lines), tmp_path / "whole", FakeEncoder())

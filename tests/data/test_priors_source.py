@@ -60,6 +60,8 @@ def test_takes_are_what_no_judge_refused(store, tmp_path):
     assert {(take.quality, take.source, take.licence) for take in takes} == {
         ("low", "synthetic_video", "CC0")
     }
+    (named, _) = read_priors(store.folder, "real_video")
+    assert (named.source, named.id) == ("real_video", f"real_video/{takes[0].id.split('/')[1]}")
     with pytest.raises(BadInput, match="no priors folder"):
         read_priors(tmp_path)
     out = tmp_path / "dataset"

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from data.workers import Keeping, spread
+from data.keeping import Keeping
+from data.workers import spread
 from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput

@@ -13,6 +13,7 @@ import numpy as np
 from data.adapters.vlm.frames import frames
 from data.adapters.vlm.model import Unwatchable
 from data.curate import read_film_captions
+from data.keeping import Keeping
 from data.priors.prompts import Prompt, read_prompts
 from data.priors.store import STAGES, StageOutput, Store
 from data.sources import teacher
@@ -21,7 +22,6 @@ from data.sources.humanml3d import read_humanml3d
 from data.sources.priors import read_priors
 from data.sources.vimogen import read_vimogen
 from data.text_store import StoredEncoder
-from data.workers import Keeping
 from eval import systems
 from eval.film_readings import read_truth
 from eval.humanml3d.split import read_split

@@ -11,6 +11,7 @@ BAD = [
     ("build_data", [], "--out"),
     ("build_data", ["--out=OUT"], "--motions"),
     ("build_data", ["--motions=NO", "--captions=no.jsonl", "--out=OUT"], "NO"),
+    ("build_data", ["--beam=x", "--text_store=OUT", "--out=OUT"], "leave one of them out"),
     ("build_data", ["--vimogen=NO.json", "--out=OUT"], "NO.json"),
     ("build_data", ["--humanml3d=NO", "--out=OUT"], "NO"),
     ("convert_umt5", ["--weights=NOWHERE.pth", "--out=OUT"], "NOWHERE.pth"),

@@ -6,6 +6,7 @@ import pytest
 
 from tests.helpers.commands import run_command
 from tests.helpers.stride import stride
+from tests.helpers.synthetic import make_record, write_dataset
 from vimogen_jax import formats
 
 
@@ -43,3 +44,27 @@ def test_refuses_in_a_sentence(tmp_path, options, fault):
     assert ended.returncode == 1
     assert fault in ended.stderr and ended.stderr.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_takes_of_a_dataset_are_filmed_once_without_their_mirror_images(tmp_path):
+    ids, rng = ("studio/a", "studio/a#mirrored", "b"), np.random.default_rng(0)
+    records = [make_record(rng, i, 40, id=id) for i, id in enumerate(ids)]
+    write_dataset(tmp_path / "dataset", records[:1], records)
+    asked = ("--dataset", tmp_path / "dataset", "--size", 32, "--seconds", 0.2)
+    asked = (*asked, "--out", tmp_path / "out")
+    ended = run_command("film", *asked, "--split", "train", "--split", "validation")
+    assert ended.returncode == 0, ended.stderr
+    out = tmp_path / "out"
+    assert {path.name for path in out.iterdir()} == {
+        "studio-a.mp4",
+        "studio-a.npz",
+        "b.mp4",
+        "b.npz",
+    }
+    with np.load(out / "b.npz") as truth:
+        assert truth["joints"].shape == (4, 22, 3) and truth["fps"] == 20
+    (out / "b.mp4").unlink()
+    ended = run_command("film", *asked, "--split", "validation")
+    assert ended.returncode == 0 and ended.stdout.split() == [str(out / "b.mp4")]
+    ended = run_command("film", *asked)
+    assert ended.returncode == 1 and "has no test takes" in ended.stderr

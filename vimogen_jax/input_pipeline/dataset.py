@@ -22,7 +22,7 @@ import os
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -130,24 +130,32 @@ class DatasetWriter:
 
     def add(self, split: str, record: Record) -> None:
         """Append a record to one of `SPLITS`."""
-        if (split, record.id) in self._ids:
-            raise BadInput(f"two records have the id {record.id!r}")
         data = encode_record(record)
-        for text in record.texts:
-            if text.shape[1] != self._text_encoder["width"]:
-                raise BadInput(
-                    f"record {record.id!r} has text features {text.shape[1]} wide, but the "
-                    f"encoder {self._text_encoder['name']} is {self._text_encoder['width']} wide"
-                )
-        self._width = self._width or record.motion.shape[1]
-        if record.motion.shape[1] != self._width:
-            raise BadInput(
-                f"record {record.id!r} has frames {record.motion.shape[1]} wide, others "
-                f"{self._width}"
-            )
+        self._admit(split, Shard.of([record]))
         self._splits[split].add(record, data)
-        self._ids.add((split, record.id))
-        self._max_text_length = max(self._max_text_length, *map(len, record.texts))
+
+    def add_shard(self, split: str, file: epath.PathLike, shard: "Shard") -> None:
+        """Append a copy of a file that `write_shard` wrote, wherever it lies."""
+        self._admit(split, shard)
+        self._splits[split].add_shard(file, shard)
+
+    def _admit(self, split: str, shard: "Shard") -> None:
+        """Note what is to come, or refuse it."""
+        first = f"record {shard.rows[0][0]!r}"
+        ids = [(split, id) for id, *_ in shard.rows]
+        for id in ids:
+            if id in self._ids:
+                raise BadInput(f"two records have the id {id[1]!r}")
+            self._ids.add(id)
+        if wrong := {*shard.text_widths} - {self._text_encoder["width"]}:
+            raise BadInput(
+                f"{first} has text features {wrong.pop()} wide, but the encoder "
+                f"{self._text_encoder['name']} is {self._text_encoder['width']} wide"
+            )
+        self._width = self._width or shard.widths[0]
+        if wrong := {*shard.widths} - {self._width}:
+            raise BadInput(f"{first} has frames {wrong.pop()} wide, others {self._width}")
+        self._max_text_length = max(self._max_text_length, shard.max_text_length)
 
     def _finish(self) -> None:
         for split, writer in self._splits.items():
@@ -170,25 +178,83 @@ class DatasetWriter:
         write_json(manifest, self._aside / MANIFEST)
 
 
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """What is to be known of the records of a file.
+
+    Attributes:
+        rows: the id, frames, source and quality of each, in order.
+        licences: that they have.
+        widths, text_widths: of their frames, and of the features of their texts.
+        max_text_length: tokens of the longest text.
+    """
+
+    rows: Sequence[Sequence[Any]]
+    licences: Sequence[str]
+    widths: Sequence[int]
+    text_widths: Sequence[int]
+    max_text_length: int
+
+    @classmethod
+    def of(cls, records: Sequence[Record]) -> "Shard":
+        """Of some records, at least one."""
+        texts = [text for record in records for text in record.texts]
+        return cls(
+            rows=[(each.id, len(each.motion), each.source, each.quality) for each in records],
+            licences=sorted({record.licence for record in records}),
+            widths=sorted({record.motion.shape[1] for record in records}),
+            text_widths=sorted({text.shape[1] for text in texts}),
+            max_text_length=max(map(len, texts)),
+        )
+
+
+def write_shard(file: Path, records: Sequence[Record]) -> Shard:
+    """Write some records to a file on a disk, for `DatasetWriter.add_shard`.
+
+    Raises:
+        BadInput: a record is unfit.
+    """
+    writer = _open_shard(file)
+    try:
+        for record in records:
+            writer.write(encode_record(record))
+    finally:
+        writer.close()
+    return Shard.of(records)
+
+
+def _open_shard(file: Path) -> Any:
+    # Compression would save a tenth of the space and triple the time to read.
+    _, _, writer = _array_record()
+    return writer(str(file), "group_size:1,uncompressed")
+
+
 class _SplitWriter:
     """Appends records to the shards of one split; the shards' final names come at the end."""
 
     def __init__(self, folder: Path, split: str):
         self._folder, self._split = folder, split
         self._shard: Any = None  # an ArrayRecordWriter
-        self.records: list[tuple[str, int, str, str]] = []  # the index, row by row
+        self._counts: list[int] = []  # records of each shard
+        self.records: list[Sequence[Any]] = []  # the index, row by row
         self._licences: set[str] = set()
 
     def add(self, record: Record, data: bytes) -> None:
-        if len(self.records) % RECORDS_PER_SHARD == 0:
+        if self._shard is None or self._counts[-1] == RECORDS_PER_SHARD:
             self.close()
-            name = self._part(len(self.records) // RECORDS_PER_SHARD)
-            # Compression would save a tenth of the space and triple the time to read.
-            _, _, writer = _array_record()
-            self._shard = writer(str(name), "group_size:1,uncompressed")
+            self._shard = _open_shard(self._part(len(self._counts)))
+            self._counts.append(0)
         self._shard.write(data)
-        self.records.append((record.id, len(record.motion), record.source, record.quality))
+        self._counts[-1] += 1
+        self.records += Shard.of([record]).rows
         self._licences.add(record.licence)
+
+    def add_shard(self, file: epath.PathLike, shard: Shard) -> None:
+        self.close()
+        epath.Path(file).copy(self._part(len(self._counts)))
+        self._counts.append(len(shard.rows))
+        self.records += shard.rows
+        self._licences.update(shard.licences)
 
     def close(self) -> None:
         if self._shard is not None:
@@ -215,13 +281,12 @@ class _SplitWriter:
         }
 
     def _name_shards(self) -> list[dict[str, Any]]:
-        count = -(-len(self.records) // RECORDS_PER_SHARD)
         shards = []
-        for i in range(count):
-            path = self._folder / f"{self._split}-{i:05d}-of-{count:05d}.array_record"
+        for i, records in enumerate(self._counts):
+            name = f"{self._split}-{i:05d}-of-{len(self._counts):05d}.array_record"
+            path = self._folder / name
             os.replace(self._part(i), path)
-            records = min(RECORDS_PER_SHARD, len(self.records) - i * RECORDS_PER_SHARD)
-            shards.append({"file": path.name, "bytes": path.stat().st_size, "records": records})
+            shards.append({"file": name, "bytes": path.stat().st_size, "records": records})
         return shards
 
     def _part(self, i: int) -> Path:
