@@ -19,7 +19,7 @@ from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pickled_npz
 from vimogen_jax.mocap.calibration import LICENCE, OFFSETS
-from vimogen_jax.mocap.film import frames, open_film
+from vimogen_jax.mocap.film import Film, frames, open_film
 from vimogen_jax.mocap.fit import JOINTS, LANDMARKS
 from vimogen_jax.mocap.tracking import Track, track
 from vimogen_jax.tensors import write_tensors
@@ -69,16 +69,23 @@ def _equations(
     return design, wanted, seen.visibility[:, LANDMARKS] * seen.found[:, None]
 
 
-def main(folder: str) -> None:
-    """Read, find, write."""
+def read_films(folder: str) -> list[tuple[Film, Track, dict[str, Shaped[np.ndarray, "..."]]]]:
+    """The films of a folder, with what is seen in each and its truth; BadInput without any."""
     paths = sorted(Path(folder).glob("*.mp4"))
     if not paths:
         raise BadInput(f"{folder} holds no films (.mp4)")
     films = []
     for path in tqdm(paths, "tracking"):
-        film = open_film(path)
-        films.append((track(frames(film)), read_pickled_npz(path.with_suffix(".npz"), TRUTH)))
-    write_tensors(OFFSETS, {"offsets": find_offsets(films, film.width)}, licence=LICENCE)
+        film, truth = open_film(path), read_pickled_npz(path.with_suffix(".npz"), TRUTH)
+        films.append((film, track(frames(film)), truth))
+    return films
+
+
+def main(folder: str) -> None:
+    """Read, find, write."""
+    films = read_films(folder)
+    offsets = find_offsets([film[1:] for film in films], films[0][0].width)
+    write_tensors(OFFSETS, {"offsets": offsets}, licence=LICENCE)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from sklearn.mixture import GaussianMixture
 from tqdm import tqdm
 
@@ -36,29 +36,38 @@ def learn(motions: Sequence[Motion], seed: int = 0) -> dict[str, Shaped[np.ndarr
     Returns:
         weights `[k]`, means `[k 63]` and covariances `[k 63 63]`, float32.
     """
-    poses = np.concatenate([_poses(motion) for motion in motions])
-    chosen = np.random.default_rng(seed).permutation(len(poses))[:MOST]
+    poses = np.concatenate([some_poses(motion) for motion in motions])
+    angles = matrix_to_axis_angle(poses[:, 1:]).reshape(len(poses), -1)
+    chosen = np.random.default_rng(seed).permutation(len(angles))[:MOST]
     mixture = GaussianMixture(GAUSSIANS, reg_covar=NARROWEST, max_iter=30, random_state=seed)
-    mixture.fit(poses[chosen])
+    mixture.fit(angles[chosen])
     names = {"weights": "weights_", "means": "means_", "covariances": "covariances_"}
     return {ours: getattr(mixture, theirs).astype(np.float32) for ours, theirs in names.items()}
 
 
-def _poses(motion: Motion) -> np.ndarray:
-    """Axis-angles `[n 63]` of some frames, as they are and mirrored."""
+def some_poses(motion: Motion) -> Float[np.ndarray, "n 22 3 3"]:
+    """Rotations of some frames, as they are and mirrored."""
     step = max(round(EVERY * motion.fps), 1)
-    angles = matrix_to_axis_angle(np.asarray(motion.rotations[::step], np.float64))
-    mirror = angles[:, MIRRORED] * [1, -1, -1]  # through the plane of the template's x
-    return np.concatenate([angles, mirror])[:, 1:].reshape(2 * len(angles), -1)
+    poses = np.asarray(motion.rotations[::step], np.float64)
+    return np.concatenate([poses, mirrored(poses)])
+
+
+def mirrored(poses: Float[np.ndarray, "n 22 3 3"]) -> Float[np.ndarray, "n 22 3 3"]:
+    """Poses through the plane of the template's x."""
+    return poses[:, MIRRORED] * np.array([[1, -1, -1], [-1, 1, 1], [-1, 1, 1]])
+
+
+def read_motions(folders: Sequence[str]) -> list[Motion]:
+    """The motions of folders; BadInput where there are none."""
+    paths = sorted(path for folder in folders for path in Path(folder).rglob("*.npz"))
+    if not paths:
+        raise BadInput(f"no motion (.npz) is in {', '.join(folders) or 'no folder'}")
+    return [formats.read(path) for path in tqdm(paths, "reading")]
 
 
 def main(folders: Sequence[str]) -> None:
     """Read, learn, write."""
-    paths = sorted(path for folder in folders for path in Path(folder).rglob("*.npz"))
-    if not paths:
-        raise BadInput(f"no motion (.npz) is in {', '.join(folders) or 'no folder'}")
-    prior = learn([formats.read(path) for path in tqdm(paths, "reading")])
-    write_tensors(PRIOR, prior, licence=LICENCE)
+    write_tensors(PRIOR, learn(read_motions(folders)), licence=LICENCE)
 
 
 if __name__ == "__main__":

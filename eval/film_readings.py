@@ -24,7 +24,7 @@ from vimogen_jax.formats.pickles import read_pickled_npz
 from vimogen_jax.markdown import markdown_table
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.metrics.motion_quality import CONTACT_SPEED, jitter
-from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
+from vimogen_jax.mocap.calibration import lifter, marker_offsets, pose_prior
 from vimogen_jax.mocap.film import Film, frames, open_film
 from vimogen_jax.mocap.fit import Pinhole, fit
 from vimogen_jax.mocap.reading import FOCAL_OF_SIDE, find_tilt, turned_down
@@ -149,7 +149,7 @@ def _read(film: Film, truth: Mapping[str, np.ndarray], length: float | None) -> 
     ):
         camera = Pinhole(focal, (film.width / 2, film.height / 2))
         begin = time.process_time()
-        fits[name] = fit(seen, film.fps, camera, marker_offsets(), pose_prior())
+        fits[name] = fit(seen, film.fps, camera, marker_offsets(), pose_prior(), lifter())
         seconds["fit"] = time.process_time() - begin
     told = compare(seen, fits["known"], fits["assumed"], truth, film)
     return dict(frames=len(seen.confidence), processor_seconds=seconds, **told)

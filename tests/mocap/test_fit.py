@@ -12,7 +12,7 @@ from vimogen_jax.body.axes import CAMERA_TO_Z_UP
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.metrics.joint_error import root_relative_joint_error
 from vimogen_jax.mocap import fit as fitting
-from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
+from vimogen_jax.mocap.calibration import lifter, marker_offsets, pose_prior
 from vimogen_jax.mocap.fit import AT_ONCE, JOINTS, LANDMARKS, WINDOW, Pinhole, fit
 from vimogen_jax.mocap.tracking import NUM_BODY, Track
 
@@ -66,7 +66,7 @@ def track(motion) -> Track:
 
 @pytest.fixture(scope="module")
 def fitted(motion, track):
-    return fit(track, motion.fps, CAMERA, marker_offsets(), pose_prior())
+    return fit(track, motion.fps, CAMERA, marker_offsets(), pose_prior(), lifter())
 
 
 def test_a_motion_comes_back(motion, fitted):
@@ -91,7 +91,7 @@ def test_a_gap_is_carried_over(motion, track):
         arrays[name][lost] = np.nan
     arrays["confidence"][lost] = arrays["visibility"][lost] = 0
     gap = Track(**arrays)
-    rotations, pelvis = fit(gap, motion.fps, CAMERA, marker_offsets(), pose_prior())
+    rotations, pelvis = fit(gap, motion.fps, CAMERA, marker_offsets(), pose_prior(), lifter())
     error = np.linalg.norm(
         joints_of(rotations, pelvis) - (motion.joints() - motion.joints()[:, :1]), axis=-1
     )
@@ -109,6 +109,6 @@ def test_some_windows_of_a_long_film_are_fitted_at_a_time(motion, track, monkeyp
     monkeypatch.setattr(fitting, "_improve", improve)
     again = lambda values: np.concatenate([values] * 15)
     long = Track(*(again(getattr(track, field.name)) for field in dataclasses.fields(Track)))
-    rotations, pelvis = fit(long, motion.fps, CAMERA, marker_offsets(), pose_prior())
+    rotations, pelvis = fit(long, motion.fps, CAMERA, marker_offsets(), pose_prior(), lifter())
     assert len(rotations) == len(pelvis) == len(long.confidence)
     assert shapes == [AT_ONCE] * 3

@@ -1,22 +1,26 @@
-"""What the fit knows beforehand: where landmarks lie on the body, and which poses people take.
+"""What the fit knows beforehand: where landmarks lie on the body, which poses people take, and how
+joints are turned that lie so.
 
-Both were learnt from takes that are free for all uses, by `data.pose_prior` and
-`data.marker_offsets`, and come along in assets/mocap.
+All was learnt from takes that are free for all uses, by `data.marker_offsets`, `data.pose_prior`
+and `data.lifter`, and comes along in assets/mocap.
 """
 
 import functools
 from pathlib import Path
 
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from vimogen_jax.metrics.body_fit import PosePrior
 from vimogen_jax.mocap.fit import LANDMARKS
+from vimogen_jax.mocap.lifter import Lifter
 from vimogen_jax.tensors import map_tensors
 
 ASSETS = Path(__file__).parents[1] / "assets" / "mocap"
 PRIOR = ASSETS / "pose_prior.safetensors"
 OFFSETS = ASSETS / "marker_offsets.safetensors"
+LIFTER = ASSETS / "lifter.safetensors"
 LICENCE = "CMU mocap: free for all uses, not to be resold"
 
 
@@ -35,3 +39,10 @@ def marker_offsets() -> Float[np.ndarray, "m 3"]:
 def pose_prior() -> PosePrior:
     """The mixture over the poses of the body; raises as `marker_offsets`."""
     return PosePrior.of(**map_tensors(PRIOR))
+
+
+@functools.cache
+def lifter() -> Lifter:
+    """What rotations are to be expected of joints; raises as `marker_offsets`."""
+    arrays = {name: jnp.asarray(array, jnp.float32) for name, array in map_tensors(LIFTER).items()}
+    return Lifter(**arrays)

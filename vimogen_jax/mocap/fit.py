@@ -3,7 +3,8 @@
 A first guess points every bone as the 3D landmarks do. Then gradient descent improves all frames
 at once: the body's markers shall be seen where the landmarks are, lie around the hips as the 3D
 landmarks do (trusted less, and least in depth), in poses that people take, moving smoothly, with
-feet that stand where they stand. Long films are fitted in windows that overlap and are blended.
+feet that stand where they stand. Joints are turned as joints are that lie so (`lifter.py`), which
+is asked again as the fit goes on. Long films are fitted in windows that overlap and are blended.
 """
 
 from typing import NamedTuple
@@ -19,12 +20,13 @@ from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import matrix_to_rot6d, rot6d_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.metrics.body_fit import PosePrior, cost_of_pose
+from vimogen_jax.mocap.lifter import Lifter
 from vimogen_jax.mocap.tracking import Track
 
 WINDOW, OVERLAP = 128, 24  # frames
 AT_ONCE = 8  # windows that are fitted together: so the memory does not grow with the film
-STEPS = 300
-LEARNING_RATE = 0.02  # radians or metres a step, falling to 0
+ROUNDS, STEPS = 3, 100  # in each round
+LEARNING_RATE = 0.02  # radians or metres a step, falling to 0 in each round
 
 
 class Pinhole(NamedTuple):
@@ -43,6 +45,7 @@ class CostWeights(NamedTuple):
     world: float = 0.3  # of the 3D landmarks
     depth: float = 0.3  # of their depth, times `world`
     prior: float = 2.0  # of the pose's unlikeliness
+    lifted: float = 30.0  # of the rotations' squared distance from those expected
     acceleration: float = 200.0  # of the rotations' second difference, at 20 frames a second
     path: float = 2.0  # of the pelvis'
     feet: float = 1.0  # of a foot that moves, at most; a foot that stands costs nothing
@@ -88,6 +91,7 @@ def fit(
     camera: Pinhole,
     offsets: Float[np.ndarray, "m 3"],
     prior: PosePrior,
+    lifter: Lifter,
     weights: CostWeights = WEIGHTS,
 ) -> tuple[Float[np.ndarray, "t 22 3 3"], Float[np.ndarray, "t 3"]]:
     """Fit the body to a track without cuts.
@@ -97,6 +101,7 @@ def fit(
     Args:
         offsets: of the m markers from their joints.
         prior: of poses.
+        lifter: tells how joints are turned.
         weights: of the cost's terms.
 
     Returns:
@@ -113,7 +118,7 @@ def fit(
     start = _pelvis(pixels, world[:, LANDMARKS], seen) + joints[:, 0]
     arrays = (pixels, (world - middle)[:, LANDMARKS], seen, guess, start)
     starts = _windows(frames)
-    known = jnp.asarray(offsets, jnp.float32), prior, weights, 20.0 / fps
+    known = jnp.asarray(offsets, jnp.float32), prior, lifter, weights, 20.0 / fps
     groups = []
     for first in range(0, len(starts), AT_ONCE):
         group = starts[first : first + AT_ONCE]
@@ -129,7 +134,9 @@ def fit(
 
 
 @jax.jit
-def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: CostWeights, pace):
+def _improve(
+    pixels, world, seen, guess, start, real, offsets, prior, lifter, weights: CostWeights, pace
+):
     """`[n w ...]` of n windows; `pace` frames of 20 a second in one of these."""
     rest = jnp.asarray(REST_JOINTS - REST_JOINTS[0], jnp.float32)
 
@@ -137,7 +144,7 @@ def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: C
         columns, pelvis = parameters
         return rot6d_to_matrix(columns), pelvis
 
-    def loss(parameters):
+    def loss(parameters, expected):
         rotations, pelvis = pose(parameters)
         turned, joints = forward_kinematics(rotations, pelvis, rest)
         markers = joints[..., JOINTS, :] + (turned[..., JOINTS, :, :] @ offsets[..., None])[..., 0]
@@ -151,7 +158,9 @@ def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: C
         cost = (seen * (flat + weights.world * solid)).sum(-1) + cost_of_pose(rotations)
         # Where nobody is seen, the frames around count, not what people do most.
         anybody = seen.max(axis=-1)
-        total = ((cost + weights.prior * anybody * prior(rotations)) * real).sum()
+        unlikely = weights.prior * prior(rotations)
+        away = jnp.square(matrix_to_rot6d(rotations) - expected).sum((-2, -1))
+        total = ((cost + anybody * (unlikely + weights.lifted * away)) * real).sum()
         whole = real[:, 2:] * real[:, 1:-1] * real[:, :-2] / pace**4
         turning = jnp.square(jnp.diff(rotations, n=2, axis=1)).sum((-3, -2, -1))
         moving = jnp.square(jnp.diff(pelvis / 0.01, n=2, axis=1)).sum(-1)
@@ -164,13 +173,19 @@ def _improve(pixels, world, seen, guess, start, real, offsets, prior, weights: C
 
     optimizer = optax.adam(optax.cosine_decay_schedule(LEARNING_RATE, STEPS))
 
-    def step(carry, _):
-        parameters, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(parameters), state)
-        return (optax.apply_updates(parameters, updates), state), None
+    def improved(parameters, _):
+        expected = lifter(forward_kinematics(*pose(parameters), rest)[1])
 
-    begin = (matrix_to_rot6d(guess), start)
-    (best, _), _ = jax.lax.scan(step, (begin, optimizer.init(begin)), length=STEPS)
+        def step(carry, _):
+            parameters, state = carry
+            updates, state = optimizer.update(jax.grad(loss)(parameters, expected), state)
+            return (optax.apply_updates(parameters, updates), state), None
+
+        begin = parameters, optimizer.init(parameters)
+        (parameters, _), _ = jax.lax.scan(step, begin, length=STEPS)
+        return parameters, None
+
+    best, _ = jax.lax.scan(improved, (matrix_to_rot6d(guess), start), length=ROUNDS)
     return pose(best)
 
 

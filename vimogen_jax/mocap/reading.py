@@ -12,7 +12,7 @@ from vimogen_jax.body.axes import CAMERA_TO_Z_UP
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.mocap.calibration import marker_offsets, pose_prior
+from vimogen_jax.mocap.calibration import lifter, marker_offsets, pose_prior
 from vimogen_jax.mocap.film import Film, frames, open_film
 from vimogen_jax.mocap.fit import Pinhole, fit
 from vimogen_jax.mocap.tracking import Track, track
@@ -165,7 +165,7 @@ def _read(
     tilt: float | None,
 ) -> Reading:
     camera = Pinhole(focal, (film.width / 2, film.height / 2))
-    rotations, pelvis = fit(seen, film.fps, camera, marker_offsets(), pose_prior())
+    rotations, pelvis = fit(seen, film.fps, camera, marker_offsets(), pose_prior(), lifter())
     tilt_from = "given"
     if tilt is None:
         tilt = find_tilt(rotations, pelvis)

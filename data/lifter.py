@@ -1,0 +1,93 @@
+"""Learn how joints are turned that lie so: the lifter of visual motion capture.
+
+    python -m data.lifter FILMS FOLDER...
+
+reads the motion files of folders, and the films of the first, with the truth beside each as
+`launch.film` writes them, for how far off fitted joints are; it writes the lifter to
+vimogen_jax/assets/mocap, from where the library loads it. The one that ships has learnt CMU takes,
+which are free for all uses, without those that captions mark as for testing.
+"""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from tqdm import tqdm
+
+from data.marker_offsets import read_films
+from data.pose_prior import mirrored, read_motions, some_poses
+from vimogen_jax.body.kinematics import forward_kinematics
+from vimogen_jax.body.rotations import matrix_to_rot6d
+from vimogen_jax.mocap.calibration import LICENCE, LIFTER, marker_offsets, pose_prior
+from vimogen_jax.mocap.film import Film
+from vimogen_jax.mocap.fit import WEIGHTS, Pinhole, fit
+from vimogen_jax.mocap.lifter import Lifter, seen_from_trunk, trunk
+from vimogen_jax.mocap.tracking import Track
+from vimogen_jax.tensors import write_tensors
+
+FEATURES = 800
+MOST = 40_000  # poses that are learnt from, each with two draws of noise
+RIDGE = 1e-3
+LEAST = 0.02  # metres, of the deviation of a joint
+_NOTHING = Lifter(*map(np.zeros, (63, 63, (63, 1), 1, (64, 132), 132)))._replace(scale=np.ones(63))
+
+
+def learn(
+    poses: Float[np.ndarray, "n 22 3 3"],
+    errors: Float[np.ndarray, "m 63"],
+    features: int = FEATURES,
+    seed: int = 0,
+) -> Lifter:
+    """The lifter of poses, of joints that are off by one of the errors, metres."""
+    drawn = np.random.default_rng(seed)
+    seen, turns = _seen_and_turned(poses[drawn.permutation(len(poses))[:MOST]])
+    seen, turns = np.tile(seen, (2, 1)), np.tile(turns, (2, 1))
+    seen = seen + errors[drawn.integers(len(errors), size=len(seen))]
+    lifter = Lifter(
+        mean=seen.mean(axis=0),
+        scale=seen.std(axis=0) + LEAST,
+        mix=drawn.normal(size=(seen.shape[1], features)) / np.sqrt(seen.shape[1]),
+        shift=drawn.uniform(-1, 1, features),
+        weights=np.zeros((features + seen.shape[1], turns.shape[1])),
+        expected=turns.mean(axis=0),
+    )
+    design = np.asarray(lifter.features(seen), np.float64)
+    normal = design.T @ design + RIDGE * len(design) * np.eye(design.shape[1])
+    weights = np.linalg.solve(normal, design.T @ (turns - lifter.expected))
+    return Lifter(*(np.asarray(each, np.float16) for each in lifter._replace(weights=weights)))
+
+
+def joint_errors(
+    films: Sequence[tuple[Film, Track, Mapping[str, Shaped[np.ndarray, "..."]]]],
+) -> Float[np.ndarray, "m 63"]:
+    """How far off joints are that are fitted without a lifter, and mirrored; metres."""
+    errors = []
+    for film, seen, truth in tqdm(films, "fitting"):
+        camera = Pinhole(float(truth["focal"]), (film.width / 2, film.height / 2))
+        known = marker_offsets(), pose_prior(), _NOTHING
+        fitted, _ = fit(seen, film.fps, camera, *known, WEIGHTS._replace(lifted=0.0))
+        for poses in (fitted, truth["rot"][: len(fitted)]):
+            errors.append(_seen_and_turned(np.concatenate([poses, mirrored(poses)]))[0])
+    return np.concatenate(errors[::2]) - np.concatenate(errors[1::2])
+
+
+def _seen_and_turned(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Joints `[n 63]` from the trunk, and the rot6d `[n 132]` of poses, the root's to the trunk."""
+    joints = forward_kinematics(poses, np.zeros((len(poses), 3)))[1]
+    frame = np.asarray(trunk(joints))
+    turns = poses.copy()
+    turns[:, 0] = frame.swapaxes(-1, -2) @ poses[:, 0]
+    seen = np.asarray(seen_from_trunk(joints, frame))
+    return seen, matrix_to_rot6d(turns).reshape(len(poses), -1)
+
+
+def main(films: str, *folders: str) -> None:
+    """Read, fit, learn, write."""
+    errors = joint_errors(read_films(films))
+    poses = np.concatenate([some_poses(motion) for motion in read_motions(folders)])
+    write_tensors(LIFTER, learn(poses, errors)._asdict(), licence=LICENCE)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
