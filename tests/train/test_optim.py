@@ -106,7 +106,7 @@ def test_six_steps_agree_with_the_published_training(golden, golden_file):
         np.testing.assert_allclose(norm, wanted["grad_norm_before_clip"], rtol=1e-4)
 
     changes = {
-        kind: to_published(flatten(jax.tree.map(lambda a, b: np.asarray(a) - b, tree, start)))
+        kind: to_published(flatten(jax.tree.map(lambda a, b: np.asarray(a - b), tree, start)))
         for kind, tree in (("param", params), ("ema", ema))
     }
     start = to_published(flatten(jax.tree.map(np.asarray, start)))
