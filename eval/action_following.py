@@ -54,7 +54,7 @@ def statue(motion: Motion) -> Motion:
     )
 
 
-def features(motion: Motion) -> Float[np.ndarray, "203"]:
+def features(motion: Motion) -> Float[np.ndarray, "204"]:
     """What the judge sees of a motion, whatever its length.
 
     Mean, deviation and extent over time of the joints around the pelvis, in the frame in which the

@@ -128,7 +128,6 @@ def test_what_is_not_set_has_the_librarys_default_without_a_checkpoint():
             r"config.objective.corruption.noise_rate must have 2 values, not \(1, 2, 3\)",
         ),
         (dict(sampler=dict(start=0.0)), "config.sampler.start must lie above 0 and up to 1"),
-        (dict(finetune=dict(freeze=("head",))), "config.finetune freezes weights, but config.init"),
         (dict(finetune=dict(lora_rank=-1)), "config.finetune.lora_rank must be at least 0"),
         (dict(train=dict(keep=0)), "config.train.keep must be at least 1, not 0"),
         (dict(init_from="nowhere"), "there is no checkpoint nowhere: name its folder"),

@@ -166,8 +166,8 @@ def test_a_shard_with_another_count_is_refused(copy):
 
 
 def test_another_schema_version_is_refused(copy):
-    edit_manifest(copy, lambda m: m.update(schema_version=3))
-    with pytest.raises(BadInput, match=r"manifest.json has schema version 3"):
+    edit_manifest(copy, lambda m: m.update(schema_version=4))
+    with pytest.raises(BadInput, match=r"manifest.json has schema version 4"):
         Dataset.open(copy)
 
 

@@ -152,6 +152,7 @@ def test_a_base_that_has_changed_is_refused(tuned, action, tmp_path):
             "nowhere",
             "there is no checkpoint nowhere: name its folder, or the shipped",
         ),
+        ("init_from", "", "config.finetune freezes weights, but config.init_from names none"),
         ("model", dict(dim=32), "config.model.dim is 32, but that of config.init_from is 16"),
         ("objective", dict(prediction="velocity"), "config.init_from predicts the sample"),
         ("data", dict(path=""), "config.data.path is empty"),

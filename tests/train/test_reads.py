@@ -109,7 +109,7 @@ def trained(folder, train_step, monkeypatch, **times):
     loop.train(experiment)
 
 
-def test_metrics_are_read_at_reports_alone(tmp_path, events, monkeypatch):
+def test_metrics_are_read_at_reports_alone(tmp_path, events, unchecked, monkeypatch):
     steps, reads = [], []
 
     def train_step(state, batch):
@@ -124,7 +124,9 @@ def test_metrics_are_read_at_reports_alone(tmp_path, events, monkeypatch):
     assert {step for step, _ in reads} == set(steps)
 
 
-def test_a_run_that_is_stopped_saves_before_all_that_takes_longer(tmp_path, events, monkeypatch):
+def test_a_run_that_is_stopped_saves_before_all_that_takes_longer(
+    tmp_path, events, unchecked, monkeypatch
+):
     def train_step(state, batch):
         events.append("step")
         return state, dict.fromkeys(("loss", "grad_norm", "nonfinite"), Metric(lambda: None))

@@ -30,6 +30,8 @@ from vimogen_jax.train.log import Log
 from vimogen_jax.train.loop import train
 from vimogen_jax.train.run import load_checkpoint
 
+# The stand-in's threads end when TensorStore lets its connections go, in the middle of a test.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 URL = "gs://bucket/runs/one"
 
 

@@ -132,7 +132,7 @@ def read_film(
     expected = round((seconds or film.seconds - start) * film.fps) or None
     pictures = frames(film, start, seconds)
     bar = tqdm(pictures, "tracking", total=expected, unit="frame", disable=not progress)
-    seen = track(bar, person)
+    seen = track(iter(bar), person)
     readings = [
         _read(film, part, person, start + begin / film.fps, known, how, tilt)
         for begin, part in _stretches(seen, SHORTEST * film.fps)
