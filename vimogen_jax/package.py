@@ -72,7 +72,7 @@ class Package(Description):
 
 _ABOUT = dataclasses.fields(Description)
 _ASSETS = epath.Path(__file__).parent / "assets"
-SHIPPED = {name: _ASSETS / name for name in ("small", "light", "matcher")}
+SHIPPED = {name: _ASSETS / name for name in ("small", "light", "free", "matcher")}
 
 
 def save_package(folder: epath.PathLike, package: Package, dtype: str = "float32") -> None:

@@ -11,7 +11,9 @@ from vimogen_jax.matcher import EVALUATION
 from vimogen_jax.package import SHIPPED
 
 
-@pytest.mark.parametrize(("name", "page"), [("small", "model_card.md"), ("light", "light.md")])
+@pytest.mark.parametrize(
+    ("name", "page"), [("small", "model_card.md"), ("light", "light.md"), ("free", "free.md")]
+)
 def test_the_card_has_the_figures_of_the_shipped_weights(name, page):
     card = (ROOT / "docs" / page).read_text(encoding="utf-8")
     report = json.loads((SHIPPED[name] / "evaluation.json").read_text())
