@@ -8,6 +8,8 @@ import itertools
 import json
 import threading
 import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from fsspec.implementations.dirfs import DirFileSystem
@@ -34,15 +36,20 @@ def file_system(root: Path) -> type[DirFileSystem]:
     return Files
 
 
-def serve(root: Path) -> http.server.ThreadingHTTPServer:
-    """A server in a thread of its own, on a free port."""
+@contextmanager
+def serving(root: Path) -> Iterator[http.server.ThreadingHTTPServer]:
+    """A server in a thread of its own, on a free port, for as long as the context lasts."""
 
     class Handler(_Handler):
         folder, generations = root, {}
 
     server = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

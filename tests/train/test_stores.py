@@ -30,8 +30,6 @@ from vimogen_jax.train.log import Log
 from vimogen_jax.train.loop import train
 from vimogen_jax.train.run import load_checkpoint
 
-# The stand-in's threads end when TensorStore lets its connections go, in the middle of a test.
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 URL = "gs://bucket/runs/one"
 
 
@@ -39,13 +37,11 @@ URL = "gs://bucket/runs/one"
 def store(tmp_path_factory):
     """The folder of the run, as the server has it on disk."""
     root = tmp_path_factory.mktemp("store")
-    server = fake_gcs.serve(root)
-    with played_by(fake_gcs.file_system(root)) as patch:
+    with fake_gcs.serving(root) as server, played_by(fake_gcs.file_system(root)) as patch:
         patch.setattr(gcs_utils, "get_bucket", lambda name: object())  # a plain bucket
         patch.setenv("TENSORSTORE_GCS_HTTP_URL", f"http://localhost:{server.server_port}")
         patch.setenv("GOOGLE_AUTH_TOKEN_FOR_TESTING", "none")
         yield root / "bucket/runs/one"
-    server.shutdown()
 
 
 def test_checkpoints_are_saved_restored_and_set_aside(store, capsys):
