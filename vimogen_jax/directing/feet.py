@@ -79,7 +79,7 @@ def _clean(motions: list[Motion], goals: list[Goals | None]) -> list[Motion]:
 
 
 @jax.jit
-@functools.partial(jax.vmap, in_axes=(0, 0, 0, 0, 0, 0))
+@jax.vmap
 def _planted(
     rotations: Float[Array, "t 22 3 3"],
     transl: Float[Array, "t 3"],

@@ -132,6 +132,7 @@ def read_film(
     expected = round((seconds or film.seconds - start) * film.fps) or None
     pictures = frames(film, start, seconds)
     bar = tqdm(pictures, "tracking", total=expected, unit="frame", disable=not progress)
+    # Not the bar itself: it has a length, so checks of annotations take a picture out of it.
     seen = track(iter(bar), person)
     readings = [
         _read(film, part, person, start + begin / film.fps, known, how, tilt)
