@@ -6,6 +6,7 @@ to write one is not captured.
 """
 
 import dataclasses
+import json
 import os
 import tempfile
 import time
@@ -276,6 +277,26 @@ def curate(
         )
     report.kept = len(takes)
     return takes
+
+
+def to_captions(takes: Sequence[Take]) -> str:
+    """A caption file of what `curate` kept, for datasets that hold other sources too."""
+    return "".join(
+        json.dumps(
+            dict(
+                id=take.id,
+                path=take.path.name,
+                caption=take.caption,
+                wordings=take.wordings,
+                source=take.source,
+                licence=take.licence,
+                quality=take.quality,
+                film=take.film and take.film._asdict(),
+            )
+        )
+        + "\n"
+        for take in takes
+    )
 
 
 def _filmed(clip: FilmClip, done: Done) -> FilmSegment:

@@ -91,6 +91,7 @@ def main() -> None:
     facts = report.facts()
     write_json(facts, work / "report.json")
     write_text(curate.to_markdown(facts) + "\n", work / "report.md")
+    write_text(curate.to_captions(takes), work / curate.CAPTIONS)
     for sentence in facts["told"]:
         print(f"left out: {sentence}", file=sys.stderr)
     print(curate.to_markdown(facts))

@@ -116,6 +116,19 @@ def test_films_become_records_and_a_report(made, tmp_path):
     assert "damaged.mp4: not a film that can be read" in ended.stderr
     assert "| cut | 6 | 1 | 16.7% |" in ended.stdout
 
+    # Its caption file takes the same records into a dataset of several sources.
+    work = tmp_path / "out.work"
+    said = f"--captions={work / curate.CAPTIONS}"
+    ended = run_command("build_data", f"--motions={work}", said, f"--out={tmp_path / 'several'}")
+    assert ended.returncode == 0, ended.stderr
+    several = {record.id: record for record in records(tmp_path / "several")}
+    for record in kept.values():
+        other = several.pop(record.id)
+        np.testing.assert_array_equal(other.motion, record.motion)
+        about = lambda of: (of.caption, of.source, of.quality, of.licence, of.film)
+        assert about(other) == about(record)
+    assert not several
+
     # What was stopped after the work goes on without doing any of it again.
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out.work").glob("*-*")}
     again = run(made, tmp_path / "out", "--source=street", "--overwrite")
