@@ -21,8 +21,8 @@ from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import DESCRIBE
 from data.beam import Beam
 from data.filters.film import STEPS, FilterSettings, cut_out, look_through
-from data.keeping import Done, Keeping
 from data.priors.quality import LIMITS, measure
+from data.result_cache import Cached, Done
 from data.sources.captioned import read_captions, read_part
 from data.sources.take import ANY, Take
 from data.workers import spread
@@ -252,12 +252,12 @@ def curate(
     work.mkdir(parents=True, exist_ok=True)
     report.films = len(films)
     wanted = []
-    for clip in _passed(films, Keeping(Filter(settings), work), workers, report):
+    for clip in _passed(films, Cached(Filter(settings), work), workers, report):
         if captioner or _said(clip, captions):
             wanted.append(clip)
         else:
             report.leave(clip, NO_CAPTION)
-    captured = list(_captured(wanted, Keeping(Capture(reader), work), workers, report))
+    captured = list(_captured(wanted, Cached(Capture(reader), work), workers, report))
     takes = []
     for clip, done, said in _captioned(captured, captions, captioner, report):
         part = "" if clip.start is None else f"-{clip.start:.2f}"
@@ -311,7 +311,7 @@ def _said(clip: FilmClip, captions: Mapping[str, Take]) -> Take | None:
 
 
 def _passed(
-    films: Sequence[Path], step: Keeping, workers: int | Beam, report: CurationReport
+    films: Sequence[Path], step: Cached, workers: int | Beam, report: CurationReport
 ) -> Iterator[FilmClip]:
     """The clips that pass the filters, those of each content once."""
     first = dict[str, Path]()
@@ -337,7 +337,7 @@ def _passed(
 
 
 def _captured(
-    clips: Sequence[FilmClip], step: Keeping, workers: int | Beam, report: CurationReport
+    clips: Sequence[FilmClip], step: Cached, workers: int | Beam, report: CurationReport
 ) -> Iterator[tuple[FilmClip, Done]]:
     """The clips whose motions were read and are good enough."""
     captured = spread(step, [clip.path for clip in clips], workers, "motion", "read motions")

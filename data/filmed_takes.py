@@ -6,7 +6,7 @@ from pathlib import Path
 from data.adapters.mocap.model import VideoToMotion
 from data.beam import Beam
 from data.curate import Capture
-from data.keeping import Keeping
+from data.result_cache import Cached
 from data.workers import spread
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
@@ -37,7 +37,7 @@ def read_films(
     kept = folder / READINGS
     kept.mkdir(exist_ok=True)
     motions, faults = dict[str, Motion](), list[str]()
-    for done in spread(Keeping(Capture(reader), kept), [*films], workers, "film", "read films"):
+    for done in spread(Cached(Capture(reader), kept), [*films], workers, "film", "read films"):
         if done.fault:
             faults.append(done.fault)
         else:

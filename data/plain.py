@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from data.augment import MirroredReader
-from data.keeping import Done
 from data.prepare import Prepared
+from data.result_cache import Done
 from data.sources.captioned import read_part
 from data.sources.humanml3d import read_clip, read_features
 from data.sources.take import Take

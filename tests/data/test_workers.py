@@ -1,4 +1,4 @@
-"""Results of films that are kept: none is made twice, and what is damaged is made anew."""
+"""The cache of results of films: none is made twice, and what is damaged is made anew."""
 
 import dataclasses
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from data.keeping import Keeping
+from data.result_cache import Cached
 from data.workers import spread
 from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
@@ -54,25 +54,25 @@ def films(tmp_path):
 
 def test_what_was_found_is_found_again(tmp_path, films):
     step = Counting(fails=("1.mp4",))
-    keeping = Keeping(step, tmp_path / "work")
-    first = list(spread(keeping, films, 1, "film", "read films"))
+    cached = Cached(step, tmp_path / "work")
+    first = list(spread(cached, films, 1, "film", "read films"))
     assert [done.fault for done in first] == ["", "1.mp4 is odd", ""]
     assert first[0].facts == dict(name="0.mp4") and first[0].files[0].read_bytes() == b"motion"
-    assert list(spread(keeping, films, 1, "film", "read films")) == first
+    assert list(spread(cached, films, 1, "film", "read films")) == first
     assert set(step.asked.values()) == {1}
-    list(map(Keeping(dataclasses.replace(step, version=2), tmp_path / "work"), films))
+    list(map(Cached(dataclasses.replace(step, version=2), tmp_path / "work"), films))
     assert set(step.asked.values()) == {2}
 
 
 def test_what_is_damaged_or_gone_is_made_anew(tmp_path, films):
     step = Counting()
-    keeping = Keeping(step, tmp_path / "work")
-    first = [keeping(film) for film in films]
+    cached = Cached(step, tmp_path / "work")
+    first = [cached(film) for film in films]
     first[0].files[0].unlink()
     first[1].files[0].with_suffix(".json").write_text('{"facts": ')
     wrong = first[2].files[0].with_suffix(".json")
     wrong.write_text(json.dumps(json.loads(wrong.read_text()) | dict(made_from={})))
-    assert [keeping(film) for film in films] == first
+    assert [cached(film) for film in films] == first
     assert set(step.asked.values()) == {2}
 
 
@@ -82,13 +82,13 @@ def test_a_disk_that_is_full_is_no_fault_of_a_film(tmp_path, films):
             raise BadInput(f"{out}.npz cannot be written: the disk is full")
 
     with pytest.raises(BadInput, match="the disk is full"):
-        Keeping(Full(), tmp_path / "work")(films[0])
-    assert Keeping(Counting(), tmp_path / "work")(films[0]).fault == ""
+        Cached(Full(), tmp_path / "work")(films[0])
+    assert Cached(Counting(), tmp_path / "work")(films[0]).fault == ""
 
 
 def test_a_film_that_is_gone_is_its_fault(tmp_path):
     (tmp_path / "work").mkdir()
-    done = Keeping(Counting(), tmp_path / "work")(tmp_path / "gone.mp4")
+    done = Cached(Counting(), tmp_path / "work")(tmp_path / "gone.mp4")
     assert done.fault.endswith("gone.mp4 cannot be read: No such file or directory")
     assert not list((tmp_path / "work").iterdir())
 

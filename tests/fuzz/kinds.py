@@ -13,9 +13,9 @@ import numpy as np
 from data.adapters.vlm.frames import frames
 from data.adapters.vlm.model import Unwatchable
 from data.curate import read_film_captions
-from data.keeping import Keeping
 from data.priors.prompts import Prompt, read_prompts
 from data.priors.store import STAGES, StageOutput, Store
+from data.result_cache import Cached
 from data.sources import teacher
 from data.sources.captioned import read_captions
 from data.sources.humanml3d import read_humanml3d
@@ -431,13 +431,13 @@ class _Measuring:
 def _curated(folder: Path) -> None:
     (folder / "a.mp4").write_bytes(b"film")
     (folder / "work").mkdir()
-    Keeping(_Measuring(), folder / "work")(folder / "a.mp4")
+    Cached(_Measuring(), folder / "work")(folder / "a.mp4")
     (kept,) = (folder / "work").glob("*.json")
     kept.rename(folder / "kept.json")
 
 
 def _read_curated(folder: Path) -> None:
-    work = Keeping(_Measuring(), folder / "work")
+    work = Cached(_Measuring(), folder / "work")
     work(folder / "a.mp4")
     (kept,) = (folder / "work").glob("*.json")
     (folder / "kept.json").replace(kept)

@@ -1,4 +1,4 @@
-"""Results of films that are kept: what is there already is not done again.
+"""A cache of what steps find of films: what is there already is not done again.
 
 A result lies under a hash of the film and of all else that it was made from, written whole: so
 work that was stopped goes on, and none is done twice.
@@ -54,8 +54,8 @@ class Done:
 
 
 @dataclasses.dataclass(frozen=True)
-class Keeping:
-    """A step whose results are kept in a folder: what is there already is not done again."""
+class Cached:
+    """A step with its cache, a folder: results that are there already are not made again."""
 
     step: Step
     folder: Path
