@@ -20,8 +20,8 @@ from data.adapters.mocap.model import VideoToMotion
 from data.adapters.vlm.judge import Item, Judge
 from data.adapters.vlm.question import DESCRIBE
 from data.beam import Beam
-from data.filters.film import STEPS, FilterSettings, cut_out, look_through
-from data.priors.quality import LIMITS, measure
+from data.filters.film import STEPS, FilterSettings, Seen, cut_out, look_through
+from data.priors.quality import LIMITS, ReferenceQuality, measure
 from data.result_cache import Cached, Done
 from data.sources.captioned import read_captions, read_part
 from data.sources.take import ANY, Take
@@ -40,9 +40,33 @@ NO_MOTION, BAD_MOTION = "no motion", "bad motion"
 
 
 @dataclasses.dataclass(frozen=True)
+class FilterFindings:
+    """What the filters found of a film, clip by clip."""
+
+    clips: tuple[Seen, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptureFindings:
+    """What is known of the motion that was read of a film.
+
+    Attributes:
+        start: in the film, in seconds, as `seconds`, the length.
+        took: processor seconds.
+    """
+
+    quality: ReferenceQuality
+    start: float
+    seconds: float
+    frames: int
+    took: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Filter:
     """The `Step` of the filters."""
 
+    findings = FilterFindings
     settings: FilterSettings
 
     def made_from(self, film: Path) -> Mapping[str, Any]:
@@ -57,13 +81,14 @@ class Filter:
             passed = [part for part in seen if not part.failed]
             files = {out.with_name(f"{out.name}-{part.first}.mp4"): part for part in passed}
             cut_out(film, files)
-        return dict(clips=list(map(dataclasses.asdict, seen))), list(files)
+        return dataclasses.asdict(FilterFindings(tuple(seen))), list(files)
 
 
 @dataclasses.dataclass(frozen=True)
 class Capture:
     """The `Step` that reads a motion of a film and measures its quality."""
 
+    findings = CaptureFindings
     reader: VideoToMotion
 
     def made_from(self, film: Path) -> Mapping[str, Any]:
@@ -81,8 +106,9 @@ class Capture:
         source = dict(address=film.name, sha256=sha256, start=start, end=start + motion.seconds)
         file = out.with_suffix(".npz")
         formats.write(motion, file, dict(film=source, reading=found.facts))
-        facts = dict(quality=measure(motion, found.facts), start=start, seconds=motion.seconds)
-        return facts | dict(frames=motion.num_frames, took=time.process_time() - started), [file]
+        quality, took = measure(motion, found.facts), time.process_time() - started
+        known = CaptureFindings(quality, start, motion.seconds, motion.num_frames, took)
+        return dataclasses.asdict(known), [file]
 
 
 @dataclasses.dataclass(frozen=True)

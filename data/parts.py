@@ -64,7 +64,7 @@ class PartWriter:
             outcomes, shards = plain.loads(read_text(folder / f"{key}.json"))
             if all((folder / file).exists() for file, _ in shards.values()):
                 return outcomes, shards
-        except (BadInput, ValueError):  # not there, or damaged
+        except (BadInput, ValueError, TypeError, AttributeError):  # not there, or damaged
             pass
         outcomes, records = self._records(takes, given)
         shards = {}

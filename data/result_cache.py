@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import inside, read_json, reason, write_json
 from vimogen_jax.mocap.film import sha256
@@ -20,12 +21,17 @@ from vimogen_jax.mocap.film import sha256
 class Step(Protocol):
     """What is done with each film; it is sent to other processes."""
 
+    @property
+    def findings(self) -> type:
+        """The dataclass of its facts on a film."""
+        ...
+
     def made_from(self, film: Path) -> Mapping[str, Any]:
         """All that the result depends on beside the film's content."""
         ...
 
     def __call__(self, film: Path, sha256: str, out: Path) -> tuple[dict[str, Any], list[Path]]:
-        """Facts on a film, as JSON can hold them, and the files that were written of it, whole.
+        """Facts on a film, as `findings` as a dict, and the files that were written of it, whole.
 
         They lie beside `out`, which has no extension, and their names begin with its name.
 
@@ -41,7 +47,7 @@ class Done:
 
     Attributes:
         sha256: of the film; "" where it cannot be read.
-        facts: of the step.
+        facts: of the step; none where the film is at fault.
         fault: a sentence where the film is at fault; else "".
         files: that the step wrote.
     """
@@ -86,9 +92,11 @@ class Cached:
         return Done(film, content, said["facts"], said["fault"], files)
 
     def _sound(self, said: Any, made_from: Mapping[str, Any]) -> bool:
-        """Whether what a file says is a whole result."""
+        """Whether what a file says is a whole result, and one that the step could have now."""
         with contextlib.suppress(BadInput, KeyError, TypeError):
             files = [inside(self.folder, name) for name in said["files"]]
+            if not said["fault"]:
+                parse(self.step.findings, said["facts"], "facts")
             return (
                 said.keys() == {"made_from", "facts", "fault", "files"}
                 and said["made_from"] == json.loads(json.dumps(made_from))

@@ -30,16 +30,32 @@ class ReferenceLimits:
 LIMITS = ReferenceLimits()
 
 
+@dataclasses.dataclass(frozen=True)
+class ReferenceQuality:
+    """What was measured of a reference; None where that cannot be or is not said.
+
+    Attributes:
+        jitter, foot_sliding: MBench's, in metres a frame (squared), at 20 frames a second; None of
+            fewer than three frames.
+        lost: share of frames without the person.
+        people: in the picture.
+        confidence: mean, 0 to 1, of frames.
+        faults: what keeps it from being followed, in words.
+    """
+
+    seconds: float
+    jitter: float | None
+    foot_sliding: float | None
+    lost: float | None
+    people: float | None
+    confidence: float | None
+    faults: tuple[str, ...]
+
+
 def measure(
     motion: Motion, facts: Mapping[str, Any], limits: ReferenceLimits = LIMITS
-) -> dict[str, Any]:
-    """The quality of a reference, as JSON can hold it: numbers, and `faults` in words.
-
-    `jitter` and `foot_sliding` are MBench's, in metres a frame (squared), at 20 frames a second;
-    `lost`, `people` and `confidence` are None where who read the film does not say them.
-
-    facts: see `Captured.facts`.
-    """
+) -> ReferenceQuality:
+    """The quality of a reference; `facts` are those of `Captured`."""
     motion = canonicalize(resample(motion, FPS))
     faults = []
     if not MIN_FRAMES <= motion.num_frames <= MAX_FRAMES:
@@ -48,17 +64,19 @@ def measure(
             f"{MIN_FRAMES / FPS:g} to {MAX_FRAMES / FPS:g}"
         )
     joints = motion.joints()
-    measured: dict[str, Any] = dict(seconds=round(motion.seconds, 3), jitter=None)
+    jittering = sliding = None
     if motion.num_frames >= 3:
-        measured["jitter"] = round(float(jitter(joints)), 5)
-        measured["foot_sliding"] = round(float(foot_sliding(joints)), 5)
-        if measured["jitter"] >= limits.jitter:
-            faults.append(f"jitter {measured['jitter']:.3f}, not below {limits.jitter:g}")
+        jittering = round(float(jitter(joints)), 5)
+        sliding = round(float(foot_sliding(joints)), 5)
+        if jittering >= limits.jitter:
+            faults.append(f"jitter {jittering:.3f}, not below {limits.jitter:g}")
     lost = None if facts.get("found") is None else round(1 - facts["found"], 4)
     if lost is not None and lost > limits.lost:
         faults.append(f"the person is lost in {lost:.0%} of the frames")
     confidence = facts.get("confidence")
     if confidence is not None and confidence < limits.confidence:
         faults.append(f"the person is seen with a confidence of {confidence:.2f}")
-    seen = dict(lost=lost, people=facts.get("people"), confidence=confidence)
-    return measured | seen | dict(faults=faults)
+    seen = facts.get("people")
+    return ReferenceQuality(
+        round(motion.seconds, 3), jittering, sliding, lost, seen, confidence, tuple(faults)
+    )

@@ -1,5 +1,6 @@
 """The stages of a store, each around the adapter that does its work: see `run.Stage`."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,10 @@ class QualityStage:
         reference = _made(entry, "reference")
         assert reference is not None and reference.file is not None
         try:
-            return StageOutput(measure(formats.read(reference.file), reference.facts))
+            quality = measure(formats.read(reference.file), reference.facts)
         except BadInput as fault:
             return fault
+        return StageOutput(dataclasses.asdict(quality))
 
 
 class VerdictStage:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from data.priors.prompts import Prompt
 from vimogen_jax import formats
+from vimogen_jax.config import parse
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import (
     inside,
@@ -35,13 +36,20 @@ from vimogen_jax.mocap.film import sha256
 from vimogen_jax.motion.motion import Motion
 
 STAGES = ("texts", "video", "reference", "quality", "verdict", "motion")
-# What others rely on of a stage's facts, where it did not fail.
+# What others rely on of a stage's facts, where it did not fail; and what each fact is.
 _FACTS = dict(
-    texts={"motion"},
+    texts={"motion", "video"},
     video={"licence", "note"},
     quality={"faults"},
     verdict={"matches", "words"},
     motion={"follows"},
+)
+_NUMBER = (int, float, type(None))
+_TYPES = dict(
+    **dict.fromkeys(("motion", "video", "licence", "note", "words", "follows"), str),
+    **dict.fromkeys(("start", "found", "confidence"), _NUMBER),
+    faults=(list, tuple),
+    matches=bool,
 )
 _KEY = re.compile("[0-9a-f]{16}")  # of a result, by which its files are named
 YES, NO, NOT_JUDGED = "yes", "no", "not judged"
@@ -92,7 +100,7 @@ class Entry:
         path = folder / "prompt.json"
         said = read_json(path)
         try:
-            entry = cls(folder, Prompt(**said["prompt"]), said["stages"])
+            entry = cls(folder, parse(Prompt, said["prompt"], "prompt"), said["stages"])
             if entry.prompt.id != folder.name or not set(entry._stages) <= set(STAGES):
                 raise ValueError
             if not all(map(_KEY.fullmatch, entry._stages.values())):
@@ -148,6 +156,8 @@ class Entry:
             if key_of(said["made_from"]) != key:
                 raise ValueError
             if not fault and not facts.keys() >= _FACTS.get(stage, set()):
+                raise ValueError
+            if not all(isinstance(facts[name], _TYPES[name]) for name in facts.keys() & _TYPES):
                 raise ValueError
         except (TypeError, KeyError, ValueError):
             raise BadInput(f"{path} is damaged: it is not what was written") from None

@@ -231,6 +231,9 @@ def test_damage_is_told_and_made_anew(what, motion, tmp_path):
     [
         ("verdict", dict(facts={})),
         ("quality", dict(facts=[])),
+        ("quality", dict(facts=dict(faults=5))),
+        ("reference", dict(facts=dict(found="all"))),
+        ("texts", dict(facts=dict(motion="a person waves."))),
         ("video", dict(facts=dict(licence="CC0"))),
         ("video", dict(file="../film.mp4")),
         ("reference", dict(file="a\0b")),
@@ -267,14 +270,14 @@ def test_no_disk_left_ends_the_run(motion, tmp_path, monkeypatch):
 
 def test_quality_says_what_is_wrong(motion):
     good = measure(motion, dict(found=1.0, people=1, confidence=0.9))
-    assert good["faults"] == [] and 0 < good["jitter"] < 0.04
-    assert measure(motion[:20], {})["faults"] == ["lasts 1.0 s, of which a reference has 2 to 10"]
-    (lost,) = measure(motion, dict(found=0.5))["faults"]
+    assert good.faults == () and good.jitter is not None and 0 < good.jitter < 0.04
+    assert measure(motion[:20], {}).faults == ("lasts 1.0 s, of which a reference has 2 to 10",)
+    (lost,) = measure(motion, dict(found=0.5)).faults
     assert "lost in 50% of the frames" in lost
-    (unsure,) = measure(motion, dict(confidence=0.2))["faults"]
+    (unsure,) = measure(motion, dict(confidence=0.2)).faults
     assert "confidence of 0.20" in unsure
     wild = swinging(50, trembling=0.05)
-    faults = measure(wild, {})["faults"]
+    faults = measure(wild, {}).faults
     assert len(faults) == 1 and "not below 0.04" in faults[0]
 
 

@@ -17,10 +17,16 @@ from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
 
 
+@dataclasses.dataclass(frozen=True)
+class Named:
+    name: str
+
+
 @dataclasses.dataclass
 class Counting:
     """A `Step` that counts its films, writes a file and fails where it is told to."""
 
+    findings = Named
     version: int = 1
     fails: tuple[str, ...] = ()
     asked: Counter = dataclasses.field(default_factory=Counter)
@@ -71,9 +77,15 @@ def test_what_is_damaged_or_gone_is_made_anew(tmp_path, films):
     first[0].files[0].unlink()
     first[1].files[0].with_suffix(".json").write_text('{"facts": ')
     wrong = first[2].files[0].with_suffix(".json")
-    wrong.write_text(json.dumps(json.loads(wrong.read_text()) | dict(made_from={})))
+    said = json.loads(wrong.read_text())
+    wrong.write_text(json.dumps(said | dict(made_from={})))
     assert [cached(film) for film in films] == first
     assert set(step.asked.values()) == {2}
+    # What other code found, of the same version, is not what this code relies on.
+    for facts in ({}, dict(called="2.mp4"), dict(name=2), []):
+        wrong.write_text(json.dumps(said | dict(facts=facts)))
+        assert cached(films[2]) == first[2]
+    assert step.asked["2.mp4"] == 6
 
 
 def test_a_disk_that_is_full_is_no_fault_of_a_film(tmp_path, films):

@@ -1,5 +1,6 @@
 """Small valid files of every kind that a command reads, and what reads them."""
 
+import dataclasses
 import functools
 import json
 import pickle
@@ -418,8 +419,16 @@ def _rig(name: str) -> Kind:
     return Kind(name, lambda folder: formats.write(_motion()[:5], folder / name), onto)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Measured:
+    failed: str
+    values: dict[str, float]
+
+
 class _Measuring:
     """A step of curating films, by hand."""
+
+    findings = _Measured
 
     def made_from(self, film: Path) -> dict[str, Any]:
         return dict(step="it")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,8 +19,8 @@ from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.package import Description, Package
 from vimogen_jax.text.spec import EncoderSpec
 
-ENCODER = dict(name="letters", width=8, revision="1")
-MODEL = dict(
+ENCODER: dict[str, Any] = dict(name="letters", width=8, revision="1")
+MODEL: dict[str, Any] = dict(
     dim=16, ffn_dim=32, num_heads=2, num_layers=2, text_dim=8, freq_dim=16, dtype="float32"
 )
 
