@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from absl import app, logging
-from absl.flags import FLAGS
+from absl.flags import FLAGS, ArgumentParser
 from absl.flags import Error as FlagsError
+from ml_collections.config_flags import register_flag_parser_for_type
+from ml_collections.config_flags.tuple_parser import TupleParser
 
 from vimogen_jax.caches import cache_folder
 from vimogen_jax.command import HOME, INSTALLED, may_be_left_unread
@@ -69,6 +71,13 @@ def compared(name: str, motions: str, others: Sequence[str]) -> dict[str, str]:
     return folders
 
 
+class _Tuples(ArgumentParser):
+    """Sequences of a config. No `TupleParser` itself: of that, repeated flags would add up."""
+
+    def parse(self, argument: Any) -> tuple[Any, ...]:
+        return TupleParser().parse(argument)
+
+
 def _refuse(fault: Exception) -> SystemExit:
     said = advised(str(fault), getattr(fault, "remedy", ""))
     words = " ".join(said.split()) or type(fault).__name__
@@ -83,19 +92,26 @@ def _parse(argv: list[str]) -> list[str]:
     # The project's own configs are found from any folder.
     argv = [re.sub(r"^(--config=)?(configs/\w+\.py)$", _found, a) for a in argv]
     _help(argv)
+    register_flag_parser_for_type(tuple, _Tuples())
+    if "config" in FLAGS and len([arg for arg in argv if _PAGE(arg)]) > 1:
+        raise SystemExit("error: --config is given twice")  # keys would be set in the first alone
     FLAGS.set_gnu_getopt()  # flags may stand before and after what is no flag
     try:
         rest = FLAGS(argv)
         _require_finite()
         return rest
     except FlagsError as fault:
-        raise SystemExit(f"error: {' '.join(str(fault).split())}; see --help") from None
+        # Of what a config raises, ml_collections hands on the traceback, whose last line says it.
+        said = re.sub(
+            r"Error whilst parsing config file:.*\n(?=\S)", "", str(fault).strip(), flags=re.S
+        )
+        raise SystemExit(f"error: {' '.join(said.split())}; see --help") from None
     except OSError as fault:
         # Of a config that cannot be read, ml_collections says the reason last.
         raise SystemExit(f"error: {str(fault).splitlines()[-1].strip()}") from None
     except SyntaxError as fault:  # zero bytes, and what is not UTF-8, are one too
         raise SystemExit(f"error: {_page(argv)} is no config: {fault.msg}") from None
-    except (AttributeError, KeyError, TypeError) as fault:
+    except (AttributeError, KeyError, TypeError, ValueError) as fault:
         # So ml_collections refuses a --config.key=value whose key the config does not have.
         reason = getattr(fault.args[0], "args", fault.args)[0]
         raise SystemExit(f"error: {_unknown_key(argv, str(reason))}") from None

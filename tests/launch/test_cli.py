@@ -47,6 +47,30 @@ cli.run(main)
         assert (done.returncode, done.stderr) == (1, f"error: a.npz: does not say{advice}\n")
 
 
+@pytest.mark.parametrize(
+    ("given", "counts"),
+    [
+        (["train.steps=7", "train.steps=42"], "42"),
+        (["data.buckets=(60, 80)", "data.buckets=(100,)"], "(100,)"),
+        (["data.buckets=(60,)", "data.buckets=100"], "(100,)"),
+        (["objective.corruption.noise_rate=[0.1, 0.2]"], "(0.1, 0.2)"),
+    ],
+)
+def test_of_a_key_that_is_set_twice_the_last_counts(given, counts):
+    key = given[-1].partition("=")[0]
+    command = f"""
+from ml_collections import config_flags
+from launch import cli
+config = config_flags.DEFINE_config_file("config")
+cli.run(lambda: print(config.value.{key}))
+"""
+    flags = ["--config=configs/tiny.py", *(f"--config.{one}" for one in given)]
+    done = subprocess.run(
+        [sys.executable, "-c", command, *flags], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, f"{counts}\n"), done.stderr
+
+
 def test_help_lists_the_flags_that_commands_share_too():
     said = run_command("export", "--help").stdout
     assert "--run: " in said and "--[no]overwrite: " in said and "--verbosity" not in said
