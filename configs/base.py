@@ -89,6 +89,7 @@ def get_config() -> ConfigDict:
                 keep_gb=placeholder(float),  # all of a dataset on a store
             ),
             optim=dict(
+                optimizer="adamw",
                 learning_rate=1e-3,
                 schedule="constant",
                 warmup_steps=100,

@@ -12,8 +12,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from vimogen_jax import sharding
 from vimogen_jax.errors import BadInput
+from vimogen_jax.experiment import OptimConfig
 from vimogen_jax.models import attention
 from vimogen_jax.models.vimogen import ModelConfig, ViMoGen
+from vimogen_jax.train.optim import make_optimizer
 from vimogen_jax.train.state import plan_state
 
 SIZES = dict(dim=16, ffn_dim=32, num_heads=2, num_layers=3, text_dim=12, freq_dim=8)
@@ -68,6 +70,22 @@ def test_a_strategy_cuts_parameters_averages_and_moments(strategy, parts, optimi
         assert kernel.sharding.shard_shape(kernel.shape) == (3, *sizes)
     assert (held(plan["params"]) == 1) == (strategy in ("data_parallel", "zero1"))
     assert (held(plan["opt"]) < 0.25) == (optimizer_parts in ((2, 32), (4, 16)))
+
+
+def test_moments_of_muon_are_cut_as_the_kernels_are():
+    given = dict(schedule="constant", warmup_steps=0, b1=0.9, b2=0.95, weight_decay=0.0)
+    config = OptimConfig(
+        **given, learning_rate=1e-3, clip_norm=1.0, ema_decay=0.9, optimizer="muon"
+    )
+    with sharding.use(sharding.make_strategy("fsdp")) as mesh:
+        plan = plan_state(ModelConfig(**SIZES), make_optimizer(config, lambda step: 1e-3), mesh)
+    moments = [
+        leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path(plan["opt"])
+        if "['blocks']['ffn']['up']['kernel']" in jax.tree_util.keystr(path)
+    ]
+    assert [one.sharding.shard_shape(one.shape) for one in moments] == [(3, 2, 32)]
+    assert held(plan["opt"]) < 0.25
 
 
 def parameter(shape, *names):

@@ -76,6 +76,7 @@ class OptimConfig:
         weight_decay: decoupled, of all parameters.
         clip_norm: greatest global norm of the gradient.
         ema_decay: of the moving average, once the run is old enough for it.
+        optimizer: "adamw" as published, or "muon" for the kernels of the blocks.
     """
 
     learning_rate: float
@@ -86,8 +87,11 @@ class OptimConfig:
     weight_decay: float
     clip_norm: float
     ema_decay: float
+    optimizer: Literal["adamw", "muon"] = "adamw"
 
     def __post_init__(self):
+        if self.optimizer not in ("adamw", "muon"):
+            raise BadInput(f"optimizer {self.optimizer!r} is not adamw or muon")
         if self.schedule not in ("constant", "cosine"):
             raise BadInput(f"schedule {self.schedule!r} is not constant or cosine")
         for name in ("learning_rate", "warmup_steps", "weight_decay", "clip_norm"):

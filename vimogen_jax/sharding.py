@@ -264,6 +264,8 @@ def tree_shardings(tree: Any, mesh: Mesh, *, optimizer: bool = False) -> Any:
     def layout(path, leaf):
         if not is_variable(leaf):
             return NamedSharding(mesh, PartitionSpec())
+        if not jax.tree.leaves(leaf):  # a moment that the optimiser does not keep
+            return leaf
         names = leaf.get_metadata().get("out_sharding") or ()
         parameter = jax.tree_util.keystr(path, simple=True, separator=".")
         _check(parameter, names, leaf.shape, rules, mesh)

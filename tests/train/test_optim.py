@@ -122,3 +122,35 @@ def test_six_steps_agree_with_the_published_training(golden, golden_file):
     for key, wanted in expected["final_param_delta_l2"].items():
         got = np.linalg.norm(changes["param"][key])
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=rounding(key), err_msg=key)
+
+
+def stacked(seed, shape=(2, 8, 16)):
+    return dict(
+        blocks=dict(ffn=dict(kernel=jax.random.normal(jax.random.key(seed), shape))),
+        head=dict(kernel=jax.random.normal(jax.random.key(seed + 1), shape[1:])),
+    )
+
+
+def test_muon_moves_kernels_of_blocks_along_all_directions_alike_and_the_rest_as_nadamw():
+    params, gradient = stacked(0), stacked(2)
+    chosen = config(optimizer="muon", clip_norm=1e9, warmup_steps=0, weight_decay=1e-2)
+    optimizer = make_optimizer(chosen, learning_rate(chosen, 10))
+    nadamw = optax.nadamw(2e-4, b1=0.9, b2=0.95, weight_decay=1e-2)
+    updates, expected = (
+        method.update(gradient, method.init(params), params)[0] for method in (optimizer, nadamw)
+    )
+    np.testing.assert_allclose(updates["head"]["kernel"], expected["head"]["kernel"], rtol=1e-5)
+    kernel = params["blocks"]["ffn"]["kernel"]
+    moved = -updates["blocks"]["ffn"]["kernel"] / 2e-4 - 1e-2 * kernel
+    moved /= 0.2 * np.sqrt(16)
+    for one, its_gradient in zip(moved, gradient["blocks"]["ffn"]["kernel"], strict=True):
+        left, _, right = np.linalg.svd(its_gradient, full_matrices=False)
+        # Five iterations take every singular value near one, not exactly there.
+        stretched = np.diag(left.T @ one @ right.T)
+        assert np.all((stretched > 0.6) & (stretched < 1.3))
+        np.testing.assert_allclose(left.T @ one @ right.T, np.diag(stretched), atol=1e-3)
+
+
+def test_an_unknown_optimizer_is_refused():
+    with pytest.raises(BadInput, match="^optimizer 'sgd' is not adamw or muon$"):
+        config(optimizer="sgd")

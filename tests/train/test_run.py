@@ -43,6 +43,7 @@ def test_a_run_begins_and_goes_on_with_its_config(dataset, tmp_path):
         (dict(seed=1), "began with seed = 0, not 1"),
         (dict(model=dict(dim=64)), "began with model.dim = 32, not 64"),
         (dict(objective=dict(prediction="velocity")), "objective.prediction = sample, not vel"),
+        (dict(optim=dict(optimizer="muon")), "began with optim.optimizer = adamw, not muon"),
         (dict(data=dict(buckets=(60,))), r"data.buckets = \(100, 200\), not \(60,\)"),
         (
             dict(objective=dict(corruption=dict(dropout_rate=0.1))),

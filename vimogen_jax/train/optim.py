@@ -1,4 +1,4 @@
-"""AdamW as published, its learning rate over the steps, and the moving average of the weights."""
+"""AdamW as published, or Muon; the learning rate over the steps; the average of the weights."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
+import optax.contrib
 from jax.typing import ArrayLike
 from jaxtyping import Array, Float, Int
 
@@ -29,17 +30,42 @@ def learning_rate(config: OptimConfig, steps: int) -> Schedule:
 
 
 def make_optimizer(config: OptimConfig, schedule: Schedule) -> optax.GradientTransformation:
-    """Clipping by global norm, then AdamW."""
-    return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm),
-        optax.adamw(
+    """Clipping by global norm, then AdamW, or Muon for the kernels of the blocks.
+
+    Muon (Jordan 2024) moves a matrix along its momentum with all singular values made alike; at the
+    scale of Liu et al. (2025, arXiv:2502.16982) learning rate and weight decay mean what they do
+    for AdamW. All that is no such kernel is moved by AdamW with Nesterov's momentum.
+    """
+    if config.optimizer == "muon":
+        update = optax.contrib.muon(
+            schedule,
+            weight_decay=config.weight_decay,
+            adam_b1=config.b1,
+            adam_b2=config.b2,
+            adam_weight_decay=config.weight_decay,
+            consistent_rms=0.2,
+            muon_weight_dimension_numbers=_kernels_of_blocks,
+        )
+    else:
+        update = optax.adamw(
             schedule,
             b1=config.b1,
             b2=config.b2,
             eps=1e-8,
             weight_decay=config.weight_decay,
-        ),
-    )
+        )
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), update)
+
+
+def _kernels_of_blocks(params: Any) -> Any:
+    """Which axes of a parameter are a matrix to Muon: the last two of a stack of kernels."""
+
+    def matrix(path: Any, parameter: Any) -> optax.contrib.MuonDimensionNumbers | None:
+        if parameter.ndim == 3 and "kernel" in jax.tree_util.keystr(path):
+            return optax.contrib.MuonDimensionNumbers(reduction_axis=-2, output_axis=-1)
+        return None
+
+    return jax.tree_util.tree_map_with_path(matrix, params)
 
 
 def ema_decay(config: OptimConfig, step: Int[ArrayLike, ""]) -> Float[Array, ""]:

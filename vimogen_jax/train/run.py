@@ -275,5 +275,6 @@ def _require_same(begun: Run, run: Run) -> None:
 def _fixed(run: Run) -> dict[str, Any]:
     config = run.as_json()
     flat = traverse_util.flatten_dict({key: config[key] for key in FIXED}, sep=".")
+    flat["optim.optimizer"] = config["optim"]["optimizer"]  # a checkpoint holds its moments
     free = FREE if run.experiment.finetune.lora_rank else (*FREE, *OF_LORA)
     return {key: value for key, value in flat.items() if key not in free}
