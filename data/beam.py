@@ -7,6 +7,7 @@ code. What is called travels in the pipeline, as Beam sends it.
 """
 
 import dataclasses
+import re
 import secrets
 import threading
 import time
@@ -22,6 +23,7 @@ from vimogen_jax.files import first_line, read_text, write_text
 
 CHUNK = 2**20  # characters of a file of items, that the description of the pipeline stays small
 _PATIENCE = 0.1  # seconds between looks for a result
+_HANDED = re.compile("[0-9a-f]{16}")  # a folder of what the machines of a pipeline hand over
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,12 @@ class Beam:
             pipeline.join()
         finally:
             folder.rmtree(missing_ok=True)
+
+    def clear(self) -> None:
+        """Remove what runs that were killed have left; none of the folder may be under way."""
+        for left in epath.Path(self.folder).iterdir():
+            if _HANDED.fullmatch(left.name):
+                left.rmtree(missing_ok=True)
 
 
 class _Pipeline(threading.Thread):

@@ -127,9 +127,9 @@ def build(
         fps=fps,
         overwrite=overwrite,
     )
-    parts = f"{workers.folder}/parts" if isinstance(workers, Beam) else ""
     with writer:
         if isinstance(workers, Beam):
+            parts = f"{workers.folder}/parts"
             by = PartWriter(parts, spec, fps, holdout, keep_test, layout.name, filming)
             _join_parts(takes, writer, by, workers, report)
         else:
@@ -142,8 +142,9 @@ def build(
             raise BadInput(
                 f"none of the {len(takes)} takes can be used: {first.detail}", first.remedy
             )
-    if parts:
-        epath.Path(parts).rmtree(missing_ok=True)
+    if isinstance(workers, Beam):
+        epath.Path(workers.folder, "parts").rmtree(missing_ok=True)
+        workers.clear()
     dataset = Dataset.open(folder)
     outliers = find_outliers(dataset, dataset.statistics)
     report.warnings += filter(None, [dataset.caution, *warnings(outliers)])

@@ -90,6 +90,8 @@ def test_what_was_killed_goes_on_without_a_record_twice_or_none(takes, tmp_path)
     assert not (tmp_path / "many").exists()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "beam/parts").glob("*.json")}
     assert len(kept) == 3
+    (tmp_path / "beam" / "0123456789abcdef").mkdir()  # of a pipeline that was killed
+    (tmp_path / "beam" / "mine").mkdir()
     damaged, lost, whole = sorted(kept)
     damaged.write_text("5")  # JSON, but no part
     for shard in lost.parent.glob(f"{lost.stem}-*"):
@@ -100,6 +102,7 @@ def test_what_was_killed_goes_on_without_a_record_twice_or_none(takes, tmp_path)
     assert [path for path in kept if kept[path] == again[path]] == [whole]
     build(takes, tmp_path / "many", Letters(), workers=Here(f"{tmp_path / 'beam'}"))
     assert content(tmp_path / "one") == content(tmp_path / "many")
+    assert [path.name for path in (tmp_path / "beam").iterdir()] == ["mine"]
 
 
 def test_other_takes_are_other_parts(takes, tmp_path):
