@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.adapters.t2v.model import Scene
+from vimogen_jax import __version__
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Generator, Request
 from vimogen_jax.models.parameters import fingerprint
@@ -31,7 +32,9 @@ class Rendered:
         self._generator = Generator.from_checkpoint(checkpoint)
         self.licence = self._generator.package.licence or "unknown"
         weights = fingerprint(self._generator.package.params)[:16]
-        self.settings: dict[str, Any] = dict(name="rendered", weights=weights, size=SIZE)
+        self.settings: dict[str, Any] = dict(
+            name="rendered", version=__version__, weights=weights, size=SIZE
+        )
 
     def given(self, scene: Scene) -> str:
         """Nothing else."""

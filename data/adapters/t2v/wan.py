@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.adapters.t2v.model import Scene
+from vimogen_jax import __version__
 from vimogen_jax.errors import BadInput
 from vimogen_jax.viewer.mp4 import encode
 
@@ -84,8 +85,9 @@ class Wan:
         self._pipeline = pipeline or _load(folder or self._shape.repository, offload)
         _require_shape(self._pipeline, self._shape, name)
         shape = {key: value for key, value in vars(self._shape).items() if key != "repository"}
+        weights = folder or self._shape.repository
         self.settings: dict[str, Any] = dict(
-            name="wan", weights=folder or self._shape.repository, negative=NEGATIVE, **shape
+            name="wan", version=__version__, weights=weights, negative=NEGATIVE, **shape
         )
 
     def given(self, scene: Scene) -> str:
