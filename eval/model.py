@@ -38,6 +38,8 @@ from vimogen_jax.metrics.motion_quality import (
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 
+PARTS = ("sentences", "references")
+DIRECTING = ("constraints", "seams", "feet")  # parts of their own
 LEAST_TAKES = 5  # to train on, of an action that is judged
 LEAST_SEEN = 0.5  # of the held-out takes of an action, for its recognition to say something
 QUALITIES = dict(
@@ -90,8 +92,60 @@ def read_sentences(path: str) -> list[HeldOutSentence]:
     return sentences
 
 
-PARTS = ("sentences", "references")
-DIRECTING = ("constraints", "seams", "feet")  # parts of their own
+@dataclasses.dataclass(frozen=True)
+class ActionJudge:
+    """A classifier of actions, and the takes behind it.
+
+    Attributes:
+        train: takes that it learnt from, those of other actions as none.
+        held_out: takes that it did not learn from.
+        actions: that it tells apart: those with `LEAST_TAKES` of training and one held out.
+        seen: the share of held-out takes that it recognises, of each action and of `all`.
+    """
+
+    classifier: ActionClassifier
+    train: list[RealMotion]
+    held_out: list[RealMotion]
+    actions: list[str]
+    seen: dict[str, float]
+
+    @property
+    def known(self) -> list[RealMotion]:
+        """Held-out takes of its actions."""
+        return [take for take in self.held_out if take.action in self.actions]
+
+    @property
+    def told(self) -> list[str]:
+        """Its actions but for those of which it says nothing, as it sees them in less than
+        `LEAST_SEEN` of their held-out takes."""
+        return [action for action in self.actions if self.seen[action] >= LEAST_SEEN]
+
+
+def action_judge(dataset: Dataset, actions: Mapping[str, str]) -> ActionJudge:
+    """The judge of a dataset's actions; `actions` has those of its takes by their ids.
+
+    Where these are none of the dataset's, captions are the actions.
+
+    Raises:
+        BadInput: there are no two actions to tell apart.
+    """
+    train, held_out = (
+        read_real_motions(dataset, split, actions) for split in ("train", _held_out(dataset))
+    )
+    if not any(take.action for take in train):
+        train, held_out = (
+            [dataclasses.replace(take, action=take.caption) for take in takes]
+            for takes in (train, held_out)
+        )
+    judged = judged_actions(train, held_out)
+    if len(judged) < 2:
+        raise BadInput(f"{dataset.folder} has no two actions of known takes to tell apart")
+    of = lambda take: take.action if take.action in judged else NONE
+    classifier = ActionClassifier().fit([take.motion for take in train], list(map(of, train)))
+    known = [take for take in held_out if take.action in judged]
+    predicted = classifier.predict([take.motion for take in known])
+    seen = recognised(predicted, [take.action for take in known])
+    return ActionJudge(classifier, train, held_out, judged, seen)
 
 
 def evaluate(
@@ -105,10 +159,12 @@ def evaluate(
 ) -> dict[str, Any]:
     """Measure a model on a dataset; the result holds nothing but what JSON can.
 
-    Of the `PARTS`, those asked for: `evaluate_sentences` and `measure_refinement`.
+    Of the `PARTS` and of `DIRECTING`, those asked for. What the dataset lacks is found before
+    anything is sampled.
 
     Raises:
-        BadInput: there are no two actions to tell apart.
+        BadInput: there are no two actions to tell apart, none is recognised, or no held-out take
+            of one is as long as directed motions are to be.
     """
     package = generator.package
     report: dict[str, Any] = {
@@ -119,47 +175,42 @@ def evaluate(
         ),
         "seed": seed,
     }
-    if "sentences" in parts:
-        report |= evaluate_sentences(generator, dataset, actions, sentences, per_action, seed)
+    judge, shown = None, []
+    if {"sentences", *DIRECTING} & set(parts):
+        judge = action_judge(dataset, actions)
+        if not judge.told:
+            raise BadInput(
+                f"{dataset.folder}: no action of the held-out takes is recognised in half of them"
+            )
+        shown = [take for take in judge.known if 3 <= take.seconds <= 6]
+    if set(DIRECTING) & set(parts) and not shown:
+        raise BadInput(f"{dataset.folder} has no held-out takes of judged actions of 3 to 6 s")
+    if judge and "sentences" in parts:
+        report |= evaluate_sentences(generator, judge, sentences, per_action, seed)
     if "references" in parts:
         held_out = read_real_motions(dataset, _held_out(dataset), actions)
-        shown = [take for take in held_out if take.id in TAKES] or held_out
-        report["refinement"] = measure_refinement(generator.model, shown, seed, progress=True)
-        report["reference_takes"] = len(shown)
-    if set(DIRECTING) & set(parts):
-        report |= evaluate_directing(generator, dataset, actions, parts, seed)
+        refined = [take for take in held_out if take.id in TAKES] or held_out
+        report["refinement"] = measure_refinement(generator.model, refined, seed, progress=True)
+        report["reference_takes"] = len(refined)
+    if judge and shown:
+        report |= evaluate_directing(generator, judge, shown, parts, seed)
     return report | {"targets": compare(report)}
 
 
 def evaluate_sentences(
     generator: Generator,
-    dataset: Dataset,
-    actions: Mapping[str, str],
+    judge: ActionJudge,
     sentences: Sequence[HeldOutSentence],
     per_action: int,
     seed: int,
 ) -> dict[str, Any]:
     """Does it follow its sentences, and does it move well?
 
-    The classifier is fitted on all training takes. Of every action with `LEAST_TAKES` of them, and
-    one that is held out, `per_action` training takes are drawn; their captions and lengths are what
-    motions are generated from, and they themselves are the real motions of the comparison. Where
-    the ids of `actions` are none of the dataset's, captions are the actions.
-
-    Raises:
-        BadInput: there are no two such actions.
+    Of every action that is judged, `per_action` training takes are drawn; their captions and
+    lengths are what motions are generated from, and they themselves are the real motions of the
+    comparison.
     """
-    train, held_out = (
-        read_real_motions(dataset, split, actions) for split in ("train", _held_out(dataset))
-    )
-    if not any(take.action for take in train):
-        train, held_out = (
-            [dataclasses.replace(take, action=take.caption) for take in takes]
-            for takes in (train, held_out)
-        )
-    judged = judged_actions(train, held_out)
-    if len(judged) < 2:
-        raise BadInput(f"{dataset.folder} has no two actions of known takes to tell apart")
+    train, judged = judge.train, judge.actions
     twins = draw([take for take in train if take.action in judged], per_action, seed)
     generate = lambda captions, seconds: generator(captions, seconds, seed=seed, progress=True)
     generated = generate([take.caption for take in twins], [take.seconds for take in twins])
@@ -174,7 +225,7 @@ def evaluate_sentences(
             [alike[sentence.action].seconds for sentence in known],
         )
     return {
-        "action_following": measure_actions(train, held_out, judged, twins, generated, known, said),
+        "action_following": measure_actions(judge, twins, generated, known, said),
         "motion_quality": measure_quality([take.motion for take in twins], generated)
         | {"diversity": measure_diversity(train, judged, repeated, per_action)},
     }
@@ -182,67 +233,25 @@ def evaluate_sentences(
 
 def evaluate_directing(
     generator: Generator,
-    dataset: Dataset,
-    actions: Mapping[str, str],
+    judge: ActionJudge,
+    shown: Sequence[RealMotion],
     parts: Collection[str],
     seed: int,
 ) -> dict[str, Any]:
-    """The parts of `DIRECTING` that are asked for, on held-out takes of judged actions."""
-    train, held_out = (
-        read_real_motions(dataset, split, actions) for split in ("train", _held_out(dataset))
-    )
-    judged = judged_actions(train, held_out)
-    judge = _judge(train, judged)
-    shown = [take for take in held_out if take.action in judged and 3 <= take.seconds <= 6]
-    if not shown:
-        raise BadInput(f"{dataset.folder} has no held-out takes of judged actions of 3 to 6 s")
+    """The parts of `DIRECTING` that are asked for, on takes that are shown."""
     report: dict[str, Any] = {}
     if "seams" in parts:
-        report["seams"] = measure_seams(generator, shown, judge, seed)
+        report["seams"] = measure_seams(generator, shown, judge.classifier, seed)
     if {"constraints", "feet"} & set(parts):
         rng = np.random.default_rng(seed)
         chosen = [shown[i] for i in rng.choice(len(shown), min(SETS, len(shown)), replace=False)]
         free = generator(free_requests(chosen), progress=True)
         if "constraints" in parts:
-            report["constraints"] = measure_constraints(generator, chosen, free, judge, seed)
+            found = measure_constraints(generator, chosen, free, judge.classifier, seed)
+            report["constraints"] = found
         if "feet" in parts:
             report["feet"] = measure_feet(free, [take.motion for take in chosen])
     return report
-
-
-@dataclasses.dataclass(frozen=True)
-class ActionJudge:
-    """A classifier, the actions that it tells apart, and the share of takes that are held out, of
-    so many, in which it recognises them."""
-
-    classifier: ActionClassifier
-    actions: list[str]
-    right: float
-    held_out: int
-
-
-def action_judge(dataset: Dataset, actions: Mapping[str, str]) -> ActionJudge:
-    """The judge of a dataset's actions; `actions` has those of its takes by their ids.
-
-    Raises:
-        BadInput: there are no two actions to tell apart.
-    """
-    train, held_out = (
-        read_real_motions(dataset, split, actions) for split in ("train", _held_out(dataset))
-    )
-    judged = judged_actions(train, held_out)
-    if len(judged) < 2:
-        raise BadInput(f"{dataset.folder} has no two actions of known takes to tell apart")
-    classifier = _judge(train, judged)
-    known = [take for take in held_out if take.action in judged]
-    seen = classifier.predict([take.motion for take in known])
-    right = recognised(seen, [take.action for take in known])["all"]
-    return ActionJudge(classifier, judged, right, len(known))
-
-
-def _judge(train: Sequence[RealMotion], judged: Sequence[str]) -> ActionClassifier:
-    of = lambda take: take.action if take.action in judged else NONE
-    return ActionClassifier().fit([take.motion for take in train], list(map(of, train)))
 
 
 def _held_out(dataset: Dataset) -> str:
@@ -270,33 +279,22 @@ def draw(takes: Sequence[RealMotion], per_action: int, seed: int) -> list[RealMo
 
 
 def measure_actions(
-    train: Sequence[RealMotion],
-    held_out: Sequence[RealMotion],
-    judged: Sequence[str],
+    judge: ActionJudge,
     twins: Sequence[RealMotion],
     generated: Sequence[Motion],
     sentences: Sequence[HeldOutSentence],
     said: Sequence[Motion],
 ) -> dict[str, Any]:
-    """How often a classifier fitted on real takes recognises held-out ones and generated ones.
+    """How often a judge recognises held-out takes and generated motions, of the actions of which
+    something can be told.
 
-    An action that it sees in less than `LEAST_SEEN` of its held-out takes is not told: of it the
-    classifier says nothing. `none` is the share of held-out takes of other actions that it takes
-    for none of the judged.
-
-    Raises BadInput where none is told.
+    `none` is the share of held-out takes of other actions that it takes for none of the judged.
     """
-    classifier = _judge(train, judged)
-    of = lambda take: take.action if take.action in judged else NONE
-    known = [take for take in held_out if of(take) != NONE]
-    others = [take.motion for take in held_out if of(take) == NONE]
-    seen = recognised(classifier.predict([take.motion for take in known]), list(map(of, known)))
-    told = [action for action in judged if seen[action] >= LEAST_SEEN]
-    if not told:
-        raise BadInput("no action of the held-out takes is recognised in half of them")
+    classifier, told, known = judge.classifier, judge.told, judge.known
+    others = [take.motion for take in judge.held_out if take.action not in judge.actions]
     shares = {}
     for name, motions, asked in (
-        ("real", [take.motion for take in known], list(map(of, known))),
+        ("real", [take.motion for take in known], [take.action for take in known]),
         ("generated", generated, [take.action for take in twins]),
         ("new_wordings", said, [sentence.action for sentence in sentences]),
     ):
@@ -318,7 +316,7 @@ def measure_actions(
         shares
         | counts
         | {
-            "not_told": [action for action in judged if action not in told],
+            "not_told": [action for action in judge.actions if action not in told],
             "ratio": made["all"] / real["all"],
             "worst": dict(
                 action=worst, ratio=min(made[worst] / real[worst], made[worst] / real["all"])

@@ -62,6 +62,7 @@ def action_dimension(
         category="of all prompts that name an action",
         score=score,
         note=f"a classifier of {len(judge.actions)} actions, learnt from the takes of "
-        f"{dataset.folder.name}, which recognises {judge.right:.0%} of {judge.held_out} takes that "
-        "it did not learn from; it is no dimension of MBench, and no measure of the published rows",
+        f"{dataset.folder.name}, which recognises {judge.seen['all']:.0%} of {len(judge.known)} "
+        "takes that it did not learn from; it is no dimension of MBench, and no measure of the "
+        "published rows",
     )

@@ -71,6 +71,11 @@ def test_a_pose_sets_its_joints_and_its_place(motion, file):
     assert [JOINT_NAMES[j] for j in np.flatnonzero(some.turned[20])] == ["head"]
 
 
+def test_points_of_a_path_may_be_a_frame_apart():
+    for frame in range(FRAMES - 1):
+        goals(Route(((0.0, 0.0), (0.0, 0.1)), (frame / FPS, (frame + 1) / FPS)))
+
+
 def test_a_path_goes_through_its_points_in_time():
     set_ = goals(Route(((0.0, 0.0), (0.0, 1.0), (1.0, 1.0)), (0.0, 1.0, 2.0)))
     assert set_.placed[:41, 0, :2].all() and not set_.placed[41:].any()

@@ -213,6 +213,17 @@ def test_a_dataset_of_one_action_is_refused(made_up):
         evaluate(Remembers(*made_up), made_up[0], one)
 
 
+@pytest.mark.parametrize("part", ["sentences", "constraints"])
+def test_a_dataset_of_which_nothing_can_be_told_is_refused_before_the_work(part, made_up):
+    """Each action is held out under the name of the next."""
+    names = dict(zip(ACTIONS, ACTIONS[1:] + ACTIONS[:1], strict=True))
+    mistaken = {id: names[action] if "validation" in id else action
+                for id, action in made_up[1].items()}  # fmt: skip
+    unused = SimpleNamespace(package=tiny_package())
+    with pytest.raises(BadInput, match="no action of the held-out takes is recognised in half"):
+        evaluate(unused, made_up[0], mistaken, parts=[part])
+
+
 @pytest.mark.parametrize(
     "arguments, fault",
     [

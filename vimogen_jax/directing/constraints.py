@@ -270,7 +270,9 @@ class _Set:
         points, times = np.array(route.points, np.float64), np.array(route.times, np.float64)
         if len(points) < 2:
             raise self.fault("is a path of fewer than two points")
-        if len(times) and (len(times) != len(points) or (np.diff(times) * self.fps < 1).any()):
+        if len(times) and (
+            len(times) != len(points) or (np.diff(times) * self.fps < 1 - 1e-6).any()
+        ):
             need = "which need as many ascending times, a frame or more apart"
             raise self.fault(f"has {len(points)} points, {need}")
         for point in points:
