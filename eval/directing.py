@@ -18,13 +18,16 @@ from vimogen_jax.directing.constraints import Constraint, Facing, Place, Pose, R
 from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.goals import Goals
 from vimogen_jax.generator import Generator, Request
-from vimogen_jax.long_motion import SEAM, join, play
+from vimogen_jax.long_motion import FREE, SEAM, join, play
+from vimogen_jax.metrics.joint_error import root_relative_joint_error, turned_alike
 from vimogen_jax.metrics.motion_quality import foot_floating, foot_sliding, jitter
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.sampling import EncodedRequest
 
 SETS = 100
 STORIES, ACTS, SECONDS = 34, 4, 3.0  # 102 seams
+MIXED = 12  # stories of a sentence, a reference and a sentence
 ENDS = ("left_wrist", "right_wrist", "left_foot", "right_foot")
 REPLACEMENT = (0.1,)  # frames: nothing around what is known goes along
 
@@ -121,33 +124,83 @@ def measure_seams(
         generator.story([(take.caption, SECONDS) for take in story], seed=seed + i)
         for i, story in enumerate(acts)
     ]
-    parts: list[list[Motion]] = [[] for _ in stories]
-    for made in play(generator.model, stories, progress=True):
-        for story, part in zip(parts, made, strict=True):
-            story += [part] if part else []
-    seams, elsewhere = [], []
-    for story in map(join, parts):
-        peaks = _accelerations(story).max(axis=-1)
-        length = round(SECONDS * story.fps)
-        for end in range(length, story.num_frames, length):
-            seams.append(peaks[end - SEAM - 2 : end + 2].max())
-            elsewhere.append(peaks[end + 2 : end + SEAM + 6].max())
-    together = [part for story in parts for part in _acts(story)]
+    motions = _played(generator, stories)
+    at_seams, elsewhere = _peaks(motions)
+    together = [part for motion in motions for part in _acts(motion)]
     flat = [take for story in acts for take in story]
     alone = generator([take.caption for take in flat], SECONDS, seed=seed, progress=True)
     asked = np.array([take.action for take in flat])
     return dict(
-        seams=len(seams),
-        at_seams=float(np.mean(seams)),
+        seams=len(at_seams),
+        at_seams=float(np.mean(at_seams)),
         elsewhere=float(np.mean(elsewhere)),
+        at_seams_median=float(np.median(at_seams)),
+        elsewhere_median=float(np.median(elsewhere)),
         recognised_alone=float((judge.predict(alone) == asked).mean()),
         recognised=float((judge.predict(together) == asked).mean()),
     )
 
 
-def _acts(parts: Sequence[Motion]) -> list[Motion]:
+def measure_mixed(generator: Generator, takes: Sequence[RealMotion], seed: int) -> dict[str, Any]:
+    """References between sentences: how far a window lies from its own, in metres of joints root to
+    root with one turn about the vertical taken out, beside what is made of that alone."""
+    rng = np.random.default_rng(seed)
+    chosen = [[takes[i] for i in rng.choice(len(takes), 3)] for _ in range(MIXED)]
+    fps = generator.model.fps
+    length = round(SECONDS * fps)
+    shown = [
+        Request(reference=take.motion[:length], seed=seed + i, draw=1)
+        for i, (_, take, _) in enumerate(chosen)
+    ]
+    stories = [
+        generator.story(
+            [(before.caption, SECONDS), request, (after.caption, SECONDS)], seed=request.seed
+        )
+        for request, (before, _, after) in zip(shown, chosen, strict=True)
+    ]
+    motions = _played(generator, stories)
+    at_seams, elsewhere = _peaks(motions)
+
+    def error(motion: Motion, request: Request) -> float:
+        """After the frames in which a reference between others is not followed."""
+        assert request.reference is not None
+        joints, truth = motion[FREE:].joints(), request.reference[FREE:].joints()
+        return float(root_relative_joint_error(turned_alike(joints, truth), truth))
+
+    within = [motion[length : 2 * length] for motion in motions]
+    return dict(
+        stories=MIXED,
+        at_seams=float(np.mean(at_seams)),
+        elsewhere=float(np.mean(elsewhere)),
+        error=float(np.mean(list(map(error, within, shown)))),
+        error_alone=float(np.mean(list(map(error, generator(shown, progress=True), shown)))),
+    )
+
+
+def _played(generator: Generator, stories: Sequence[Sequence[EncodedRequest]]) -> list[Motion]:
+    """The motions of stories."""
+    parts: list[list[Motion]] = [[] for _ in stories]
+    for made in play(generator.model, stories, progress=True):
+        for story, part in zip(parts, made, strict=True):
+            story += [part] if part else []
+    return list(map(join, parts))
+
+
+def _peaks(stories: Sequence[Motion]) -> tuple[list[float], list[float]]:
+    """The greatest accelerations at each seam, and of as many frames after it."""
+    seams, elsewhere = [], []
+    for story in stories:
+        peaks = _accelerations(story.joints()).max(axis=-1)
+        length = round(SECONDS * story.fps)
+        for end in range(length, story.num_frames, length):
+            seams.append(float(peaks[end - SEAM - 2 : end + 2].max()))
+            elsewhere.append(float(peaks[end + 2 : end + SEAM + 6].max()))
+    return seams, elsewhere
+
+
+def _acts(story: Motion) -> list[Motion]:
     """The acts of a story, each from where it begins to grow out of the one before."""
-    story, length = join(parts), round(SECONDS * parts[0].fps)
+    length = round(SECONDS * story.fps)
     return [
         story[max(start - SEAM // 2, 0) : start + length]
         for start in range(0, story.num_frames, length)
@@ -160,9 +213,11 @@ def measure_feet(motions: Sequence[Motion], real: Sequence[Motion]) -> dict[str,
 
 
 def moves(motions: Sequence[Motion]) -> dict[str, float]:
-    """Means of the greatest acceleration, of jitter, and of what feet do."""
+    """Means of the greatest acceleration, of that where motions begin and end, of jitter, and of
+    what feet do."""
     measured = dict(
-        peak=lambda joints: np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1).max(),
+        peak=lambda joints: _accelerations(joints).max(),
+        ends=lambda joints: _accelerations(joints)[[0, 1, -2, -1]].max(),
         jitter=jitter,
         foot_sliding=foot_sliding,
         foot_floating=foot_floating,
@@ -171,5 +226,5 @@ def moves(motions: Sequence[Motion]) -> dict[str, float]:
     return {name: float(np.mean([of(each) for each in joints])) for name, of in measured.items()}
 
 
-def _accelerations(motion: Motion) -> np.ndarray:
-    return np.linalg.norm(np.diff(motion.joints(), 2, axis=0), axis=-1)
+def _accelerations(joints: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(np.diff(joints, 2, axis=0), axis=-1)

@@ -20,6 +20,7 @@ from eval.directing import (
     free_requests,
     measure_constraints,
     measure_feet,
+    measure_mixed,
     measure_seams,
 )
 from eval.real_motions import RealMotion, read_real_motions
@@ -242,6 +243,8 @@ def evaluate_directing(
     report: dict[str, Any] = {}
     if "seams" in parts:
         report["seams"] = measure_seams(generator, shown, judge.classifier, seed)
+        if "reference_encoder" in generator.package.params:
+            report["mixed"] = measure_mixed(generator, shown, seed)
     if {"constraints", "feet"} & set(parts):
         rng = np.random.default_rng(seed)
         chosen = [shown[i] for i in rng.choice(len(shown), min(SETS, len(shown)), replace=False)]

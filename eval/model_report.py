@@ -98,6 +98,7 @@ def _share(actions: Mapping[str, Any], part: str, action: str) -> str:
 
 _MOVES = {
     "peak": "greatest acceleration, m/frame²",
+    "ends": "that of the first and last four frames",
     "jitter": "jitter, m/frame²",
     "foot_sliding": "foot sliding, m/frame",
     "foot_floating": "foot floating",
@@ -142,11 +143,7 @@ def _seams(found: Mapping[str, Any]) -> str:
         [f"{found['seams']} seams", "", ""],
         [
             ["", "at seams", "elsewhere"],
-            [
-                "greatest acceleration, m/frame²",
-                f"{found['at_seams']:.4f}",
-                f"{found['elsewhere']:.4f}",
-            ],
+            *_accelerations(found),
             ["", "after another", "alone"],
             [
                 "actions recognised",
@@ -157,4 +154,29 @@ def _seams(found: Mapping[str, Any]) -> str:
     )
 
 
-_DIRECTING = {"constraints": _constraints, "seams": _seams, "feet": _feet}
+def _mixed(found: Mapping[str, Any]) -> str:
+    """Whether a reference between sentences is followed."""
+    return markdown_table(
+        [f"{found['stories']} references between sentences", "", ""],
+        [
+            ["", "at seams", "elsewhere"],
+            *_accelerations(found),
+            ["", "between", "alone"],
+            ["off the reference, m", f"{found['error']:.4f}", f"{found['error_alone']:.4f}"],
+        ],
+    )
+
+
+def _accelerations(found: Mapping[str, Any]) -> list[list[str]]:
+    """Rows at seams and elsewhere: the mean, and the median where it is told."""
+    return [
+        [label, f"{found[f'at_seams{end}']:.4f}", f"{found[f'elsewhere{end}']:.4f}"]
+        for label, end in (
+            ("greatest acceleration, m/frame²", ""),
+            ("the median of these", "_median"),
+        )
+        if f"at_seams{end}" in found
+    ]
+
+
+_DIRECTING = {"constraints": _constraints, "seams": _seams, "mixed": _mixed, "feet": _feet}

@@ -314,7 +314,8 @@ def provenance(generator: Generator, story: Sequence[Request]) -> dict[str, Any]
         adapter=ADAPTER.value,
     )
     names = {key: os.path.basename(os.path.abspath(path)) for key, path in given.items() if path}
-    about = generator.provenance(request) | names | dict(clean_feet=CLEAN_FEET.value)
+    cleaned = CLEAN_FEET.value or bool(request.constraints)  # with which their fit ends
+    about = generator.provenance(request) | names | dict(clean_feet=cleaned)
     if then:
         said = ("prompt", "seconds", "seed", "draw")
         acts = [generator.provenance(act) for act in then]

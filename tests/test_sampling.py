@@ -108,8 +108,25 @@ def test_the_trajectory_is_that_of_the_sampler_for_references_too(model):
     assert fused.params is model.params
     for request in (by_text(0), by_reference(0)):
         (absolute,), (moved,) = model.motions([request]), fused.motions([request])
-        np.testing.assert_allclose(moved.rotations, absolute.rotations, atol=1e-5)
+        amid = slice(2, -2), slice(1, None)  # the first frame, smoothed too, says what is ahead
+        np.testing.assert_allclose(moved.rotations[amid], absolute.rotations[amid], atol=1e-5)
         assert np.abs(moved.transl - absolute.transl).max() > 1e-3
+
+
+def test_ends_are_smoothed_with_the_trajectory_and_left_as_published(model):
+    of = lambda **changes: dataclasses.replace(
+        model, sampler=dataclasses.replace(model.sampler, **changes)
+    )
+    request = by_text(0)
+    ends = [0, 1, -2, -1]
+    (raw,), (published,), (smooth,) = (
+        of(**dict(smoothing=1.0) | changes).channels([request])
+        for changes in (dict(smoothing=0.0), {}, dict(trajectory="fused"))
+    )
+    np.testing.assert_array_equal(published[ends], raw[ends])
+    np.testing.assert_allclose(smooth[2:-2], published[2:-2], atol=1e-4)
+    shake = lambda x: np.square(np.diff(x[[0, 1, 2]], 2, axis=0)).mean()
+    assert shake(smooth) < 0.5 * shake(raw) and shake(smooth[::-1]) < 0.5 * shake(raw[::-1])
 
 
 def test_references_have_a_smoothing_of_their_own(model):

@@ -33,7 +33,7 @@ from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times, resample
-from vimogen_jax.motion.smoothing import gaussian_smooth
+from vimogen_jax.motion.smoothing import gaussian_smooth, smooth_to_ends
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.motion.trajectory import fuse
 from vimogen_jax.sharding import Rows
@@ -338,7 +338,8 @@ def sample(
     if not smoothing:
         return x
     reach = math.ceil(2 * smoothing)  # in frames; two, as published, at a deviation of one
-    return gaussian_smooth(x, mask, kernel_size=2 * reach + 1, sigma=smoothing)
+    smooth = smooth_to_ends if sampler.trajectory == "fused" else gaussian_smooth
+    return smooth(x, mask, 2 * reach + 1, smoothing)
 
 
 @functools.partial(jax.jit, static_argnames=("whole", "cut"))

@@ -89,7 +89,8 @@ def test_constraints_and_then_a_gap(checkpoint, tmp_path):
     pelvis = made.joints()[:, 0]
     assert np.abs(pelvis[:, 0]).mean() < 0.05 and abs(pelvis[-1, 1] - 1) < 0.1
     with np.load(walk) as arrays:
-        assert json.loads(arrays["provenance"].item())["constraints"] == "wanted.json"
+        about = json.loads(arrays["provenance"].item())
+    assert about["constraints"] == "wanted.json" and about["clean_feet"]
 
     edited = "--edit", walk, "--gap", "1,2"
     ended = sample(*common, "a person waves", *edited, "--clean_feet")

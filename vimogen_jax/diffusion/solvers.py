@@ -31,7 +31,8 @@ class Sampler:
         smoothing: standard deviation in frames of the Gaussian smoothing at the end; 0 is none.
         reference_smoothing: of motions that follow a reference; None is as much.
         trajectory: of the root, "absolute", as its channels say, or "fused" with their velocities
-            and with feet that stand, see `motion.trajectory`.
+            and with feet that stand, see `motion.trajectory`. The first and last frames are
+            smoothed too where it is fused; else they are left as sampled, as published.
     """
 
     steps: int = 50

@@ -1,0 +1,45 @@
+"""How directed motions are measured: on motions of which the figures are known beforehand."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from eval.directing import SECONDS, _peaks, constraints_of, misses, moves
+from tests.helpers.made_up import made_up_motion
+from tests.helpers.stride import stride
+from vimogen_jax.directing.constraints import to_goals
+from vimogen_jax.motion.canonical import canonicalize
+
+
+@pytest.fixture(scope="module")
+def take():
+    return canonicalize(made_up_motion("walk", np.random.default_rng(0), 72))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(0, "pose"), (1, "path"), (2, "place")])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_take_meets_the_constraints_that_are_taken_of_it(take, kind, name, seed):
+    wanted = constraints_of(take, kind, np.random.default_rng(seed))
+    goals = to_goals(wanted, take.num_frames, take.fps)
+    assert misses(take, goals) == {name: pytest.approx(0, abs=2e-3)}
+    away = dataclasses.replace(take, transl=take.transl + np.array([0.5, 0, 0], np.float32))
+    assert misses(away, goals)[name] == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_jolt_is_found_where_it_is():
+    motion = stride(2 * round(SECONDS * 20))
+    still = dataclasses.replace(motion, rotations=motion.rotations[[0] * motion.num_frames])
+    end = motion.num_frames // 2
+    for frame, found in ((end - 5, (0.2, 0)), (end + 10, (0, 0.2)), (end // 2, (0, 0))):
+        jolted = dataclasses.replace(still, transl=np.zeros_like(still.transl))
+        jolted.transl[frame, 0] = 0.1
+        ((at_seam,), (elsewhere,)) = _peaks([jolted])
+        assert (at_seam, elsewhere) == pytest.approx(found, abs=1e-5)
+
+
+def test_a_shake_at_the_ends_is_told_apart(take):
+    shaken = dataclasses.replace(take, transl=take.transl.copy())
+    shaken.transl[-1, 2] += 0.2
+    calm, rough = moves([take]), moves([shaken])
+    assert rough["ends"] == rough["peak"] > 0.15 > calm["ends"]
