@@ -127,7 +127,12 @@ def test_zeros_at_the_end_are_left_out(frames, motion, tmp_path):
     channels = encode(motion).astype(np.float32)
     torch_files.save(tmp_path / "a.pt", fill(channels))
     np.save(tmp_path / "h.npy", fill(encode_humanml3d(motion.joints() @ Y_UP_TO_Z_UP)))
-    for name in ("a.npz", "video.npz", "x.npy", "joints.npy", "a.pt", "h.npy"):
+    formats.write(motion, tmp_path / "a.bvh")
+    text = (tmp_path / "a.bvh").read_text()
+    zeros = " ".join(["0"] * len(text.splitlines()[-1].split()))
+    text = text.replace(f"Frames: {motion.num_frames}", f"Frames: {motion.num_frames + frames}")
+    (tmp_path / "a.bvh").write_text(text + f"{zeros}\n" * frames)
+    for name in ("a.npz", "video.npz", "x.npy", "joints.npy", "a.pt", "h.npy", "a.bvh"):
         found = look(tmp_path / name)
         assert found.num_frames == motion.num_frames - (name in ("a.pt", "h.npy")), name
         assert found.notes == (f"{frames} frames of zeros at the end left out",)

@@ -20,6 +20,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_text, write_text
 from vimogen_jax.formats import unwind
 from vimogen_jax.formats.arrays import FASTEST
+from vimogen_jax.formats.found import filled, padding
 from vimogen_jax.motion.motion import Motion
 
 CHANNELS = tuple(axis + kind for kind in ("position", "rotation") for axis in "XYZ")
@@ -57,7 +58,7 @@ def read(path: str | os.PathLike) -> Bvh:
     try:
         header, table = _split(text)
         names, parents, offsets, channels = _parse_hierarchy(header)
-        values, fps, note = _parse_motion(table, sum(map(len, channels)))
+        values, fps, notes = _parse_motion(table, sum(map(len, channels)))
         if len(values) * len(names) * 3 > _MOST_STILL * values.size + 2**22:
             raise _Malformed(
                 f"{len(values):,} frames of {len(names):,} joints are more than its "
@@ -67,7 +68,6 @@ def read(path: str | os.PathLike) -> Bvh:
         raise BadInput(f"{path}: {fault}") from None
     positions, angles = _spread(values, offsets, channels)
     rotations = _rotate(angles, channels)
-    notes = (note,) if note else ()
     return Bvh(tuple(names), tuple(parents), rotations, positions, fps, str(path), notes)
 
 
@@ -214,7 +214,7 @@ def _channels(text: str, joint: str) -> list[str]:
     return channels
 
 
-def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float, str]:
+def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float, tuple[str, ...]]:
     """The table of numbers [t width], the frame rate, and what was found wrong with the count."""
     announced, seconds = _field(lines[:1], "Frames"), _field(lines[1:2], "Frame Time")
     if not 1 / FASTEST <= seconds <= 1:
@@ -227,10 +227,13 @@ def _parse_motion(lines: list[str], width: int) -> tuple[np.ndarray, float, str]
         frame = np.argwhere(~sane)[0, 0]
         raise _Malformed(f"frame {frame} has a number that is not finite, or beyond 1e9")
     fps = 1 / seconds
-    note = f"{len(values)} frames, though it announces {announced:g}"
+    kept = filled(values)
+    notes = padding(len(values), kept)
+    if len(values) > announced:
+        notes = (f"{len(values)} frames, though it announces {announced:g}", *notes)
     # Frame times are written with few digits: 0.0333333 means 30 frames a second.
     rounded = float(round(fps)) if abs(fps - round(fps)) < 0.01 else fps
-    return values, rounded, note if len(values) > announced else ""
+    return values[:kept], rounded, notes
 
 
 def _field(lines: list[str], name: str) -> float:
