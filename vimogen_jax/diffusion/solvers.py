@@ -93,9 +93,10 @@ def integrate(
         second = velocity(x + first * (now - then) / TIMESTEPS, at(then), at(then))
         return x + (first + second) / 2 * (now - then) / TIMESTEPS, None
 
+    if sampler.solver == "euler":  # all steps in the loop, so that the network is compiled once
+        return jax.lax.scan(euler, noise, (grid[:-1], grid[1:]))[0]
     # A velocity made of a predicted sample has no value at time 0: the last step is Euler's.
-    step = heun if sampler.solver == "heun" else euler
-    x, _ = jax.lax.scan(step, noise, (grid[:-2], grid[1:-1]))
+    x, _ = jax.lax.scan(heun, noise, (grid[:-2], grid[1:-1]))
     return euler(x, grid[-2:])[0]
 
 
