@@ -9,7 +9,12 @@ import signal
 import tempfile
 from pathlib import Path
 
-os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()  # in place of the user's caches
+# In place of the user's caches, one folder of all workers and of what they start, with whatever
+# any of them compiled.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # else a command would start itself again
 # What a test computes takes less time than making programs fast would.
@@ -24,6 +29,7 @@ import numpy as np
 import pytest
 
 import tests.helpers.typechecker  # noqa: F401, which the hook names
+from vimogen_jax.caches import cache_folder
 
 # Before they are imported: annotations, shapes and all, hold in every call of a test. But for
 # `viewer.raster`: Numba does not compile functions that are checked.
@@ -36,7 +42,8 @@ jaxtyping.install_import_hook(["data", "eval", *TYPED], "tests.helpers.typecheck
 
 # Started in the background, they and what they start would ignore the Ctrl-C that is tested.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+# As commands do, see launch/cli.py.
+jax.config.update("jax_compilation_cache_dir", str(cache_folder("compiled")))
 
 SHARED = Path(os.environ.get("VIMOGEN_SHARED", Path(__file__).parents[2] / "shared"))
 MISSING = f"reference material not found at {SHARED}; set VIMOGEN_SHARED"

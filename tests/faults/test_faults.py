@@ -22,10 +22,9 @@ SMALLER = ("--config.model.num_layers=1", "--config.model.reference_dim=0")  # s
 
 @pytest.fixture
 def flags(tmp_path, monkeypatch):
-    """Flags of `launch.train`, whose processes share compiled programs and use one device."""
+    """Flags of `launch.train`, whose processes use one device."""
     runs = Runs(tmp_path)
-    for name, value in (runs.environment | dict(XLA_FLAGS=xla_flags(1))).items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("XLA_FLAGS", xla_flags(1))
     return [
         *runs.flags(tmp_path / "unused"),
         f"--config.train.steps={STEPS}",

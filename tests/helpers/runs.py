@@ -31,10 +31,9 @@ def write_takes(folder: Path) -> None:
 
 
 class Runs:
-    """Starts runs that share a dataset; what they compile is shared by all tests."""
+    """Starts runs that share a dataset."""
 
     def __init__(self, folder: Path):
-        self.environment = os.environ | dict(JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS="0")
         self.dataset = folder / "dataset"
         write_takes(self.dataset)
 
@@ -60,7 +59,7 @@ class Runs:
         return subprocess.Popen(
             [sys.executable, "-m", "launch.train", *self.flags(workdir, config), *flags],
             cwd=ROOT,
-            env=self.environment | dict(XLA_FLAGS=xla_flags(devices)),
+            env=os.environ | dict(XLA_FLAGS=xla_flags(devices)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -419,7 +419,7 @@ def test_measuring_works_as_written_on_a_tiny_model(tmp_path):
 @pytest.mark.slow
 def test_a_slurm_job_saves_and_is_queued_again_when_its_time_is_over(cluster):
     runs, workdir = Runs(cluster), cluster / "run"
-    environment = runs.environment | dict(
+    environment = os.environ | dict(
         NODES="2",
         PYTHON=sys.executable,
         SLURM_JOB_ID=str(os.getpid()),  # of which JAX makes the port

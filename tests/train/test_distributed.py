@@ -213,13 +213,12 @@ with joined(sys.argv[1], 2, int(sys.argv[2])):
 """
 
 
-def start_two(runs, code):
+def start_two(code):
     address = f"localhost:{free_port()}"
     return [
         subprocess.Popen(
             [sys.executable, "-c", code, address, str(i)],
             cwd=ROOT,
-            env=runs.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -229,8 +228,8 @@ def start_two(runs, code):
 
 
 @pytest.mark.slow
-def test_a_pause_of_forty_seconds_is_waited_for(runs):
-    first, second = start_two(runs, PAUSED)
+def test_a_pause_of_forty_seconds_is_waited_for():
+    first, second = start_two(PAUSED)
     wait_for(second, "turn")
     second.send_signal(signal.SIGSTOP)
     time.sleep(40)
@@ -240,8 +239,8 @@ def test_a_pause_of_forty_seconds_is_waited_for(runs):
 
 
 @pytest.mark.slow
-def test_a_process_that_hangs_ends_all_with_the_stacks_of_each(runs):
-    (status, _, err), (other_status, _, other_err) = endings(start_two(runs, HANGS))
+def test_a_process_that_hangs_ends_all_with_the_stacks_of_each():
+    (status, _, err), (other_status, _, other_err) = endings(start_two(HANGS))
     assert (status, other_status) == (AGAIN, AGAIN)
     assert "no progress for 5 s, in: step" in err and "no progress for 5 s, in: step" in other_err
     assert "in waits_for_the_other" in err and "in hangs_for_good" in other_err

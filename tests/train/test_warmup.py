@@ -1,5 +1,6 @@
 """Nothing is compiled once a run has begun its first step."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -46,7 +47,7 @@ train(Experiment.from_config(config.value.to_dict()))
 
 def test_no_program_is_compiled_after_the_warm_up(runs, undisturbed, tmp_path):
     """With what was compiled for the undisturbed run, since a stored program is told as well."""
-    environment = runs.environment | dict(
+    environment = os.environ | dict(
         JAX_COMPILATION_CACHE_DIR=str(cache_folder("compiled")),
         XLA_FLAGS=xla_flags(1),
     )
