@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from unittest import mock
 
 import array_record.python.array_record_data_source  # noqa: F401, its flags belong to no command
@@ -36,7 +36,17 @@ HEEDED = (signal.SIGINT, signal.SIGTERM)
 
 def run_command(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     """Run `python -m launch.NAME`: its exit status, stdout and stderr. Bugs raise as they are."""
-    argv = [f"launch.{name}", *map(str, arguments)]
+    module = f"launch.{name}"
+    begin = lambda: runpy.run_module(module, run_name="__main__")
+    return _ended([module, *map(str, arguments)], begin)
+
+
+def run_code(code: str) -> subprocess.CompletedProcess[str]:
+    """The same of the text of a command."""
+    return _ended(["command.py"], lambda: exec(code, {}))
+
+
+def _ended(argv: list[str], begin: Callable[[], object]) -> subprocess.CompletedProcess[str]:
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
     status = None
     with (
@@ -49,7 +59,7 @@ def run_command(name: str, *arguments: object) -> subprocess.CompletedProcess[st
     ):
         sys.argv = argv
         try:
-            runpy.run_module(argv[0], run_name="__main__")
+            begin()
         except SystemExit as end:
             status = end.code
             if isinstance(status, str):  # as Python ends on it
