@@ -331,12 +331,21 @@ def test_a_worker_that_is_killed_is_a_sentence_and_nothing_is_left(tmp_path, lin
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl"]
 
 
+# As `python -m` does, but records are written as soon as a few takes are read.
+SOON = """
+import runpy
+import data.prepare
+data.prepare.TAKES_AT_ONCE = 8
+runpy.run_module("launch.build_data", run_name="__main__", alter_sys=True)
+"""
+
+
 def test_ctrl_c_ends_a_build_and_nothing_is_left(tmp_path, lines):
     many = [line | {"id": f"{i}-{k}"} for i, line in enumerate(lines) for k in range(400)]
     captions = _write_captions(tmp_path / "captions.jsonl", many)
     _write_takes(tmp_path / "bvh", 6)
     sources = f"--motions={tmp_path / 'bvh'}", f"--captions={captions}"
-    command = [sys.executable, "-m", "launch.build_data", *sources, f"--out={tmp_path / 'out'}"]
+    command = [sys.executable, "-c", SOON, *sources, f"--out={tmp_path / 'out'}"]
     with subprocess.Popen(
         [*command, "--workers=2"],
         cwd=ROOT,
