@@ -28,7 +28,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-import tests.helpers.typechecker  # noqa: F401, which the hook names
+from tests.helpers import typechecker
 from vimogen_jax.caches import cache_folder
 
 # Before they are imported: annotations, shapes and all, hold in every call of a test. But for
@@ -38,6 +38,7 @@ TYPED = {
     ".".join(path.relative_to(LIBRARY.parent).with_suffix("").parts)
     for path in LIBRARY.rglob("*.py")
 } - {"vimogen_jax.viewer.raster"}
+jaxtyping.jaxtyped = typechecker.jaxtyped  # which the hook's decorators are
 jaxtyping.install_import_hook(["data", "eval", *TYPED], "tests.helpers.typechecker.checked")
 
 # Started in the background, they and what they start would ignore the Ctrl-C that is tested.
