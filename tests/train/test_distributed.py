@@ -16,6 +16,7 @@ from tests.helpers.checkpoints import flip_bits
 from tests.helpers.repository import ROOT
 from tests.helpers.runs import STEPS, free_port, reported
 from vimogen_jax.errors import Interrupted
+from vimogen_jax.train.distributed import stop_requests
 
 ENDLESS = (
     "--config.train.steps=100000",
@@ -40,6 +41,16 @@ def endings(processes):
     """Exit status, stdout and stderr of each."""
     texts = [process.communicate(timeout=600) for process in processes]
     return [(process.returncode, *text) for process, text in zip(processes, texts, strict=True)]
+
+
+def test_who_asks_a_run_to_stop_is_answered_at_once(capfd):
+    with stop_requests() as requested:
+        assert requested(1) is None
+        for _ in range(2):
+            signal.raise_signal(signal.SIGTERM)
+        said = capfd.readouterr().err
+        assert said.startswith("stopping once the step") and said.count("\n") == 1
+        assert requested(2) == "SIGTERM"
 
 
 def assert_same_losses(got, expected, steps):

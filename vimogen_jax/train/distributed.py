@@ -28,6 +28,7 @@ from vimogen_jax.errors import BadInput, Interrupted
 _FAREWELL = 3
 _A_DAY = 24 * 3600 * 1000  # in milliseconds: that one hangs is for others to notice
 _ENDED = "vimogen/ended/"
+_STOPPING = b"stopping once the step is finished and saved; a second Ctrl-C ends the run at once\n"
 
 
 @contextlib.contextmanager
@@ -125,6 +126,8 @@ def stop_requests() -> Iterator[Callable[[int], str | None]]:
     alone = jax.process_count() == 1
 
     def ask(number: int, _: object) -> None:
+        if not asked:  # a step may take long, and programs are compiled before the first
+            os.write(2, _STOPPING)
         asked.append(signal.Signals(number))
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
