@@ -175,8 +175,8 @@ def test_sampling_counts_every_step_of_the_solver(experiment):
         sampler = dataclasses.replace(experiment.sampler, steps=steps)
         with sharding.use("fsdp") as mesh:
             program = sampling_program(dataclasses.replace(experiment, sampler=sampler), mesh)
-        assert program.inputs.keys() == {"params", "batch"}
-        return matmul_flops(program.traced.jaxpr.jaxpr)
+            assert program.inputs.keys() == {"params", "batch"}
+            return matmul_flops(program.traced.jaxpr.jaxpr)
 
     three, six, nine = flops(3), flops(6), flops(9)
     assert nine - six == six - three > 0

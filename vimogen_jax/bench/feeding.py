@@ -150,5 +150,5 @@ def _flops_per_sample(experiment: Experiment, frames: int) -> float:
     data = dataclasses.replace(experiment.data, buckets=(frames,))
     experiment = dataclasses.replace(experiment, data=data)
     with sharding.use("data_parallel", jax.devices()[:1]) as mesh:
-        program = train_program(experiment, mesh)
-    return matmul_flops(program.traced.jaxpr.jaxpr, again=False) / data.batch_size
+        traced = train_program(experiment, mesh).traced
+    return matmul_flops(traced.jaxpr.jaxpr, again=False) / data.batch_size

@@ -4,7 +4,8 @@ Nothing is run and no array is made: shapes, layouts and a description of the de
 """
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -42,11 +43,16 @@ EFFORT = {"jax_exec_time_optimization_effort": -1.0, "jax_memory_fitting_effort"
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """A traced computation, and its inputs, trees of shapes with layouts: by name, and in order."""
+    """A computation, and its inputs, trees of shapes with layouts: by name, and in order."""
 
-    traced: jax.stages.Traced
+    trace: Callable[[], jax.stages.Traced]
     inputs: Mapping[str, Any]
     arguments: tuple[Any, ...]
+
+    @functools.cached_property
+    def traced(self) -> jax.stages.Traced:
+        """The computation, traced when it is first asked for, under the strategy in use."""
+        return self.trace()
 
     def compile(self, platform: str, *, tuned: bool = True) -> jax.stages.Compiled:
         """Compile for the devices of the layouts; raises JaxRuntimeError where it does not fit."""
@@ -85,7 +91,8 @@ def train_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program:
     )
     batch = _training_batch(experiment, mesh, mesh.size * times.accumulate)
     inputs = {part: plan[part] for part in ("params", "opt", "ema", "frozen")}
-    return Program(step.trace(plan, batch), inputs | dict(batch=batch), (plan, batch))
+    trace = functools.partial(step.trace, plan, batch)
+    return Program(trace, inputs | dict(batch=batch), (plan, batch))
 
 
 def sampling_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program:
@@ -109,8 +116,9 @@ def sampling_program(experiment: Experiment, mesh: jax.sharding.Mesh) -> Program
         array(*shape[:2], length, dtype=bool),
     )
     batch = noise, mask, text, text if sampler.guided else None
-    traced = sample.trace(graphdef, params, experiment.objective, sampler, *batch, None)
-    return Program(traced, dict(params=params, batch=batch), (params, *batch, None))
+    fixed = graphdef, params, experiment.objective, sampler
+    trace = functools.partial(sample.trace, *fixed, *batch, None)
+    return Program(trace, dict(params=params, batch=batch), (params, *batch, None))
 
 
 def _training_batch(
