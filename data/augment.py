@@ -34,11 +34,6 @@ def mirrored_id(id: str) -> str:
     return f"{id}{_MIRRORED}"
 
 
-def is_mirrored(id: str) -> bool:
-    """Whether an id is that of a mirror image."""
-    return id.endswith(_MIRRORED)
-
-
 def mirrored(takes: Sequence[Take]) -> list[Take]:
     """The mirror image of every take, `#mirrored` behind its id, its captions' sides exchanged."""
     return [

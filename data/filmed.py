@@ -52,6 +52,8 @@ class Filming:
         kept = self.folder / f"{key}.npz"
         try:
             reading = StoredReading(**read_npz(kept, StoredReading._fields))
+            if [each.shape for each in reading] != [(len(channels), 138), (len(channels),)]:
+                raise BadInput(f"{kept} holds another reading")
         except BadInput:  # there is none yet, or it is damaged
             reading = _film_and_read(decode(channels, fps), random.Random(key))
             self.folder.mkdir(parents=True, exist_ok=True)

@@ -66,6 +66,16 @@ def filmed(takes: Sequence[RealMotion], camera: CameraNoise, seed: int) -> list[
     ]
 
 
+def read_of_films(takes: Sequence[RealMotion]) -> tuple[list[RealMotion], list[Motion]]:
+    """The takes whose records carry what was read of a film of them, and that motion of each."""
+    read = [(take, take.reading) for take in takes if take.reading]
+    motions = [
+        dataclasses.replace(take.motion, rotations=to_rotations(reading.channels))
+        for take, reading in read
+    ]
+    return [take for take, _ in read], motions
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def _filmed(camera: CameraNoise, channels: jax.Array, key: jax.Array) -> jax.Array:
     noisy, _ = camera(key, channels[None], jnp.ones((1, *channels.shape[:2]), bool))

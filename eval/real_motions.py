@@ -11,7 +11,7 @@ from tqdm import tqdm
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of, parse_json
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.input_pipeline.records import MAX_FRAMES
+from vimogen_jax.input_pipeline.records import MAX_FRAMES, StoredReading
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import decode
 
@@ -23,6 +23,7 @@ class RealMotion:
     Attributes:
         channels: `[t 276]`, canonical, not normalised.
         action: what is done, or "" where that is not known.
+        reading: of a film of the take, where it was filmed.
     """
 
     id: str
@@ -30,6 +31,7 @@ class RealMotion:
     action: str
     channels: Float[np.ndarray, "t 276"]
     fps: float
+    reading: StoredReading | None = None
 
     @property
     def motion(self) -> Motion:
@@ -47,7 +49,8 @@ def read_real_motions(dataset: Dataset, split: str, actions: Mapping[str, str]) 
     for i in tqdm(range(len(records)), desc=f"reading {split}", unit="take"):
         record = records[i]
         channels, action = record.motion[:MAX_FRAMES], actions.get(record.id, "")
-        takes.append(RealMotion(record.id, record.caption, action, channels, dataset.fps))
+        reading = record.reading and StoredReading(*(each[:MAX_FRAMES] for each in record.reading))
+        takes.append(RealMotion(record.id, record.caption, action, channels, dataset.fps, reading))
     return takes
 
 

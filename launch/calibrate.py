@@ -2,33 +2,27 @@
 
 python -m launch.calibrate --run=runs/matcher --dataset=datasets/mine --out=matchers/mine
 
-Probabilities are fitted to the dataset's validation takes and measured on its test takes. So they
-are with what is read of films of these, where there are any:
-
-python -m launch.film --dataset datasets/mine --split validation --split test --out films
-python -m launch.calibrate --run=runs/matcher --dataset=datasets/mine --films=films --out=matcher
+Probabilities are fitted to the dataset's validation takes and measured on its test takes; and so
+with what was read of films of these, where the takes were filmed (launch.build_data --filmed).
 """
 
 import dataclasses
-import sys
-from pathlib import Path
 
 from absl import flags
 
-from data.adapters.mocap.embedded import Embedded
-from data.filmed_takes import read_films
 from data.wordings import mirrored
 from eval.matcher import (
     calibrate,
     compare,
     figures,
     filmed,
+    read_of_films,
     taken_by_action,
     to_markdown,
     traps,
 )
 from eval.real_motions import read_real_motions
-from launch import actions, cli, outputs, worker_flags
+from launch import actions, cli, outputs
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, whole_folder, write_json
 from vimogen_jax.input_pipeline.dataset import MANIFEST, Dataset
@@ -37,9 +31,6 @@ from vimogen_jax.package import FILES, save_package
 
 RUN = flags.DEFINE_string("run", None, "run folder or package of a matcher", required=True)
 DATASET = flags.DEFINE_string("dataset", None, "dataset made by launch.build_data", required=True)
-FILMS = flags.DEFINE_string(
-    "films", None, "folder of films of the takes; what is read of them is kept in it"
-)
 OUT = flags.DEFINE_string("out", None, "folder to write the package to", required=True)
 SEED = flags.DEFINE_integer("seed", 0, "seed of the noise of cameras", 0)
 
@@ -57,13 +48,8 @@ def main() -> None:
         camera = matcher.package.objective.camera
         shown = dict(true=[x.motion for x in takes], filmed=filmed(takes, camera, SEED.value))
         pairs[split] = {kind: compare(matcher, takes, motions) for kind, motions in shown.items()}
-        if FILMS.value:
-            ids, workers = [take.id for take in takes], worker_flags.workers(OUT.value)
-            read, faults = read_films(ids, Path(FILMS.value), Embedded(), workers)
-            for fault in faults:
-                print(f"left out: {fault}", file=sys.stderr)
-            seen = [take for take in takes if take.id in read]
-            motions = [read[take.id] for take in seen]
+        seen, motions = read_of_films(takes)
+        if seen:
             pairs[split]["read of films"] = compare(matcher, seen, motions)
     calibration = calibrate(*pairs["validation"].values())
     calibrated = Matcher(matcher.package, calibration)

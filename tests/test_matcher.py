@@ -1,23 +1,29 @@
 """From takes to probabilities: a tiny matcher trained, calibrated, saved and used."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from data.adapters.mocap import open_mocap
-from data.filmed_takes import film_name, read_films
-from eval.matcher import Pairs, calibrate, compare, figures, filmed, taken_by_action, traps
+from eval.matcher import (
+    Pairs,
+    calibrate,
+    compare,
+    figures,
+    filmed,
+    read_of_films,
+    taken_by_action,
+    traps,
+)
 from eval.real_motions import read_real_motions
 from tests.helpers.made_up import ACTIONS, made_up_dataset, made_up_motion
 from tests.helpers.runs import Runs
 from tests.helpers.tiny_package import Letters, tiny_package
-from tests.helpers.videos import write_video
-from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json
+from vimogen_jax.input_pipeline.records import StoredReading
 from vimogen_jax.matcher import CALIBRATION, Calibration, Matcher
+from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
 from vimogen_jax.package import save_package
 
 SENTENCES = [f"a person does {action}." for action in ACTIONS]
@@ -82,26 +88,20 @@ def test_it_tells_held_out_takes_apart_be_they_filmed(matcher, takes):
         assert found["auc"] > 0.8 and found["balanced_accuracy"] > 0.7, found
 
 
-def test_what_is_read_of_films_of_takes_is_measured(matcher, takes, tmp_path):
-    """Two films: of one a folder has the motion, of the other nothing."""
-    (tmp_path / "motions").mkdir()
-    filmed = {film_name(take.id): take for take in takes[:3]}
-    for number, name in enumerate(list(filmed)[:2]):
-        write_video(tmp_path / name, number)
-    name, take = next(iter(filmed.items()))
-    formats.write(take.motion, tmp_path / "motions" / Path(name).with_suffix(".npz"))
-    reader = open_mocap(f"folder:{tmp_path / 'motions'}", 1.0)
-    ids = [take.id for take in takes]
-    read, (fault,) = read_films(ids, tmp_path, reader, 1)
-    motion = read[take.id]
-    assert [*read] == [take.id] and "holds no motion called" in fault
-    same = matcher.motions([motion, take.motion])
-    assert same[0] @ same[1] > 0.99
-    again = read_films(ids, tmp_path, reader, 1)
-    assert [*again[0]] == [take.id] and again[1] == [fault]
-    for some, wrong in ((ids[1:], "shows a motion: "), (ids[4:], "holds no film of a take")):
-        with pytest.raises(BadInput, match=wrong):
-            read_films(some, tmp_path, reader, 1)
+def test_what_was_read_of_films_of_takes_is_their_motion(takes):
+    """Of the first take the reading is true, of the second of another motion; others have none."""
+    first, second, *rest = takes
+    other = first.channels[np.minimum(np.arange(len(second.channels)), len(first.channels) - 1)]
+
+    def read(take, channels):
+        reading = StoredReading(channels[:, REFERENCE_CHANNELS], np.ones(len(channels), bool))
+        return dataclasses.replace(take, reading=reading)
+
+    seen, motions = read_of_films([read(first, first.channels), *rest, read(second, other)])
+    assert [take.id for take in seen] == [first.id, second.id]
+    for motion, shown in zip(motions, (first.channels, other), strict=True):
+        np.testing.assert_allclose(motion.rotations, decode(shown, 20.0).rotations, atol=1e-5)
+    assert motions[1].num_frames == second.motion.num_frames
 
 
 def test_intervals_hold_the_figures_and_narrow_with_more_motions():
