@@ -1,8 +1,8 @@
 """A motion bent until it meets its goals: the least and smoothest change of all frames at once.
 
 Corrections of rotations and of the path are a Gaussian process in time, as wide as a fifth of a
-second, so what is changed at one frame comes and goes; gradient descent finds them. Feet that stand
-stay where they are.
+second, so what is changed at one frame comes and goes; gradient descent finds them. Feet that slide
+are left to `feet.py`: to hold them here bends the whole body, until its act is no longer seen.
 """
 
 import functools
@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import axis_angle_to_matrix
-from vimogen_jax.body.skeleton import FEET, REST_JOINTS
+from vimogen_jax.body.skeleton import REST_JOINTS
 from vimogen_jax.directing.goals import Goals, miss, no_goals
 from vimogen_jax.motion.motion import Motion
 
@@ -24,9 +24,7 @@ WIDTH = 0.2  # seconds, the deviation of the process
 TURN, SHIFT = 0.2, 0.1  # what is a usual correction, radians and metres
 STEPS = 150
 RATE = 0.15  # of usual corrections a step, falling to 0
-GOAL, FOOT = 3.0, 20.0  # weights of a missed goal and of a foot's slip, in square centimetres
-STANDING_SPEED = 0.03  # metres a frame at 20 a second; at this speed a foot stands by half
-STANDING_HEIGHT = 0.05  # metres, the same
+GOAL = 3.0  # weight of a missed goal, in square centimetres
 
 
 class Correction(NamedTuple):
@@ -74,19 +72,12 @@ def _improve(
         turned = rotations @ axis_angle_to_matrix(turn)
         return turned, transl + shift, forward_kinematics(turned, transl + shift)[1]
 
-    feet = lambda joints: joints[:, jnp.array(FEET)]
-    slips = lambda joints: jnp.square(jnp.diff(feet(joints), axis=0)).sum(-1)
     none = Correction(jnp.zeros((*rotations.shape[:2], 3)), jnp.zeros_like(transl))
-    before = bent(none)[2]
-    high = (feet(before)[:-1, :, 2] - before[..., 2].min()) / STANDING_HEIGHT
-    fast = jnp.sqrt(slips(before)) * fps / 20 / STANDING_SPEED
-    standing = 1 / (1 + high**4) / (1 + fast**4)
 
     def loss(correction: Correction) -> jax.Array:
         turned, _, joints = bent(correction)
         change = jnp.square(correction.turn).sum() + jnp.square(correction.shift).sum()
-        missed = miss(goals, turned, joints).sum()
-        return change + (GOAL * missed + FOOT * (standing * slips(joints)).sum()) / 0.01**2
+        return change + GOAL * miss(goals, turned, joints).sum() / 0.01**2
 
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
 
