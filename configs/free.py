@@ -4,7 +4,7 @@ python -m launch.train --config=configs/free.py --config.data.path=datasets/cmu
 
 Most of a batch follows texts: of motion that is free for all uses there are eighty minutes, and
 sentences are what it is for. Crops of five seconds come first, as they cost half as much; whole
-takes of up to ten follow in a second run (docs/free.md).
+takes of up to ten follow in a second run, in which the learning rate falls (docs/free.md).
 """
 
 from ml_collections import ConfigDict
@@ -17,6 +17,7 @@ def get_config() -> ConfigDict:
     config = small.get_config()
     config.update(
         data=dict(path="datasets/cmu", buckets=(60, 100), text_share=dict(high=0.75)),
+        optim=dict(optimizer="muon", schedule="constant", learning_rate=8e-4, warmup_steps=20),
         train=dict(workdir="runs/free", steps=3000, preview_every=3000),
     )
     return config
