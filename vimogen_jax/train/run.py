@@ -40,9 +40,12 @@ from vimogen_jax.train.distributed import is_first
 if TYPE_CHECKING:  # who loads a model needs nothing that reads data
     from vimogen_jax.input_pipeline.dataset import Dataset
 
-# What a run cannot change midway, but for where the data lies, how it is read and what a step keeps
-# in memory.
-FIXED = ("seed", "finetune", "model", "objective", "data", "text_encoder", "fps", "skeleton")
+# What a run cannot change midway, sections and keys, but for where the data lies, how it is read
+# and what a step keeps in memory. Of the optimiser a checkpoint holds the moments.
+FIXED = (
+    *("seed", "finetune", "model", "objective", "data", "text_encoder", "fps", "skeleton"),
+    "optim.optimizer",
+)
 FREE = (
     *("data.path", "data.corrupt", "data.workers", "data.keep_gb", "data.text_length"),
     "model.remat",
@@ -273,8 +276,7 @@ def _require_same(begun: Run, run: Run) -> None:
 
 
 def _fixed(run: Run) -> dict[str, Any]:
-    config = run.as_json()
-    flat = traverse_util.flatten_dict({key: config[key] for key in FIXED}, sep=".")
-    flat["optim.optimizer"] = config["optim"]["optimizer"]  # a checkpoint holds its moments
+    flat = traverse_util.flatten_dict(run.as_json(), sep=".")
     free = FREE if run.experiment.finetune.lora_rank else (*FREE, *OF_LORA)
-    return {key: value for key, value in flat.items() if key not in free}
+    fixed = lambda key: any(f"{key}.".startswith(f"{one}.") for one in FIXED)
+    return {key: value for key, value in flat.items() if fixed(key) and key not in free}
