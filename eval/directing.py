@@ -125,17 +125,13 @@ def measure_seams(
         for i, story in enumerate(acts)
     ]
     motions = _played(generator, stories)
-    at_seams, elsewhere = _peaks(motions)
     together = [part for motion in motions for part in _acts(motion)]
     flat = [take for story in acts for take in story]
     alone = generator([take.caption for take in flat], SECONDS, seed=seed, progress=True)
     asked = np.array([take.action for take in flat])
     return dict(
-        seams=len(at_seams),
-        at_seams=float(np.mean(at_seams)),
-        elsewhere=float(np.mean(elsewhere)),
-        at_seams_median=float(np.median(at_seams)),
-        elsewhere_median=float(np.median(elsewhere)),
+        seams=STORIES * (ACTS - 1),
+        **_peaks(motions),
         recognised_alone=float((judge.predict(alone) == asked).mean()),
         recognised=float((judge.predict(together) == asked).mean()),
     )
@@ -159,7 +155,6 @@ def measure_mixed(generator: Generator, takes: Sequence[RealMotion], seed: int) 
         for request, (before, _, after) in zip(shown, chosen, strict=True)
     ]
     motions = _played(generator, stories)
-    at_seams, elsewhere = _peaks(motions)
 
     def error(motion: Motion, request: Request) -> float:
         """After the frames in which a reference between others is not followed."""
@@ -170,8 +165,7 @@ def measure_mixed(generator: Generator, takes: Sequence[RealMotion], seed: int) 
     within = [motion[length : 2 * length] for motion in motions]
     return dict(
         stories=MIXED,
-        at_seams=float(np.mean(at_seams)),
-        elsewhere=float(np.mean(elsewhere)),
+        **_peaks(motions),
         error=float(np.mean(list(map(error, within, shown)))),
         error_alone=float(np.mean(list(map(error, generator(shown, progress=True), shown)))),
     )
@@ -186,16 +180,22 @@ def _played(generator: Generator, stories: Sequence[Sequence[EncodedRequest]]) -
     return list(map(join, parts))
 
 
-def _peaks(stories: Sequence[Motion]) -> tuple[list[float], list[float]]:
-    """The greatest accelerations at each seam, and of as many frames after it."""
+def _peaks(stories: Sequence[Motion]) -> dict[str, float]:
+    """The greatest accelerations at each seam, and of as many frames after it: means, and medians,
+    which one bad frame does not move."""
     seams, elsewhere = [], []
     for story in stories:
         peaks = _accelerations(story.joints()).max(axis=-1)
         length = round(SECONDS * story.fps)
         for end in range(length, story.num_frames, length):
-            seams.append(float(peaks[end - SEAM - 2 : end + 2].max()))
-            elsewhere.append(float(peaks[end + 2 : end + SEAM + 6].max()))
-    return seams, elsewhere
+            seams.append(peaks[end - SEAM - 2 : end + 2].max())
+            elsewhere.append(peaks[end + 2 : end + SEAM + 6].max())
+    return dict(
+        at_seams=float(np.mean(seams)),
+        elsewhere=float(np.mean(elsewhere)),
+        at_seams_median=float(np.median(seams)),
+        elsewhere_median=float(np.median(elsewhere)),
+    )
 
 
 def _acts(story: Motion) -> list[Motion]:

@@ -164,10 +164,12 @@ def evaluate(
     anything is sampled.
 
     Raises:
-        BadInput: there are no two actions to tell apart, none is recognised, or no held-out take
-            of one is as long as directed motions are to be.
+        BadInput: there are no two actions to tell apart, none is recognised, no held-out take of
+            one is as long as directed motions are to be, or the model refines no references.
     """
     package = generator.package
+    if "references" in parts and "reference_encoder" not in package.params:
+        raise BadInput("the checkpoint has no reference branch to measure", remedy="part=sentences")
     report: dict[str, Any] = {
         "model": dict(
             parameters=sum(x.size for x in jax.tree.leaves(package.params)),

@@ -40,7 +40,8 @@ def advised(message: str, remedy: str) -> str:
     """What a `BadInput` says, with flags of this command for keys of a config and as a remedy."""
     if "config" in FLAGS:
         message = re.sub(r"(?<![\w./-])config\.(?=\w)(?!json|py)", "--config.", message)
-    return f"{message}: give --{remedy}" if remedy and remedy in FLAGS else message
+    known = remedy.partition("=")[0] in FLAGS
+    return f"{message}: give --{remedy}" if remedy and known else message
 
 
 def report_folder(folder: str) -> Path:

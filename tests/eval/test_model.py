@@ -224,6 +224,13 @@ def test_a_dataset_of_which_nothing_can_be_told_is_refused_before_the_work(part,
         evaluate(unused, made_up[0], mistaken, parts=[part])
 
 
+def test_a_model_without_reference_branch_is_refused_before_the_work(made_up):
+    unused = SimpleNamespace(package=tiny_package(reference_dim=0))
+    with pytest.raises(BadInput, match="no reference branch") as raised:
+        evaluate(unused, *made_up)
+    assert raised.value.remedy == "part=sentences"
+
+
 @pytest.mark.parametrize(
     "arguments, fault",
     [

@@ -88,6 +88,13 @@ def test_damage_everywhere_is_told_and_nothing_is_moved(run):
     assert sorted(run.rglob("*")) == before
 
 
+def test_a_run_that_has_saved_nothing_says_so(tmp_path):
+    with Checkpoints(tmp_path) as checkpoints:
+        assert checkpoints.restore(plan(), numbers()) is None
+        with pytest.raises(BadInput, match=f"the run in {tmp_path} has saved no checkpoint yet"):
+            checkpoints.restore_ema(jax.eval_shape(first_state)["ema"])
+
+
 @pytest.mark.parametrize(
     "fault",
     [

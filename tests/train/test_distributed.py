@@ -2,11 +2,13 @@
 
 import functools
 import json
+import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -17,6 +19,7 @@ from tests.helpers.repository import ROOT
 from tests.helpers.runs import STEPS, free_port, reported
 from vimogen_jax.errors import Interrupted
 from vimogen_jax.train.distributed import stop_requests
+from vimogen_jax.train.warmup import compile_all
 
 ENDLESS = (
     "--config.train.steps=100000",
@@ -45,12 +48,42 @@ def endings(processes):
 
 def test_who_asks_a_run_to_stop_is_answered_at_once(capfd):
     with stop_requests() as requested:
-        assert requested(1) is None
+        assert requested(0) is None
         for _ in range(2):
             signal.raise_signal(signal.SIGTERM)
         said = capfd.readouterr().err
         assert said.startswith("stopping once the step") and said.count("\n") == 1
         assert requested(2) == "SIGTERM"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_stops_a_run_before_its_first_step_does_not_wait_for_the_compiler(number):
+    done = threading.Event()
+
+    class Program:
+        def as_text(self):
+            return ""
+
+        def compile(self):
+            os.kill(os.getpid(), number)
+            assert done.wait(100)
+            return self
+
+    class Stopped(Exception):
+        pass
+
+    def stop(*_):
+        raise Stopped
+
+    before = signal.signal(number, stop)
+    try:
+        with pytest.raises(Stopped), stop_requests():
+            compile_all({"slow": [Program()]}, lambda _: None)
+        assert not done.is_set()
+        assert signal.getsignal(number) is stop
+    finally:
+        signal.signal(number, before)
+        done.set()
 
 
 def assert_same_losses(got, expected, steps):

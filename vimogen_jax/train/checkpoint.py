@@ -158,7 +158,10 @@ class Checkpoints:
             raise BadInput(f"a checkpoint in {self._folder} was not written: {reason}") from None
 
     def _newest(self, parts: Mapping[str, Any], **others: Any) -> tuple[int, dict[str, Any]]:
-        for step in sorted(self._manager.all_steps(), reverse=True):
+        steps = sorted(self._manager.all_steps(), reverse=True)
+        if not steps:
+            raise BadInput(f"the run in {self._folder.parent} has saved no checkpoint yet")
+        for step in steps:
             try:
                 return step, self._read(step, parts, **others)
             except jax.errors.JaxRuntimeError:  # of the devices, or another process was lost

@@ -118,15 +118,20 @@ def told_by_all(what: str, text: str) -> list[str]:
 def stop_requests() -> Iterator[Callable[[int], str | None]]:
     """SIGTERM and SIGINT ask the run to stop, instead of ending the process; a second SIGINT does.
 
-    The callable is asked after each step, which it is given, and says who wants to stop with it.
+    The callable is asked before the first step and after each, with how many are done, and says who
+    wants to stop. Until then a process that is alone ends as it would: nothing is to be saved.
     Among several processes a SIGTERM to one, such as the notice that its machine will be taken
     away, stops all after the same step.
     """
     asked: list[signal.Signals] = []
-    alone = jax.process_count() == 1
+    alone, begun = jax.process_count() == 1, False
 
     def ask(number: int, _: object) -> None:
-        if not asked:  # a step may take long, and programs are compiled before the first
+        if alone and not begun:
+            signal.signal(number, before[number])
+            signal.raise_signal(number)
+            return
+        if not asked:  # a step may take long
             os.write(2, _STOPPING)
         asked.append(signal.Signals(number))
         if number == signal.SIGINT:
@@ -135,6 +140,8 @@ def stop_requests() -> Iterator[Callable[[int], str | None]]:
             signal.raise_signal(signal.SIGTERM)  # which JAX listens for
 
     def requested(step: int) -> str | None:
+        nonlocal begun
+        begun = True
         if alone:
             return asked[0].name if asked else None
         return "SIGTERM" if multihost_utils.reached_preemption_sync_point(step) else None

@@ -58,8 +58,9 @@ class Reached:
 def train(experiment: Experiment) -> Reached:
     """Train; resume where the run in the workdir stands.
 
-    Ends after the last step, or after SIGTERM or SIGINT with a step soon after; both save. Of
-    several processes each calls this, with the same experiment.
+    Ends after the last step, or after SIGTERM or SIGINT with a step soon after; both save. Before
+    the first step these end the process at once. Of several processes each calls this, with the
+    same experiment.
 
     Raises:
         BadInput: the experiment, the dataset or the run in the workdir do not fit each other, or an
@@ -192,6 +193,9 @@ def train(experiment: Experiment) -> Reached:
                 losses = evaluator.losses(averaged(state))
             log.write(0, losses)
 
+        if stopping := stop_requested(done):
+            log.tell(f"stopped by {stopping} before the first step")
+            return Reached(run.folder, done, _newest_previews(run.folder))
         profile = Profile(run.folder / "profile", times.profile)
         stack.enter_context(profile.opened())
         for step in range(done + 1, times.steps + 1):

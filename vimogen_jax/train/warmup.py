@@ -59,7 +59,10 @@ def compile_all(
         progress(f"compile, of which {name} is done")
         return name, hash_of(repr(_COLLECTIVE.findall(text)))
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
         collectives = dict(pool.map(compiled, named))
+    finally:  # who stops the run does not wait for what is being compiled
+        pool.shutdown(wait=False, cancel_futures=True)
     give_back()
     require_agreement("compiled", collectives)
