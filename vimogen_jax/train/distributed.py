@@ -128,7 +128,7 @@ def stop_requests() -> Iterator[Callable[[int], str | None]]:
 
     def ask(number: int, _: object) -> None:
         if alone and not begun:
-            signal.signal(number, before[number])
+            signal.signal(number, before[signal.Signals(number)])
             signal.raise_signal(number)
             return
         if not asked:  # a step may take long
