@@ -169,7 +169,7 @@ def evaluate(
     """
     package = generator.package
     if "references" in parts and "reference_encoder" not in package.params:
-        raise BadInput("the checkpoint has no reference branch to measure", remedy="part=sentences")
+        raise BadInput("the checkpoint has no reference branch to measure", remedy="part")
     report: dict[str, Any] = {
         "model": dict(
             parameters=sum(x.size for x in jax.tree.leaves(package.params)),
