@@ -15,12 +15,12 @@ from etils import epath
 
 from data.beam import Beam
 from data.deal import deal
-from data.filters.jumps import MAX_SPEED
 from data.parts import PartWriter, write_parts
 from data.prepare import TAKES_AT_ONCE, Prepared, groups, prepare, with_texts
 from data.sources.take import Take
 from data.workers import spread
 from vimogen_jax.errors import BadInput
+from vimogen_jax.formats.world import MAX_SPEED
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
 from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
 from vimogen_jax.motion.humanml3d import FPS as HUMANML3D_FPS

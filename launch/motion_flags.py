@@ -1,5 +1,6 @@
 """What a user can say of motion files, alike in every command that reads them."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,10 +10,10 @@ from absl import flags
 from vimogen_jax.body.axes import UNITS, UPS
 from vimogen_jax.body.inverse_kinematics import fit_rotations
 from vimogen_jax.body.skeleton import REST_JOINTS
-from vimogen_jax.formats import World, look, look_all, settle, to_motion
+from vimogen_jax.formats import World, look, look_all, settle
 from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.retarget import load_skeleton
-from vimogen_jax.formats.world import Settled
+from vimogen_jax.formats.world import Settled, require_rotations
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 
@@ -55,12 +56,17 @@ class ReadingFlags:
     def motion(self, path: str) -> Motion:
         """The motion of the one file that the command is given: all that was said holds of it."""
         world = self.world()
-        return to_motion(look(path, world), world, self.fps.value)
+        found = look(path, world)
+        require_rotations(found)  # before a frame rate is asked for in vain
+        settled = settle(found, world, fps=self.fps.value)
+        _tell(settled)
+        return settled.motion()
 
-    def motions(self, files: Sequence[str]) -> Iterator[Read]:
+    def motions(self, files: Sequence[str], quiet: bool = False) -> Iterator[Read]:
         """All motions in files; one that has joints alone gets a body whose bones point as they do.
 
-        Where there is one file, all that was said holds of it.
+        Where there is one file, all that was said holds of it. What is noted of them is told on
+        stderr, if not quiet.
         """
         world, names = self.world(), set()
         fps = self.fps.value if len(files) == 1 else None
@@ -72,7 +78,14 @@ class ReadingFlags:
                 while name in names:
                     name, number = f"{first}-{number}", number + 1
                 names.add(name)
+                if not quiet:
+                    _tell(settled)
                 yield Read(name, settled, _to_motion(settled))
+
+
+def _tell(settled: Settled) -> None:
+    for note in settled.found.notes:
+        print(f"{settled.found.path}: {note}", file=sys.stderr)
 
 
 def _to_motion(settled: Settled) -> Motion:

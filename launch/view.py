@@ -33,7 +33,7 @@ def main(files: list[str]) -> None:
     chosen = motion_files.check_formats(WANTED.value, SKELETON)
     if not files:
         raise BadInput("nothing to do: name a motion file, or several")
-    views = list(READING.motions(files))
+    views = list(READING.motions(files, quiet=True))  # it tells all
     if "skeleton" in chosen:
         import_module("vimogen_jax.viewer.figure")  # with Numba, which not everybody has
         if not all(file.lower().endswith(".bvh") for file in files):

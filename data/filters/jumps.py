@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from vimogen_jax.formats.world import MAX_SPEED
 from vimogen_jax.motion.motion import Motion
-
-MAX_SPEED = 15.0  # metres a second; the fastest kick in the Bandai-Namco takes reaches 10.7
 
 
 def longest_steady_stretch(motion: Motion, max_speed: float = MAX_SPEED) -> Motion:

@@ -1,6 +1,7 @@
 """Numbers that the body in them contradicts: found out and turned, or refused by what is seen."""
 
 import dataclasses
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from tests.helpers import torch_files
 from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
 from vimogen_jax.body.axes import CAMERA_TO_Z_UP, UNITS, UPS, Y_UP_TO_Z_UP
-from vimogen_jax.body.rotations import matrix_to_axis_angle
+from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import World, amass, joints, look, settle
 from vimogen_jax.motion.canonical import canonicalize, transform
@@ -202,3 +203,71 @@ def test_joints_alone_are_told_from_features_in_a_npy(motion, tmp_path):
     joints.write(motion, tmp_path / "a.npy")
     with pytest.raises(BadInput, match=r"a\.npy: joint positions hold no rotations"):
         formats.read(tmp_path / "a.npy")
+
+
+def in_radians(path):
+    """Write the angles of a BVH of ours anew, of which the first three numbers are a place."""
+    head, table = path.read_text().split("Frame Time", 1)
+    rate, *rows = table.splitlines()
+    values = np.array([row.split() for row in rows], float)
+    values[:, 3:] = np.radians(values[:, 3:])
+    rows = [" ".join(map(str, row)) for row in values]
+    path.write_text("\n".join([f"{head}Frame Time{rate}", *rows]))
+
+
+def test_a_bvh_in_radians_is_refused_where_the_body_goes_somewhere_else_noted(tmp_path):
+    path = tmp_path / "a.bvh"
+    going = made_up_motion("walk", np.random.default_rng(3))
+    standing = dataclasses.replace(going, transl=np.tile(going.transl[:1], (going.num_frames, 1)))
+    t_pose = Motion(np.tile(np.eye(3), (9, 22, 1, 1)), np.zeros((9, 3)), 20.0)
+    for motion in (going, standing, t_pose):
+        formats.write(motion, path)
+        assert look(path).notes == ()
+    formats.write(going, path)
+    in_radians(path)
+    with pytest.raises(BadInput, match=r"a\.bvh: no joint turns .* are its angles in radians"):
+        look(path)
+    formats.write(standing, path)
+    in_radians(path)
+    (note,) = look(path).notes
+    assert note.endswith("are its angles in radians?")
+
+
+MIXED = {
+    "frames and joints": lambda poses: poses.reshape(-1, 22, 3).swapaxes(0, 1),
+    "frames and numbers": lambda poses: poses.T,
+    "those of all but the root": lambda poses: np.hstack(
+        [poses[:, :3], poses[:, 3:].T.reshape(-1, 63)]
+    ),
+}
+
+
+@pytest.mark.parametrize("mix", MIXED.values(), ids=MIXED)
+def test_axes_that_are_mixed_up_are_refused(mix, motion, tmp_path):
+    poses = matrix_to_axis_angle(motion.rotations).reshape(-1, 66)
+    mixed = mix(poses).reshape(-1, 66)
+    video = as_parameters(motion)
+    for body, refused in ((poses, False), (mixed, True)):
+        np.savez(tmp_path / "a.npz", poses=body, trans=motion.transl, mocap_framerate=20.0)
+        parts = dict(global_orient=body[:, :3], body_pose=body[:, 3:])
+        np.savez(tmp_path / "video.npz", **video | parts)
+        for name in ("a.npz", "video.npz"):
+            with pytest.raises(BadInput, match="its axes mixed up") if refused else nullcontext():
+                look(tmp_path / name)
+    swapped = video["body_pose"].reshape(-1, 21, 3).swapaxes(1, 2)
+    np.savez(tmp_path / "video.npz", **video | dict(body_pose=swapped))
+    with pytest.raises(BadInput, match=r"body_pose has shape \[\d+, 3, 21\]"):
+        look(tmp_path / "video.npz")
+
+
+def test_a_joint_that_leaps_is_noted(motion, tmp_path):
+    turns = motion.rotations.copy()
+    turns[20, 16] = turns[20, 16] @ axis_angle_to_matrix(np.array([0, 0, 3.0]))
+    for each, notes in ((motion, 0), (dataclasses.replace(motion, rotations=turns), 1)):
+        for name in ("a.npz", "a.npy"):
+            formats.write(each, tmp_path / name)
+            found = settle(look(tmp_path / name), World(fps=each.fps)).found
+            assert len(found.notes) == notes
+            assert all(
+                note.startswith("left_wrist leaps, faster than 15 m/s") for note in found.notes
+            )

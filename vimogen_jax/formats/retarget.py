@@ -39,6 +39,8 @@ from vimogen_jax.formats.stance import (
 
 GUESSED = "guessed from names"
 NEEDED = {"pelvis", *sum(ARMS + LEGS, ())}  # the others may be null: they follow their parent
+# No body that goes anywhere keeps all its joints within so many degrees: 2 pi about each axis.
+STIFF = 11.0
 FIELDS = {"about", "up", "forward", "joints", "t_pose"}
 FOUND = "found"  # what a table says of what the file itself shows
 LARGEST_CORRECTION = 60.0  # degrees between a limb of the source's T-pose and of ours
@@ -141,6 +143,8 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
         if parent >= 0:
             rotations[:, joint] = world[:, parent].swapaxes(-1, -2) @ world[:, joint]
     middle = positions[:, HIPS].mean(1) * ratio
+    notes = (*source.notes, *([f"T-pose by {skeleton.shown}"] if skeleton.shown else []))
+    notes += _of_radians(source, float(np.linalg.norm(np.ptp(middle, axis=0))))
     rest_middle = REST_JOINTS[HIPS].mean(0) - REST_JOINTS[0]
     return Found(
         path=source.path,
@@ -151,8 +155,23 @@ def retarget(source: Bvh, skeleton: Skeleton) -> Found:
         turn=Y_UP_TO_Z_UP @ skeleton.axes,
         scaled=True,
         skeleton=skeleton.name,
-        notes=(*source.notes, *([f"T-pose by {skeleton.shown}"] if skeleton.shown else [])),
+        notes=notes,
     )
+
+
+def _of_radians(source: Bvh, way: float) -> tuple[str, ...]:
+    """A note where angles are as small as radians would be; BadInput where the body goes somewhere
+    all the same, `way` metres."""
+    cosines = (source.rotations[:, 1:].trace(axis1=-2, axis2=-1) - 1) / 2
+    turned = float(np.degrees(np.arccos(cosines.min(initial=1.0).clip(-1, 1))))
+    if not 0.5 < turned < STIFF:
+        return ()
+    if way > 0.5:
+        raise BadInput(
+            f"{source.path}: no joint turns by more than {turned:.2g} degrees on a way of "
+            f"{way:.2g} m; are its angles in radians, where a BVH has degrees?"
+        )
+    return ("no joint turns by more than a few degrees: are its angles in radians?",)
 
 
 def stand(source: Bvh, skeleton: Skeleton) -> tuple[Skeleton, Float[np.ndarray, "22 3 3"], float]:

@@ -81,4 +81,5 @@ def _repeats(bodies: BodyFrames) -> tuple[str, ...]:
 def _by_frame(values: Any) -> np.ndarray:
     """[t 21 3] as [t 63], and so on."""
     array = np.asarray(values)
-    return array.reshape(len(array), -1) if array.ndim == 3 and len(array) else array
+    by_joint = array.ndim == 3 and array.shape[2] == 3 and len(array)
+    return array.reshape(len(array), -1) if by_joint else array

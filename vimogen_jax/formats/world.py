@@ -13,6 +13,7 @@ import numpy as np
 
 from vimogen_jax.body import evidence
 from vimogen_jax.body.axes import UNITS, UPS
+from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.retarget import Skeleton
@@ -20,6 +21,7 @@ from vimogen_jax.motion.from_joints import fit_joints
 from vimogen_jax.motion.motion import Motion
 
 FAR = 10.0  # metres between the floor and the lowest joint: no motion is that far from it
+MAX_SPEED = 15.0  # metres a second; the fastest kick in the Bandai-Namco takes reaches 10.7
 STRANGE = 0.7  # see `evidence.strangeness`
 LOOSE = 0.3  # see `evidence.bone_changes`; those of motions that are drawn by a network change too
 
@@ -68,7 +70,7 @@ class Settled:
     def motion(self) -> Motion:
         """As a motion of our body. Raises BadInput where the file holds no rotations."""
         found = self.found
-        _require_rotations(found)
+        require_rotations(found)
         if found.rotations is not None and found.transl is not None:
             return Motion(found.rotations, found.transl, self.fps)
         return fit_joints(found.joints, self.fps)
@@ -101,13 +103,19 @@ def settle(
     if frame.units != "m" and frame.units_from == "detected" and found.rotations is not None:
         upright = upright.noted(f"read in {frame.units}, as the height of the body shows")
     _require_near(upright)
-    return Settled(upright, frame, fps, fps_from)
+    return Settled(_leaps_told(upright, fps), frame, fps, fps_from)
 
 
 def to_motion(found: Found, world: World, fps: float | None = None) -> Motion:
     """What is found as a motion of our body; raises BadInput as `settle` and `Settled.motion`."""
-    _require_rotations(found)  # before a frame rate is asked for in vain
+    require_rotations(found)  # before a frame rate is asked for in vain
     return settle(found, world, fps=fps).motion()
+
+
+def require_rotations(found: Found) -> None:
+    """Raise BadInput where the file holds positions alone, of which no motion is made."""
+    if found.rotations is None and not found.fitted:
+        raise BadInput(f"{found.path}: joint positions hold no rotations; give .bvh, .npz or .glb")
 
 
 def agree(founds: Sequence[Found], world: World) -> Frame:
@@ -149,11 +157,6 @@ def _rate(found: Found, world: World) -> tuple[float, str]:
     raise BadInput(
         f"{found.path}: does not say how many frames a second it has{mind}", remedy="fps"
     )
-
-
-def _require_rotations(found: Found) -> None:
-    if found.rotations is None and not found.fitted:
-        raise BadInput(f"{found.path}: joint positions hold no rotations; give .bvh, .npz or .glb")
 
 
 def _plain_up(found: Found) -> str | None:
@@ -256,3 +259,11 @@ def _require_near(upright: Found) -> None:
             f"{upright.path}: its lowest joint is {lowest:.0f} m from the floor: wrong units?",
             remedy="" if upright.fixed or upright.scaled else "units",
         )
+
+
+def _leaps_told(upright: Found, fps: float) -> Found:
+    speeds = np.linalg.norm(np.diff(upright.joints, axis=0), axis=-1).max(axis=0, initial=0) * fps
+    if speeds.max() <= MAX_SPEED:
+        return upright
+    joint = JOINT_NAMES[int(speeds.argmax())]
+    return upright.noted(f"{joint} leaps, faster than {MAX_SPEED:g} m/s: was it lost there?")
