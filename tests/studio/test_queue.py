@@ -128,6 +128,16 @@ def test_nothing_grows_without_bound(place, monkeypatch):
     gate.on.release()
 
 
+def test_jobs_that_are_over_are_told_of_up_to_so_many(place):
+    waiting, visitor = place
+    for number in range(queue.FINISHED_OF_ONE + 2):
+        job = Job(str(number), 1, lambda: iter([made("a")]))
+        waiting.put(visitor, job)
+        settle(job)
+        told = [each.title for each in visitor.jobs]
+        assert told == [str(i) for i in range(number + 1)][-queue.FINISHED_OF_ONE :]
+
+
 def test_a_motion_that_grows_keeps_its_place(place, monkeypatch):
     waiting, visitor = place
     monkeypatch.setattr(queue, "MOTIONS_OF_ONE", 2)

@@ -134,7 +134,7 @@ class Queue:
         with self._changed:
             self.require_room(visitor)
             over = [each for each in visitor.jobs if each.over]
-            for each in over[: len(over) + 1 - FINISHED_OF_ONE]:
+            for each in over[: max(len(over) + 1 - FINISHED_OF_ONE, 0)]:
                 visitor.jobs.remove(each)
             visitor.jobs.append(job)
             self._waiting.append((visitor, job))
