@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+from etils import epath
 
 from configs import tiny
 from tests.helpers.commands import run_command
@@ -20,7 +21,7 @@ from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.package import load_package
 from vimogen_jax.train.clock import PHASES
 from vimogen_jax.train.log import TIMED
-from vimogen_jax.train.loop import train
+from vimogen_jax.train.loop import _newest_previews, train
 from vimogen_jax.train.run import load_run
 
 
@@ -86,6 +87,14 @@ def test_previews_are_what_a_generator_makes_of_validation_captions(undisturbed,
         np.testing.assert_allclose(written.rotations, motion.rotations, atol=1e-3)
         np.testing.assert_allclose(written.transl, motion.transl, atol=1e-3)
         np.testing.assert_allclose(np.load(folder / f"{i}.npy"), written.joints(), atol=1e-4)
+
+
+def test_the_newest_previews_are_found_among_what_else_lies_there(tmp_path):
+    run = epath.Path(tmp_path)
+    assert _newest_previews(run) is None
+    for name in ("9", "10", ".DS_Store"):
+        (run / "previews" / name).mkdir(parents=True)
+    assert _newest_previews(run) == run / "previews" / "10"
 
 
 def test_a_run_is_exported_as_the_average_of_its_newest_checkpoint(undisturbed, tmp_path):

@@ -247,5 +247,6 @@ def train(experiment: Experiment) -> Reached:
 
 def _newest_previews(run: epath.Path) -> epath.Path | None:
     folder = run / "previews"
-    steps = [int(path.name) for path in folder.iterdir()] if folder.exists() else []
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    steps = [int(name) for name in names if name.isdecimal()]  # a file browser leaves others
     return folder / str(max(steps)) if steps else None
