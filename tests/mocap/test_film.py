@@ -1,5 +1,6 @@
 """Films of every kind come out upright, in colour, at a constant rate; the rest is refused."""
 
+import dataclasses
 import io
 from fractions import Fraction
 from pathlib import Path
@@ -198,6 +199,14 @@ def test_a_leap_of_stamps_is_not_believed(tmp_path):
     times = [0.0, 0.05, 0.1, 36000.0, 36000.05]
     path = write_film(tmp_path / "a.mkv", [split_picture(64, 48)] * 5, times=times, codec="mpeg4")
     assert len(list(frames(open_film(path)))) == 5
+
+
+def test_leaps_last_as_long_as_frames_do_before_a_film_is_thinned(tmp_path):
+    times = [3600.0 * i for i in range(6)]
+    path = write_film(tmp_path / "a.mkv", [split_picture(64, 48)] * 6, times=times, codec="mpeg4")
+    # The leaps hide its rate.
+    film = dataclasses.replace(open_film(path), fps=25.0, own_fps=50.0)
+    assert len(list(frames(film))) == 4
 
 
 def test_pictures_that_change_size_or_are_none(tmp_path):

@@ -143,12 +143,12 @@ def _timed(film: Film) -> Iterator[tuple[float, np.ndarray]]:
         first, before = None, 0.0
         try:
             for number, frame in enumerate(container.decode(stream)):
-                time = float(frame.time) if frame.time is not None else number / film.fps
+                time = float(frame.time) if frame.time is not None else number / film.own_fps
                 first = time if first is None else first
                 time = max(time - first, before + 1e-6)  # stamps that do not rise are not believed
                 if time - before > LONGEST_STILL:  # nor those that leap
-                    first += time - before - 1 / film.fps
-                    time = before + 1 / film.fps
+                    first += time - before - 1 / film.own_fps
+                    time = before + 1 / film.own_fps
                 before = time
                 yield time, _upright(frame)
         except FFmpegError:
