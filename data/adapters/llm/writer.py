@@ -58,7 +58,7 @@ class ChatWriter:
             except Unanswered as fault:
                 if not fault.retryable or attempt == TRIES:
                     return BadInput(f"the writer does not answer: {fault}")
-                time.sleep(min(fault.retry_after or self._wait * 2**attempt, 60.0))
+                time.sleep(min(fault.retry_after or self._wait * 2 ** (attempt - 1), 60.0))
         raise AssertionError("every try returns")
 
 

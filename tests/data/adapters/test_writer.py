@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from data.adapters.llm import open_writer
+from data.adapters.llm import open_writer, writer
 from data.adapters.llm.writer import ChatWriter
 from data.adapters.vlm.chat import Chat
 from tests.helpers.judge_server import server  # noqa: F401, a fixture
@@ -43,6 +43,14 @@ def test_answers_that_are_no_texts(turns, fault, server):  # noqa: F811
 
 def test_it_is_asked_again_where_that_may_help(server):  # noqa: F811
     assert write(server, 503, json.dumps(TEXTS)) == (TEXTS["motion"], TEXTS["video"])
+
+
+def test_it_waits_twice_as_long_before_each_next_try(server, monkeypatch):  # noqa: F811
+    waits = []
+    monkeypatch.setattr(writer.time, "sleep", waits.append)
+    server.turns = [503] * writer.TRIES
+    ChatWriter(Chat("tiny", f"{server.url}/v1"), wait=2.0)(["a person waves."])
+    assert waits == [2.0, 4.0]
 
 
 def test_a_wrong_key_ends_the_run(server):  # noqa: F811
