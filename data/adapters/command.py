@@ -1,6 +1,7 @@
 """A program from outside as a subprocess: within a time, and its death is one sentence."""
 
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -47,9 +48,10 @@ class Command:
         Raises:
             BadInput: it could not be started, ended with an error, or took too long.
         """
-        words = list(self._words)
-        for name, value in values.items():
-            words = [word.replace(f"{{{name}}}", str(value)) for word in words]
+        places = re.compile("|".join(re.escape(f"{{{name}}}") for name in values))
+        # In one go: what stands in a place, such as a prompt, may read like another place.
+        fill = lambda place: str(values[place.group()[1:-1]])
+        words = [places.sub(fill, word) for word in self._words]
         program = os.path.basename(words[0])
         with log.open("wb") as file:
             try:

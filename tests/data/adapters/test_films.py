@@ -87,6 +87,13 @@ def test_command_lines_that_cannot_run(line, fault):
         Command(line, ("prompt", "out"), 1.0)
 
 
+def test_what_stands_in_a_place_is_not_read_for_places(tmp_path):
+    line = f"{sys.executable} -c 'import sys; print(sys.argv[1:])' {{prompt}} --to={{out}}"
+    log = tmp_path / "log"
+    Command(line, ("prompt", "out"), 20.0)(dict(prompt="say {out} {", out="a.mp4"), log)
+    assert log.read_text().strip() == "['say {out} {', '--to=a.mp4']"
+
+
 def test_films_of_a_folder(tmp_path):
     (tmp_path / "films").mkdir()
     write_video(tmp_path / "films/007.mp4")
