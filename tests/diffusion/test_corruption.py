@@ -43,3 +43,12 @@ def test_corruption_is_seeded_and_touches_real_frames_only():
     kept_out = ~mask & new_mask
     assert not kept_out.any()
     np.testing.assert_array_equal(out[mask & ~new_mask], 0)
+
+
+def test_jitter_takes_a_frame_at_an_end_for_its_own_neighbour():
+    reference = jnp.broadcast_to(jnp.arange(6.0)[:, None], (1, 2, 6, 3))
+    mask = jnp.arange(6) < jnp.array([6, 4])[None, :, None]  # one motion fills its padded length
+    jitter = Corruption(noise_rate=(0, 0), jitter_rate=(1, 1), jitter_strength=0, dropout_rate=0)
+    out, _ = jitter(jax.random.key(0), reference, mask)
+    np.testing.assert_allclose(out[0, 0, :, 0], [0.5, 1, 2, 3, 4, 4.5])
+    np.testing.assert_allclose(out[0, 1, :, 0], [0.5, 1, 2, 2.5, 4, 5])

@@ -95,5 +95,7 @@ class Corruption:
     @staticmethod
     def _neighbour(reference: jax.Array, mask: jax.Array, shift: int) -> jax.Array:
         """The clean neighbour of every frame, or the frame itself where there is none."""
-        exists = jnp.roll(mask, shift, axis=-1)[..., None]
+        frames = jnp.arange(mask.shape[-1])
+        within = (frames >= shift) & (frames - shift < mask.shape[-1])  # roll goes round the ends
+        exists = (jnp.roll(mask, shift, axis=-1) & within)[..., None]
         return jnp.where(exists, jnp.roll(reference, shift, axis=-2), reference)
