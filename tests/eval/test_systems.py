@@ -210,7 +210,7 @@ def test_bodies_around_the_origin_show_their_axis_too(motions, tmp_path):
 def test_bodies_along_no_axis_that_can_be_up_are_named(axis, turn, motions, tmp_path):
     for id, motion in enumerate(motions):
         joints = np.asarray(motion.joints())[..., turn]
-        np.save(tmp_path / f"{id}.npy", joints * (-1 if axis == "-z" else 1))
+        np.save(tmp_path / f"{id}.npy", joints * ([1, -1, -1] if axis == "-z" else 1))
     with pytest.raises(BadInput, match=f"0.npy: stands along {axis}, where z, y, -y can be up"):
         read(tmp_path)
 

@@ -11,6 +11,7 @@ from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
 from vimogen_jax.body.axes import CAMERA_TO_Z_UP, UNITS, UPS, Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
+from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats import World, amass, joints, look, settle
 from vimogen_jax.motion.canonical import canonicalize, transform
@@ -258,6 +259,19 @@ def test_axes_that_are_mixed_up_are_refused(mix, motion, tmp_path):
     np.savez(tmp_path / "video.npz", **video | dict(body_pose=swapped))
     with pytest.raises(BadInput, match=r"body_pose has shape \[\d+, 3, 21\]"):
         look(tmp_path / "video.npz")
+
+
+def test_joints_of_a_left_handed_world_or_of_exchanged_sides_are_refused(motion, tmp_path):
+    joints, path = motion.joints(), tmp_path / "a.npy"
+    sides = {"left": "right", "right": "left"}
+    of_other = lambda name: "_".join(sides.get(word, word) for word in name.split("_"))
+    other = [JOINT_NAMES.index(of_other(name)) for name in JOINT_NAMES]
+    for wrong in (joints * [-1, 1, 1], joints[..., [0, 2, 1]], joints[:, other]):
+        np.save(path, wrong)
+        with pytest.raises(BadInput, match=r"a\.npy: its feet point backwards"):
+            settle(look(path), World(fps=20.0))
+    np.save(path, joints[:, other] * [-1, 1, 1])
+    assert settle(look(path), World(fps=20.0)).found.num_frames == motion.num_frames
 
 
 def test_a_joint_that_leaps_is_noted(motion, tmp_path):

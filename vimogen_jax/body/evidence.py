@@ -82,5 +82,19 @@ def strangeness(joints: Joints) -> float:
     return float(np.quantile(np.nan_to_num(np.abs(logs), nan=np.inf, posinf=1e9), 0.75))
 
 
+def feet_forward(joints: Joints) -> float:
+    """How far the feet point where the hips face, from -1 to 1, in the mean: people's do, but not
+    where left and right are exchanged, or the world is a left-handed one."""
+    left, right = (joints[:, JOINT_NAMES.index(f"{side}_hip")] for side in ("left", "right"))
+    ahead = np.cross(joints[:, _HEAD] - (left + right) / 2, right - left)
+    cosines = []
+    for side in ("left", "right"):
+        ankle, toes = (joints[:, JOINT_NAMES.index(f"{side}_{n}")] for n in ("ankle", "foot"))
+        foot = toes - ankle
+        lengths = np.linalg.norm(foot, axis=-1) * np.linalg.norm(ahead, axis=-1)
+        cosines.append((foot * ahead).sum(-1) / np.maximum(lengths, 1e-9))
+    return float(np.mean(cosines))
+
+
 def _bone_lengths(joints: np.ndarray) -> np.ndarray:
     return np.linalg.norm(joints[:, 1:] - joints[:, list(PARENTS[1:])], axis=-1)

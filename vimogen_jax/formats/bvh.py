@@ -17,7 +17,7 @@ from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import euler_to_matrix, matrix_to_euler
 from vimogen_jax.body.skeleton import JOINT_NAMES, PARENTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text, write_text
+from vimogen_jax.files import read_text, require_no_stream, write_text
 from vimogen_jax.formats import unwind
 from vimogen_jax.formats.arrays import FASTEST
 from vimogen_jax.formats.found import filled, padding
@@ -54,6 +54,7 @@ class Bvh:
 
 def read(path: str | os.PathLike) -> Bvh:
     """Parse a BVH file; raises BadInput, naming the file and the fault, where it is malformed."""
+    require_no_stream(path)
     text = read_text(path, lenient=True)
     try:
         header, table = _split(text)

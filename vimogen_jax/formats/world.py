@@ -22,6 +22,7 @@ from vimogen_jax.motion.motion import Motion
 
 FAR = 10.0  # metres between the floor and the lowest joint: no motion is that far from it
 MAX_SPEED = 15.0  # metres a second; the fastest kick in the Bandai-Namco takes reaches 10.7
+BACKWARDS = -0.2  # see `evidence.feet_forward`; 0.3 to 0.9 for people
 STRANGE = 0.7  # see `evidence.strangeness`
 LOOSE = 0.3  # see `evidence.bone_changes`; those of motions that are drawn by a network change too
 
@@ -209,6 +210,11 @@ def _require_person(found: Found) -> None:
         raise BadInput(
             f"{found.path}: is no person's: its bones are of other proportions than any body's; "
             "are these other joints, or normalised numbers?"
+        )
+    if evidence.feet_forward(joints) < BACKWARDS:
+        raise BadInput(
+            f"{found.path}: its feet point backwards; are left and right exchanged, or is the "
+            "world a left-handed one?"
         )
 
 
