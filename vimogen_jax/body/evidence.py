@@ -83,14 +83,13 @@ def strangeness(joints: Joints) -> float:
 
 
 def feet_forward(joints: Joints) -> float:
-    """How far the feet point where the hips face, from -1 to 1, in the mean: people's do, but not
-    where left and right are exchanged, or the world is a left-handed one."""
-    left, right = (joints[:, JOINT_NAMES.index(f"{side}_hip")] for side in ("left", "right"))
-    ahead = np.cross(joints[:, _HEAD] - (left + right) / 2, right - left)
-    cosines = []
+    """How far the feet point to where the shins face, from -1 to 1, in the mean: people's do, but
+    not where left and right are exchanged, or the world is a left-handed one."""
+    at = lambda side, name: joints[:, JOINT_NAMES.index(f"{side}_{name}")]
+    right, cosines = at("right", "hip") - at("left", "hip"), []
     for side in ("left", "right"):
-        ankle, toes = (joints[:, JOINT_NAMES.index(f"{side}_{n}")] for n in ("ankle", "foot"))
-        foot = toes - ankle
+        foot = at(side, "foot") - at(side, "ankle")
+        ahead = np.cross(at(side, "knee") - at(side, "ankle"), right)
         lengths = np.linalg.norm(foot, axis=-1) * np.linalg.norm(ahead, axis=-1)
         cosines.append((foot * ahead).sum(-1) / np.maximum(lengths, 1e-9))
     return float(np.mean(cosines))

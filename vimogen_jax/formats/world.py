@@ -22,7 +22,7 @@ from vimogen_jax.motion.motion import Motion
 
 FAR = 10.0  # metres between the floor and the lowest joint: no motion is that far from it
 MAX_SPEED = 15.0  # metres a second; the fastest kick in the Bandai-Namco takes reaches 10.7
-BACKWARDS = -0.2  # see `evidence.feet_forward`; 0.3 to 0.9 for people
+BACKWARDS = -0.2  # see `evidence.feet_forward`; 0.6 to 1 for people
 STRANGE = 0.7  # see `evidence.strangeness`
 LOOSE = 0.3  # see `evidence.bone_changes`; those of motions that are drawn by a network change too
 
