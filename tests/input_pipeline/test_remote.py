@@ -96,6 +96,12 @@ def test_no_more_is_kept_than_was_asked_for_and_the_next_start_finds_it(local, s
     assert len(records) == 30 - len(kept) + 2 * 4  # of each shard its footer, and where that is
 
 
+def test_what_another_process_is_about_to_keep_is_left_to_it(local, store):
+    kept = Dataset.open(URL, keep_gb=1.0).folder / "train"
+    (kept / ".0123456789abcdef").symlink_to("gone")  # as one that was renamed since it was listed
+    assert_same(Dataset.open(URL, keep_gb=1.0), local)
+
+
 def test_only_what_is_asked_for_is_read(store):
     dataset = Dataset.open(URL, keep_gb=0.0)
     Counted.read.clear()

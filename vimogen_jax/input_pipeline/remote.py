@@ -62,7 +62,9 @@ class RemoteShards:
             self._starts.append(self._starts[-1] + shard["records"])
         self._cache, self._limit = cache, limit
         cache.mkdir(parents=True, exist_ok=True)
-        self._kept = sum(path.stat().st_size for path in cache.iterdir())
+        # Other names are files that are still written, perhaps by another process.
+        records = (path for path in cache.iterdir() if path.name.isdecimal())
+        self._kept = sum(path.stat().st_size for path in records)
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
