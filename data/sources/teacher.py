@@ -270,7 +270,10 @@ def _paths(folder: Path, count: int) -> list[Path]:
 
 def _parsed(line: str, where: str) -> tuple[str, dict[str, Any]]:
     """The sentence of a line of JSON, and the rest of it."""
-    row = parse_json(line)
+    try:
+        row = parse_json(line)
+    except BadInput as fault:
+        raise BadInput(f"{where} is {fault}") from None
     key = next((key for key in TEXT_KEYS if isinstance(row, dict) and key in row), None)
     if key is None:
         raise BadInput(f"{where}: has no {' or '.join(TEXT_KEYS)}")

@@ -135,6 +135,7 @@ def test_a_file_without_sentences_is_refused_by_its_line(tmp_path):
         ("", "holds no sentence"),
         ('{"kind": "x"}', "line 1: has no text or prompt or caption"),
         ('a\n{"text": 3}', "line 2 is a int, not text"),
+        ('a\n{"text": "b"', "prompts.jsonl: line 2 is not JSON"),
     ):
         path.write_text(content)
         with pytest.raises(BadInput, match=fault):
