@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from data import wordings
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_folder, write_text
@@ -26,8 +27,6 @@ from vimogen_jax.motion.resample import resample
 
 SHARES = {"train": 0.75, "val": 0.05, "test": 0.2}
 LONGEST = 199  # frames of a motion that the protocol takes
-_MIRRORED = {"left": "right", "right": "left"}
-_MIRRORED |= {"clockwise": "counterclockwise", "counterclockwise": "clockwise"}
 _PARTS = [  # whose deviations count as one, as HumanML3D's are computed
     *(humanml3d.TURN, humanml3d.STEP, humanml3d.HEIGHT, humanml3d.POSITIONS, humanml3d.ROTATIONS),
     *(humanml3d.VELOCITIES, humanml3d.CONTACTS),
@@ -55,7 +54,7 @@ def write_stand_in(dataset: Dataset, folder: Path) -> dict[str, int]:
         for name in ("new_joints", "new_joint_vecs", "texts"):
             (aside / name).mkdir()
         for number, (split, joints, captions) in enumerate(_motions(dataset)):
-            mirrored = humanml3d.mirror(joints), [_mirrored(caption) for caption in captions]
+            mirrored = humanml3d.mirror(joints), [*map(wordings.mirrored, captions)]
             for id, shown in ((f"{number:06}", (joints, captions)), (f"M{number:06}", mirrored)):
                 features = _write(aside, id, *shown)
                 splits[split].append(id)
@@ -113,10 +112,6 @@ def _line(caption: str) -> str:
     text = " ".join(caption.replace("#", " ").split())
     tokens = " ".join(f"{word}/X" for word in re.findall(r"[a-z']+", caption.lower()))
     return f"{text}#{tokens}#0.0#0.0\n"
-
-
-def _mirrored(caption: str) -> str:
-    return re.sub(r"[a-z]+", lambda word: _MIRRORED.get(word[0], word[0]), caption)
 
 
 def _statistics(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from data.humanml3d_stand_in import _line, _mirrored, main, write_stand_in
+from data.humanml3d_stand_in import _line, main, write_stand_in
+from data.wordings import mirrored
 from eval.humanml3d.embedder import PublishedEmbedder
 from eval.humanml3d.protocol import evaluate, is_whole
 from eval.humanml3d.report import to_markdown
@@ -41,6 +42,10 @@ def test_the_layout(folder):
         assert {f"M{id}" for id in lists[split] if id[0] != "M"} == {
             id for id in lists[split] if id[0] == "M"
         }
+    said = lambda id: (folder / "texts" / f"{id}.txt").read_text().partition("#")[0]
+    own = [id for id in lists["all"] if id[0] != "M"]
+    assert any("left" in said(id) for id in own)
+    assert all(said(f"M{id}") == mirrored(said(id)) for id in own)
     features = np.load(folder / "new_joint_vecs" / "000000.npy")
     joints = np.load(folder / "new_joints" / "000000.npy")
     np.testing.assert_allclose(humanml3d.joints_from_positions(features), joints, atol=1e-6)
@@ -73,9 +78,6 @@ def test_the_protocol_walks_it(folder, tmp_path):
 def test_captions():
     assert _line("A person  turns #2, left.") == (
         "A person turns 2, left.#a/X person/X turns/X left/X#0.0#0.0\n"
-    )
-    assert _mirrored("turns left, clockwise, leftmost.") == (
-        "turns right, counterclockwise, leftmost."
     )
 
 
