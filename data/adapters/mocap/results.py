@@ -6,6 +6,7 @@ from typing import Any
 
 from data.adapters.command import Command
 from data.adapters.mocap.model import Captured
+from data.adapters.names import without_zeros
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.look import SUFFIXES
@@ -25,7 +26,7 @@ class MocapFolder:
         for path in sorted(self._folder.iterdir()):
             if path.is_dir() or path.suffix.lower() in SUFFIXES:
                 name = path.stem if path.is_file() else path.name
-                self._results.setdefault(str(int(name)) if name.isdecimal() else name, path)
+                self._results.setdefault(without_zeros(name), path)
 
     def given(self, name: str) -> str:
         """The hash of the result's files."""
@@ -43,7 +44,7 @@ class MocapFolder:
         return read_result(path, self.settings["fps"], film)
 
     def _find(self, name: str) -> Path | None:
-        return self._results.get(str(int(name)) if name.isdecimal() else name)
+        return self._results.get(without_zeros(name))
 
 
 class MocapCommand:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from data.adapters.names import without_zeros
 from data.adapters.t2v.model import Scene
 from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap.film import FILMS, open_film, sha256
@@ -26,13 +27,13 @@ class VideoFolder:
         self._films: dict[str, Path] = {}
         for path in sorted(self._folder.iterdir()):
             if path.suffix.lower() in FILMS and path.is_file():
-                self._films.setdefault(_plain(path.stem), path)
+                self._films.setdefault(without_zeros(path.stem), path)
         if not self._films:
             raise BadInput(f"{folder} holds no films ({', '.join(FILMS)})")
 
     def given(self, scene: Scene) -> str:
         """The film's hash."""
-        film = self._films.get(_plain(scene.name))
+        film = self._films.get(without_zeros(scene.name))
         return sha256(film) if film else ""
 
     def __call__(self, scenes: Sequence[Scene], folders: Sequence[Path]) -> list[Path | BadInput]:
@@ -40,7 +41,7 @@ class VideoFolder:
         return [self._copy(scene, folder) for scene, folder in zip(scenes, folders, strict=True)]
 
     def _copy(self, scene: Scene, folder: Path) -> Path | BadInput:
-        film = self._films.get(_plain(scene.name))
+        film = self._films.get(without_zeros(scene.name))
         if film is None:
             return BadInput(f"{self._folder} holds no film called {scene.name}")
         try:
@@ -48,8 +49,3 @@ class VideoFolder:
         except BadInput as fault:
             return fault
         return Path(shutil.copy(film, folder / f"film{film.suffix.lower()}"))
-
-
-def _plain(name: str) -> str:
-    """A name, as a number without leading zeros where it is one."""
-    return str(int(name)) if name.isdecimal() else name
