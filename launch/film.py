@@ -64,7 +64,7 @@ def _part(motion: Motion) -> Motion:
     """What of a motion is filmed, at the film's rate."""
     if FILM_FPS.value:
         motion = resample(motion, FILM_FPS.value)
-    return motion[: round(SECONDS.value * motion.fps)] if SECONDS.value else motion
+    return motion[: max(round(SECONDS.value * motion.fps), 1)] if SECONDS.value else motion
 
 
 if __name__ == "__main__":
