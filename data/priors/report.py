@@ -35,7 +35,7 @@ def summary(entries: Sequence[Entry], told: Sequence[str]) -> dict[str, Any]:
             seconds=round(sum(each.seconds for each in results), 1),
         )
     verdicts = [entry.verdict for entry in entries]
-    against = Counter(why for verdict, why in verdicts if verdict != "yes")
+    against = Counter(why for verdict, why in verdicts if verdict != YES)
     return dict(
         prompts=len(entries),
         stages=stages,

@@ -14,8 +14,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from vimogen_jax.models.layers import RMSNorm, parameter, partitioned
-from vimogen_jax.models.vimogen import stack
+from vimogen_jax.models.layers import RMSNorm, parameter, partitioned, stack
 from vimogen_jax.sharding import constrain
 
 
