@@ -8,7 +8,7 @@ the rest goes on.
 
 import dataclasses
 import os
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -20,7 +20,7 @@ from tqdm import tqdm
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.look import SUFFIXES, look_all
-from vimogen_jax.formats.world import Frame, Settled, World, agree, settle, usual_up
+from vimogen_jax.formats.world import Frame, Settled, World, agree_by_kind, settle
 from vimogen_jax.motion.canonical import transform
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import FPS, channel_joints
@@ -30,7 +30,6 @@ VIMOGEN_FILES = ("motion_gen_condition_on_motion.pt", "motion_gen_condition_on_t
 MIN_CLIP_FRAMES = 3  # an acceleration
 
 Key = TypeVar("Key", bound=int | str)
-Kind = tuple[str, str]  # of files that agree with each other: what they are, and usually up
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -109,17 +108,15 @@ def read_system(
     founds, faults = _look(name, folder, asked, world)
     if not founds and not faults:
         raise BadInput(f"{folder} holds no motions: files named by their {asked.what}'s id")
-    by_kind: dict[Kind, list[Found]] = defaultdict(list)
-    for found in founds.values():
-        by_kind[_kind(found)].append(found)
     rated = dataclasses.replace(world, fps=world.fps or FPS)
-    frames = {kind: agree(alike, world) for kind, alike in by_kind.items()}
+    agreed = agree_by_kind([*founds.values()], world)
+    frames = dict(zip(founds, agreed, strict=True))
     clips: dict[Key, Clip] = {}
     notes: Counter[str] = Counter()
     for key, found in founds.items():
         try:
             _require_frames(found.path, found.num_frames)
-            settled = settle(found, rated, frames[_kind(found)])
+            settled = settle(found, rated, frames[key])
             clips[key] = _clip(settled, floor, velocities)
             notes.update(settled.found.notes)
         except BadInput as fault:
@@ -194,10 +191,6 @@ def _keyed(
     return pairs
 
 
-def _kind(found: Found) -> Kind:
-    return found.kind, usual_up(found)
-
-
 def _fault(key: Any, path: Path, fault: BadInput) -> MissingMotion:
     return MissingMotion(key, str(path), str(fault).removeprefix(f"{path}: "))
 
@@ -226,15 +219,15 @@ def _clip(settled: Settled, floor: str, velocities: bool) -> Clip:
 def _facts(
     founds: Mapping[Key, Found],
     clips: Mapping[Key, Clip],
-    frames: Mapping[Kind, Frame],
+    frames: Mapping[Key, Frame],
     world: World,
     floor: str,
 ) -> dict[str, Any]:
     """What the files were taken for; JSON can hold it."""
     lowest = [clip.joints[..., 2].min() for clip in clips.values()]
     rates, ups, units = Counter[str](), Counter[str](), Counter[str]()
-    for found in founds.values():
-        frame = frames[_kind(found)]
+    for key, found in founds.items():
+        frame = frames[key]
         unstated = f"{world.fps:g} (given)" if world.fps else f"{FPS:g} (assumed)"
         rates[f"{found.fps:g} (stated)" if found.fps else unstated] += 1
         known = "as the format has it"

@@ -33,7 +33,7 @@ from vimogen_jax.formats.arrays import table
 from vimogen_jax.formats.found import Found, filled
 from vimogen_jax.formats.humanml3d_captions import Caption
 from vimogen_jax.formats.look import SUFFIXES
-from vimogen_jax.formats.world import Frame, agree, usual_up
+from vimogen_jax.formats.world import Frame, agree_by_kind
 from vimogen_jax.metrics.humanml3d_evaluator import FRAMES_A_STEP, MAX_FRAMES
 from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES, encode
 from vimogen_jax.motion.layouts import VIMOGEN, Layout
@@ -166,19 +166,19 @@ def read_system(
                 motions[id, motion.repetition] = motion
         except BadInput as fault:
             faults[str(path)] = str(fault).removeprefix(f"{path}: ")
-    by_kind: dict[tuple[str, str], list[Found]] = defaultdict(list)
-    for motion in motions.values():
-        if isinstance(motion.content, Found):
-            by_kind[_kind(motion.content)].append(motion.content)
-    frames = {kind: agree(alike, world) for kind, alike in by_kind.items()}
+    founds = {
+        key: motion.content for key, motion in motions.items() if isinstance(motion.content, Found)
+    }
+    frames = dict(zip(founds, agree_by_kind([*founds.values()], world), strict=True))
     made: dict[str, list[np.ndarray]] = defaultdict(list)
     kinds: Counter[str] = Counter()
-    for (id, _), motion in sorted(motions.items()):
+    for key in sorted(motions):
+        motion = motions[key]
         try:
             features = motion.content
             if isinstance(features, Found):
-                features = _made_of(features, world, frames[_kind(features)], split.layout)
-            made[id].append(_cut(motion.path, features))
+                features = _made_of(features, world, frames[key], split.layout)
+            made[key[0]].append(_cut(motion.path, features))
             kinds[motion.kind] += 1
         except BadInput as fault:
             faults[motion.path] = str(fault).removeprefix(f"{motion.path}: ")
@@ -251,11 +251,6 @@ def _text(path: Path) -> str | None:
         return text if isinstance(text, str) else None
     beside = path.with_suffix(".txt")
     return read_text(beside).strip() if beside.is_file() else None
-
-
-def _kind(found: Found) -> tuple[str, str]:
-    """What files have to be alike in to agree about their world."""
-    return found.kind, usual_up(found)
 
 
 def _made_of(found: Found, world: World, frame: Frame, layout: Layout) -> np.ndarray:

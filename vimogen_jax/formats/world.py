@@ -136,6 +136,16 @@ def agree(founds: Sequence[Found], world: World) -> Frame:
     return Frame(*_chosen(world.up, ups, usual_up(first)), unit, unit_from)
 
 
+def agree_by_kind(founds: Sequence[Found], world: World) -> list[Frame]:
+    """The frame of each file: those of one kind whose up is usually the same agree on theirs."""
+    kinds = [(found.kind, usual_up(found)) for found in founds]
+    alike: dict[tuple[str, str], list[Found]] = {}
+    for kind, found in zip(kinds, founds, strict=True):
+        alike.setdefault(kind, []).append(found)
+    frames = {kind: agree(of_kind, world) for kind, of_kind in alike.items()}
+    return [frames[kind] for kind in kinds]
+
+
 def usual_up(found: Found) -> str:
     """The axis that is up as the file's format or table has it, such as "-y"; z if it says none."""
     if found.turn is None:
