@@ -1,6 +1,8 @@
 """Motions of any length: how long they are, that they go on where they were, what is refused."""
 
 import dataclasses
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,12 +10,13 @@ import pytest
 from tests.helpers.stride import stride
 from tests.helpers.tiny_package import tiny_generator
 from vimogen_jax import long_motion
-from vimogen_jax.body.skeleton import JOINT_NAMES
-from vimogen_jax.directing.constraints import Place, Route
+from vimogen_jax.body.skeleton import FEET, JOINT_NAMES
+from vimogen_jax.directing.constraints import Place, Route, to_goals
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Request
 from vimogen_jax.long_motion import join, play, windows
 from vimogen_jax.motion.canonical import transform
+from vimogen_jax.sampling import EncodedRequest
 
 WALK, WAVE = "a person walks.", "a person waves."
 
@@ -102,6 +105,29 @@ def test_constraints_of_the_whole_are_met_in_their_windows(generator):
     np.testing.assert_allclose(joints[[60, 80], 0, :2], [(0, 0), (0, 1)], atol=0.08)
     with pytest.raises(BadInput, match="needs times"):
         generator.story([(WALK, 2.0), (WAVE, 2.0)], constraints=[Route([(0, 0), (0, 1)])])
+
+
+def test_feet_are_cleaned_in_windows_without_constraints_too():
+    """Of a person who glides slowly, with feet on the floor."""
+
+    def gliding(asked, progress):
+        low = [stride(each.frames, 0.05) for each in asked]
+        return [
+            dataclasses.replace(each, transl=each.transl - [0, 0, each.joints()[..., 2].min()])
+            for each in low
+        ]
+
+    model: Any = SimpleNamespace(motions=gliding, statistics=None)
+    free = [EncodedRequest(40, null_text=np.zeros((1, 8), np.float32))] * 3
+    goals = to_goals([Place(1.0, "left_wrist", (0.3, 0.1, 1.2))], 40, 20.0)
+    directed = [free[0], dataclasses.replace(free[1], goals=goals), free[2]]
+
+    def speed(story):
+        """Of feet in the first window, and in the last after what is made of the second."""
+        parts = [part.joints()[:, FEET] for (part,) in play(model, [story], 10) if part]
+        return max(np.abs(np.diff(feet, axis=0)).max() for feet in (parts[0], parts[2][20:]))
+
+    assert speed(directed) < 0.2 * speed(free)
 
 
 def test_a_long_act_is_cut_into_windows_of_like_length(generator):

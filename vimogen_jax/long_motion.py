@@ -63,7 +63,8 @@ def play(
     """Act out stories side by side, a window of each at a time, in batches.
 
     Each request is a window, and as long as what it adds: after the first at most the model's
-    longest motion without the seam. Its goals are in the frame of the whole story.
+    longest motion without the seam. Its goals are in the frame of the whole story; where one of a
+    story has some, feet are cleaned in all its windows.
 
     Yields:
         Of each story the frames that became final, or None where it is over. Put together they are
@@ -75,6 +76,7 @@ def play(
     check_seam(seam)
     if any(request.frames <= seam for story in stories for request in story[:-1]):
         raise BadInput(f"a seam of {seam} frames is as long as a window that it ends")
+    directed = [any(request.goals is not None for request in story) for story in stories]
     ends: dict[int, Motion] = {}
     for number in range(max(map(len, stories))):
         going = [i for i, story in enumerate(stories) if number < len(story)]
@@ -87,9 +89,10 @@ def play(
         made: list[Motion | None] = [None] * len(stories)
         motions = model.motions(asked, progress)
         for i, request, motion in zip(going, asked, motions, strict=True):
-            wanted = stories[i][number].goals
-            if wanted is not None and request.goals is not None:
-                (motion,) = clean_feet([fit(motion, request.goals)], [request.goals])
+            if stories[i][number].goals is not None and request.goals is not None:
+                motion = fit(motion, request.goals)
+            if directed[i]:
+                (motion,) = clean_feet([motion], [request.goals])
             if number:
                 motion = _joined(ends[i], motion, _firm(stories[i][number - 1 : number + 1], seam))
             goes_on = number + 1 < len(stories[i])

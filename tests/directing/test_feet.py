@@ -71,6 +71,20 @@ def test_a_leg_stays_where_it_is_set(glides):
     np.testing.assert_allclose(foot, foot[[5] * 20], atol=5e-3)  # the rest goes to where that is
 
 
+def test_a_stand_passes_from_where_it_is_set_to_where_it_is_set_again(glides):
+    """As in a gap that is filled: a foot that slid in what is kept does not jump at its ends."""
+    slow = glides[:20]
+    goals = no_goals(20)
+    goals.turned[[*range(8), *range(14, 20)]] = True
+    (made,) = clean_feet([slow], [goals])
+    steps = np.linalg.norm(np.diff(made.joints()[:, FEET], axis=0), axis=-1)
+    assert steps.max() < 0.01, "it slides by 4 mm a frame where it is set, no faster between"
+    goals.turned[8:] = False
+    (made,) = clean_feet([slow], [goals])
+    steps = np.linalg.norm(np.diff(made.joints()[:, FEET], axis=0), axis=-1)
+    assert steps[7:].max() < 2e-3, "it stays where it was last set"
+
+
 @pytest.mark.slow  # its gradient takes long to compile
 def test_it_can_be_learnt_through(glides):
     given = dict(rotations=glides.rotations[None], transl=glides.transl[None])

@@ -110,9 +110,7 @@ def _change(
     stand = jnp.where(total(stands.astype(int), stand)[stand] >= STEPS, stand, 0)
     nothing = jnp.zeros(1, stand.dtype)
     stand = jnp.maximum(jnp.append(stand, nothing), jnp.append(nothing, stand))  # of each frame
-    held = jnp.where(total(firm.astype(int), stand)[stand] > 0, firm, True)  # what says where
-    sums, counts = total(held[:, None] * foot, stand), total(held.astype(foot.dtype), stand)
-    place = (sums / jnp.maximum(counts, 1)[:, None])[stand]
+    place = _place(foot, stand, firm)
     off = jnp.sqrt(jnp.square(foot - place).sum(-1))
     farthest = jax.ops.segment_max(off, stand, num_segments=frames + 1)[stand]
     stand = jnp.where(farthest < DRIFT, stand, 0)
@@ -123,17 +121,37 @@ def _change(
     return change.at[:, 2].add(jnp.where(known, 0.0, lift))
 
 
+def _place(foot: jax.Array, stand: jax.Array, firm: jax.Array) -> jax.Array:
+    """Where a foot [t 3] is held in each frame: amid its stand, or where firm frames of that have
+    it, so that it neither leaves them nor comes to them by a jump."""
+    total = functools.partial(jax.ops.segment_sum, num_segments=len(stand) + 1)
+    sums, counts = total(foot, stand), total(jnp.ones_like(foot), stand)
+    before, after = _around(firm & (stand > 0))
+    before = jnp.where(stand[before] == stand, before, after)
+    after = jnp.where(stand[after] == stand, after, before)
+    told = firm.any() & (stand[before] == stand)
+    return jnp.where(told[:, None], _passing(foot, before, after), (sums / counts)[stand])
+
+
 def _between(values: jax.Array, known: jax.Array) -> jax.Array:
     """Values [t 3] where they are known, and passing from one to the next where not."""
+    return jnp.where(known.any(), _passing(values, *_around(known)), 0.0)
+
+
+def _around(known: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The known frames before and after each, or twice the one that there is, -1 without any."""
     frame = jnp.arange(len(known))
     before = jax.lax.cummax(jnp.where(known, frame, -1))
     after = jax.lax.cummin(jnp.where(known, frame, len(known)), reverse=True)
     after = jnp.where(after == len(known), before, after)
-    before = jnp.where(before < 0, after, before)  # which are -1 both where nothing is known
-    share = (frame - before) / jnp.maximum(after - before, 1)
+    return jnp.where(before < 0, after, before), after
+
+
+def _passing(values: jax.Array, before: jax.Array, after: jax.Array) -> jax.Array:
+    """Values [t 3] that pass in each frame from that of one to that of another."""
+    share = (jnp.arange(len(values)) - before) / jnp.maximum(after - before, 1)
     share = (share**2 * (3 - 2 * share))[:, None]
-    change = values[before] + share * (values[after] - values[before])
-    return jnp.where(known.any(), change, 0.0)
+    return values[before] + share * (values[after] - values[before])
 
 
 def _bent(
