@@ -7,13 +7,13 @@ of a licensed body do not fit glTF; such a body moves by linear blend skinning a
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pygltflib as gltf
-from jaxtyping import Real
+from jaxtyping import Float, Real
 
 from vimogen_jax.body.axes import UPS
 from vimogen_jax.body.mesh import Body, builtin_body, strongest, vertex_normals
@@ -73,7 +73,17 @@ def to_bytes(
         baseColorFactor=_COLOUR, metallicFactor=0.0, roughnessFactor=0.65
     )
     model.materials = [gltf.Material(name="body", pbrMetallicRoughness=surface)]
-    model.animations = [_animation(model, blob, motion)]
+    moved = animation(
+        model,
+        blob,
+        motion.fps,
+        range(1, 1 + NUM_JOINTS),
+        np.asarray(motion.rotations),
+        1,
+        np.asarray(motion.transl) + REST_JOINTS[0],
+    )
+    moved.extras = {"fps": float(motion.fps)}
+    model.animations = [moved]
     model.buffers = [gltf.Buffer(byteLength=len(blob))]
     model.set_binary_blob(bytes(blob))
     return b"".join(model.save_to_bytes())
@@ -166,28 +176,39 @@ def _primitive(model: gltf.GLTF2, blob: bytearray, body: Body) -> gltf.Primitive
     return gltf.Primitive(attributes=attributes, indices=indices, material=0)
 
 
-def _animation(model: gltf.GLTF2, blob: bytearray, motion: Motion) -> gltf.Animation:
-    """A rotation track for every joint and a translation track for the pelvis."""
-    times = np.arange(motion.num_frames)[:, None] / motion.fps
-    clock = add(model, blob, times, "SCALAR")
-    pelvis = np.asarray(motion.transl) + REST_JOINTS[0]
-    quaternions = matrix_to_quaternion(np.asarray(motion.rotations, np.float64))  # [t j 4]
+def animation(
+    model: gltf.GLTF2,
+    blob: bytearray,
+    fps: float,
+    nodes: Sequence[int],
+    rotations: Float[np.ndarray, "t j 3 3"],
+    pelvis: int,
+    track: Float[np.ndarray, "t 3"],
+) -> gltf.Animation:
+    """A rotation track for every node and a translation track for one; values go to the buffer.
+
+    Args:
+        nodes: of the joints, by their number in the model.
+        rotations: of each node, relative to its parent.
+        pelvis, track: the node that is moved, and its positions in its parent's frame.
+    """
+    clock = add(model, blob, np.arange(len(rotations))[:, None] / fps, "SCALAR")
+    quaternions = matrix_to_quaternion(np.asarray(rotations, np.float64))  # [t j 4]
     turned = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True) < 0
     quaternions[1:] *= np.cumprod(np.where(turned, -1, 1), axis=0)  # the short way round
-    tracks = [(0, "translation", add(model, blob, pelvis, "VEC3"))]
-    for j in range(NUM_JOINTS):
+    tracks = [(pelvis, "translation", add(model, blob, track, "VEC3"))]
+    for j, node in enumerate(nodes):
         xyzw = np.roll(quaternions[:, j], -1, axis=-1)
-        tracks.append((j, "rotation", add(model, blob, xyzw, "VEC4")))
+        tracks.append((node, "rotation", add(model, blob, xyzw, "VEC4")))
     return gltf.Animation(
         name="motion",
-        samplers=[gltf.AnimationSampler(input=clock, output=track) for _, _, track in tracks],
+        samplers=[gltf.AnimationSampler(input=clock, output=values) for *_, values in tracks],
         channels=[
             gltf.AnimationChannel(
-                sampler=k, target=gltf.AnimationChannelTarget(node=1 + joint, path=kind)
+                sampler=k, target=gltf.AnimationChannelTarget(node=node, path=kind)
             )
-            for k, (joint, kind, _) in enumerate(tracks)
+            for k, (node, kind, _) in enumerate(tracks)
         ],
-        extras={"fps": float(motion.fps)},
     )
 
 

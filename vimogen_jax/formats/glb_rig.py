@@ -7,7 +7,6 @@ import os
 from typing import Any
 
 import numpy as np
-import pygltflib as gltf
 from jaxtyping import Float
 
 from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix
@@ -15,7 +14,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import whole_file
 from vimogen_jax.formats.arrays import LARGEST
 from vimogen_jax.formats.bvh import Bvh
-from vimogen_jax.formats.glb import GLBError, add, open_glb
+from vimogen_jax.formats.glb import GLBError, animation, open_glb
 
 _UNEVEN = 1.01  # of a node's scale along one axis to that along another
 
@@ -50,31 +49,12 @@ def write_like(
     model, blob, order, parents, scales = _opened(rig)
     content = bytearray(blob)
     content += bytes(-len(content) % 4)
-    frames = len(rotations)
-    clock = add(model, content, np.arange(frames)[:, None] / fps, "SCALAR")
     above = parents[pelvis]
     track = track / (scales[above] if above >= 0 else 1.0)
-    tracks = [(order[pelvis], "translation", add(model, content, track, "VEC3"))]
-    quaternions = matrix_to_quaternion(np.asarray(rotations, np.float64))
-    turned = (quaternions[1:] * quaternions[:-1]).sum(-1, keepdims=True) < 0
-    quaternions[1:] *= np.cumprod(np.where(turned, -1, 1), axis=0)  # the short way round
-    for joint, node in enumerate(order):
-        xyzw = np.roll(quaternions[:, joint], -1, axis=-1)
-        tracks.append((node, "rotation", add(model, content, xyzw, "VEC4")))
-    for node, _, _ in tracks:
+    moved = animation(model, content, fps, order, rotations, order[pelvis], track)
+    for node in order:
         _split_matrix(model.nodes[node])
-    model.animations = [
-        gltf.Animation(
-            name="motion",
-            samplers=[gltf.AnimationSampler(input=clock, output=values) for *_, values in tracks],
-            channels=[
-                gltf.AnimationChannel(
-                    sampler=k, target=gltf.AnimationChannelTarget(node=node, path=kind)
-                )
-                for k, (node, kind, _) in enumerate(tracks)
-            ],
-        )
-    ]
+    model.animations = [moved]
     model.buffers[0].byteLength = len(content)
     model.set_binary_blob(bytes(content))
     with whole_file(path) as aside:
