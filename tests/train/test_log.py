@@ -59,6 +59,21 @@ def test_the_work_of_steps_is_a_share_of_the_peak_where_one_is_known(tmp_path):
         assert shares == (expected if peak == 1e12 else [None, None])
 
 
+def test_what_is_left_is_told_of_steps_and_not_of_compiling(tmp_path, capsys, monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    clock = Clock()
+    with Log(tmp_path, 0, 8, clock) as log:
+        with clock("compile"):
+            now += 1000.0
+        for step in (1, 2):
+            with clock("step"):
+                now += 10.0
+            log.write(step, dict(loss=1.0))
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.endswith("left 0:01:10") and second.endswith("left 0:01:00")
+
+
 def test_what_is_told_of_a_part_is_not_on_the_terminal(tmp_path, capsys):
     with Log(tmp_path, 0, 8, Clock()) as log:
         log.write(1, {"loss_text": 1.0, "loss_text/0_250": 2.0})

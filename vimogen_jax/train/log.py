@@ -58,7 +58,7 @@ class Log:
         self._tensorboard = SummaryWriter(f"{_SCHEME}:{run}/tensorboard", purge_step=step + 1)
         self._wandb = _join_project(wandb, run) if wandb else None
         self._steps, self._peak, self._work = steps, peak, 0.0
-        self._first, self._began = step, time.monotonic()
+        self._first, self._began = step, self._seconds_but_compiling()
         self._last, self._trained = step, self._seconds_trained()
 
     def __enter__(self) -> "Log":
@@ -109,9 +109,15 @@ class Log:
             self._wandb.log(values | shares, step=step)
         shown = [f"{name} {value:.4g}" for name, value in values.items() if "/" not in name]
         if step > self._first:
-            left = (time.monotonic() - self._began) / (step - self._first) * (self._steps - step)
+            each = (self._seconds_but_compiling() - self._began) / (step - self._first)
+            left = each * (self._steps - step)
             shown.append(f"left {datetime.timedelta(seconds=int(left))}")
         self.tell("  ".join([f"step {step}/{self._steps}", *shown]))
+
+    def _seconds_but_compiling(self) -> float:
+        """Of the run, without compiling, which comes once."""
+        seconds = self._clock.seconds()
+        return sum(seconds.values()) - seconds["compile"]
 
     def _seconds_trained(self) -> float:
         seconds = self._clock.seconds()
