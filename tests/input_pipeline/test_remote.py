@@ -96,6 +96,15 @@ def test_no_more_is_kept_than_was_asked_for_and_the_next_start_finds_it(local, s
     assert len(records) == 30 - len(kept) + 2 * 4  # of each shard its footer, and where that is
 
 
+def test_processes_of_a_host_keep_together_what_was_asked_for(local, store):
+    whole = sum(path.stat().st_size for path in local.glob("*.array_record"))
+    one, other = (Dataset.open(URL, keep_gb=whole / 2e9) for _ in range(2))
+    for i in range(25):
+        (one if i % 2 else other).records["train"][i]
+    kept = sum(path.stat().st_size for path in (one.folder / "train").iterdir())
+    assert 0.3 * whole * 25 / 30 < kept <= whole / 2 * 25 / 30
+
+
 def test_what_another_process_is_about_to_keep_is_left_to_it(local, store):
     kept = Dataset.open(URL, keep_gb=1.0).folder / "train"
     (kept / ".0123456789abcdef").symlink_to("gone")  # as one that was renamed since it was listed

@@ -25,6 +25,8 @@ _BLOCK, _BLOCK_HEADER = 65536, 24
 _CHUNK_HEADER = struct.Struct("<QQQQQ")  # hash, size of data, hash of data, type and records, size
 _SIMPLE = ord("r")
 _TRIES = 3  # of a read: stores fail now and then
+# Share of the limit that a process keeps before it counts anew what others of its host have kept.
+_RECOUNTED = 0.02
 
 Read = Callable[[int, int], bytes]  # of a file, from a byte up to another
 
@@ -35,7 +37,8 @@ class RemoteShards:
     folder: of the dataset on the store.
     shards: as the manifest has them.
     cache: folder of this host that records are kept in once read, until it holds `limit` bytes:
-        then what is there stays. As each record comes once an epoch, none is worth more.
+        then what is there stays. As each record comes once an epoch, none is worth more. Each
+        process that shares it may exceed the limit by a fiftieth.
 
     Raises BadInput where the store cannot be read, or a shard is none.
     """
@@ -62,9 +65,7 @@ class RemoteShards:
             self._starts.append(self._starts[-1] + shard["records"])
         self._cache, self._limit = cache, limit
         cache.mkdir(parents=True, exist_ok=True)
-        # Other names are files that are still written, perhaps by another process.
-        records = (path for path in cache.iterdir() if path.name.isdecimal())
-        self._kept = sum(path.stat().st_size for path in records)
+        self._kept, self._since = self._counted(), 0
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -83,13 +84,26 @@ class RemoteShards:
             (record,) = _records(_without_headers(data, place[0]))
         except (ValueError, IndexError, struct.error):
             raise RuntimeError("the chunk is not one of a record") from None
-        with self._lock:
-            fits = self._kept + len(record) <= self._limit
-            self._kept += len(record) * fits
-        if fits:
+        if self._fits(len(record)):
             with whole_file(kept) as aside:
                 aside.write_bytes(record)
         return record
+
+    def _fits(self, size: int) -> bool:
+        """Whether so many bytes more may be kept, which then count as kept."""
+        with self._lock:
+            if self._since + size > self._limit * _RECOUNTED:
+                self._kept, self._since = self._counted(), 0
+            fits = self._kept + size <= self._limit
+            self._kept += size * fits
+            self._since += size * fits
+            return fits
+
+    def _counted(self) -> int:
+        """Bytes of the records that all processes of this host keep."""
+        # Other names are files that are still written, perhaps by another process.
+        records = (path for path in self._cache.iterdir() if path.name.isdecimal())
+        return sum(path.stat().st_size for path in records)
 
 
 def _reader(path: epath.Path) -> Read:
