@@ -16,7 +16,7 @@ from jaxtyping import Float, Shaped
 from tqdm import tqdm
 
 from data.marker_offsets import read_films
-from data.pose_prior import mirrored, read_motions, some_poses
+from data.pose_prior import read_motions, some_poses
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import matrix_to_rot6d
 from vimogen_jax.mocap.calibration import LICENCE, LIFTER, marker_offsets, pose_prior
@@ -24,6 +24,7 @@ from vimogen_jax.mocap.film import Film
 from vimogen_jax.mocap.fit import WEIGHTS, Pinhole, fit
 from vimogen_jax.mocap.lifter import Lifter, seen_from_trunk, trunk
 from vimogen_jax.mocap.tracking import Track
+from vimogen_jax.motion.mirror import mirrored_poses
 from vimogen_jax.tensors import write_tensors
 
 FEATURES = 800
@@ -68,7 +69,7 @@ def joint_errors(
         known = marker_offsets(), pose_prior(), _NOTHING
         fitted, _ = fit(seen, film.fps, camera, *known, WEIGHTS._replace(lifted=0.0))
         for poses in (fitted, truth["rot"][: len(fitted)]):
-            errors.append(_seen_and_turned(np.concatenate([poses, mirrored(poses)]))[0])
+            errors.append(_seen_and_turned(np.concatenate([poses, mirrored_poses(poses)]))[0])
     return np.concatenate(errors[::2]) - np.concatenate(errors[1::2])
 
 

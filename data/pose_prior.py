@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import matrix_to_axis_angle
-from vimogen_jax.body.skeleton import MIRRORED
 from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap.calibration import LICENCE, PRIOR
+from vimogen_jax.motion.mirror import mirrored_poses
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.tensors import write_tensors
 
@@ -49,12 +49,7 @@ def some_poses(motion: Motion) -> Float[np.ndarray, "n 22 3 3"]:
     """Rotations of some frames, as they are and mirrored."""
     step = max(round(EVERY * motion.fps), 1)
     poses = np.asarray(motion.rotations[::step], np.float64)
-    return np.concatenate([poses, mirrored(poses)])
-
-
-def mirrored(poses: Float[np.ndarray, "n 22 3 3"]) -> Float[np.ndarray, "n 22 3 3"]:
-    """Poses through the plane of the template's x."""
-    return poses[:, MIRRORED] * np.array([[1, -1, -1], [-1, 1, 1], [-1, 1, 1]])
+    return np.concatenate([poses, mirrored_poses(poses)])
 
 
 def read_motions(folders: Sequence[str]) -> list[Motion]:
