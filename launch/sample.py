@@ -28,6 +28,7 @@ from vimogen_jax.directing.constraints import LEGS, Keep, marks, read_constraint
 from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of, require_writable
+from vimogen_jax.formats.look import SUFFIXES
 from vimogen_jax.generator import (
     Generator,
     Request,
@@ -72,7 +73,9 @@ THEN = flags.DEFINE_multi_string(
     "a sentence to go on with, or a motion file to refine, in the same motion; may be repeated",
 )
 THEN_SECONDS = flags.DEFINE_multi_float(
-    "then_seconds", [], "length of each --then, by default that of the first sentence"
+    "then_seconds",
+    [],
+    "length of each --then, by default that of the first sentence, or the whole of a file",
 )
 SEAM = flags.DEFINE_integer("seam", USUAL_SEAM, "frames in which a --then grows out of the last")
 CLEAN_FEET = flags.DEFINE_bool(
@@ -128,7 +131,8 @@ def main(words: list[str]) -> None:
     chosen = motion_files.check_formats(WANTED.value)
     body = load_smplx(BODY.value) if BODY.value else None
     if PRIORS.value:
-        if words or SAMPLES.value != 1 or REFERENCE.value or PROMPT.value or PROMPTS.value:
+        others = (REFERENCE, PROMPT, PROMPTS, SECONDS, THEN, CONSTRAINTS, EDIT, GAP, KEEP)
+        if words or SAMPLES.value != 1 or any(flag.value for flag in others):
             raise BadInput("--priors says itself what is asked for, one motion of each sentence")
         sample_priors(PRIORS.value, chosen, body)
         return
@@ -161,9 +165,8 @@ def main(words: list[str]) -> None:
     else:
         stories = [[each] for each in requests]
         motions = generator(requests, progress=True)
-    if CLEAN_FEET.value and not requests[0].constraints:  # else their fit has planted them
-        cleaned = clean_feet(motions)
-        motions = [Animation.of(a, b.caption) for a, b in zip(cleaned, motions, strict=True)]
+    if not requests[0].constraints:  # else their fit has planted feet
+        motions = as_wanted(motions)
     repeated = [title for title in titles for _ in range(SAMPLES.value)]
     about = [provenance(generator, story) for story in stories]
     before = [shown, *[()] * (len(names) - 1)]
@@ -191,7 +194,7 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
     requests = [entry.request(seed=SEED.value, draw=draw) for draw, entry in enumerate(entries)]
     generator = load_generator()
     started = time.monotonic()
-    motions = generator(requests, progress=True)
+    motions = as_wanted(generator(requests, progress=True))
     seconds = (time.monotonic() - started) / len(motions)
     gates = list(map(gated, entries, requests))
     about = [
@@ -210,6 +213,14 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
         print(f"{name} follows {gate['follows']}; verdict: {gate['verdict']}, {why}")
     for note in sorted({gate["note"] for gate in gates} - {""}):
         print(f"note: {note}")
+
+
+def as_wanted(motions: Sequence[Animation]) -> list[Animation]:
+    """The motions, with clean feet where that is asked for."""
+    if not CLEAN_FEET.value:
+        return list(motions)
+    pairs = zip(clean_feet(motions), motions, strict=True)
+    return [Animation.of(cleaned, motion.caption) for cleaned, motion in pairs]
 
 
 def gated(entry: Entry, request: Request) -> dict[str, str]:
@@ -268,7 +279,13 @@ def directed(requests: Sequence[Request]) -> list[Request]:
         joints = [joint for name in KEEP.value for joint in (LEGS if name == "legs" else [name])]
         gap = (start, end) if GAP.value else None
         constraints.append(Keep(EDIT.value, tuple(joints), gap))
-        changes = dict(seconds=formats.read(EDIT.value).seconds)
+        lasts = formats.read(EDIT.value).seconds
+        if SECONDS.value is not None and abs(SECONDS.value - lasts) > 0.05:
+            asked = f"--seconds asks for {SECONDS.value:g}"
+            raise BadInput(
+                f"{EDIT.value}: lasts {lasts:g} s, which an edited motion keeps; {asked}"
+            )
+        changes = dict(seconds=lasts)
     elif GAP.value or KEEP.value:
         raise BadInput("--gap and --keep are of --edit, which names the motion file")
     changes |= dict(constraints=tuple(constraints))
@@ -281,10 +298,18 @@ def follow_ups(seconds: float) -> list[Request]:
     if len(lengths) != len(THEN.value):
         raise BadInput(f"--then_seconds has {len(lengths)} lengths for {len(THEN.value)} --then")
     check_seam(SEAM.value)
+    if SEAM.present and not THEN.value:
+        raise BadInput("--seam is of --then, of which there is none")
     acts = []
     for then, length in zip(THEN.value, lengths, strict=True):
-        if os.path.isfile(then):
-            acts.append(Request(reference=READING.motion(then)))
+        if os.path.isfile(then) or Path(then).suffix.lower() in SUFFIXES or os.path.isabs(then):
+            motion = READING.motion(then)
+            if THEN_SECONDS.value:
+                if not 0 < length <= motion.seconds + 0.05:
+                    asked = f"--then_seconds asks for {length:g}"
+                    raise BadInput(f"{then}: lasts {motion.seconds:g} s, of which {asked}")
+                motion = motion[: round(length * motion.fps)]
+            acts.append(Request(reference=motion))
         else:
             acts.append(Request(check_prompt(then, "what --then says"), seconds=length))
     return acts

@@ -143,7 +143,10 @@ def test_a_long_act_is_cut_into_windows_of_like_length(generator):
     ("acts", "seam", "fault"),
     [
         ([], 20, "no act"),
-        ([(WALK, 1.0)], 20, "act 1 lasts 1 s; the least is 2 s"),
+        ([(WALK, 1.0)], 20, "act 1 lasts 1 s; an act has 2 to 3600 s"),
+        ([(WALK, np.nan)], 20, "act 1 lasts nan s"),
+        ([(WALK, 2.0), (WAVE, 1e300)], 20, "act 2 lasts 1e\\+300 s"),
+        ([(WALK, -3.0)], 20, "act 1 lasts -3 s"),
         ([(WALK, 2.0), (" ", 2.0)], 20, "the text of a request is empty"),
         ([(WALK, 2.0), (WAVE, 2.0)], 0, "2 to 60 frames, not 0"),
         ([(WALK, 2.0), (WAVE, 2.0)], 1, "2 to 60 frames, not 1"),

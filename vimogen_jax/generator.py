@@ -30,6 +30,7 @@ from vimogen_jax.train.run import load_checkpoint
 
 MAX_CHARACTERS = 1000  # of a prompt
 MOST_SAMPLES = 10_000  # for each prompt or reference
+LONGEST_ACT = 3600.0  # seconds; that a number is a slip, not that there is no memory
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -258,9 +259,10 @@ class Generator:
         """An act as requests of windows."""
         fps = self.model.fps
         given = act.reference and resample(act.reference, fps)
-        frames = given.num_frames if given else round(act.seconds * fps)
-        if frames < MIN_FRAMES:
-            raise BadInput(f"{name} lasts {frames / fps:g} s; the least is {MIN_FRAMES / fps:g} s")
+        least, seconds = MIN_FRAMES / fps, given.num_frames / fps if given else act.seconds
+        if not least <= seconds <= LONGEST_ACT:  # NaN neither
+            raise BadInput(f"{name} lasts {seconds:g} s; an act has {least:g} to {LONGEST_ACT:g} s")
+        frames = given.num_frames if given else round(seconds * fps)
         requests, start = [], 0
         for number, length in enumerate(windows(frames, seam, first)):
             changes = dict(seconds=length / fps, draw=act.draw + number)

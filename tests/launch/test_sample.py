@@ -10,6 +10,7 @@ import pytest
 from launch.motion_files import numbered
 from launch.sample import sentences
 from tests.helpers.commands import run_command
+from tests.helpers.stride import stride
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import formats
 from vimogen_jax.diffusion.solvers import PRESETS
@@ -145,7 +146,17 @@ def test_an_act_and_what_follows_it(checkpoint, tmp_path):
         (["--prompt=walk", "--then= "], "what --then says is empty"),
         (["--prompt=walk", "--then=run", "--seam=1"], "2 to 60 frames, not 1"),
         (["--prompt=walk", "--then=run", "--then_seconds=1"], "act 2 lasts 1 s"),
+        (["--prompt=walk", "--then=run", "--seconds=1e300"], "act 1 lasts 1e+300 s; an act has"),
         (["--prompt=walk", "--then_seconds=3"], "has 1 lengths for 0 --then"),
+        (["--prompt=walk", "--seam=10"], "--seam is of --then"),
+        (["--prompt=walk", "--then=NOWHERE.npz"], "NOWHERE.npz: cannot be read"),
+        (["--prompt=walk", "--then=WALK", "--then_seconds=5"], "walk.npz: lasts 2 s, of which"),
+        (
+            ["--prompt=walk", "--edit=WALK", "--keep=legs", "--seconds=3"],
+            "walk.npz: lasts 2 s, whi",
+        ),
+        (["--prompt=walk", "--edit=WALK", "--gap=1,1.01"], "in which no frame lies"),
+        (["--priors=NOWHERE", "--then=run"], "--priors says itself what is asked for"),
         (["--prompt=walk", "--sampler=DDIM"], "--sampler=DDIM: value should be one of <published>"),
     ],
 )
@@ -154,8 +165,9 @@ def test_bad_input(arguments, fault, checkpoint, tmp_path):
     (tmp_path / "comments.txt").write_text("# walk\n\n")
     high = dict(kind="place", time=1, joint="left_wrist", place=[0, 0, 3])
     (tmp_path / "wall.txt").write_text(json.dumps(dict(constraints=[high])))
-    for word in ("LONG", "COMMENTS", "WALL"):
-        path = str(tmp_path / f"{word.lower()}.txt")
+    formats.write(stride(40), tmp_path / "walk.npz")
+    for word, end in dict(LONG="txt", COMMENTS="txt", WALL="txt", WALK="npz").items():
+        path = str(tmp_path / f"{word.lower()}.{end}")
         arguments = [argument.replace(word, path) for argument in arguments]
     ended = sample("--checkpoint", checkpoint, "--out", tmp_path / "out", *arguments)
     assert ended.returncode == 1

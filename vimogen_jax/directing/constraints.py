@@ -16,17 +16,18 @@ z = 0. Rotations are axis-angle in radians, each relative to the joint's parent,
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float
 
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_axis_angle
-from vimogen_jax.body.skeleton import JOINT_NAMES, NUM_JOINTS, PARENTS, REST_JOINTS
+from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, NUM_JOINTS, PARENTS, REST_JOINTS
 from vimogen_jax.config import nearest, parse
-from vimogen_jax.directing.goals import Goals, no_goals
+from vimogen_jax.directing.goals import Goals, follows, no_goals
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json
 from vimogen_jax.motion.canonical import canonicalize
@@ -36,8 +37,11 @@ from vimogen_jax.motion.resample import resample
 JUMP = 0.6  # metres that feet may leave the floor
 SLACK = 0.04  # metres by which the pelvis may leave a path, so that feet can stand
 FASTEST = 10.0  # metres a second, of the pelvis
+FASTEST_JOINT = 25.0  # the same of others
+FASTEST_TURN = 30.0  # radians a second, of the hips about the vertical
 MOST_TURNED = 2 * np.pi  # radians
 SAME_PLACE, SAME_TURN = 0.01, 0.05  # metres and radians in which what is set twice may differ
+NEAR_PLACE, NEAR_TURN = 0.05, 0.2  # the same, of what follows from several constraints
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +126,9 @@ def from_json(found: Any, name: str) -> list[Constraint]:
     but with files as they are named."""
     if not isinstance(found, dict) or not isinstance(found.get("constraints"), list):
         raise BadInput(f"{name}: has no list of constraints")
+    for key in found:
+        if key != "constraints":
+            raise BadInput(f"{name}: {key!r} is unknown; known is 'constraints'")
     if not found["constraints"]:
         raise BadInput(f"{name}: its list of constraints is empty")
     constraints = []
@@ -182,6 +189,7 @@ def to_goals(
     goals = _Set(frames, fps)
     for number, each in enumerate(constraints, start=1):
         goals.number = number
+        each = _sound(each, f"constraint {number}")
         if isinstance(each, Pose):
             goals.pose(each)
         elif isinstance(each, Route):
@@ -192,7 +200,26 @@ def to_goals(
             goals.facing(each)
         else:
             goals.keep(each)
+    goals.check_together()
     return goals.goals
+
+
+def _sound(constraint: Any, name: str) -> Constraint:
+    """A constraint made in Python, its values such as a file may have; arrays may be given."""
+    if not isinstance(constraint, Constraint):
+        known = ", ".join(kind.__name__ for kind in KINDS.values())
+        raise BadInput(f"{name} is a {type(constraint).__name__}, none of {known}")
+    said = {key: _plain(value) for key, value in vars(constraint).items()}
+    return parse(type(constraint), said, name)
+
+
+def _plain(value: Any) -> Any:
+    """The same in Python's own numbers and lists."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    return list(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 
 class _Set:
@@ -227,7 +254,7 @@ class _Set:
 
     def place(self, frame: int, joint: int, place: Sequence[float]) -> None:
         """Of two coordinates, on the ground; of three, in the world."""
-        self._get_to(joint, place)
+        self._get_to(frame, joint, place)
         axes = slice(len(place))
         before, there = (
             self.goals.positions[frame, joint, axes],
@@ -235,7 +262,7 @@ class _Set:
         )
         same = np.abs(np.where(there, before - place, 0)).max() < SAME_PLACE
         self._claim("place", frame, joint, bool(same))
-        self._reach(frame, joint, place)
+        self._high(joint, place)
         if joint == 0 and len(place) == 3:
             self.goals.slack[frame] = 0
         self.goals.positions[frame, joint, axes] = place
@@ -244,6 +271,8 @@ class _Set:
     def pose(self, pose: Pose) -> None:
         if bool(pose.file) == bool(pose.rotations):
             raise self.fault("is a pose and needs either a file or rotations")
+        if pose.rotations and (pose.joints or pose.at):
+            raise self.fault("has rotations, beside which joints and at, of a file, say nothing")
         frame = self.frame(pose.time)
         rotations = {}
         for name, turn in pose.rotations.items():
@@ -275,8 +304,7 @@ class _Set:
         ):
             need = "which need as many ascending times, a frame or more apart"
             raise self.fault(f"has {len(points)} points, {need}")
-        for point in points:
-            self._get_to(0, point)
+        self._get_to(self.frames, 0, points[np.abs(points).max(-1).argmax()].tolist())
         lengths = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
         if (np.diff(lengths) == 0).any():
             raise self.fault("is a path with the same point twice in a row")
@@ -296,6 +324,8 @@ class _Set:
 
     def facing(self, facing: Facing) -> None:
         frame, angle = self.frame(facing.time), np.radians(facing.degrees)
+        if abs(angle) > MOST_TURNED:
+            raise self.fault(f"faces {facing.degrees:g} degrees, more than a whole turn")
         heading = np.array([-np.sin(angle), np.cos(angle)])
         same = np.abs(self.goals.headings[frame] - heading).max() < SAME_TURN
         self._claim("facing", frame, 0, bool(same or not self.goals.headed[frame]))
@@ -308,6 +338,8 @@ class _Set:
             asked = f"{self.seconds:g} s are asked for"
             raise self.fault(f"keeps {keep.file}, which lasts {motion.seconds:g} s, where {asked}")
         joints = [self.joint(name) for name in keep.joints or JOINT_NAMES]
+        if keep.gap is None and len(set(joints)) == NUM_JOINTS:
+            raise self.fault(f"keeps all of {keep.file}: name the joints that stay, or a gap")
         kept = np.arange(min(self.frames, motion.num_frames))
         if keep.gap is not None:
             start, end = keep.gap
@@ -315,6 +347,9 @@ class _Set:
                 said = f"a gap from {start:g} to {end:g} s"
                 raise self.fault(f"has {said} in a motion of {motion.seconds:g} s")
             kept = kept[(kept < round(start * self.fps)) | (kept >= round(end * self.fps))]
+        if keep.gap is not None and len(kept) == min(self.frames, motion.num_frames):
+            said = f"a gap from {keep.gap[0]:g} to {keep.gap[1]:g} s"
+            raise self.fault(f"has {said}, in which no frame lies")
         if not len(kept):
             raise self.fault("has a gap that is the whole motion: nothing of it is left to keep")
         pelvis = motion.transl + REST_JOINTS[0]
@@ -330,31 +365,74 @@ class _Set:
     def _claim(self, what: str, frame: int, joint: int, agrees: bool) -> None:
         other = self._by.setdefault((what, frame, joint), self.number)
         if not agrees:
-            of = "" if what == "facing" else f" of {JOINT_NAMES[joint]}"
-            time = f"{frame / self.fps:g} s"
-            both = f"constraints {other} and {self.number}"
-            raise BadInput(f"{both} contradict each other in the {what}{of} at {time}")
+            self._contradict(other, self.number, what, frame, joint)
 
-    def _get_to(self, joint: int, place: Sequence[float]) -> None:
-        away, farthest = max(map(abs, place[:2])), FASTEST * self.seconds + 2
+    def _contradict(self, one: int, other: int, what: str, frame: int, joint: int) -> NoReturn:
+        of = "" if what == "facing" else f" of {JOINT_NAMES[joint]}"
+        both = f"constraints {min(one, other)} and {max(one, other)}"
+        time = f"{frame / self.fps:g} s"
+        raise BadInput(f"{both} contradict each other in the {what}{of} at {time}")
+
+    def _get_to(self, frame: int, joint: int, place: Sequence[float]) -> None:
+        time = frame / self.fps
+        away, farthest = max(map(abs, place[:2])), FASTEST * time + 2
         if away > farthest:
-            got = f"in {self.seconds:g} s it gets at most {farthest:g}"
+            got = f"in {time:g} s it gets at most {farthest:g}"
             raise self.fault(f"wants {JOINT_NAMES[joint]} {away:g} m from the start; {got}")
 
-    def _reach(self, frame: int, joint: int, place: Sequence[float]) -> None:
-        name, placed = JOINT_NAMES[joint], self.goals.placed[frame].all(-1)
-        if len(place) < 3:
-            return
+    def _high(self, joint: int, place: Sequence[float]) -> None:
         highest = _REACH[FOOT, joint] + JUMP
-        if not -0.1 <= place[2] <= highest:
-            raise self.fault(f"wants {name} {place[2]:g} m up; it gets from 0 to {highest:.1f} m")
-        for other in np.flatnonzero(placed):
-            apart = np.linalg.norm(self.goals.positions[frame, other] - place)
-            if other != joint and apart > _REACH[other, joint] + SAME_PLACE:
-                far = f"{apart:.2f} m from {JOINT_NAMES[other]}"
-                raise self.fault(
-                    f"wants {name} {far}; they are at most {_REACH[other, joint]:.2f} apart"
-                )
+        if len(place) == 3 and not -0.1 <= place[2] <= highest:
+            up = f"{place[2]:g} m up; it gets from 0 to {highest:.1f} m"
+            raise self.fault(f"wants {JOINT_NAMES[joint]} {up}")
+
+    def check_together(self) -> None:
+        """Raise BadInput where what is set can be by itself, and not beside what else is."""
+        carried, posed = follows(self.goals)
+        off = np.where(self.goals.placed, posed - self.goals.positions, 0)
+        for frame, joint in np.argwhere(carried & (np.abs(off).max(-1) > NEAR_PLACE)).tolist():
+            turned = self._by["turn", frame, PARENTS[joint]]
+            self._contradict(turned, self._by["place", frame, joint], "place", frame, joint)
+        across = self.goals.rotations[:, 0] @ (REST_JOINTS[HIPS[1]] - REST_JOINTS[HIPS[0]])
+        ahead = np.arctan2(across[:, 1], across[:, 0])
+        wanted = np.arctan2(-self.goals.headings[:, 0], self.goals.headings[:, 1])
+        aside = np.abs(_half_turn(ahead - wanted)) > NEAR_TURN
+        for frame in np.flatnonzero(aside & self.goals.headed & self.goals.turned[:, 0]).tolist():
+            numbers = self._by["turn", frame, 0], self._by["facing", frame, 0]
+            self._contradict(*numbers, "facing", frame, 0)
+        headed = np.flatnonzero(self.goals.headed).tolist()
+        for first, second in pairwise(headed):
+            self.number, time = self._by["facing", second, 0], (second - first) / self.fps
+            turn = abs(_half_turn(wanted[second] - wanted[first]))
+            if turn > FASTEST_TURN * time:
+                raise self.fault(f"wants a turn by {np.degrees(turn):.0f} degrees in {time:g} s")
+        placed = np.flatnonzero(self.goals.placed.any((1, 2))).tolist()
+        for first, second in [*zip(placed, placed, strict=True), *pairwise(placed)]:
+            self._within_reach(first, second)
+
+    def _within_reach(self, first: int, second: int) -> None:
+        """Of joints in one frame, and in the next of which something is set."""
+        time = (second - first) / self.fps
+        reach = _REACH + FASTEST * time
+        reach[range(1, NUM_JOINTS), range(1, NUM_JOINTS)] = FASTEST_JOINT * time
+        there, places = self.goals.placed, self.goals.positions
+        both = there[first][:, None] & there[second]
+        apart = np.linalg.norm(np.where(both, places[first][:, None] - places[second], 0), axis=-1)
+        for one, other in np.argwhere(apart > reach + SLACK).tolist():
+            at = one, other
+            numbers = self._by["place", first, one], self._by["place", second, other]
+            if numbers[0] == numbers[1]:  # as it was in a file
+                continue
+            (_, one), (self.number, other) = sorted(zip(numbers, (one, other), strict=True))
+            before = f" in {time:g} s" if time else ""
+            far = f"{apart[at]:.2f} m from {JOINT_NAMES[one]}{before}"
+            most = f"they are at most {reach[at]:.2f} apart"
+            raise self.fault(f"wants {JOINT_NAMES[other]} {far}; {most}")
+
+
+def _half_turn(angle: Any) -> Any:
+    """The same angle from -pi to pi."""
+    return (angle + np.pi) % (2 * np.pi) - np.pi
 
 
 def _pace(draft: Motion | None, frames: int) -> Float[np.ndarray, " t"]:

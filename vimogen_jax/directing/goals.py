@@ -89,6 +89,17 @@ def transformed(
     )
 
 
+def follows(goals: Goals) -> tuple[Bool[np.ndarray, "t 22"], Float[np.ndarray, "t 22 3"]]:
+    """Joints whose place follows, as the pelvis is placed and all that lead to them are turned, and
+    where they are then."""
+    carried = np.zeros(goals.turned.shape, bool)
+    carried[:, 0] = goals.placed[:, 0].all(-1)
+    for joint, parent in enumerate(PARENTS[1:], start=1):
+        carried[:, joint] = carried[:, parent] & goals.turned[:, parent]
+    transl = goals.positions[:, 0] - REST_JOINTS[0].astype(np.float32)
+    return carried, forward_kinematics(goals.rotations, transl)[1]
+
+
 def known_channels(
     goals: Goals,
 ) -> tuple[Float[np.ndarray, "t 276"], Bool[np.ndarray, "t 276"]]:
@@ -96,16 +107,7 @@ def known_channels(
     frames = len(goals.headed)
     transl = goals.positions[:, 0] - REST_JOINTS[0].astype(np.float32)
     moved = goals.placed[:, 0]
-    posed = forward_kinematics(goals.rotations, transl)[1]
-    # Where a joint is follows from where its parent is and how that is turned.
-    carried = np.zeros((frames, NUM_JOINTS), bool)
-    carried[:, 0] = moved.all(-1)
-    whole = np.zeros((frames, NUM_JOINTS), bool)  # turned, and all that lead to it too
-    for joint, parent in enumerate(PARENTS):
-        before = np.ones(frames, bool) if parent < 0 else whole[:, parent]
-        whole[:, joint] = before & goals.turned[:, joint]
-        if parent >= 0:
-            carried[:, joint] = carried[:, 0] & before
+    carried, posed = follows(goals)
     placed = goals.placed | carried[..., None]
     joints = np.where(goals.placed, goals.positions, posed)
 
