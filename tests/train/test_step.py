@@ -1,6 +1,7 @@
 """The training step: what it changes, what it refuses, and that no layout changes its result."""
 
 import dataclasses
+import functools
 from functools import partial
 
 import jax
@@ -68,7 +69,7 @@ def batch(seed=0, texts=TEXTS):
 
 
 class Setup:
-    """A compiled step under a strategy, and its state at step 0: random weights, or a base's."""
+    """A step under a strategy, and its state at step 0: random weights, or a base's."""
 
     def __init__(
         self,
@@ -92,8 +93,11 @@ class Setup:
                 graphdef, OBJECTIVE, STATISTICS, optimizer, OPTIM, layouts(plan), 3, accumulate
             )
             self.traced = step.trace(plan, self.put(batch(texts=texts)))
-            self.compiled = self.traced.lower().compile()
         self.graphdef = graphdef
+
+    @functools.cached_property
+    def compiled(self):
+        return self.traced.lower().compile()
 
     def put(self, arrays):
         return jax.device_put(arrays, self.layout)
