@@ -17,12 +17,13 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # else a command would start itself again
-# What a test computes takes less time than making programs fast would. Nor are products and sums
-# fused into one rounding, which the emitter of least work does here and not there.
+# What a test computes takes less time than making programs fast would. AVX has no products that are
+# added in the same rounding, which the emitter of least work would make here and not there.
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "")
     + " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-    + " --xla_cpu_max_isa=AVX --xla_force_host_platform_device_count=8"
+    + " --xla_cpu_parallel_codegen_split_count=1 --xla_cpu_max_isa=AVX"
+    + " --xla_force_host_platform_device_count=8"
 )
 
 import jax

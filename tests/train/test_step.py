@@ -219,7 +219,7 @@ IN_TWO = dict(strategy="hybrid", mesh=dict(data=2, fsdp=2))
 
 @pytest.mark.parametrize(
     ("strategy", "devices", "number"),
-    [("fsdp", 1, 4), ("fsdp", 2, 4), ("data_parallel", 2, 4), (IN_TWO, 4, 2)],
+    [("fsdp", 1, 4), ("data_parallel", 2, 4), (IN_TWO, 4, 2)],
 )
 def test_a_batch_in_parts_gives_the_update_of_the_whole(setup, strategy, devices, number):
     """Also where the parts, and their branches, count very different numbers of values."""

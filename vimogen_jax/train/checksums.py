@@ -118,6 +118,7 @@ def _axes(spec: PartitionSpec) -> frozenset[str]:
     return frozenset(axis for axes in names for axis in axes)
 
 
+@jax.jit  # of many arrays few shapes are traced
 def _checksum(array: jax.Array) -> jax.Array:
     return jnp.sum(_mixed(array))
 
