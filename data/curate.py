@@ -28,7 +28,7 @@ from data.sources.take import ANY, Take
 from data.workers import spread
 from vimogen_jax import __version__, formats
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import lines_of
+from vimogen_jax.files import lines_of, visible
 from vimogen_jax.input_pipeline.records import FilmSegment
 from vimogen_jax.markdown import markdown_table
 from vimogen_jax.mocap.film import FILMS
@@ -138,7 +138,7 @@ def find_films(path: Path) -> tuple[list[Path], Path]:
         BadInput: there is none.
     """
     if path.is_dir():
-        found = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in FILMS]
+        found = [each for each in visible(path.rglob("*")) if each.suffix.lower() in FILMS]
         films, folder = [each for each in found if each.is_file()], path
     else:
         films, folder = [path.parent / line.strip() for _, line in lines_of(path)], path.parent

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from vimogen_jax.files import visible
 from vimogen_jax.tensors import map_tensors, write_tensors
 from vimogen_jax.text.encoder import StreamingEncoder
 from vimogen_jax.text.spec import EncoderSpec
@@ -36,7 +37,9 @@ class StoredEncoder:
         self.null_text = encoder.null_text
         self._folder.mkdir(parents=True, exist_ok=True)
         self._files = {
-            key: path for path in self._folder.glob("*.safetensors") for key in map_tensors(path)
+            key: path
+            for path in visible(self._folder.glob("*.safetensors"))
+            for key in map_tensors(path)
         }
 
     def __call__(self, texts: Sequence[str]) -> list[Float[np.ndarray, "_ k"]]:

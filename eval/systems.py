@@ -18,6 +18,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import visible
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.look import SUFFIXES, look_all
 from vimogen_jax.formats.world import Frame, Settled, World, agree_by_kind, settle
@@ -162,11 +163,11 @@ def _look(
 def _listed(folder: Path, asked: Asked[Key]) -> list[tuple[Key | str, Path]]:
     """Motion files, each with the key that its name gives, or else its name."""
     files: list[tuple[Key | str, Path]] = []
-    for path in sorted(folder.iterdir()):
+    for path in visible(folder.iterdir()):
         key = asked.of_name(path.name if path.is_dir() else path.stem)
         if path.is_dir() and key in asked.keys:
             inside = [path / file for file in VIMOGEN_FILES if (path / file).is_file()]
-            files.append((key, (inside or sorted(path.glob("*.pt")) or [path])[0]))
+            files.append((key, (inside or visible(path.glob("*.pt")) or [path])[0]))
         elif path.is_file() and path.suffix.lower() in SUFFIXES:
             files.append((key, path))
     return files

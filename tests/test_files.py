@@ -72,6 +72,12 @@ def test_what_cannot_be_written_is_told_by_its_own_name(tmp_path, monkeypatch, p
     assert names(tmp_path) == ["file", "folder"]
 
 
+def test_hidden_files_are_not_looked_at(tmp_path):
+    for name in ("b.npz", "a.npz", "._a.npz", ".0123456789abcdef.npz"):
+        (tmp_path / name).touch()
+    assert [path.name for path in files.visible(tmp_path.glob("*.npz"))] == ["a.npz", "b.npz"]
+
+
 def test_devices_are_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(BadInput, match="pipe cannot be written"):

@@ -134,6 +134,13 @@ def locked(folder: str | os.PathLike[str], *, wait: bool = True) -> Iterator[boo
         os.close(handle)
 
 
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """Paths in order, without files that are hidden: such as are still written, were never
+    finished, or hold what macOS notes beside each file of another's disk.
+    """
+    return sorted(path for path in paths if not path.name.startswith("."))
+
+
 def write_text(text: str, path: epath.PathLike) -> None:
     """Write UTF-8 so that a crash leaves the old file or the new one."""
     with whole_file(path) as aside:

@@ -25,7 +25,7 @@ from safetensors import SafetensorError, safe_open
 from tqdm import tqdm
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_json, require_no_stream, whole_file
+from vimogen_jax.files import read_json, require_no_stream, visible, whole_file
 
 SAFETENSORS_DTYPES = {
     "F16": np.dtype(np.float16),
@@ -115,7 +115,7 @@ def map_folder(folder: str | Path) -> tuple[dict[str, Shaped[np.ndarray, "..."]]
         BadInput: the folder has neither or several of them, or its files are not as the index says.
     """
     folder = Path(folder)
-    indices, files = (sorted(folder.glob(f"*{end}")) for end in (INDEX, ".safetensors"))
+    indices, files = (visible(folder.glob(f"*{end}")) for end in (INDEX, ".safetensors"))
     if not indices and len(files) == 1:
         return map_tensors(files[0]), files[0]
     if len(indices) != 1:

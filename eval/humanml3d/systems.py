@@ -27,7 +27,7 @@ from tqdm import tqdm
 from eval.humanml3d.split import CaptionPrompt, Split
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import read_text
+from vimogen_jax.files import read_text, visible
 from vimogen_jax.formats import World, humanml3d, look_all, pickles, settle
 from vimogen_jax.formats.arrays import table
 from vimogen_jax.formats.found import Found, filled
@@ -154,7 +154,7 @@ def read_system(
     prompts = _Prompts(split)
     motions: dict[tuple[str, int], _Motion] = {}
     captions: dict[str, Caption] = {}
-    paths = sorted(filter(_is_motion, folder.rglob("*")), key=_by_numbers)
+    paths = sorted(filter(_is_motion, visible(folder.rglob("*"))), key=_by_numbers)
     for path in tqdm(paths, desc=f"reading {name}", unit="file", disable=None):
         try:
             for motion in _read(path, prompts, world):

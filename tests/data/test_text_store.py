@@ -81,3 +81,8 @@ def test_a_damaged_file_is_named(tmp_path):
         file.truncate(100)
     with pytest.raises(BadInput, match=path.name):
         StoredEncoder(Letters(), tmp_path)
+
+
+def test_what_a_killed_process_was_writing_is_passed_over(tmp_path):
+    (tmp_path / ".0123456789abcdef.safetensors").write_bytes(b"half")
+    assert len(StoredEncoder(Letters(), tmp_path)(TEXTS)) == len(TEXTS)

@@ -107,6 +107,7 @@ def test_a_gif_and_a_folder_of_pictures_are_films(tmp_path):
     folder.mkdir()
     for number, picture in enumerate(pictures):
         picture.save(folder / f"{number:03d}.png")
+    (folder / "._000.png").write_bytes(b"what macOS notes of a picture on another's disk")
     assert len(list(frames(open_film(folder, fps=10), start=0.5))) == 5
     with pytest.raises(BadInput, match="how many frames a second"):
         open_film(folder)

@@ -16,6 +16,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import visible
 
 MAX_FPS = 30.0
 LONGEST_STILL = 10.0  # seconds that one picture may be shown
@@ -216,7 +217,7 @@ def _open_folder(folder: Path, fps: float | None) -> Film:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+    return [path for path in visible(folder.iterdir()) if path.suffix.lower() in PICTURES]
 
 
 def _picture(path: Path) -> np.ndarray:

@@ -9,6 +9,7 @@ from data.adapters.mocap.model import Captured
 from data.adapters.names import without_zeros
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import visible
 from vimogen_jax.formats.look import SUFFIXES
 from vimogen_jax.mocap.film import open_film, sha256
 
@@ -23,7 +24,7 @@ class MocapFolder:
         if not self._folder.is_dir():
             raise BadInput(f"{folder}: no such folder")
         self._results: dict[str, Path] = {}
-        for path in sorted(self._folder.iterdir()):
+        for path in visible(self._folder.iterdir()):
             if path.is_dir() or path.suffix.lower() in SUFFIXES:
                 name = path.stem if path.is_file() else path.name
                 self._results.setdefault(without_zeros(name), path)
@@ -85,7 +86,7 @@ def read_result(path: Path, fps: float | None, film: Path | None) -> Captured:
     try:
         found = formats.look(path, world)
     except BadInput as fault:
-        files = [each for each in sorted(path.rglob("*")) if each.suffix.lower() in SUFFIXES]
+        files = [each for each in visible(path.rglob("*")) if each.suffix.lower() in SUFFIXES]
         if not files:
             raise fault if path.is_file() else BadInput("no motion was written") from None
         found = formats.look(files[0], world)

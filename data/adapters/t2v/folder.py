@@ -8,6 +8,7 @@ from typing import Any
 from data.adapters.names import without_zeros
 from data.adapters.t2v.model import Scene
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import visible
 from vimogen_jax.mocap.film import FILMS, open_film, sha256
 
 
@@ -25,7 +26,7 @@ class VideoFolder:
         if not self._folder.is_dir():
             raise BadInput(f"{folder}: no such folder")
         self._films: dict[str, Path] = {}
-        for path in sorted(self._folder.iterdir()):
+        for path in visible(self._folder.iterdir()):
             if path.suffix.lower() in FILMS and path.is_file():
                 self._films.setdefault(without_zeros(path.stem), path)
         if not self._films:
