@@ -99,7 +99,7 @@ def _parse(argv: list[str]) -> list[str]:
     FLAGS.set_gnu_getopt()  # flags may stand before and after what is no flag
     try:
         rest = FLAGS(argv)
-        _require_finite()
+        _require_sound()
         return rest
     except FlagsError as fault:
         # Of what a config raises, ml_collections hands on the traceback, whose last line says it.
@@ -118,13 +118,17 @@ def _parse(argv: list[str]) -> list[str]:
         raise SystemExit(f"error: {_unknown_key(argv, str(reason))}") from None
 
 
-def _require_finite() -> None:
-    """Refuse NaN, which no bounds of a flag leave out, and infinity."""
+def _require_sound() -> None:
+    """Refuse NaN, which no bounds of a flag leave out, infinity, and empty text, as a shell makes
+    of a variable that is not set: it would pass for a flag that is not given."""
     for name in FLAGS:
         given = FLAGS[name].value
         for value in given if isinstance(given, list) else [given]:
             if isinstance(value, float) and not math.isfinite(value):
                 raise FlagsError(f"flag --{name}={value} is not a finite number")
+            # In a config, text may be empty.
+            if value == "" != FLAGS[name].default and not name.startswith("config."):
+                raise FlagsError(f"flag --{name} is given empty text")
 
 
 def _page(argv: list[str]) -> str:

@@ -167,6 +167,8 @@ def test_provenance_is_enough_to_make_the_motion_again(generator):
     [
         (dict(prompts=""), "prompt 1 is empty"),
         (dict(prompts=[WAVE, " \n"]), "prompt 2 is empty"),
+        (dict(prompts=['{"text": "a person waves."}']), "prompt 1 is JSON"),
+        (dict(prompts=[WAVE, '["a person waves."]']), "prompt 2 is JSON"),
         (dict(prompts=["walk " * 2000]), "prompt 1 has 10,000 characters"),
         (dict(prompts=[WAVE, 3]), "prompt 2 is a int, not text"),
         (dict(prompts=[]), "no prompt"),

@@ -18,6 +18,7 @@ from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.fit import fit
 from vimogen_jax.directing.goals import Goals, any_set
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import parse_json
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
 from vimogen_jax.long_motion import SEAM, check_seam, in_a_row, join, play, windows
 from vimogen_jax.models.parameters import abstract_params, fingerprint
@@ -396,7 +397,7 @@ def check_prompts(prompts: Sequence[str]) -> list[str]:
     """The prompts without the space around them.
 
     Raises:
-        BadInput: one is not text, is empty, or has more than 1,000 characters.
+        BadInput: one is not text, is empty or JSON, or has more than 1,000 characters.
     """
     if not prompts:
         raise BadInput("no prompt was given")
@@ -407,13 +408,24 @@ def check_prompt(prompt: str, name: str) -> str:
     """As `check_prompts`, of one that is called `name` in what is raised."""
     if not isinstance(prompt, str):
         raise BadInput(f"{name} is a {type(prompt).__name__}, not text")
-    if not prompt.strip():
+    text = prompt.strip()
+    if not text:
         raise BadInput(f"{name} is empty")
     if len(prompt) > MAX_CHARACTERS:
         raise BadInput(
             f"{name} has {len(prompt):,} characters; at most {MAX_CHARACTERS:,} are allowed"
         )
-    return prompt.strip()
+    if text[0] + text[-1] in ("{}", "[]") and _is_json(text):
+        raise BadInput(f"{name} is JSON, where a sentence is expected")
+    return text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse_json(text)
+    except BadInput:
+        return False
+    return True
 
 
 def changed(sampler: Sampler, **changes: Any) -> Sampler:

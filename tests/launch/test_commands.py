@@ -49,6 +49,8 @@ BAD = [
     ("sample", ["--promt=a person walks."], "promt"),
     ("sample", ["walk", "--fps=nan", "--out=OUT"], "flag --fps=nan is not a finite number"),
     ("sample", ["walk", "--seconds=inf", "--out=OUT"], "--seconds=inf is not a finite"),
+    ("sample", ["walk", "--constraints=", "--out=OUT"], "--constraints is given empty text"),
+    ("view", ["a.bvh", "--skeleton=", "--out=OUT"], "--skeleton is given empty text"),
     ("evaluate", ["--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("export", ["--run=NOWHERE", "--out=OUT"], "NOWHERE"),
     ("calibrate", ["--run=small", "--dataset=NOWHERE", "--out=OUT"], "NOWHERE"),
