@@ -35,7 +35,7 @@ from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times, resample
 from vimogen_jax.motion.smoothing import gaussian_smooth, smooth_to_ends
 from vimogen_jax.motion.statistics import Statistics
-from vimogen_jax.motion.trajectory import fuse
+from vimogen_jax.motion.trajectory import fuse, fuse_turns
 from vimogen_jax.sharding import Rows
 
 T = TypeVar("T")
@@ -188,6 +188,12 @@ class MotionModel:
         channels = self.statistics.denormalize(normalised)
         motion = self.layout.decode(channels, self.fps)
         if self.layout == VIMOGEN and self.sampler.trajectory == "fused":
+            rotations = motion.rotations.copy()
+            rotations[:, 0] = fuse_turns(
+                channels[:, representation.GLOBAL_ORIENT],
+                channels[:, representation.ANGULAR_VELOCITY],
+            )
+            motion = dataclasses.replace(motion, rotations=rotations)
             motion = dataclasses.replace(motion, transl=_fused(motion, channels, goals))
         if goals is None:
             return canonicalize(motion)

@@ -1,8 +1,10 @@
-"""The path made of positions, velocities and standing feet."""
+"""The path made of positions, velocities and standing feet; how the body is turned on it."""
 
 import numpy as np
 
-from vimogen_jax.motion.trajectory import fuse
+from vimogen_jax.body.axes import Y_UP_TO_Z_UP
+from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_rot6d, rot6d_to_matrix
+from vimogen_jax.motion.trajectory import fuse, fuse_turns
 
 
 def walk(frames=100):
@@ -60,3 +62,45 @@ def test_standing_feet_stay_where_they_are_though_the_path_says_otherwise():
 def test_one_frame_and_the_last_velocity():
     place = np.array([[1.0, 2.0, 3.0]])
     np.testing.assert_allclose(fuse(place, np.full((1, 3), np.nan), **no_feet(place)), place)
+
+
+def spin(frames=60):
+    """Somebody who turns about the vertical, up to 20 degrees a frame, and nods."""
+    angle = np.cumsum(0.35 * np.sin(np.linspace(0, 3, frames)))
+    about_z = axis_angle_to_matrix(angle[:, None] * [0, 0, 1])
+    nod = axis_angle_to_matrix(0.3 * np.sin(angle)[:, None] * [1, 0, 0])
+    return about_z @ nod @ Y_UP_TO_Z_UP
+
+
+def turns_of(rotations):
+    turns = rotations[1:] @ rotations[:-1].swapaxes(-1, -2)
+    return matrix_to_rot6d(np.concatenate([turns, np.eye(3)[None]]))
+
+
+def test_orientations_and_turns_that_agree_stay_as_they_are():
+    rotations = spin()
+    fused = fuse_turns(matrix_to_rot6d(rotations), turns_of(rotations))
+    np.testing.assert_allclose(fused, rotations, atol=1e-6)
+
+
+def test_turns_lead_on_where_an_orientation_is_the_mean_of_several():
+    """As of a dancer who faces one way or, by the other half of what was learnt, the opposite."""
+    rotations = spin()
+    unsure = rotations[..., :2].copy()
+    unsure[20:40, :, 0] *= np.linspace(0.3, -0.3, 20)[:, None]
+    fused = fuse_turns(unsure.reshape(-1, 6), turns_of(rotations))
+    assert np.abs(rot6d_to_matrix(unsure.reshape(-1, 6)) - rotations).max() > 1.5
+    np.testing.assert_allclose(fused, rotations, atol=0.02)
+    np.testing.assert_allclose(np.linalg.det(fused), 1, atol=1e-9)
+
+
+def test_orientations_keep_turns_from_drifting():
+    rotations, rng = spin(), np.random.default_rng(0)
+    shaken = turns_of(rotations)
+    shaken += 0.02 * rng.normal(size=shaken.shape)
+    fused = fuse_turns(matrix_to_rot6d(rotations), shaken)
+    integrated = [rotations[0]]
+    for turn in rot6d_to_matrix(shaken[:-1]):
+        integrated.append(turn @ integrated[-1])
+    off = lambda found: np.abs(found - rotations).max()
+    assert off(fused) < 0.3 * off(np.array(integrated))

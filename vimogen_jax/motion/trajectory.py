@@ -1,19 +1,24 @@
-"""Where the body goes: predicted positions and velocities made to agree, feet that stand still.
+"""Where the body goes and faces: predicted places and steps made to agree, feet that stand still.
 
 A model says where the pelvis is, how far it moves until the next frame, and how fast each foot is.
 Positions are right in the long run but shake by centimetres; velocities are steady but drift when
-added up; and while a foot stands, the pose of the legs tells how the body moves over it.
+added up; and while a foot stands, the pose of the legs tells how the body moves over it. It says
+how the pelvis is turned, too, and by how much until the next frame.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import solve_banded
+from scipy.linalg import solve_banded, solveh_banded
+
+from vimogen_jax.body.inverse_kinematics import nearest_rotations
+from vimogen_jax.body.rotations import rot6d_to_matrix
 
 POSITION_WEIGHT = 0.003  # against a velocity's; positions then rule beyond about twenty frames
 HEIGHT_WEIGHT = 0.1  # the same of heights, which the floor keeps from drifting
 FOOT_WEIGHT = 100.0  # of a foot that stands
+ORIENTATION_WEIGHT = 0.3  # against a turn's, where an orientation is certain
 STANDING_SPEED = 0.03  # metres a frame, 0.6 m/s at 20 fps: at this speed half that weight is left
 
 
@@ -47,6 +52,36 @@ def fuse(
     path[:, :2] = _least_squares(positions, on_ground, [moving, *standing])[:, :2]
     path[:, 2] = _least_squares(positions, up, [moving])[:, 2]
     return path
+
+
+def fuse_turns(
+    orientations: Float[np.ndarray, "t 6"], turns: Float[np.ndarray, "t 6"]
+) -> Float[np.ndarray, "t 3 3"]:
+    """The rotations of the pelvis nearest to all that is known, in the sense of least squares.
+
+    Of a dance that may turn either way a model predicts the mean of both, a short vector, which
+    swings round in a frame when one way gains. So an orientation weighs by the fourth power of its
+    shorter vector's length, and where it says little the turns lead on.
+
+    Args:
+        orientations: two columns of rotations, none longer than one where the model is unsure.
+        turns: the same of the rotation to the next frame, in the world; the last is not used.
+    """
+    claimed = orientations.astype(np.float64).reshape(-1, 3, 2)
+    turn = rot6d_to_matrix(turns[:-1].astype(np.float64))
+    certain = np.minimum(np.linalg.norm(claimed, axis=1).min(-1), 1)
+    weights = np.repeat(ORIENTATION_WEIGHT * certain**4, 3)
+    # The normal equations couple neighbours alone; rows hold what is on and below the diagonal.
+    normal = np.zeros((6, len(weights)))
+    normal[0] = weights
+    normal[0, 3:] += 1
+    normal[0, :-3] += 1
+    for i in range(3):
+        for j in range(3):
+            normal[3 + i - j, j:-3:3] = -turn[:, i, j]
+    right = weights[:, None] * claimed.reshape(-1, 2)
+    x, y = np.moveaxis(solveh_banded(normal, right, lower=True).reshape(-1, 3, 2), -1, 0)
+    return nearest_rotations(np.stack([x, y, np.cross(x, y)], axis=-1))
 
 
 def _least_squares(
