@@ -1,10 +1,12 @@
-"""Is a motion that is directed as good as a free one? Constraints met, seams unseen, feet cleaned.
+"""Is a directed motion as good as a free one? Constraints met, parts made anew, seams, clean feet.
 
 Constraints are taken from held-out takes, and their captions and lengths with them, so they can be
 met. Beside ours stands plain replacement: the values put into every prediction, nothing else.
 """
 
 import dataclasses
+import os
+import tempfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,9 +14,18 @@ import numpy as np
 
 from eval.action_following import ActionClassifier
 from eval.real_motions import RealMotion
+from vimogen_jax import formats
 from vimogen_jax.body.rotations import matrix_to_axis_angle
 from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
-from vimogen_jax.directing.constraints import Constraint, Facing, Place, Pose, Route
+from vimogen_jax.directing.constraints import (
+    LEGS,
+    Constraint,
+    Facing,
+    Keep,
+    Place,
+    Pose,
+    Route,
+)
 from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.goals import Goals
 from vimogen_jax.generator import Generator, Request
@@ -23,12 +34,15 @@ from vimogen_jax.metrics.joint_error import root_relative_joint_error, turned_al
 from vimogen_jax.metrics.motion_quality import foot_floating, foot_sliding, jitter
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import at_times
 from vimogen_jax.sampling import EncodedRequest
 
 SETS = 100
 STORIES, ACTS, SECONDS = 34, 4, 3.0  # 102 seams
 MIXED = 12  # stories of a sentence, a reference and a sentence
 ENDS = ("left_wrist", "right_wrist", "left_foot", "right_foot")
+GAP = 1.0  # seconds, amid a take, that are filled in
+EDGE = 3  # frames to each side of where a gap begins and ends
 REPLACEMENT = (0.1,)  # frames: nothing around what is known goes along
 
 
@@ -112,6 +126,84 @@ def measure_constraints(
         report[name] |= {kind: float(np.mean(values)) for kind, values in kinds.items() if values}
         report[name] |= {f"{kind}_worst": max(values) for kind, values in kinds.items() if values}
     return report
+
+
+def measure_edits(
+    generator: Generator,
+    takes: Sequence[RealMotion],
+    free: Sequence[Motion],
+    judge: ActionClassifier,
+) -> dict[str, Any]:
+    """Takes of which a part is made anew by their captions. A `gap` amid them, beside the takes as
+    they are and with poses passing straight from its one end to the other; all but the `legs`,
+    beside the takes and the `free` motions of their captions."""
+    real = [canonicalize(take.motion) for take in takes]
+    half = round(GAP * generator.model.fps) // 2
+    gaps = [(each.num_frames // 2 - half, each.num_frames // 2 + half) for each in real]
+    with tempfile.TemporaryDirectory() as folder:
+        files = [os.path.join(folder, f"{i}.npz") for i in range(len(real))]
+        for motion, file in zip(real, files, strict=True):
+            formats.write(motion, file)
+        seconds = [(start / real[0].fps, end / real[0].fps) for start, end in gaps]
+        filling = [Keep(file, gap=gap) for file, gap in zip(files, seconds, strict=True)]
+        dressing = [Keep(file, LEGS) for file in files]
+        filled, edited = (
+            generator(
+                [
+                    dataclasses.replace(each, constraints=[keep])
+                    for each, keep in zip(free_requests(takes), kept, strict=True)
+                ],
+                progress=True,
+            )
+            for kept in (filling, dressing)
+        )
+    asked = np.array([take.action for take in takes])
+    right = lambda motions: float((judge.predict(motions) == asked).mean())
+    legs = [JOINT_NAMES.index(name) for name in LEGS]
+    around = [np.r_[a - EDGE : a + EDGE, b - EDGE : b + EDGE] - 1 for a, b in gaps]
+
+    def of_gaps(motions: Sequence[Motion]) -> dict[str, float]:
+        joints = [motion.joints() for motion in motions]
+        within = [each[a - 1 : b + 1] for each, (a, b) in zip(joints, gaps, strict=True)]
+        off = [
+            np.linalg.norm(np.delete(each - take.joints(), np.r_[a:b], axis=0), axis=-1).max()
+            for each, take, (a, b) in zip(joints, real, gaps, strict=True)
+        ]
+        peaks = [_accelerations(each)[at].max() for each, at in zip(joints, around, strict=True)]
+        return dict(
+            kept=float(np.max(off)),
+            edges=float(np.mean(peaks)),
+            jitter=float(np.mean(list(map(jitter, within)))),
+            foot_sliding=float(np.mean(list(map(foot_sliding, within)))),
+            recognised=right(motions),
+        )
+
+    def of_legs(motions: Sequence[Motion]) -> dict[str, float]:
+        off = [
+            np.linalg.norm((motion.joints() - take.joints())[:, legs], axis=-1).max()
+            for motion, take in zip(motions, real, strict=True)
+        ]
+        return dict(kept=float(np.max(off)), recognised=right(motions)) | moves(motions)
+
+    return dict(
+        takes=len(takes),
+        gap=dict(
+            real=of_gaps(real),
+            straight=of_gaps(list(map(_straight, real, gaps))),
+            filled=of_gaps(filled),
+        ),
+        legs=dict(real=of_legs(real), free=of_legs(free), edited=of_legs(edited)),
+    )
+
+
+def _straight(motion: Motion, gap: tuple[int, int]) -> Motion:
+    """The motion with the poses of a gap on the straight way from that before to that after it."""
+    before, after = gap[0] - 1, gap[1]
+    rotations, transl = motion.rotations.copy(), motion.transl.copy()
+    ends = Motion(rotations[[before, after]], transl[[before, after]], 1.0)
+    way = at_times(ends, np.linspace(0, 1, after - before + 1))
+    rotations[before : after + 1], transl[before : after + 1] = way.rotations, way.transl
+    return dataclasses.replace(motion, rotations=rotations, transl=transl)
 
 
 def measure_seams(

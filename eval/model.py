@@ -19,6 +19,7 @@ from eval.directing import (
     SETS,
     free_requests,
     measure_constraints,
+    measure_edits,
     measure_feet,
     measure_mixed,
     measure_seams,
@@ -40,7 +41,7 @@ from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.motion import Motion
 
 PARTS = ("sentences", "references")
-DIRECTING = ("constraints", "seams", "feet")  # parts of their own
+DIRECTING = ("constraints", "edits", "seams", "feet")  # parts of their own
 LEAST_TAKES = 5  # to train on, of an action that is judged
 LEAST_SEEN = 0.5  # of the held-out takes of an action, for its recognition to say something
 QUALITIES = dict(
@@ -247,13 +248,15 @@ def evaluate_directing(
         report["seams"] = measure_seams(generator, shown, judge.classifier, seed)
         if "reference_encoder" in generator.package.params:
             report["mixed"] = measure_mixed(generator, shown, seed)
-    if {"constraints", "feet"} & set(parts):
+    if {"constraints", "edits", "feet"} & set(parts):
         rng = np.random.default_rng(seed)
         chosen = [shown[i] for i in rng.choice(len(shown), min(SETS, len(shown)), replace=False)]
         free = generator(free_requests(chosen), progress=True)
         if "constraints" in parts:
             found = measure_constraints(generator, chosen, free, judge.classifier, seed)
             report["constraints"] = found
+        if "edits" in parts:
+            report["edits"] = measure_edits(generator, chosen, free, judge.classifier)
         if "feet" in parts:
             report["feet"] = measure_feet(free, [take.motion for take in chosen])
     return report

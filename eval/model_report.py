@@ -127,6 +127,20 @@ def _feet(found: Mapping[str, Any]) -> str:
     return markdown_table(["feet", *columns], _rows(found, columns, _MOVES))
 
 
+_KEPT = {"kept": "farthest off what is kept, m", "recognised": "actions recognised"}
+_EDGES = {"edges": "greatest acceleration at its ends, m/frame²"}
+
+
+def _edits(found: Mapping[str, Any]) -> str:
+    """What becomes of takes of which a part is made anew."""
+    gap, legs = ("real", "straight", "filled"), ("real", "free", "edited")
+    within = {name: _MOVES[name] for name in ("jitter", "foot_sliding")}
+    labels = _KEPT | _EDGES | within
+    of_gaps = markdown_table([f"{found['takes']} gaps", *gap], _rows(found["gap"], gap, labels))
+    of_legs = _rows(found["legs"], legs, _KEPT | _MOVES)
+    return f"{of_gaps}\n\n{markdown_table(['legs kept', *legs], of_legs)}"
+
+
 def _rows(
     found: Mapping[str, Any], columns: Sequence[str], labels: Mapping[str, str]
 ) -> list[list[str]]:
@@ -179,4 +193,10 @@ def _accelerations(found: Mapping[str, Any]) -> list[list[str]]:
     ]
 
 
-_DIRECTING = {"constraints": _constraints, "seams": _seams, "mixed": _mixed, "feet": _feet}
+_DIRECTING = {
+    "constraints": _constraints,
+    "edits": _edits,
+    "seams": _seams,
+    "mixed": _mixed,
+    "feet": _feet,
+}

@@ -27,7 +27,7 @@ PART = flags.DEFINE_multi_enum(
     "part",
     list(PARTS),
     [*PARTS, *DIRECTING],
-    "what to measure; may be repeated; constraints, seams and feet where they are named",
+    "what to measure; may be repeated; constraints, edits, seams and feet where they are named",
 )
 STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the checkpoint's")
 GUIDANCE_SCALE = flags.DEFINE_float(
