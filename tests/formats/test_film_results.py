@@ -149,6 +149,7 @@ def test_files_of_frames_tell_people_by_where_they_are(tmp_path, motion):
         path.rename(aside)
         np.savez(path, **(one | dict(transl=one["transl"] + np.float32([1.5, 0, 0]))))
         aside.rename(folder / f"{frame:05d}_1.npz")
+    (folder / "._00005.npz").touch()  # as macOS leaves on another's disk
     read = formats.read(folder, fps=20)
     assert apart(read.joints(), motion.joints()).max() < 1e-5
 

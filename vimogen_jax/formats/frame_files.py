@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from vimogen_jax.errors import BadInput
+from vimogen_jax.files import visible
 from vimogen_jax.formats import mhr, pickles, visual_mocap
 from vimogen_jax.formats.found import Found
 from vimogen_jax.formats.tracks import BodyFrames, BodyTrack, find_people
@@ -35,7 +36,7 @@ def is_one(content: Any) -> bool:
 def listed(folder: Path) -> list[tuple[int, Path]]:
     """The files of a folder that are named by frames, with the number of each, in their order."""
     numbered = []
-    for path in folder.glob("*.npz"):
+    for path in visible(folder.glob("*.npz")):
         if name := _PERSONS.fullmatch(path.stem) or _NUMBERED.fullmatch(path.stem):
             numbered.append((int(name[1][-9:]), path))
     return sorted(numbered)
