@@ -13,7 +13,9 @@ from jax.extend.core import jaxprs_in_params
 
 from vimogen_jax import sharding
 from vimogen_jax.diffusion.camera import CameraNoise
+from vimogen_jax.diffusion.corruption import Corruption
 from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.infill import Infill
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import FinetuneConfig, OptimConfig
 from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
@@ -363,6 +365,33 @@ def test_readings_of_films_get_no_noise():
     assert same[::2].all() and not same[1::2].any()
     kept = (np.asarray(drawn.reference_mask) == given.reference_mask).all(axis=(1, 2))
     assert kept[::2].all() and not kept.all()
+
+
+def test_nothing_random_of_a_step_is_drawn_from_the_same_key(monkeypatch):
+    keys = []
+
+    def recording(function, at):
+        def record(*args, **options):
+            keys.append(jax.random.key_data(args[at]))
+            return function(*args, **options)
+
+        return record
+
+    for name in ("normal", "uniform", "randint"):
+        monkeypatch.setattr(jax.random, name, recording(getattr(jax.random, name), 0))
+    for part in (CameraNoise, Corruption, Infill):
+        monkeypatch.setattr(part, "__call__", recording(part.__call__, 1))
+    everything = dataclasses.replace(
+        OBJECTIVE, camera=CameraNoise(white=0.3, lost=1.0), infill=Infill(0.5), average=0.5
+    )
+
+    @jax.jit
+    def keys_of_a_step(arrays, key):
+        draw(MODEL, everything, STATISTICS, arrays, key)
+        return jnp.stack(keys)
+
+    drawn_from = np.asarray(keys_of_a_step(batch(), jax.random.key(0)))
+    assert len(drawn_from) > 15 and len(np.unique(drawn_from, axis=0)) == len(drawn_from)
 
 
 QUARTERS = ("0_250", "250_500", "500_750", "750_1000")

@@ -66,7 +66,8 @@ def draw(
     key: PRNGKeyArray,
 ) -> Drawn:
     """Draw what is random of a step; `statistics` are what its batch is normalised by."""
-    time_key, noise_key, corruption_key = jax.random.split(key, 3)
+    keys = jax.random.split(key, 6)
+    time_key, noise_key, corruption_key, end_key, camera_key, infill_key = keys
     timestep = objective.draw_timesteps(time_key, batch.motion.shape[:2])
     samples, frames = batch.motion.shape[:2], batch.motion.shape[2]
     noise = jax.random.normal(noise_key, (*samples, *sampled_shape(config, frames)))
@@ -74,7 +75,6 @@ def draw(
         reference, mask = batch.reference, batch.reference_mask
         if not objective.camera.none:
             of_reference = statistics.reference()
-            camera_key = jax.random.fold_in(key, 1)
             filmed, mask = objective.camera(camera_key, of_reference.denormalize(reference), mask)
             reference = jnp.where(mask[..., None], of_reference.normalize(filmed), 0.0)
         reference, mask = objective.corruption(corruption_key, reference, mask)
@@ -84,10 +84,10 @@ def draw(
         batch = batch._replace(reference=reference, reference_mask=mask)
     known = None
     if objective.infill.share:
-        known = objective.infill(jax.random.fold_in(key, 2), batch.mask)
+        known = objective.infill(infill_key, batch.mask)
     end = None
     if objective.average:
-        end = objective.draw_ends(jax.random.fold_in(key, 3), timestep)
+        end = objective.draw_ends(end_key, timestep)
     return Drawn(batch, timestep, noise, known, end)
 
 
@@ -254,7 +254,8 @@ def _drawn(
     if objective.learns == "flow" and isinstance(model, LatentViMoGen):
         batch = as_latents(model.autoencoder, batch)
     if objective.learns == "matching":
-        batch = as_filmed(objective.camera, statistics, batch, jax.random.fold_in(key, 1))
+        camera_key, key = jax.random.split(key)
+        batch = as_filmed(objective.camera, statistics, batch, camera_key)
     drawn = draw(model.config, objective, statistics, batch, key)
     if objective.guidance == 1:
         return drawn
