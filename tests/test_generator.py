@@ -10,6 +10,7 @@ import pytest
 from tests.helpers.tiny_package import tiny_generator, tiny_package
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.diffusion.solvers import Sampler
+from vimogen_jax.directing.constraints import Facing
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Generator, Request
 from vimogen_jax.models.parameters import fingerprint
@@ -177,10 +178,15 @@ def test_provenance_is_enough_to_make_the_motion_again(generator):
         (dict(prompts=WAVE, seconds=10.1), "10.1 s .* 2 to 10 s"),
         (dict(prompts=WAVE, seconds=float("nan")), "nan s .* 2 to 10 s"),
         (dict(prompts=WAVE, seconds=[3, 4]), "2 durations were given for 1 prompts"),
+        (dict(prompts=WAVE, seconds="3"), "the seconds of a motion must be a number, not '3'"),
+        (dict(prompts=WAVE, seconds=None), "must be a number, not None"),
+        (dict(reference="walk.npz"), "a reference is a motion, .* not 'walk.npz'"),
         (dict(prompts=WAVE, samples=0), "samples"),
         (dict(prompts=WAVE, samples=10**8), "samples"),
         (dict(prompts=WAVE, seed=-1), "seed"),
+        (dict(prompts=WAVE, seed=1.5), "seed"),
         (dict(prompts=WAVE, steps=0), "steps"),
+        (dict(prompts=WAVE, steps=1.5), "steps must lie in 1 to 1000, not 1.5"),
         (dict(prompts=WAVE, guidance_scale=float("inf")), "guidance_scale"),
         (dict(prompts=WAVE, solver="rk4"), "solver must be euler or heun, not 'rk4'"),
         (dict(prompts=[Request(WAVE), WALK]), "requests alone"),
@@ -199,6 +205,7 @@ def test_bad_requests_are_refused(generator, arguments, fault):
         (dict(text="walk " * 2000), "the text of a request has 10,000 characters"),
         (dict(text=WAVE, seed=2**32), "the seed must lie in"),
         (dict(text=WAVE, draw=-1), "the number of a draw must lie in"),
+        (dict(text=WAVE, constraints=Facing(1.0, 30.0)), "constraints are a list of them, not Fac"),
     ],
 )
 def test_bad_requests_cannot_be_made(arguments, fault):

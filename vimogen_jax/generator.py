@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Request:
         constraints: poses, places and paths to meet.
 
     Raises:
-        BadInput: one is out of range, or there are both a text and a reference.
+        BadInput: one is of another type or out of range, or there are both a text and a reference.
     """
 
     text: str | None = None
@@ -62,10 +63,14 @@ class Request:
             raise BadInput("a motion follows a text or a reference, not both")
         if self.text is not None:
             check_prompt(self.text, "the text of a request")
-        if not 0 <= self.seed < 2**32:
-            raise BadInput(f"the seed must lie in 0 to {2**32 - 1}, not {self.seed}")
-        if not 0 <= self.draw < 2**32:
-            raise BadInput(f"the number of a draw must lie in 0 to {2**32 - 1}, not {self.draw}")
+        if self.reference is not None and not isinstance(self.reference, Motion):
+            raise BadInput(f"a reference is a motion, as vm.read has it, not {self.reference!r}")
+        if not isinstance(self.seconds, Real):
+            raise BadInput(f"the seconds of a motion must be a number, not {self.seconds!r}")
+        for name, value in (("the seed", self.seed), ("the number of a draw", self.draw)):
+            if not isinstance(value, Integral) or not 0 <= value < 2**32:
+                raise BadInput(f"{name} must lie in 0 to {2**32 - 1}, not {value}")
+        check_list(self.constraints)
 
 
 class Generator:
@@ -225,11 +230,14 @@ class Generator:
     ) -> list[EncodedRequest]:
         """The windows of acts, as `long_motion.play` takes them; see `parts`."""
         check_seam(seam)
+        check_list(constraints)
         if not acts:
             raise BadInput("there is no act to play")
         parts: list[Request] = []
         for number, act in enumerate(acts, start=1):
             if not isinstance(act, Request):
+                if not isinstance(act, list | tuple) or len(act) != 2:
+                    raise BadInput(f"act {number} is no sentence with its seconds, but {act!r}")
                 act = Request(act[0], seconds=act[1], seed=seed, draw=len(parts))
             if act.constraints:
                 raise BadInput(
@@ -379,11 +387,12 @@ def make_requests(
     if not 1 <= samples <= MOST_SAMPLES:
         raise BadInput(f"samples must lie in 1 to {MOST_SAMPLES:,}, not {samples:,}")
     if reference is not None:
-        references = [reference] if isinstance(reference, Motion) else reference
+        several = isinstance(reference, Sequence) and not isinstance(reference, str)
+        references: Any = reference if several else [reference]
         once = [Request(reference=motion) for motion in references]
     else:
         texts = check_prompts(prompts or ())
-        durations = [seconds] * len(texts) if isinstance(seconds, int | float) else list(seconds)
+        durations: Any = [seconds] * len(texts) if np.ndim(seconds) == 0 else seconds
         if len(durations) != len(texts):
             raise BadInput(f"{len(durations)} durations were given for {len(texts)} prompts")
         once = [Request(text, seconds=each) for text, each in zip(texts, durations, strict=True)]
@@ -391,6 +400,12 @@ def make_requests(
     return [
         dataclasses.replace(request, seed=seed, draw=draw) for draw, request in enumerate(repeated)
     ]
+
+
+def check_list(constraints: Sequence[Constraint]) -> None:
+    """Raise BadInput where constraints are no list."""
+    if not isinstance(constraints, list | tuple):
+        raise BadInput(f"constraints are a list of them, not {constraints!r}")
 
 
 def check_prompts(prompts: Sequence[str]) -> list[str]:
@@ -435,9 +450,13 @@ def changed(sampler: Sampler, **changes: Any) -> Sampler:
         BadInput: one is out of the range that makes sense.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
-    for name, (low, high) in dict(steps=(1, 1000), guidance_scale=(0, 100)).items():
-        if not low <= changes.get(name, low) <= high:
-            raise BadInput(f"{name} must lie in {low} to {high}, not {changes[name]}")
+    ranges: dict[str, tuple[type, int, int]] = dict(
+        steps=(Integral, 1, 1000), guidance_scale=(Real, 0, 100)
+    )
+    for name, (kind, low, high) in ranges.items():
+        value: Any = changes.get(name, low)
+        if not isinstance(value, kind) or not low <= value <= high:
+            raise BadInput(f"{name} must lie in {low} to {high}, not {value}")
     if changes.get("solver", SOLVERS[0]) not in SOLVERS:
         raise BadInput(f"solver must be {' or '.join(SOLVERS)}, not {changes['solver']!r}")
     return dataclasses.replace(sampler, **changes)

@@ -8,6 +8,7 @@ Nothing but the seam is kept of what was made.
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ FREE = 10  # frames after a seam in which no reference is followed, to get to wh
 
 def check_seam(seam: int) -> None:
     """Raise BadInput where a seam has too few frames to hold a speed, or too many."""
-    if not 2 <= seam <= LONGEST_SEAM:
+    if not isinstance(seam, Integral) or not 2 <= seam <= LONGEST_SEAM:
         raise BadInput(
             f"a seam has 2 to {LONGEST_SEAM} frames, not {seam}: fewer than two do not say how "
             "fast the body moves"
