@@ -8,6 +8,7 @@ the status of shells.
 """
 
 import difflib
+import errno
 import math
 import os
 import re
@@ -84,6 +85,8 @@ def _refuse(fault: Exception) -> SystemExit:
     words = " ".join(said.split()) or type(fault).__name__
     if isinstance(fault, OSError) and fault.filename is not None:
         words = f"{os.fsdecode(fault.filename)}: {reason(fault)}"
+    elif isinstance(fault, FileNotFoundError):  # of `os.getcwd`, which names nothing
+        words = "the folder that the command was called from is gone"
     return SystemExit(f"error: {words}")
 
 
@@ -251,6 +254,8 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
             print(_refuse(fault), file=sys.stderr)
             raise SystemExit(fault.STATUS) from None
         except (BadInput, FlagsError, OSError) as fault:
+            if isinstance(fault, OSError) and fault.errno == errno.ENOSPC and not fault.filename:
+                raise  # of what is printed: files are named
             raise _refuse(fault) from None
         except ImportError as fault:
             if fault.name is not None and fault.name.split(".")[0] in _OURS:
@@ -269,7 +274,7 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
             reason = str(fault).splitlines()[0].partition(": ")[2]
             raise SystemExit(f"error: a device has no memory left: {reason}") from None
 
-    # Names of files need not be text.
-    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     with may_be_left_unread():
+        # Names of files need not be text.
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
         app.run(guarded, flags_parser=_parse)

@@ -1,6 +1,7 @@
 """The command `vimogen`: its verbs, and what it says to others."""
 
 import os
+import shlex
 import subprocess
 import sys
 
@@ -41,11 +42,30 @@ def test_what_is_no_verb(verb, advice, monkeypatch):
         run(monkeypatch, verb)
 
 
+SAYS = "from launch import cli; cli.run(lambda: print('said'))"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no disk here that is always full")
+@pytest.mark.parametrize(
+    "code", ["from vimogen_jax.command import main; main()", SAYS], ids=["the verbs", "a verb"]
+)
+def test_what_is_printed_may_not_fit_or_be_for_nobody(code):
+    start = (
+        f"cd {shlex.quote(str(ROOT))}; exec {shlex.quote(sys.executable)} -c {shlex.quote(code)}"
+    )
+    full, closed = (
+        subprocess.run(["sh", "-c", f"{start} {to}"], stderr=subprocess.PIPE, text=True)
+        for to in ("> /dev/full", ">&-")
+    )
+    assert full.stderr == "error: what is printed cannot be written: the disk is full\n"
+    assert (full.returncode, closed.returncode, closed.stderr) == (1, 0, "")
+
+
 @pytest.mark.parametrize(
     ("status", "arguments"),
     [
         (1, ["-c", "from vimogen_jax.command import main; main()"]),
-        (1, ["-c", "from launch import cli; cli.run(lambda: print('said'))"]),
+        (1, ["-c", SAYS]),
         (0, ["-m", "launch.export", "--help"]),
         (0, ["-m", "launch.export", "--helpfull"]),
     ],

@@ -8,6 +8,7 @@ that folder on the path, before all others.
 import ast
 import contextlib
 import difflib
+import errno
 import os
 import runpy
 import sys
@@ -51,15 +52,23 @@ def _main() -> None:
 
 @contextlib.contextmanager
 def may_be_left_unread() -> Iterator[None]:
-    """End quietly where nobody reads on what is printed, as with `| head`."""
+    """End quietly where nobody reads on what is printed, as with `| head`, and print into the void
+    where nobody ever does, as with `>&-`."""
+    for number, (name, mode) in enumerate(dict(stdin="r", stdout="w", stderr="w").items()):
+        if getattr(sys, name) is None:  # or the next file that is opened would be in its place
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            setattr(sys, name, os.fdopen(number, mode))
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as fault:
+        if fault.filename is not None or fault.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's own flush
-        raise SystemExit(1) from None
+        full = "error: what is printed cannot be written: the disk is full"
+        raise SystemExit(1 if fault.errno == errno.EPIPE else full) from None
 
 
 def find_verbs() -> dict[str, str]:
