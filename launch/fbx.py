@@ -37,7 +37,7 @@ def main(files: list[str]) -> None:
         if path.suffix.lower()[1:] not in KINDS:
             raise BadInput(f"{path}: is none of {', '.join(KINDS)}")
     names = [f"{path.stem}.{TO.value}" for path in paths]
-    if len({*names}) < len(names):
+    if len({*map(str.casefold, names)}) < len(names):
         raise BadInput("two files have the same name: write them to folders of their own")
     out = outputs.files(OUT.value, names)
     for path in paths:

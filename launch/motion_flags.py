@@ -75,9 +75,9 @@ class ReadingFlags:
                 settled = settle(found, world, fps=fps)
                 first = "-".join(filter(None, [Path(file).stem, found.name.replace("/", "-")]))
                 name, number = first, 1
-                while name in names:
+                while name.casefold() in names:  # macOS and Windows take Walk for walk
                     name, number = f"{first}-{number}", number + 1
-                names.add(name)
+                names.add(name.casefold())
                 if not quiet:
                     _tell(settled)
                 yield Read(name, settled, _to_motion(settled))

@@ -54,6 +54,7 @@ def test_what_cannot_be_converted_is_told(walk, tmp_path):
     for asked, fault in (
         (["walk.obj"], "is none of bvh, fbx, glb"),
         (["missing.fbx"], "there is no such file"),
+        (["walk.fbx", "more/Walk.fbx"], "two files have the same name"),
         ([walk, "--blender", "no-such-python"], "there is no no-such-python"),
     ):
         ended = run_command("fbx", *asked, "--to", "bvh", "--out", tmp_path / "out")

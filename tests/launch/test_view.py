@@ -23,7 +23,7 @@ def walk():
 def files(tmp_path):
     """The same motion as BVH, as npz in a folder of its own and as joints."""
     (tmp_path / "more").mkdir()
-    paths = [tmp_path / "walk.bvh", tmp_path / "more" / "walk.npz", tmp_path / "spots.npy"]
+    paths = [tmp_path / "walk.bvh", tmp_path / "more" / "Walk.npz", tmp_path / "spots.npy"]
     for path in paths:
         formats.write(walk(), path)
     return paths
@@ -36,7 +36,7 @@ def test_a_page_shows_every_file_and_each_is_described(files, tmp_path):
     assert [path.name for path in out.iterdir()] == ["index.html"]
     assert ended.stdout.splitlines()[-1] == str(out / "index.html")
     page = Reader((out / "index.html").read_text(encoding="utf-8"))
-    assert page.captions == ["walk", "walk-1", "spots"]
+    assert page.captions == ["walk", "Walk-1", "spots"]
     described = ended.stdout.split("\n" + str(tmp_path))
     assert all(str(path) in ended.stdout for path in files)
     bvh, npz, spots = described[:3]
