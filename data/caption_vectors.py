@@ -12,6 +12,8 @@ import numpy as np
 
 from vimogen_jax.files import read_text, whole_file
 from vimogen_jax.studio import hints
+from vimogen_jax.text.encoder import load_text_encoder
+from vimogen_jax.text.sentences import sentence_vectors
 
 HERE = Path(__file__).parent
 OUT = HERE.parent / "vimogen_jax" / "studio" / "assets" / "captions.npz"
@@ -25,7 +27,6 @@ def learnt() -> list[str]:
 
 if __name__ == "__main__":
     found = learnt()
+    vectors = sentence_vectors(load_text_encoder(hints.ENCODER), found).astype(np.float16)
     with whole_file(OUT) as aside, open(aside, "wb") as stream:
-        np.savez_compressed(
-            stream, captions=np.array(found), vectors=hints.vectors(found).astype(np.float16)
-        )
+        np.savez_compressed(stream, captions=np.array(found), vectors=vectors)

@@ -4,7 +4,7 @@ python -m data.similar MBench_final.json    # writes what of MBench's prompts is
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,17 +12,10 @@ from jaxtyping import Bool, Float
 
 from vimogen_jax.files import read_json
 from vimogen_jax.text.minilm import MiniLM
+from vimogen_jax.text.sentences import sentence_vectors
 
 MBENCH = Path(__file__).with_name("mbench_vectors.npz")
 BLOCK = 1024
-
-
-def vectors(encoder: MiniLM, sentences: Sequence[str]) -> Float[np.ndarray, "n 384"]:
-    """Unit vectors of sentences, as sentence-transformers makes them: means."""
-    found = np.empty((len(sentences), encoder.width), np.float32)
-    for i, features in encoder.stream(sentences):
-        found[i] = features.mean(axis=0)
-    return found / np.linalg.norm(found, axis=-1, keepdims=True)
 
 
 def nearest(
@@ -59,7 +52,7 @@ def mbench_vectors() -> Float[np.ndarray, "450 384"]:
 
 def write_mbench_vectors(prompts: Iterable[str]) -> None:
     """Write vectors of prompts in 8 bits."""
-    found = vectors(MiniLM(), list(prompts))
+    found = sentence_vectors(MiniLM(), list(prompts))
     np.savez_compressed(MBENCH, vectors=np.rint(found / np.abs(found).max() * 127).astype(np.int8))
 
 

@@ -18,12 +18,13 @@ from tqdm import tqdm
 from data.adapters import llm
 from data.priors.texts import Template, video_text
 from data.sentences import Sentence, content_words, sentences
-from data.similar import distinct, mbench_vectors, nearest, vectors
+from data.similar import distinct, mbench_vectors, nearest
 from data.verbs import read_verbs
 from launch import cli, outputs
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import write_json, write_text
 from vimogen_jax.text.minilm import MiniLM
+from vimogen_jax.text.sentences import sentence_vectors
 
 COUNT = flags.DEFINE_integer("count", 1000, "how many sentences", 1, 1_000_000)
 OUT = flags.DEFINE_string("out", None, "JSON lines to write, for launch.priors", required=True)
@@ -55,7 +56,7 @@ def main() -> None:
             some = list(itertools.islice(made, min(2048, missing + missing // 8 + 8)))
             if not some:
                 raise BadInput(f"only {len(kept)} sentences are so unlike: allow a larger cosine")
-            found = vectors(encoder, [each.text for each in some])
+            found = sentence_vectors(encoder, [each.text for each in some])
             near = nearest(found, mbench)
             apart = near < NEAR.value
             left_out["near_mbench"] += int((~apart).sum())

@@ -8,11 +8,12 @@ import pytest
 
 from data.priors.prompts import read_prompts
 from data.sentences import SEQUENCE, content_words, sentences
-from data.similar import distinct, mbench_vectors, nearest, vectors
+from data.similar import distinct, mbench_vectors, nearest
 from data.sources import teacher
 from data.verbs import FIELDS, read_verbs, third_person
 from tests.helpers.commands import run_command
 from vimogen_jax.text.minilm import MiniLM
+from vimogen_jax.text.sentences import sentence_vectors
 
 
 def test_prompts_for_priors(tmp_path):
@@ -77,7 +78,9 @@ def test_duplicates_are_found_over_blocks(monkeypatch):
 
 def test_vectors_tell_the_meaning_and_know_mbench(shared):
     rows = json.loads((shared / "mbench/MBench_final.json").read_text())
-    made = vectors(MiniLM(), ["a person is jogging.", "someone runs slowly.", rows[3]["prompt"]])
+    made = sentence_vectors(
+        MiniLM(), ["a person is jogging.", "someone runs slowly.", rows[3]["prompt"]]
+    )
     assert made[0] @ made[1] > made[0] @ made[2] + 0.1
     known = mbench_vectors()
     assert known.shape == (450, 384) and nearest(made, known)[2] > 0.999
