@@ -105,6 +105,16 @@ def test_processes_of_a_host_keep_together_what_was_asked_for(local, store):
     assert 0.3 * whole * 25 / 30 < kept <= whole / 2 * 25 / 30
 
 
+def test_what_a_power_cut_left_empty_is_read_again(local, store):
+    dataset = Dataset.open(URL, keep_gb=1.0)
+    assert_same(dataset, local)
+    kept = dataset.folder / "train" / "3"
+    whole = kept.read_bytes()
+    kept.write_bytes(b"")
+    assert_same(Dataset.open(URL, keep_gb=1.0), local)
+    assert kept.read_bytes() == whole
+
+
 def test_what_another_process_is_about_to_keep_is_left_to_it(local, store):
     kept = Dataset.open(URL, keep_gb=1.0).folder / "train"
     (kept / ".0123456789abcdef").symlink_to("gone")  # as one that was renamed since it was listed

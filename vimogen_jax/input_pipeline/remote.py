@@ -75,7 +75,8 @@ class RemoteShards:
         """Raises BadInput where the store cannot be read; RuntimeError for a chunk that is none."""
         kept = self._cache / str(i)
         with contextlib.suppress(OSError):
-            return kept.read_bytes()
+            if record := kept.read_bytes():  # a power cut may leave an empty file
+                return record
         shard = bisect.bisect_right(self._starts, i) - 1
         place = self._places[shard][i - self._starts[shard] :][:2]
         with _store_faults(self._paths[shard]):
