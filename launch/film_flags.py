@@ -54,6 +54,8 @@ def define_flags(
         "tilt",
         None,
         "of a film: degrees that the camera looks down; by default found from the person",
+        -90.0,
+        90.0,
     )
     start = flags.DEFINE_float("start", 0.0, "of a film: where to begin, in seconds", 0.0)
     return FilmFlags(focal, tilt, start, seconds, fps, person)

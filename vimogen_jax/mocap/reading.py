@@ -28,6 +28,7 @@ LINES = (
     *((24, 26), (26, 28), (28, 30), (30, 32), (28, 32)),
 )
 FOCAL_OF_SIDE = 1.2  # focal length in lengths of the longer side where nothing tells it
+_TORN = 0.5  # seconds; sound may go on for a moment
 # A body that bends or leans further tells no tilt.
 _STRAIGHT, _UPRIGHT = math.radians(35), math.radians(25)
 _ANKLES, _KNEES, _HIPS, _NECK = (
@@ -54,6 +55,7 @@ class Reading:
         focal: focal length in pixels.
         focal_from, tilt_from: "given", "film" (it says so), "found" or "assumed".
         tilt: degrees that the camera looks down by.
+        missing: seconds that the film should go on for where it ended, cut off or damaged.
     """
 
     motion: Motion
@@ -65,6 +67,7 @@ class Reading:
     focal_from: str
     tilt: float
     tilt_from: str
+    missing: float = 0.0
 
     def __str__(self) -> str:
         """What was seen and assumed, in a line."""
@@ -76,6 +79,7 @@ class Reading:
             f"focal length {facts['focal']['pixels']:g} px ({facts['focal']['how']}), "
             f"tilt {facts['tilt']['degrees']:g}° ({facts['tilt']['how']})"
             + (f", not seen for {gaps:.1f} s" if gaps else "")
+            + (f"; the film ends {self.missing:.1f} s too soon: damaged" if self.missing else "")
         )
 
     def facts(self) -> dict:
@@ -96,6 +100,7 @@ class Reading:
             gaps=gaps,
             person=self.person,
             people=int(self.track.people.max()),
+            missing=round(self.missing, 3),
             confidence=[round(float(c), 3) for c in self.track.confidence],
         )
 
@@ -123,7 +128,8 @@ def read_film(
         progress: show a bar.
 
     Raises:
-        BadInput: the film cannot be read, or nobody is in it for half a second.
+        BadInput: the film cannot be read, nobody is in it for half a second, or there are fewer
+            people than `person`.
     """
     film = open_film(path, fps)
     known, how = (focal, "given") if focal else (film.focal, "film")
@@ -134,14 +140,24 @@ def read_film(
     bar = tqdm(pictures, "tracking", total=expected, unit="frame", disable=not progress)
     # Not the bar itself: it has a length, so checks of annotations take a picture out of it.
     seen = track(iter(bar), person)
-    readings = [
-        _read(film, part, person, start + begin / film.fps, known, how, tilt)
-        for begin, part in _stretches(seen, SHORTEST * film.fps)
-    ]
-    if not readings:
-        whole = len(seen.confidence) / film.fps
+    whole = len(seen.confidence) / film.fps
+    if whole < SHORTEST and start:
+        raise BadInput(f"{path}: has {whole:.1f} s from {start:g} s on, too little for a motion")
+    parts = _stretches(seen, SHORTEST * film.fps)
+    if not parts:
         raise BadInput(f"{path}: no person is seen for {SHORTEST:g} s in its {whole:.1f} s")
-    return readings
+    if person >= (most := int(seen.people.max())):
+        raise BadInput(
+            f"{path}: shows at most {most} at once, so nobody is number {person}, from 0"
+        )
+    missing = min(film.seconds - start, seconds or math.inf) - whole
+    return [
+        dataclasses.replace(
+            _read(film, part, person, start + begin / film.fps, known, how, tilt),
+            missing=missing if missing > max(_TORN, 0.05 * film.seconds) else 0.0,
+        )
+        for begin, part in parts
+    ]
 
 
 def _stretches(seen: Track, shortest: float) -> list[tuple[int, Track]]:
