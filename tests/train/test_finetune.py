@@ -107,7 +107,8 @@ def test_the_adapter_on_its_base_is_the_run(tuned, action, tmp_path):
 
 def test_ctrl_c_saves_and_the_run_ends_as_an_undisturbed_one(runs, action, tuned, tmp_path):
     workdir = tmp_path / "run"
-    process = runs.start(workdir, *flags(action), config=CONFIG)
+    unpreviewed = flags(action, **{"train.preview_every": STEPS + 1})
+    process = runs.start(workdir, *unpreviewed, config=CONFIG)
     for line in process.stdout:
         if line.startswith("step 4/"):
             process.send_signal(signal.SIGINT)
@@ -115,7 +116,7 @@ def test_ctrl_c_saves_and_the_run_ends_as_an_undisturbed_one(runs, action, tuned
     rest, err = process.communicate()
     assert process.returncode == 0, err
     assert "stopped by SIGINT after step" in rest
-    status, _, err = runs.finish(workdir, *flags(action), config=CONFIG)
+    status, _, err = runs.finish(workdir, *unpreviewed, config=CONFIG)
     assert status == 0, err
     arrays, expected = saved_arrays(workdir), saved_arrays(tuned)
     assert arrays.keys() == expected.keys()

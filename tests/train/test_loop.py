@@ -116,7 +116,8 @@ def test_an_update_that_is_not_finite_ends_the_run(undisturbed, runs, tmp_path):
     shutil.copytree(undisturbed[0], workdir)
     shutil.rmtree(workdir / "checkpoints" / str(STEPS))
     before = sorted(p.name for p in (workdir / "checkpoints").iterdir())
-    status, out, err = runs.finish(workdir, "--config.optim.learning_rate=1e30")
+    changed = "--config.optim.learning_rate=1e30", "--config.train.preview_every=100"
+    status, out, err = runs.finish(workdir, *changed)
     assert status == 1
     (sentence,) = err.strip().splitlines()
     assert sentence.startswith("error: step 11 has a loss or a gradient that is not finite")
