@@ -1,5 +1,7 @@
 """Feet that stand, clear the floor, and stay where something of a leg is set."""
 
+import dataclasses
+
 import jax
 import numpy as np
 import pytest
@@ -27,7 +29,8 @@ def glides() -> Motion:
     pose[0] = Y_UP_TO_Z_UP
     pace = np.where(np.arange(FRAMES) < FRAMES // 2, 0.004, 0.08)
     way = (np.cumsum(pace) - pace[0])[:, None] * [1, 0, 0]
-    return Motion(np.tile(pose, (FRAMES, 1, 1, 1)), way, 20.0)
+    motion = Motion(np.tile(pose, (FRAMES, 1, 1, 1)), way, 20.0)
+    return dataclasses.replace(motion, transl=way - [0, 0, motion.joints()[..., 2].min()])
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +88,19 @@ def test_a_stand_passes_from_where_it_is_set_to_where_it_is_set_again(glides):
     assert steps[7:].max() < 2e-3, "it stays where it was last set"
 
 
+def test_a_foot_under_the_floor_stands_on_it(glides):
+    """Where goals say where the floor is; all of a foot's frames come up, moving or not."""
+    sunk = dataclasses.replace(glides, transl=glides.transl - [0, 0, 0.1])
+    (made,) = clean_feet([sunk], [no_goals(FRAMES)])
+    assert made.joints()[:, FEET, 2].min() > -2e-3
+
+
 @pytest.mark.slow  # its gradient takes long to compile
 def test_it_can_be_learnt_through(glides):
     given = dict(rotations=glides.rotations[None], transl=glides.transl[None])
     given = {name: value.astype(np.float32) for name, value in given.items()}
     real, firm = np.ones((1, FRAMES), bool), np.zeros((1, FRAMES, 2), bool)
-    more = given["transl"], real, firm, np.float32([SLOW / 20]), np.float32([-1.3])
+    more = given["transl"], real, firm, np.float32([SLOW / 20]), np.float32([0.0])
     total = lambda x: (feet._planted(x, *more) ** 2)[..., 0, 1].sum()
     slope = np.asarray(jax.grad(total)(given["rotations"]))
     assert np.isfinite(slope).all() and np.abs(slope).max() > 0

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from tests.helpers.stride import stride
 from tests.helpers.synthetic import synthetic_motion
 from vimogen_jax.body.skeleton import JOINT_NAMES, REST_JOINTS
 from vimogen_jax.directing.bend import bend
@@ -66,3 +67,16 @@ def test_a_bent_prediction_has_the_known_values_and_velocities_to_fit(motion):
     joints = moved[:, JOINTS].reshape(FRAMES, 22, 3)
     np.testing.assert_allclose(joints, np.tile(moved[:, None, TRANSL], (22, 1)), atol=1e-5)
     assert 0.1 < moved[10, TRANSL][0] < 0.3
+
+
+def test_a_low_place_is_reached_with_feet_on_the_floor():
+    """Not by sinking the body, which would cost less."""
+    standing = stride(FRAMES, 0.05)
+    lowest = standing.joints()[..., 2].min()
+    standing = dataclasses.replace(standing, transl=standing.transl - [0, 0, lowest])
+    goals = no_goals(FRAMES)
+    goals.positions[20, WRIST] = standing.joints()[20, WRIST] + [0, 0.2, -0.3]
+    goals.placed[20, WRIST] = True
+    made = fit(standing, goals).joints()
+    assert np.linalg.norm(made[20, WRIST] - goals.positions[20, WRIST]) < 0.01
+    assert made[..., 2].min() > -0.03

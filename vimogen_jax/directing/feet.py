@@ -111,6 +111,7 @@ def _change(
     nothing = jnp.zeros(1, stand.dtype)
     stand = jnp.maximum(jnp.append(stand, nothing), jnp.append(nothing, stand))  # of each frame
     place = _place(foot, stand, firm)
+    place = place.at[:, 2].max(foot[:, 2] - height)  # the floor
     off = jnp.sqrt(jnp.square(foot - place).sum(-1))
     farthest = jax.ops.segment_max(off, stand, num_segments=frames + 1)[stand]
     stand = jnp.where(farthest < DRIFT, stand, 0)

@@ -24,6 +24,7 @@ WIDTH = 0.2  # seconds, the deviation of the process
 TURN, SHIFT = 0.2, 0.1  # what is a usual correction, radians and metres
 STEPS = 150
 RATE = 0.15  # of usual corrections a step, falling to 0
+SUNK = 0.01  # metres under the floor that cost nothing
 GOAL = 3.0  # weight of a missed goal, in square centimetres
 
 
@@ -77,7 +78,8 @@ def _improve(
     def loss(correction: Correction) -> jax.Array:
         turned, _, joints = bent(correction)
         change = jnp.square(correction.turn).sum() + jnp.square(correction.shift).sum()
-        return change + GOAL * miss(goals, turned, joints).sum() / 0.01**2
+        under = jnp.square(jnp.minimum(joints[..., 2] + SUNK, 0.0)).sum()  # the floor
+        return change + GOAL * (miss(goals, turned, joints).sum() + under) / 0.01**2
 
     optimizer = optax.adam(optax.cosine_decay_schedule(RATE, STEPS))
 
