@@ -175,6 +175,20 @@ def test_an_update_that_is_not_finite_is_refused(setup, poison, field):
     assert not metrics["nonfinite"]
 
 
+def test_the_state_goes_through_no_conditional(setup):
+    """Compilers for GPUs and TPUs copy what a conditional returns, here the whole state."""
+
+    def conditionals(jaxpr):
+        for equation in jaxpr.eqns:
+            if equation.primitive.name == "cond":
+                yield len(equation.outvars)
+            for inner in jaxprs_in_params(equation.params):
+                yield from conditionals(inner)
+
+    whole = len(jax.tree.leaves(setup.state["params"]))
+    assert max(conditionals(setup.traced.jaxpr.jaxpr), default=0) < whole
+
+
 def twenty_steps(setup):
     """Losses of steps on twenty batches, and the state after them."""
     state, losses = setup.state, []

@@ -200,14 +200,12 @@ def make_train_step(
         grad_norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
 
-        def update(grads: Any, kept: State) -> State:
-            updates, opt = optimizer.update(grads, kept["opt"], kept["params"])
-            params = optax.apply_updates(kept["params"], updates)
-            ema = ema_update(kept["ema"], params, ema_decay(optim, state["step"]))
-            return dict(params=params, ema=ema, opt=opt)
-
-        kept = {part: state[part] for part in ("params", "ema", "opt")}
-        new = jax.lax.cond(finite, update, lambda _, kept: kept, grads, kept)
+        updates, opt = optimizer.update(grads, state["opt"], state["params"])
+        params = optax.apply_updates(state["params"], updates)
+        ema = ema_update(state["ema"], params, ema_decay(optim, state["step"]))
+        new = dict(params=params, ema=ema, opt=opt)
+        # Chosen number by number, so that no second copy of the state is ever held.
+        new = jax.tree.map(partial(jnp.where, finite), new, {part: state[part] for part in new})
         metrics = dict(loss=loss, grad_norm=grad_norm, nonfinite=~finite)
         for name, value in losses.items():
             metrics[name] = jnp.stack([value, fixed.counts[name]]) if "/" in name else value
