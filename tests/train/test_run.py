@@ -9,8 +9,9 @@ from configs import tiny
 from tests.helpers.experiments import OF_BEFORE, begin, changed, experiment_of
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
+from vimogen_jax.files import locked
 from vimogen_jax.input_pipeline.dataset import Dataset
-from vimogen_jax.train.run import Run, load_run
+from vimogen_jax.train.run import Run, alone, load_run
 
 MODEL = dict(text_dim=12)
 
@@ -87,6 +88,15 @@ def test_what_a_run_wrote_before_means_what_it_meant():
     for name in names:
         assert getattr(experiment, name) == getattr(now, name), name
     assert experiment.finetune.lora is None and not experiment.finetune.needs_base
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(dataset, tmp_path):
+    run = begin(tmp_path / "run", dataset)
+    refused = pytest.raises(BadInput, match="run is trained by another process")
+    with locked(run.folder), refused, alone(run):
+        pass
+    with alone(run):  # once the other has ended
+        pass
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -31,7 +31,7 @@ from vimogen_jax.train.log import Log
 from vimogen_jax.train.nonfinite import Pending
 from vimogen_jax.train.optim import learning_rate, make_optimizer
 from vimogen_jax.train.profile import Profile
-from vimogen_jax.train.run import load_checkpoint, open_run, record_run
+from vimogen_jax.train.run import alone, load_checkpoint, open_run, record_run
 from vimogen_jax.train.state import (
     averaged,
     frozen_weights,
@@ -112,6 +112,7 @@ def train(experiment: Experiment) -> Reached:
         stack.callback(loader.close)
         graphdef, _ = abstract_params(experiment.model, finetune.lora)
         plan = plan_state(experiment.model, optimizer, mesh, finetune)
+        stack.enter_context(alone(run))
         record_run(run, dataset.statistics)  # once all was found to fit
         checkpoints = stack.enter_context(Checkpoints(run.folder, times.keep))
         found = {

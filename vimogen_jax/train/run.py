@@ -8,8 +8,10 @@ Weights that a run does not train are not in its checkpoints: they come from the
 experiment names in `init_from` and the run knows by the hash of its weights.
 """
 
+import contextlib
 import dataclasses
 import hashlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -20,7 +22,7 @@ from flax import traverse_util
 from vimogen_jax.adapter import Adapter
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import Experiment
-from vimogen_jax.files import absolute, write_json
+from vimogen_jax.files import absolute, locked, on_store, write_json
 from vimogen_jax.models.lora import merged
 from vimogen_jax.models.parameters import abstract_params, all_weights, fingerprint
 from vimogen_jax.motion.layouts import VIMOGEN, layout_of
@@ -135,6 +137,23 @@ def open_run(experiment: Experiment, dataset: "Dataset", base: Package | None = 
 def _licence(dataset: "Dataset", base: Package | None) -> str:
     given = [] if base is None or not base.licence else base.licence.split("; ")
     return "; ".join(dict.fromkeys([*given, *dataset.licences]))
+
+
+@contextlib.contextmanager
+def alone(run: Run) -> Iterator[None]:
+    """Keep others, in the block, from training the run in a folder on disk.
+
+    Raises:
+        BadInput: another process trains it.
+    """
+    with contextlib.ExitStack() as stack:
+        if is_first() and not on_store(run.folder):
+            run.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                stack.enter_context(locked(run.folder, wait=False))
+            except BlockingIOError:
+                raise BadInput(f"the run in {run.folder} is trained by another process") from None
+        yield
 
 
 def record_run(run: Run, statistics: Statistics) -> None:
