@@ -72,18 +72,21 @@ def _ended(argv: list[str], begin: Callable[[], object]) -> subprocess.Completed
 
 @contextlib.contextmanager
 def _modules_of_its_own() -> Iterator[None]:
-    """Import what commands share anew, since it defines flags too."""
-    kept = {name: sys.modules.pop(name) for name in _of_launch()}
+    """Import anew what commands share, since it defines flags too, and pages of configs.
+
+    ml_collections gives all of these one name; loaded again, one would keep what another defined.
+    """
+    kept = {name: sys.modules.pop(name) for name in _of_commands()}
     try:
         yield
     finally:
-        for name in _of_launch():
+        for name in _of_commands():
             del sys.modules[name]
         sys.modules.update(kept)
 
 
-def _of_launch() -> list[str]:
-    return [name for name in sys.modules if name.split(".")[0] == "launch"]
+def _of_commands() -> list[str]:
+    return [name for name in sys.modules if name.split(".")[0] in ("launch", "config_config")]
 
 
 @contextlib.contextmanager
