@@ -13,7 +13,7 @@ from configs import base
 
 
 def get_config() -> ConfigDict:
-    """4.4 M parameters; learning rate and batch for one machine."""
+    """4.7 M parameters; learning rate and batch for one machine."""
     config = base.get_config()
     config.update(
         model=dict(
