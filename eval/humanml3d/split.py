@@ -121,8 +121,14 @@ def _clips(id: str, features: np.ndarray, captions: list[Caption]) -> list[Capti
         if caption.of_part:
             part = features[int(caption.start * FPS) : int(caption.end * FPS)]
             if _is_fit(part):
-                parts.append(CaptionedClip(f"{ascii_uppercase[len(parts)]}_{id}", part, (caption,)))
+                parts.append(CaptionedClip(f"{_letters(len(parts))}_{id}", part, (caption,)))
     return [*parts, CaptionedClip(id, features, of_all)] if of_all else parts
+
+
+def _letters(i: int) -> str:
+    """A to Z, then AA, AB and on: the published loader, which draws A to W, never ends on more."""
+    before, last = divmod(i, len(ascii_uppercase))
+    return (_letters(before - 1) if before else "") + ascii_uppercase[last]
 
 
 def _is_fit(features: np.ndarray) -> bool:

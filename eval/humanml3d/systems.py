@@ -39,7 +39,7 @@ from vimogen_jax.motion.humanml3d import FPS, NUM_FEATURES, encode
 from vimogen_jax.motion.layouts import VIMOGEN, Layout
 from vimogen_jax.motion.resample import at_times, resample, resample_positions
 
-_NAME = re.compile(r"(?P<id>(?:[A-Z]_)?M?\d+)(?:_(?P<repetition>\d+)|_pred)?")
+_NAME = re.compile(r"(?P<id>(?:[A-Z]+_)?M?\d+)(?:_(?P<repetition>\d+)|_pred)?")
 _LINES = [  # names that say a line of the file of prompts, from 0
     re.compile(r"sample(?P<line>\d+)_repeat(?P<repetition>\d+)_len\d+"),
     re.compile(r"Example_\d+_batch0_(?P<line>\d+)"),

@@ -25,6 +25,16 @@ def test_motions_and_parts_of_them(split):
     assert len(whole.captions) == 2
 
 
+def test_every_part_has_a_name_of_its_own(tmp_path):
+    folder = write_data(tmp_path / "data", 1)
+    with (folder / "texts" / "000000.txt").open("a") as file:
+        file.write("a person steps.#a/DET person/NOUN step/VERB#0.0#2.0\n" * 27)
+    ids = [*read_split(folder).clips]
+    assert [ids[i] for i in (0, 25, 26, 27, 28)] == [
+        *("A_000000", "Z_000000", "AA_000000", "AB_000000", "000000")
+    ]
+
+
 def test_looks_as_published():
     clip = CaptionedClip("1", np.zeros((47, 263)), (Caption("a"), Caption("b"), Caption("c")))
     looks = [look(clip, np.random.RandomState(seed)) for seed in range(3000)]
