@@ -59,7 +59,9 @@ class Viewer:
 
             self._draw = video.write_mp4
         self._judge, self._looks_at = judge, looks_at
-        self.settings: dict[str, Any] = dict(name=judge.name, looks_at=looks_at, question=1)
+        self.settings: dict[str, Any] = judge.settings | dict(
+            name=judge.name, looks_at=looks_at, question=1
+        )
 
     def __call__(
         self, cases: Sequence[Case], folders: Sequence[Path]

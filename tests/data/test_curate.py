@@ -191,6 +191,7 @@ class Teller:
     """A `VisionLanguageModel` that sees the same in every film."""
 
     name, at_once = "teller", 1
+    server = preface = ""
     timeout: float | None = None
 
     def __init__(self, says):

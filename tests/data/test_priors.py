@@ -357,6 +357,7 @@ class Speaks:
     """A vision-language model that says what the question's sentence makes it say."""
 
     name, at_once = "speaks", 4
+    server = preface = ""
     timeout: float | None = 0.3
 
     def ask(self, question, video):

@@ -44,7 +44,7 @@ class ChatWriter:
     def __init__(self, chat: Chat, wait: float = 2.0):
         """`wait`: seconds before the second try; they double."""
         self._chat, self._wait, self.at_once = chat, wait, 4 * chat.at_once
-        self.settings: dict[str, Any] = dict(name=chat.name, version=1)
+        self.settings: dict[str, Any] = dict(name=chat.name, server=chat.server, version=1)
 
     def __call__(self, sentences: Sequence[str]) -> list[tuple[str, str] | BadInput]:
         """See `Writer`; raises BadInput where nothing will be answered: the key is wrong."""

@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.adapters.vlm.frames import PREFACE, frames
 from data.adapters.vlm.model import Unanswered
-from data.adapters.vlm.servers import TIMEOUT, hide, is_retryable, key_from, seconds
+from data.adapters.vlm.servers import TIMEOUT, address, hide, is_retryable, key_from, seconds
 from vimogen_jax.errors import BadInput
 
 KEY = "OPENAI_API_KEY"  # in the environment; a server of one's own may need none
@@ -18,6 +18,7 @@ class Chat:
     """A `VisionLanguageModel` that is sent frames as JPEG."""
 
     at_once = 8
+    preface = PREFACE
 
     def __init__(self, model: str, url: str | None = None, timeout: float = TIMEOUT):
         """Ask `model` at the server's base `url`, such as http://localhost:8000/v1, or at OpenAI.
@@ -42,10 +43,11 @@ class Chat:
         self.timeout: float | None = timeout
         self._model = model
         self.name = f"openai:{model}"
+        self.server = address(str(self._client.base_url))
 
     def ask(self, question: str, video: Path) -> str:
         """See `VisionLanguageModel.ask`."""
-        said = {"type": "text", "text": PREFACE + question}
+        said = {"type": "text", "text": self.preface + question}
         return self.say([said, *map(_part, frames(video))])
 
     def say(self, content: str | list[dict]) -> str:

@@ -1,10 +1,11 @@
 """Gemini as a judge: the video itself is sent, as published."""
 
 import mimetypes
+import os
 from pathlib import Path
 
 from data.adapters.vlm.model import FPS, Unanswered, Unwatchable
-from data.adapters.vlm.servers import TIMEOUT, hide, is_retryable, key_from, seconds
+from data.adapters.vlm.servers import TIMEOUT, address, hide, is_retryable, key_from, seconds
 from vimogen_jax.errors import BadInput
 
 PUBLISHED_MODEL = "gemini-2.5-flash"
@@ -15,6 +16,7 @@ class Gemini:
     """A `VisionLanguageModel` behind Google's API; the key comes from the environment."""
 
     at_once = 8
+    preface = ""  # it sees the video itself
 
     def __init__(
         self, model: str = PUBLISHED_MODEL, url: str | None = None, timeout: float = TIMEOUT
@@ -33,12 +35,14 @@ class Gemini:
         self._key = key_from(*KEYS)
         if not self._key:
             raise BadInput(f"the judge gemini needs a key in the environment: {' or '.join(KEYS)}")
+        url = url or os.environ.get("GOOGLE_GEMINI_BASE_URL")  # as Google's client
         options = genai.types.HttpOptions(base_url=url, timeout=round(1000 * timeout))
         # It would go to Vertex AI where the environment says so.
         self._client = genai.Client(vertexai=False, api_key=self._key, http_options=options)
         self.timeout: float | None = timeout
         self._model = model
         self.name = f"gemini:{model}"
+        self.server = address(url) if url else ""
 
     def ask(self, question: str, video: Path) -> str:
         """See `VisionLanguageModel.ask`."""

@@ -1,7 +1,7 @@
 """A judge: a list of questions about videos in, replies by item out, errors by item too.
 
 Several questions are under way at once. Answers are cached, each in a file of its own under a hash
-of the model, the question and the video's content, so a run that was interrupted goes on, and one
+of the model, its server, what it is asked and the video's content, so a run that was interrupted goes on, and one
 that is finished asks nothing.
 """
 
@@ -79,10 +79,14 @@ class Judge:
 
     Args:
         cache: folder of the answers.
+
+    Attributes:
+        settings: what an answer depends on beside the question and the video.
     """
 
     def __init__(self, model: VisionLanguageModel, cache: Path, retry: RetryPolicy | None = None):
         self.name = model.name
+        self.settings = dict(judge=model.name, server=model.server, preface=model.preface, fps=FPS)
         self._model, self._cache, self._retry = model, cache, retry or RetryPolicy()
 
     def __call__(self, items: Sequence[Item]) -> Replies:
@@ -143,7 +147,7 @@ class Judge:
                 video = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as fault:
             return Reply(None, f"{item.video} cannot be read: {reason(fault)}")
-        key = {"judge": self.name, "fps": FPS, "question": item.question.text, "video": video}
+        key = self.settings | {"question": item.question.text, "video": video}
         name = hashlib.sha256(json.dumps(key).encode()).hexdigest()
         return _Entry(item, key, self._cache / f"{name}.json")
 

@@ -10,12 +10,16 @@ class VisionLanguageModel(Protocol):
     """A model that answers one question about one video, wherever it runs.
 
     Attributes:
-        name: under which its answers are cached: the kind of model and which one.
+        name: the kind of model and which one.
+        server: that answers, as `servers.address` writes it; "" for the usual one, or for none.
+        preface: what the model is told before every question.
         at_once: how many questions it may be asked at the same time.
         timeout: seconds that an answer may take in all; None where it takes what it takes.
     """
 
     name: str
+    server: str
+    preface: str
     at_once: int
     timeout: float | None
 

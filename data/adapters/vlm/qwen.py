@@ -20,6 +20,8 @@ class Qwen:
     """
 
     at_once = 1
+    server = ""
+    preface = PREFACE
     timeout: float | None = None
 
     def __init__(self, model: str, longest_answer: int = 1024):
@@ -60,7 +62,7 @@ class Qwen:
         """See `VisionLanguageModel.ask`."""
         import torch  # pyright: ignore[reportMissingImports]
 
-        inputs = self.inputs(PREFACE + question, frames(video))
+        inputs = self.inputs(self.preface + question, frames(video))
         try:
             with torch.inference_mode():
                 tokens = self._network.generate(

@@ -1,6 +1,8 @@
-"""What clients of servers share: keys that nobody gets to see, and what a refusal means."""
+"""What clients of servers share: addresses, keys that nobody gets to see, and what a refusal
+means."""
 
 import os
+from urllib.parse import urlsplit
 
 from vimogen_jax.errors import BadInput
 
@@ -25,6 +27,12 @@ def key_from(*names: str) -> str:
 def hide(text: str, key: str) -> str:
     """The text without the key, should a server repeat it."""
     return text.replace(key, "[key]") if key else text
+
+
+def address(url: str) -> str:
+    """A server's base URL without what may be secret: user and password, and all after the path."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2].lower()}{parts.path}".rstrip("/")
 
 
 def is_retryable(status: int) -> bool:

@@ -68,8 +68,9 @@ def test_only_what_is_not_known_is_asked(server, ask, model, video, tmp_path):
     other = write_video(tmp_path / "other.mp4", shade=40)
     assert count(dataclasses.replace(item, video=other)) == 1
     assert count(dataclasses.replace(item, question=asking("Really?"))) == 1
-    model.name = "openai:larger"
-    assert count(item) == 1
+    for name, value in dict(name="openai:larger", server="https://b", preface="Look.\n").items():
+        setattr(model, name, value)
+        assert count(item) == 1
     # The same file by another name is the same video.
     assert count(*[dataclasses.replace(item, video=video.rename(tmp_path / "b.mp4"))] * 2) == 0
 

@@ -29,6 +29,13 @@ def judge(request, server):
     return request.param(server.url)
 
 
+def test_a_judge_knows_its_server_but_not_by_its_secrets(server):
+    host = server.url.removeprefix("http://")
+    assert chat(f"http://me:secret@{host}").server == f"{server.url}/v1"
+    assert gemini(f"http://me:secret@{host}/?key=secret").server == server.url
+    assert gemini(None).server == ""
+
+
 def test_frames_are_five_a_second(video):
     greys = [np.asarray(picture).mean() for picture in frames(video)]
     np.testing.assert_allclose(greys, np.arange(0, 30, 4) * 4, atol=3)
