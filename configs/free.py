@@ -17,7 +17,7 @@ def get_config() -> ConfigDict:
     config = small.get_config()
     config.update(
         data=dict(path="datasets/cmu", buckets=(60, 100), text_share=dict(high=0.75)),
-        optim=dict(optimizer="muon", schedule="constant", learning_rate=8e-4, warmup_steps=20),
+        optim=dict(schedule="constant"),
         train=dict(workdir="runs/free", steps=3000, preview_every=3000),
     )
     return config

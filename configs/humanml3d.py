@@ -20,6 +20,7 @@ def get_config() -> ConfigDict:
         objective=dict(infill=dict(share=0.0)),
         sampler=dict(trajectory="absolute"),
         data=dict(path="datasets/humanml3d", text_share=dict(high=1.0, low=1.0)),
+        optim=dict(optimizer="adamw", learning_rate=1e-3, warmup_steps=100),
         train=dict(workdir="runs/humanml3d"),
     )
     return config

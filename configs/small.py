@@ -45,7 +45,7 @@ def get_config() -> ConfigDict:
             guidance_scale=3.0,
             start=1.0,
             shift=1.0,
-            smoothing=1.5,
+            smoothing=1.0,
             trajectory="fused",
             reference_smoothing=0.0,
         ),
@@ -55,7 +55,14 @@ def get_config() -> ConfigDict:
             null_text_probability=0.15,
             text_length=32,
         ),
-        optim=dict(schedule="cosine", weight_decay=1e-2, ema_decay=0.998),
+        optim=dict(
+                optimizer="muon",
+                learning_rate=8e-4,
+                schedule="cosine",
+                warmup_steps=20,
+                weight_decay=1e-2,
+                ema_decay=0.998,
+            ),
         train=dict(workdir="runs/small", steps=6600, preview_every=1500),
     )
     return config
