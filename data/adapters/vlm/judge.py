@@ -1,8 +1,8 @@
 """A judge: a list of questions about videos in, replies by item out, errors by item too.
 
 Several questions are under way at once. Answers are cached, each in a file of its own under a hash
-of the model, its server, what it is asked and the video's content, so a run that was interrupted goes
-on, and one that is finished asks nothing.
+of the model, its server, what it is asked and the video's content, so a run that was interrupted
+goes on, and one that is finished asks nothing.
 """
 
 import dataclasses
