@@ -56,13 +56,13 @@ def get_config() -> ConfigDict:
             text_length=32,
         ),
         optim=dict(
-                optimizer="muon",
-                learning_rate=8e-4,
-                schedule="cosine",
-                warmup_steps=20,
-                weight_decay=1e-2,
-                ema_decay=0.998,
-            ),
+            optimizer="muon",
+            learning_rate=8e-4,
+            schedule="cosine",
+            warmup_steps=20,
+            weight_decay=1e-2,
+            ema_decay=0.998,
+        ),
         train=dict(workdir="runs/small", steps=6600, preview_every=1500),
     )
     return config
