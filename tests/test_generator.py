@@ -67,7 +67,7 @@ def test_a_fused_trajectory_moves_the_root_alone(generator):
         return Generator(dataclasses.replace(generator.package, sampler=sampler))(WAVE, seconds=2)
 
     (absolute,), (moved,) = sampled("absolute"), sampled("fused")
-    np.testing.assert_allclose(moved.rotations, absolute.rotations, atol=1e-5)
+    np.testing.assert_allclose(moved.rotations[:, 1:], absolute.rotations[:, 1:], atol=1e-5)
     assert np.abs(moved.transl - absolute.transl).max() > 1e-3
 
 
