@@ -94,7 +94,8 @@ class Capture:
     def made_from(self, film: Path) -> Mapping[str, Any]:
         """See `Step`."""
         by = self.reader.settings | dict(given=self.reader.given(film.stem))
-        return dict(step="capture", by=by, limits=vars(LIMITS))
+        # The file that is kept says the film's name.
+        return dict(step="capture", by=by, limits=vars(LIMITS), name=film.name)
 
     def __call__(self, film: Path, sha256: str, out: Path) -> tuple[dict[str, Any], list[Path]]:
         """See `Step`."""

@@ -10,13 +10,16 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from data import curate
 from data.adapters.mocap import open_mocap
+from data.adapters.mocap.model import Captured
 from data.adapters.vlm.judge import Judge
 from data.adapters.vlm.question import DESCRIBE
 from data.filters.film import FilterSettings, Range
+from data.result_cache import Cached
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
 from tests.helpers.played_store import played_by
 from vimogen_jax import formats
+from vimogen_jax.formats.provenance import read_provenance
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.mocap.film import frames, open_film
 from vimogen_jax.viewer.mp4 import encode
@@ -270,6 +273,28 @@ def test_films_without_a_caption_are_told_of_by_a_model(made, tmp_path, says, ca
     )
     assert [take.caption for take in takes] == ["A person stands."] * caption
     assert report.facts()["left"] == ({} if caption else {"no caption": 1})
+
+
+class Stands:
+    """A `VideoToMotion` that reads the same of every film."""
+
+    def __init__(self):
+        self.settings = dict(name="stands")
+
+    def given(self, name):
+        return ""
+
+    def __call__(self, name, film, folder):
+        return Captured(made_up_motion("walk", np.random.default_rng(0), 46), dict(start=0.0))
+
+
+def test_a_film_of_another_name_is_read_as_that(tmp_path):
+    film = tmp_path / "old.mp4"
+    film.write_bytes(b"a film")
+    capture = Cached(curate.Capture(Stands()), tmp_path)
+    for name in ("old.mp4", "new.mp4"):
+        (file,) = capture(film := film.rename(tmp_path / name)).files
+        assert read_provenance(file)["film"]["address"] == name
 
 
 def test_the_caption_is_read_out_of_an_answer():
