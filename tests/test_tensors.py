@@ -7,8 +7,11 @@ import stat
 import ml_dtypes
 import numpy as np
 import pytest
+from etils import epath
+from fsspec.implementations.memory import MemoryFileSystem
 from safetensors.numpy import load_file, save_file
 
+from tests.helpers.played_store import played_by
 from vimogen_jax.errors import BadInput
 from vimogen_jax.tensors import Stacked, map_folder, map_tensors, write_tensors
 
@@ -38,6 +41,16 @@ def test_files_are_those_of_the_safetensors_library(tmp_path):
     save_file(whole, tmp_path / "theirs", {"format": "np"})
     same(map_tensors(tmp_path / "theirs"), whole)
     assert all(array.flags.aligned for array in map_tensors(tmp_path / "ours").values())
+
+
+def test_a_file_on_a_store_is_read_when_its_copy_is_gone(tmp_path):
+    with played_by(MemoryFileSystem):
+        write_tensors(tmp_path / "ours", ARRAYS)
+        on_store = epath.Path("gs://bucket/ours")
+        on_store.parent.mkdir(parents=True)
+        on_store.write_bytes((tmp_path / "ours").read_bytes())
+        same(map_tensors(on_store), ARRAYS)
+        on_store.parent.rmtree()
 
 
 def test_rows_are_written_as_one_tensor(tmp_path):

@@ -98,11 +98,12 @@ def _on_disk(path: epath.PathLike) -> Iterator[epath.PathLike]:
     if "://" not in str(path):
         yield path
         return
-    with tempfile.NamedTemporaryFile() as file:
-        with epath.Path(path).open("rb") as source:
-            shutil.copyfileobj(source, file)
-        file.flush()
-        yield file.name
+    # A folder, as Windows opens no open file twice, and removes none that is mapped.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        file = Path(folder, "copy")
+        with epath.Path(path).open("rb") as source, file.open("wb") as copy:
+            shutil.copyfileobj(source, copy)
+        yield file
 
 
 def map_folder(folder: str | Path) -> tuple[dict[str, Shaped[np.ndarray, "..."]], Path]:

@@ -98,6 +98,13 @@ def test_what_does_not_fit_is_a_sentence_and_not_a_crash(config, monkeypatch):
     assert f"did not run: {speed.fault}" in report.program_text(speed, "step")
 
 
+def test_where_nobody_says_what_memory_there_is_it_is_tried(monkeypatch):
+    monkeypatch.delattr("os.sysconf", raising=False)
+    device = jax.devices()[0]
+    assert machine.memory(device) is None
+    programs._check_fits(10**18, device)
+
+
 def test_what_a_device_refuses_is_told_in_its_first_line(config, monkeypatch):
     def refuse(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 9.\n\nmore")

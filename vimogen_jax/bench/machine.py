@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 
 
-def memory(device: Any) -> int:
-    """Bytes that programs on a device may take together."""
+def memory(device: Any) -> int | None:
+    """Bytes that programs on a device may take together; None where nobody says."""
     limit = (device.memory_stats() or {}).get("bytes_limit")
-    return limit or os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if limit or not hasattr(os, "sysconf"):  # which Windows lacks
+        return limit
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def product_rate(device: Any, dtype: str) -> float:

@@ -239,7 +239,7 @@ def _fill(shapes: Any, values: Callable[[jax.ShapeDtypeStruct], jax.Array] = _li
 def _check_fits(needed: int, device: Any) -> None:
     """Raise MemoryError where a device has fewer bytes; a CPU would be let run until killed."""
     there = machine.memory(device)
-    if needed > there:
+    if there is not None and needed > there:
         raise MemoryError(
             f"out of memory: it takes {needed / 1e9:.1f} GB or more on each device, which has "
             f"{there / 1e9:.1f} GB"
