@@ -1,10 +1,13 @@
 """Motions cut, joined, retimed and placed: what stays, what moves, and by how much."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from tests.helpers.stride import stride
 from vimogen_jax.errors import BadInput
+from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.editing import cut, joined, placed, retimed
 
 WALK = stride(40, heading=0.7)
@@ -24,6 +27,14 @@ def test_a_motion_begins_where_it_is_placed():
     np.testing.assert_allclose(joints[0, 0, :2], (2, -1), atol=1e-9)
     np.testing.assert_allclose(joints[..., 2], WALK.joints()[..., 2], atol=1e-9)
     np.testing.assert_allclose(joints[-1, 0] - joints[0, 0], (-1.2 * 39 / 20, 0, 0), atol=0.15)
+
+
+@pytest.mark.parametrize("move", [canonicalize, lambda motion: placed(motion, 2, -1, 90)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_motion_keeps_its_precision_wherever_it_goes(move, dtype):
+    given = replace(WALK, rotations=WALK.rotations.astype(dtype), transl=WALK.transl.astype(dtype))
+    moved = move(given)
+    assert (moved.rotations.dtype, moved.transl.dtype) == (dtype, dtype)
 
 
 def test_one_goes_on_where_another_ends():

@@ -51,9 +51,11 @@ def transform(
 ) -> AnyMotion:
     """Move a motion rigidly: every point p of the world goes to rotation @ p + translation.
 
-    The translation is in metres.
+    The translation is in metres. The motion's precision stays, whatever that of the move.
     """
     xp = motion.rotations.__array_namespace__()
+    rotation = xp.asarray(rotation, dtype=motion.rotations.dtype)
+    translation = xp.asarray(translation, dtype=motion.transl.dtype)
     root = motion.rotations[:, :1]
     rest = xp.asarray(REST_JOINTS[0], dtype=motion.transl.dtype)
     pelvis = (motion.transl + rest) @ rotation.T + translation
