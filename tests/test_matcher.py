@@ -136,6 +136,7 @@ def test_a_package_says_how_probable_it_is_that_a_motion_shows_a_sentence(packag
     faster = dataclasses.replace(long, fps=60.0)
     assert matcher.motions([faster])[0] @ matcher.motions([long])[0] < 0.9999
     assert matcher.probability([], []).shape == (0,)
+    assert matcher.motions([]).dtype == matcher.motions([long]).dtype == np.float32
 
 
 def test_what_is_nearly_right_is_counted(package, takes, letters):

@@ -150,7 +150,8 @@ class Matcher:
             np.asarray(embed(items[i : i + BATCH])[0])[: len(items) - i]
             for i in range(0, len(items), BATCH)
         ]
-        return np.concatenate([*parts, np.zeros((0, self.package.model.matching_dim))])
+        none = np.zeros((0, self.package.model.matching_dim), np.float32)
+        return np.concatenate([*parts, none])
 
 
 @functools.partial(jax.jit, static_argnums=0)
