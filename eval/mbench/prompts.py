@@ -61,6 +61,9 @@ class MBenchPrompt:
     action: str = ""
 
 
+_FIELDS = dataclasses.fields(MBenchPrompt)
+
+
 def asked(prompts: Mapping[int, MBenchPrompt]) -> Asked[int]:
     """How a system's files name the motions of prompts: by the id, `7` or `007`, or by the text."""
     by_text: dict[str, list[int]] = defaultdict(list)
@@ -103,9 +106,14 @@ def read_lines(path: Path) -> dict[int, MBenchPrompt]:
             others = row.get("distractors", [])
             if not isinstance(others, list):
                 raise ValueError("its distractors are no list")
+            for name in sorted(row.keys() - {field.name for field in _FIELDS}):
+                raise ValueError(f"no prompt has {name!r}")
+            for field in _FIELDS:
+                if field.default is dataclasses.MISSING and field.name not in row:
+                    raise ValueError(f"it has no {field.name!r}")
             fields: dict[str, Any] = row | {"distractors": tuple(others)}
             prompt = _checked(MBenchPrompt(**fields))
-        except (ValueError, TypeError, AttributeError) as fault:
+        except ValueError as fault:
             raise BadInput(f"{path}: line {number} is no prompt: {fault}") from None
         if prompt.id in prompts:
             raise BadInput(f"{path}: line {number}: id {prompt.id} was given before")

@@ -81,7 +81,8 @@ def test_downloads_once_and_checks(shared, tmp_path, monkeypatch):
     ("name", "content", "fault"),
     [
         ("a.jsonl", "[1]", "line 1 is no prompt"),
-        ("a.jsonl", '{"id": 1}', "line 1 is no prompt"),
+        ("a.jsonl", '{"id": 1}', "line 1 is no prompt: it has no 'category'"),
+        ("a.jsonl", '{"id": 1, "txt": "a"}', "line 1 is no prompt: no prompt has 'txt'"),
         ("a.jsonl", '{"id": 1, "category": "x", "text": "a", "seconds": 1}', "no category 'x'"),
         ("a.json", "{", "is not JSON"),
         ("a.json", '[{"id": 1}]', "not a file of MBench's prompts"),
