@@ -47,13 +47,14 @@ def spread(
     # Spawned, not forked: libraries have started threads in this process.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _begin) as pool:
-        with unheard_by_children():
-            pool.submit(int)  # upon which they start
+
+        def called_at_once(group: Sequence[Item]) -> Iterable[Result]:
+            with unheard_by_children():  # processes start as calls come that no other waits for
+                return pool.map(function, group, chunksize=8)
+
         groups = (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE))
         try:
-            yield from bar(
-                result for group in groups for result in pool.map(function, group, chunksize=8)
-            )
+            yield from bar(result for group in groups for result in called_at_once(group))
         except BrokenProcessPool:
             raise BadInput(
                 f"a process that {work} was killed, as happens where memory runs out; fewer at "

@@ -26,8 +26,9 @@ def end_at_once() -> None:
 @contextlib.contextmanager
 def ends_well() -> Iterator[None]:
     """In the block, the first signal raises `SystemExit`, and the process ends after the block."""
-    stop, told = _Stop(), sys.unraisablehook
-    sys.unraisablehook = stop.unraisable
+    stop = _Stop()
+    told, told_of_threads = sys.unraisablehook, threading.excepthook
+    sys.unraisablehook, threading.excepthook = stop.unraisable, stop.in_thread
     _heed(stop)
     try:
         yield
@@ -40,7 +41,7 @@ def ends_well() -> Iterator[None]:
         raise
     finally:
         _heed(_end)
-        sys.unraisablehook = told
+        sys.unraisablehook, threading.excepthook = told, told_of_threads
 
 
 @contextlib.contextmanager
@@ -85,6 +86,11 @@ class _Stop:
         # Where one array cannot be read or written, TensorStore still calls back for the others.
         elif str(fault.exc_value) != "Event loop is closed":
             sys.__unraisablehook__(fault)
+
+    def in_thread(self, fault: threading.ExceptHookArgs) -> None:
+        """Tell of what ended a thread, unless all is being put away: its work is then gone."""
+        if self.number is None:
+            threading.__excepthook__(fault)
 
     def _soon(self) -> None:
         def signal_again(number: int) -> None:

@@ -340,7 +340,8 @@ runpy.run_module("launch.build_data", run_name="__main__", alter_sys=True)
 """
 
 
-def test_ctrl_c_ends_a_build_and_nothing_is_left(tmp_path, lines):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_processes_ends_a_build_and_nothing_is_left(tmp_path, lines, number):
     many = [line | {"id": f"{i}-{k}"} for i, line in enumerate(lines) for k in range(400)]
     captions = _write_captions(tmp_path / "captions.jsonl", many)
     _write_takes(tmp_path / "bvh", 6)
@@ -358,9 +359,9 @@ def test_ctrl_c_ends_a_build_and_nothing_is_left(tmp_path, lines):
         while not list(tmp_path.glob(".out.*/*.array_record")) and process.poll() is None:
             assert time.monotonic() < until
             time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        os.killpg(process.pid, number)  # as a terminal does, or a scheduler
         said = process.communicate(timeout=600)
-    assert process.returncode == 130, said
+    assert process.returncode == 128 + number, said
     assert "Traceback" not in said[1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bvh", "captions.jsonl"]
 

@@ -1,10 +1,12 @@
-"""The cache of results of films: none is made twice, and what is damaged is made anew."""
+"""Work of many processes, and the cache of its results: none is made twice, damage is made anew."""
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -109,6 +111,16 @@ def test_processes_give_results_in_order(films):
     assert list(spread(Path.stat, films, 2, "film", "looked at films")) == [
         film.stat() for film in films
     ]
+
+
+def _hears(_: int) -> tuple[int, bool]:
+    time.sleep(0.05)  # so that no process does all
+    return os.getpid(), signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_no_process_hears_ctrl_c():
+    heard = dict(spread(_hears, range(60), 3, "number", "slept"))
+    assert len(heard) > 1 and not any(heard.values())
 
 
 def test_processes_end_with_the_one_that_started_them():
