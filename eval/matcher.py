@@ -20,7 +20,7 @@ from eval.intervals import CONFIDENCE
 from eval.real_motions import RealMotion
 from vimogen_jax.diffusion.camera import CameraNoise, to_rotations
 from vimogen_jax.markdown import markdown_table
-from vimogen_jax.matcher import Calibration, Matcher
+from vimogen_jax.matcher import LIKELY, Calibration, Matcher
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
@@ -103,9 +103,9 @@ def figures(pairs: Pairs, calibration: Calibration) -> dict[str, Any]:
     off = np.bincount(bins, weight * (probability - pairs.own), BINS)
     count = int(pairs.motion.max()) + 1
     drawn = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES)
-    areas, own, others = _shares(pairs, probability >= 0.5, drawn[:, pairs.motion])
+    areas, own, others = _shares(pairs, probability >= LIKELY, drawn[:, pairs.motion])
     (area,), (own_taken,), (others_taken,) = _shares(
-        pairs, probability >= 0.5, np.ones((1, len(weight)))
+        pairs, probability >= LIKELY, np.ones((1, len(weight)))
     )
     return dict(
         takes=int(pairs.own.sum()),
@@ -145,7 +145,7 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 def taken_by_action(matcher: Matcher, takes: Sequence[RealMotion]) -> dict[str, float]:
     """Of the takes of each action the share that is taken to show its caption."""
     probability = matcher.probability([x.motion for x in takes], [x.caption for x in takes])
-    action, taken = _actions(takes), probability >= 0.5
+    action, taken = _actions(takes), probability >= LIKELY
     return {name: float(taken[action == name].mean()) for name in sorted(set(action.tolist()))}
 
 

@@ -25,14 +25,12 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import require_writable, write_json
 from vimogen_jax.generator import Generator, changed
 from vimogen_jax.input_pipeline.dataset import FILES, Dataset
-from vimogen_jax.matcher import Matcher
+from vimogen_jax.matcher import LIKELY, Matcher
 from vimogen_jax.models.parameters import fingerprint
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
 from vimogen_jax.train.agreement import require_agreement
 from vimogen_jax.train.distributed import is_first, joined
-
-SURE = 0.5  # that a motion shows its sentence, where yes and no are as likely before
 
 TEACHER = flags.DEFINE_string("teacher", "small", "checkpoint package or run folder")
 PROMPTS = flags.DEFINE_string(
@@ -128,7 +126,7 @@ def checked_by(limits: MotionLimits, matcher: Matcher | None) -> teacher.Check:
             return found
         matches = matcher.probability(motions, sentences)
         return [
-            (fault or ("" if p >= SURE else "does not match"), measures | dict(matches=float(p)))
+            (fault or ("" if p >= LIKELY else "does not match"), measures | dict(matches=float(p)))
             for (fault, measures), p in zip(found, matches, strict=True)
         ]
 

@@ -28,6 +28,7 @@ from vimogen_jax.train.run import load_checkpoint
 
 CALIBRATION, EVALUATION = "calibration.json", "evaluation.json"
 BATCH = 16
+LIKELY = 0.5  # a probability from which on a motion is taken to show its sentence
 TOKENS = 32  # texts are padded to a multiple, so few programs compile
 
 

@@ -11,6 +11,7 @@ from data.adapters.vlm.question import shows
 from data.priors.prompts import Prompt
 from data.priors.store import StageOutput
 from vimogen_jax.errors import BadInput
+from vimogen_jax.matcher import LIKELY
 from vimogen_jax.motion.motion import Motion
 
 LooksAt = Literal["reference", "video"]
@@ -113,11 +114,10 @@ class Matched:
     """A `Decider` without a vision-language model: what a matcher finds likely passes."""
 
     at_once = 64
-    threshold = 0.5
 
     def __init__(self, matcher: MatchesTexts):
         self._matcher = matcher
-        self.settings: dict[str, Any] = dict(name=matcher.name, threshold=self.threshold)
+        self.settings: dict[str, Any] = dict(name=matcher.name, threshold=LIKELY)
 
     def __call__(
         self, cases: Sequence[Case], folders: Sequence[Path]
@@ -128,7 +128,7 @@ class Matched:
         return [
             StageOutput(
                 dict(
-                    matches=float(likely) >= self.threshold,
+                    matches=float(likely) >= LIKELY,
                     words=f"{likely:.0%} likely by {self._matcher.name}",
                     probability=round(float(likely), 4),
                 )

@@ -139,7 +139,7 @@ def read_published(path: Path) -> dict[int, MBenchPrompt]:
             prompts[prompt.id] = prompt
     except KeyError as fault:
         raise BadInput(f"{path}: not a file of MBench's prompts: {fault} is missing") from None
-    except (ValueError, TypeError) as fault:
+    except ValueError as fault:
         raise BadInput(f"{path}: not a file of MBench's prompts: {fault}") from None
     if not prompts:
         raise BadInput(f"{path} holds no prompt")
@@ -163,9 +163,9 @@ def _checked(prompt: MBenchPrompt) -> MBenchPrompt:
 def _of_list(row: Mapping[str, Any]) -> MBenchPrompt:
     return MBenchPrompt(
         id=row["global_id"],
-        category=_PUBLISHED_CATEGORIES[row["dimension"]],
+        category=_category(row["dimension"]),
         text=row["prompt"],
-        seconds=float(row["motion_duration"]),
+        seconds=_number(row["motion_duration"]),
         detailed=row["prompt_motion_detailed"],
         video=row["prompt_video_detailed"],
         distractors=_distractors(row),
@@ -177,16 +177,30 @@ def _of_table(row: Mapping[str, Any]) -> MBenchPrompt:
     pose = row["dimension"] in ("Pose_Quality", "Body_Penetration")
     return MBenchPrompt(
         id=row["id"],
-        category="pose_quality" if pose else _PUBLISHED_CATEGORIES[row["category"]],
+        category="pose_quality" if pose else _category(row["category"]),
         text=row["prompt"],
-        seconds=row["motion_duration"] / FPS,
+        seconds=_number(row["motion_duration"]) / FPS,
         distractors=_distractors(row),
     )
 
 
+def _category(name: Any) -> str:
+    if not isinstance(name, str) or name not in _PUBLISHED_CATEGORIES:
+        raise ValueError(f"no category {name!r}")
+    return _PUBLISHED_CATEGORIES[name]
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(f"the duration {value!r} is no number")
+    return float(value)
+
+
 def _distractors(row: Mapping[str, Any]) -> tuple[str, ...]:
-    others = dict.fromkeys(row.get("auxiliary_info", ()))
-    return tuple(text for text in others if text != row["prompt"])
+    others = row.get("auxiliary_info", [])
+    if not isinstance(others, list) or not all(isinstance(text, str) for text in others):
+        raise ValueError(f"auxiliary_info {others!r} is no list of texts")
+    return tuple(text for text in dict.fromkeys(others) if text != row["prompt"])
 
 
 def download(cache: Path | None = None) -> Path:

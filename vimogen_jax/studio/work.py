@@ -22,7 +22,7 @@ from vimogen_jax.generator import (
     make_requests,
 )
 from vimogen_jax.long_motion import SEAM, in_a_row, join, windows
-from vimogen_jax.matcher import Matcher
+from vimogen_jax.matcher import LIKELY, Matcher
 from vimogen_jax.mocap.page_film import write_page_film
 from vimogen_jax.mocap.reading import read_film
 from vimogen_jax.motion.motion import Motion
@@ -200,7 +200,7 @@ class Workshop:
 
         def work() -> Iterator[Made]:
             likely = self.likelihood(motion, sentence)
-            follows = "reference" if likely >= 0.5 else "text"
+            follows = "reference" if likely >= LIKELY else "text"
             why = (
                 f"gated: follows the {follows}; that the reference shows it is {likely:.0%} likely"
             )

@@ -11,6 +11,14 @@ from eval.mbench.prompts import CATEGORIES, MBenchPrompt, download, is_published
 from vimogen_jax.errors import BadInput
 
 WALK = {"id": 1, "category": "motion_quality", "text": "walking", "seconds": 3}
+ROW = {  # of the published list
+    "global_id": 1,
+    "dimension": "Motion_Quality",
+    "motion_duration": 4,
+    "prompt": "walking",
+    "prompt_motion_detailed": "",
+    "prompt_video_detailed": "",
+}
 
 
 def test_the_small_set():
@@ -103,6 +111,19 @@ def test_downloads_once_and_checks(shared, tmp_path, monkeypatch):
                 ({"distractors": "abc"}, "its distractors"),
                 ({"seconds": "long"}, "'long' is no duration"),
                 ({"seconds": -1}, "-1 is no duration"),
+            )
+        ),
+        *(
+            ("a.json", json.dumps([ROW | change]), f"not a file of MBench's prompts: {fault}")
+            for change, fault in (
+                ({"dimension": "Grace"}, "no category 'Grace'"),
+                ({"dimension": ["Grace"]}, "no category ['Grace']"),
+                ({"motion_duration": "4"}, "the duration '4' is no number"),
+                ({"motion_duration": None}, "the duration None is no number"),
+                ({"auxiliary_info": "walks"}, "auxiliary_info 'walks' is no list of texts"),
+                ({"auxiliary_info": [["walks"]]}, "auxiliary_info [['walks']] is no list"),
+                ({"prompt": 5}, "its texts"),
+                ({"global_id": "1"}, "the id '1'"),
             )
         ),
     ],
