@@ -3,4 +3,4 @@
 
 def without_zeros(name: str) -> str:
     """A name, as a number without leading zeros where it is one: "007" as "7"."""
-    return str(int(name)) if name.isdecimal() else name
+    return (name.lstrip("0") or "0") if name.isdecimal() else name

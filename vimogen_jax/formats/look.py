@@ -135,6 +135,11 @@ def _look(path: str, world: World) -> list[Found]:
             raise BadInput(f"{path}: a motion is read from {', '.join(SUFFIXES)}")
 
 
+def in_many_files(folder: Path) -> bool:
+    """Whether a folder holds a file for each frame or track."""
+    return any(folder.glob(tram.TRACKS)) or bool(frame_files.listed(folder))
+
+
 def _look_into(folder: Path) -> list[Found]:
     for each in (folder, *(folder / name for name in ("hps", "smplx"))):
         if any(each.glob(tram.TRACKS)):

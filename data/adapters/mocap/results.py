@@ -10,7 +10,7 @@ from data.adapters.names import without_zeros
 from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import visible
-from vimogen_jax.formats.look import SUFFIXES
+from vimogen_jax.formats.look import SUFFIXES, in_many_files
 from vimogen_jax.mocap.film import open_film, sha256
 
 
@@ -73,7 +73,8 @@ class MocapCommand:
 
 
 def read_result(path: Path, fps: float | None, film: Path | None) -> Captured:
-    """The motion of a result: a file, a folder that holds one, or one of files by frame or track.
+    """The motion of a result: a file; or that of a folder, in it or in one below it: files by frame
+    or track, or else the first file that holds one.
 
     fps: of results that do not say theirs; by default that of the film.
 
@@ -83,11 +84,17 @@ def read_result(path: Path, fps: float | None, film: Path | None) -> Captured:
     if fps is None and film:
         fps = open_film(film).own_fps
     world = formats.World(fps=fps)
-    try:
-        found = formats.look(path, world)
-    except BadInput as fault:
-        files = [each for each in visible(path.rglob("*")) if each.suffix.lower() in SUFFIXES]
-        if not files:
-            raise fault if path.is_file() else BadInput("no motion was written") from None
-        found = formats.look(files[0], world)
-    return Captured(formats.to_motion(found, world), dict(start=0.0))
+    below = visible(path.rglob("*"))
+    folders = [each for each in (path, *below) if each.is_dir() and in_many_files(each)]
+    files = [each for each in below if each.suffix.lower() in SUFFIXES]
+    places = [*folders, *files] if path.is_dir() else [path]
+    faults = []
+    for place in places:
+        try:
+            found = formats.look(place, world)
+        except BadInput as fault:
+            faults.append(fault)
+            continue
+        if found.num_frames > 1:  # a frame's file is no motion
+            return Captured(formats.to_motion(found, world), dict(start=0.0))
+    raise faults[0] if faults else BadInput("no motion was written")

@@ -143,6 +143,22 @@ def test_results_of_other_programs_by_command_and_by_folder(program, shared, tmp
         folder("9", None, work)
 
 
+def test_a_motion_in_many_files_is_read_whole_however_deep_it_lies(shared, tmp_path):
+    results, reader = shared / "priors/ingest", lambda: open_mocap(f"folder:{tmp_path}", 1.0, 20)
+    shutil.copytree(results / "smplx", tmp_path / "7/clip/frames")
+    (tmp_path / "8/clip/hps").mkdir(parents=True)
+    for name in ("hps_track_0.npy", "hps_track_1.npy"):
+        shutil.copy(results / name, tmp_path / "8/clip/hps")
+    shutil.copy(results / "camera.npy", tmp_path / "8/clip")
+    (tmp_path / "8/clip/boxes.npy").write_bytes(b"of no motion")
+    assert [reader()(name, None, tmp_path).motion.num_frames for name in "78"] == [45, 60]
+    damaged = sorted((tmp_path / "7/clip/frames").iterdir())[3]
+    damaged.write_bytes(b"?")
+    with pytest.raises(BadInput, match=damaged.name):  # and no other frame is taken for the motion
+        reader()("7", None, tmp_path)
+    assert reader().given("0" * 5000 + "9") == ""
+
+
 @pytest.mark.parametrize(
     ("code", "fault"),
     [
