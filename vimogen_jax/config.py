@@ -77,9 +77,13 @@ def _value(kind: Any, value: Any, name: str) -> Any:
         raise BadInput(f"{name} must be {_WORDS[kind]}, not {value!r}")
     if kind is not float:
         return value
-    if not math.isfinite(value):
-        raise BadInput(f"{name} must be finite, not {value!r}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # of a whole number beyond all floats
+        number = math.inf
+    if not math.isfinite(number):
+        raise BadInput(f"{name} must be finite, not {number!r}")
+    return number
 
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}

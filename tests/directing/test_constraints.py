@@ -166,6 +166,7 @@ WRIST = Place(1.0, "left_wrist", (0.3, 0.3, 1.2))
         ([Pose(1.0, {"head": (0, 0, 1)}, joints=("head",))], "beside which joints and at"),
         ([Facing(np.nan, 0.0)], "constraint 1.time must be finite, not nan"),
         ([Facing(1.0, np.inf)], "constraint 1.degrees must be finite"),
+        ([Facing(1.0, 10**5000)], "constraint 1.degrees must be finite"),
         ([Place(1.0, "head", (0.0, np.nan, 1.0))], "constraint 1.place must be finite"),
         ([Pose(1.0, {"head": (0, 0, np.nan)})], "constraint 1.rotations.head must be finite"),
         ([Route([(0, 0), (0, np.nan)])], "constraint 1.points must be finite"),
