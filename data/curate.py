@@ -132,15 +132,18 @@ class FilmClip:
         return f"{self.film}" if self.start is None else f"{self.film} from {self.start:.2f} s"
 
 
-def find_films(path: Path) -> tuple[list[Path], Path]:
+def find_films(path: Path, work: Path) -> tuple[list[Path], Path]:
     """The films below a folder, or on the lines of a list; and the folder that captions lie in.
+
+    work: folder of the results, whose parts of films are none of these, wherever it lies.
 
     Raises:
         BadInput: there is none.
     """
     if path.is_dir():
         found = [each for each in visible(path.rglob("*")) if each.suffix.lower() in FILMS]
-        films, folder = [each for each in found if each.is_file()], path
+        made = lambda each: Path(os.path.abspath(work)) in Path(os.path.abspath(each)).parents
+        films, folder = [each for each in found if each.is_file() and not made(each)], path
     else:
         films, folder = [path.parent / line.strip() for _, line in lines_of(path)], path.parent
     if not films:
@@ -217,7 +220,11 @@ class CurationReport:
             ),
             capture=dict(clips=self.captured["clips"], ms_a_frame=_milliseconds(self.captured)),
             left={name: left[name] for name in _ENDS if left[name]},
-            told=[why for where, why in self.left.values() if where in (DAMAGED, NO_MOTION)],
+            told=[
+                why if clip in why else f"{clip}: {why}"
+                for clip, (where, why) in self.left.items()
+                if where in (DAMAGED, NO_MOTION) or (where == NO_CAPTION and why)
+            ],
             clips_left={clip: " ".join(why) for clip, why in self.left.items()},
         )
 
@@ -264,6 +271,7 @@ def curate(
     licence: str,
     workers: int | Beam,
     report: CurationReport,
+    retry: bool = False,
 ) -> list[Take]:
     """The takes of the films that are kept; the report is filled in.
 
@@ -272,6 +280,7 @@ def curate(
         captions: of films by their real paths; what they say of a licence counts.
         captioner: writes the captions of the others.
         source, licence: of the records.
+        retry: try again what was at fault in an earlier call.
 
     Raises:
         BadInput: nothing more can be done, such as on a full disk. What was done is kept.
@@ -279,12 +288,12 @@ def curate(
     work.mkdir(parents=True, exist_ok=True)
     report.films = len(films)
     wanted = []
-    for clip in _passed(films, Cached(Filter(settings), work), workers, report):
+    for clip in _passed(films, Cached(Filter(settings), work, retry), workers, report):
         if captioner or _said(clip, captions):
             wanted.append(clip)
         else:
             report.leave(clip, NO_CAPTION)
-    captured = list(_captured(wanted, Cached(Capture(reader), work), workers, report))
+    captured = list(_captured(wanted, Cached(Capture(reader), work, retry), workers, report))
     takes = []
     for clip, done, said in _captioned(captured, captions, captioner, report):
         part = "" if clip.start is None else f"-{clip.start:.2f}"

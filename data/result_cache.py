@@ -61,10 +61,15 @@ class Done:
 
 @dataclasses.dataclass(frozen=True)
 class Cached:
-    """A step with its cache, a folder: results that are there already are not made again."""
+    """A step with its cache, a folder: results that are there already are not made again.
+
+    Attributes:
+        retry: but for faults, such as those of a program that died.
+    """
 
     step: Step
     folder: Path
+    retry: bool = False
 
     def __call__(self, film: Path) -> Done:
         """The result of a film; raises BadInput where it cannot be written."""
@@ -78,7 +83,7 @@ class Cached:
         said: Any = None
         with contextlib.suppress(BadInput):  # damaged: done again
             said = read_json(kept)
-        if not self._sound(said, made_from):
+        if not self._sound(said, made_from) or (self.retry and said["fault"]):
             said = dict(made_from=made_from, facts={}, fault="", files=[])
             try:
                 said["facts"], files = self.step(film, content, self.folder / key)

@@ -25,7 +25,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.files import on_store, write_json, write_text
 from vimogen_jax.text.encoder import ENCODERS, load_text_encoder
 
-SOMETHING_MISSING = 2  # exit status: the dataset is there, but some films were damaged
+SOMETHING_MISSING = 2  # exit status: the dataset is there, but some films were at fault
 
 FILMS = flags.DEFINE_string(
     "films", None, "folder of films, or text file with the path of one on each line", required=True
@@ -52,6 +52,7 @@ WORK = flags.DEFINE_string(
     "work", None, "folder of what was found of each film; by default OUT.work"
 )
 TEXT_ENCODER = flags.DEFINE_enum("text_encoder", "minilm", [*ENCODERS], "encodes the captions")
+RETRY = flags.DEFINE_bool("retry", False, "try again films that were at fault before")
 HOLDOUT = flags.DEFINE_float(
     "holdout", 0.05, "share of the takes held out for validation", 0.0, 1.0
 )
@@ -69,7 +70,7 @@ def main() -> None:
         raise BadInput("say with --work in which folder of a disk what is found of films is kept")
     work = Path(WORK.value or f"{os.path.normpath(OUT.value)}.work")
     cli.report_folder(str(work))
-    films, folder = curate.find_films(Path(FILMS.value))
+    films, folder = curate.find_films(Path(FILMS.value), work)
     captions = open_captions(folder)
     captioner = open_captioner(work)
     reader = mocap.open_mocap(MOCAP.value, LIMIT.value)
@@ -87,6 +88,7 @@ def main() -> None:
         licence=LICENCE.value,
         workers=worker_flags.workers(OUT.value),
         report=report,
+        retry=RETRY.value,
     )
     facts = report.facts()
     write_json(facts, work / "report.json")
@@ -106,7 +108,7 @@ def main() -> None:
         overwrite=overwrite,
     )
     print(f"{built}\n{OUT.value} written; what became of each film is in {work}/report.json")
-    if facts["left"].get(curate.DAMAGED):
+    if facts["told"]:
         raise SystemExit(SOMETHING_MISSING)
 
 

@@ -133,10 +133,11 @@ def test_films_become_records_and_a_report(made, tmp_path):
     assert not several
 
     # What was stopped after the work goes on without doing any of it again.
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out.work").glob("*-*")}
+    found = [path for path in work.iterdir() if len(path.stem) == 32]
+    before = {path: path.stat().st_mtime_ns for path in found}
     again = run(made, tmp_path / "out", "--source=street", "--overwrite")
     assert again.returncode == 2
-    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert before and before == {path: path.stat().st_mtime_ns for path in before}
     same = {record.id: record.motion.tobytes() for record in kept.values()}
     assert {each.id: each.motion.tobytes() for each in records(tmp_path / "out")} == same
 
@@ -252,6 +253,8 @@ def test_a_long_film_is_split_at_its_cuts_and_its_parts_know_their_times(tmp_pat
     assert report["kept"] == 2 and len({take.id for take in takes}) == 2
     times = [(take.film.address, take.film.start) for take in takes if take.film]
     assert times == [("long.mp4", 0.0), ("long.mp4", 3.5)]
+    # Where the work folder lies among the films, they are no films of their own.
+    assert curate.find_films(tmp_path, work) == ([path], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +276,8 @@ def test_films_without_a_caption_are_told_of_by_a_model(made, tmp_path, says, ca
     )
     assert [take.caption for take in takes] == ["A person stands."] * caption
     assert report.facts()["left"] == ({} if caption else {"no caption": 1})
+    told = f"{made / 'films/unsaid.mp4'}: the answer holds no caption"
+    assert report.facts()["told"] == ([] if caption else [told])
 
 
 class Stands:

@@ -68,6 +68,9 @@ def test_what_was_found_is_found_again(tmp_path, films):
     assert first[0].facts == dict(name="0.mp4") and first[0].files[0].read_bytes() == b"motion"
     assert list(spread(cached, films, 1, "film", "read films")) == first
     assert set(step.asked.values()) == {1}
+    again = Cached(Counting(), tmp_path / "work", retry=True)
+    assert [again(film).fault for film in films] == ["", "", ""]
+    assert again.step.asked == {"1.mp4": 1} and not cached(films[1]).fault
     list(map(Cached(dataclasses.replace(step, version=2), tmp_path / "work"), films))
     assert set(step.asked.values()) == {2}
 
