@@ -129,7 +129,7 @@ def _checked(row: Any, place: str, seconds: float) -> Prompt:
     lasts, verdict = row.get("seconds", seconds), row.get("verdict")
     if isinstance(lasts, bool) or not isinstance(lasts, int | float) or not 2 <= lasts <= 10:
         raise BadInput(f"{place}: a motion lasts 2 to 10 seconds, not {lasts!r}")
-    if verdict not in (None, True, False):
+    if not isinstance(verdict, bool | None):
         raise BadInput(f"{place}: its verdict is {verdict!r}")
     sentence = check_prompt(row.get("text") or "", place)
     return Prompt(str(name), sentence, float(lasts), *texts, verdict=verdict)

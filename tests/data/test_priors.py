@@ -325,6 +325,7 @@ def test_prompts_of_a_text_are_taken_once_and_faults_told(tmp_path):
         ('{"text": "a", "id": "../b"}', "cannot be a file's name"),
         ('{"text": "a", "seconds": 11}', "2 to 10 seconds, not 11"),
         ('{"text": "a", "video": 1}', "texts are not all text"),
+        ('{"text": "a", "verdict": 1}', "its verdict is 1"),
     ],
 )
 def test_rows_that_are_no_prompts(row, fault, tmp_path):
