@@ -148,7 +148,10 @@ def read_sources() -> list[Take]:
         takes += read_vimogen(VIMOGEN.value, VIMOGEN_ROOT.value, VIMOGEN_TEXT.value)
     for given in PRIORS.value:
         source, named, folder = given.partition("=")
-        takes += read_priors(folder, source) if named else read_priors(given)
+        films, faults = read_priors(folder, source) if named else read_priors(given)
+        takes += films
+        for fault in faults:
+            print(f"left out: {fault}", file=sys.stderr)
     if not takes:
         sources = "--motions with --captions, --humanml3d, --vimogen or --priors"
         raise BadInput(f"give a source: {sources}")

@@ -9,6 +9,7 @@ processes share the work as in launch.train.
 
 import dataclasses
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from vimogen_jax.text.spec import EncoderSpec, require_same_encoder
 from vimogen_jax.train.agreement import require_agreement
 from vimogen_jax.train.distributed import is_first, joined
 
+SOMETHING_MISSING = 2  # exit status: the dataset is there, but some priors were damaged
+
 TEACHER = flags.DEFINE_string("teacher", "small", "checkpoint package or run folder")
 PROMPTS = flags.DEFINE_string(
     "prompts", None, "sentences, one a line, or JSON lines with text and kind"
@@ -50,7 +53,7 @@ SECONDS = flags.DEFINE_multi_float("seconds", [5.0], "length of the motions; may
 MATCHER = flags.DEFINE_string(
     "matcher",
     "matcher",
-    "which matcher drops motions that do not show their sentence; none if empty",
+    "which matcher drops motions that do not show their sentence, or none",
 )
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each sentence and length", 1)
 STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the teacher's", 1)
@@ -61,7 +64,9 @@ def main() -> None:
     out = Path(OUT.value)
     require_writable(out, ["report.json"])  # made anew from what was made, as often as asked
     overwrite = bool(outputs.whole(os.path.join(OUT.value, "dataset"), FILES))
-    asked = read_asked()
+    asked, faults = read_asked()
+    for fault in faults:
+        print(f"left out: {fault}", file=sys.stderr)
     with joined(*process_flags.given()), sharding.use("data_parallel") as mesh:
         real = Dataset.open(REAL.value)
         package = Generator.from_checkpoint(TEACHER.value).package
@@ -73,7 +78,7 @@ def main() -> None:
             raise BadInput(f"{REAL.value} has {real.fps:g} fps, but the teacher {package.fps:g}")
         weights = fingerprint(package.params)
         limits = distill.limits_of(real)
-        matcher = Matcher.from_checkpoint(MATCHER.value) if MATCHER.value else None
+        matcher = None if MATCHER.value == "none" else Matcher.from_checkpoint(MATCHER.value)
         about = dict(
             teacher=weights,
             sampler=dataclasses.asdict(sampler),
@@ -85,23 +90,29 @@ def main() -> None:
         teacher.make(generator, asked, out / "made", checked_by(limits, matcher), about)
         if is_first():
             told = distill.report(teacher.made(out / "made"), limits) | about
+            told |= dict(left_out=faults)
             write_json(told, out / "report.json")
             print(distill.in_words(told))
             made = out / "made"
             distill.mix(real, made, out / "dataset", weights, package.licence, overwrite)
             print(f"{out / 'dataset'} written")
+    if faults:
+        raise SystemExit(SOMETHING_MISSING)
 
 
-def read_asked() -> list[teacher.TeacherRequest]:
-    """The motions to ask for; BadInput where neither or both kinds of sentences are given."""
-    if not PROMPTS.value:
-        if not PRIORS.value:
-            raise BadInput("give --prompts FILE or --priors FOLDER")
-        asked = teacher.ask_priors(Store.open(PRIORS.value), SAMPLES.value)
-        if not asked:
-            raise BadInput(f"{PRIORS.value} holds no prompt")
-        return asked
-    return teacher.ask(teacher.read_sentences(PROMPTS.value), SECONDS.value, SAMPLES.value)
+def read_asked() -> tuple[list[teacher.TeacherRequest], list[str]]:
+    """The motions to ask for, and a sentence on each prior that is damaged; BadInput where
+    neither or both kinds of sentences are given.
+    """
+    if PROMPTS.value and not PRIORS.value:
+        sentences = teacher.read_sentences(PROMPTS.value)
+        return teacher.ask(sentences, SECONDS.value, SAMPLES.value), []
+    if PROMPTS.value or not PRIORS.value:
+        raise BadInput("give either --prompts FILE or --priors FOLDER")
+    entries, faults = Store.open(PRIORS.value).entries()
+    if not entries:
+        raise BadInput(faults[0] if faults else f"{PRIORS.value} holds no prompt")
+    return teacher.ask_priors(entries, SAMPLES.value), faults
 
 
 def over_devices(generator: Generator, mesh: jax.sharding.Mesh) -> Generator:

@@ -222,11 +222,11 @@ def generate_branches(
 
 def told(store: Store) -> list[str]:
     """What the gate decided, and what is to be said of the films."""
-    entries = store.entries()[0]
+    entries, faults = store.entries()
     counts = Counter(entry.verdict[0] for entry in entries)
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.items())
     notes = {beside_published(entries), *(entry.note for entry in entries)} - {""}
-    return [f"Verdicts: {said}.", *sorted(notes)]
+    return [f"Verdicts: {said}.", *sorted(notes), *(f"Left out: {fault}" for fault in faults)]
 
 
 def _advised(column: Dimension) -> Dimension:

@@ -14,36 +14,39 @@ from vimogen_jax.errors import BadInput
 SOURCE = "synthetic_video"
 
 
-def read_priors(folder: str | os.PathLike[str], source: str = SOURCE) -> list[Take]:
-    """List the takes of a store; motions are not read. The source is called so in the records.
+def read_priors(
+    folder: str | os.PathLike[str], source: str = SOURCE
+) -> tuple[list[Take], list[str]]:
+    """The takes of a store, and a sentence on each entry that is damaged; motions are not read.
 
     Their quality is low, since only the pose of the body is to be trusted, and their licence that
-    of the films. The name of the film stands in the motion's file.
+    of the films. The name of the film stands in the motion's file, `source` in the records.
 
     Raises:
         BadInput: there is no store, or nothing in it can be used.
     """
-    entries, _ = Store.open(folder).entries()
-    takes = [take for entry in entries if (take := _take(entry, os.fspath(folder), source))]
+    entries, faults = Store.open(folder).entries()
+    takes = []
+    for entry in entries:
+        try:
+            takes += _take(entry, os.fspath(folder), source)
+        except BadInput as fault:
+            faults.append(str(fault))
     if not takes:
         raise BadInput(f"{folder} holds no reference that is good enough")
-    return takes
+    return takes, faults
 
 
-def _take(entry: Entry, folder: str, source: str) -> Take | None:
+def _take(entry: Entry, folder: str, source: str) -> list[Take]:
+    """The take of an entry, if it is one; raises BadInput where a result is damaged."""
     verdict, _ = entry.verdict
-    try:
-        results = [entry.result(stage) for stage in ("reference", "quality")]
-        video = entry.result("video")
-    except BadInput:
-        return None
-    reference, quality = results
+    video, reference, quality = map(entry.result, ("video", "reference", "quality"))
     if not (reference and reference.file and quality and not quality.fault) or verdict == NO:
-        return None
+        return []
     if quality.facts["faults"]:
-        return None
+        return []
     texts = {entry.motion_text, entry.prompt.text} - {entry.prompt.text}
-    return Take(
+    take = Take(
         id=f"{source}/{entry.prompt.id}",
         caption=entry.prompt.text,
         source=source,
@@ -54,3 +57,4 @@ def _take(entry: Entry, folder: str, source: str) -> Take | None:
         origin=f"{folder}, prompt {entry.prompt.name}",
         wordings=tuple(texts),
     )
+    return [take]

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from data.priors.store import Store
+from data.priors.store import Entry
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of, parse_json, read_json, write_json
 from vimogen_jax.generator import Generator, Request, check_prompt
@@ -97,18 +97,20 @@ def ask(
     return asked
 
 
-def ask_priors(store: Store, samples: int) -> list[TeacherRequest]:
+def ask_priors(entries: Sequence[Entry], samples: int) -> list[TeacherRequest]:
     """Each prompt of a priors folder `samples` times: by its reference where the gate lets that
-    pass, else by its text.
+    pass, else by its text. The id names the reference.
     """
     asked = []
-    for entry in store.entries()[0]:
+    for entry in entries:
         about = dict(prior=entry.prompt.id, name=entry.prompt.name, verdict=entry.verdict[0])
         sentence = TeacherPrompt(entry.prompt.text, about["verdict"], about)
         request = entry.request(seed=entry.prompt.seed)
+        read = entry.result("reference") if request.reference is not None else None
+        id = f"{entry.prompt.id}-{read.key}" if read else entry.prompt.id
         for draw in range(samples):
             drawn = dataclasses.replace(request, draw=draw)
-            asked.append(TeacherRequest(f"{entry.prompt.id}-{draw}", sentence, drawn))
+            asked.append(TeacherRequest(f"{id}-{draw}", sentence, drawn))
     return asked
 
 

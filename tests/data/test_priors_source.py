@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -55,15 +56,22 @@ def store(tmp_path):
 
 
 def test_takes_are_what_no_judge_refused(store, tmp_path):
-    takes = read_priors(store.folder)
+    takes, faults = read_priors(store.folder)
+    assert not faults
     assert [take.caption for take in takes] == ["a person walks.", "a person jogs."]
     assert {(take.quality, take.source, take.licence) for take in takes} == {
         ("low", "synthetic_video", "CC0")
     }
-    (named, _) = read_priors(store.folder, "real_video")
+    (named, _), _ = read_priors(store.folder, "real_video")
     assert (named.source, named.id) == ("real_video", f"real_video/{takes[0].id.split('/')[1]}")
     with pytest.raises(BadInput, match="no priors folder"):
         read_priors(tmp_path)
+    damaged = tmp_path / "damaged"
+    shutil.copytree(store.folder, damaged)
+    folder = damaged / takes[0].id.split("/")[1]
+    next(folder.glob("quality-*.json")).write_text("{")
+    others, (fault,) = read_priors(damaged)
+    assert [take.caption for take in others] == ["a person jogs."] and "quality-" in fault
     out = tmp_path / "dataset"
     ended = run_command("build_data", "--priors", store.folder, "--out", out, "--workers=1")
     assert ended.returncode == 0, ended.stderr

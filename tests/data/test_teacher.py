@@ -11,11 +11,12 @@ from configs import finetune
 from data import distill
 from data.filters.quality import MotionLimits, measured
 from data.priors.prompts import Prompt
-from data.priors.store import Store
+from data.priors.store import StageOutput, Store
 from data.sources import teacher
 from tests.helpers.experiments import experiment_of
 from tests.helpers.made_up import made_up_dataset, made_up_motion
 from tests.helpers.tiny_package import Letters, tiny_package
+from vimogen_jax import formats
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Generator
 from vimogen_jax.input_pipeline.dataset import Dataset
@@ -79,11 +80,19 @@ def test_a_motion_depends_on_its_own_sentence_alone(asked):
 def test_a_priors_folder_is_asked_as_its_gate_says(tmp_path):
     store = Store(tmp_path / "priors")
     (entry,) = store.add([Prompt("1", "a person bows.", 4.0)])
-    first, second = teacher.ask_priors(store, samples=2)
+    first, second = teacher.ask_priors([entry], samples=2)
     assert first.request.text == "a person bows." and first.request.seconds == 4.0
     about = dict(prior=entry.prompt.id, name="1", verdict=entry.verdict[0])
     assert (first.sentence.about, first.sentence.kind) == (about, entry.verdict[0])
     assert (first.request.seed, second.request.draw) == (entry.prompt.seed, 1)
+    # A folder of batches is gone on with for as long as the gate lets the same references pass.
+    motion = made_up_motion("walk", np.random.default_rng(0), 60)
+    with entry.scratch() as folder:
+        formats.write(motion, folder / "reference.npz")
+        entry.keep("reference", {}, StageOutput({}, folder / "reference.npz"), 0)
+    entry.keep("verdict", {}, StageOutput(dict(matches=True, words="so")), 0)
+    (followed,) = teacher.ask_priors([entry], samples=1)
+    assert followed.request.reference is not None and followed.id != first.id
 
 
 def test_those_that_pass_become_records(made, asked, generator):
