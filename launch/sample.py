@@ -44,6 +44,7 @@ from vimogen_jax.motion.motion import Motion
 from vimogen_jax.viewer.page import Card, write_page
 
 USUAL_SECONDS = 5.0
+SOMETHING_MISSING = 2  # exit status: some of a priors folder is damaged, the rest was sampled
 LONGEST_REFERENCE = 10.0  # seconds, which models learn
 
 PROMPT = flags.DEFINE_multi_string("prompt", [], "a sentence; may be repeated")
@@ -213,6 +214,8 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
         print(f"{name} follows {gate['follows']}; verdict: {gate['verdict']}, {why}")
     for note in sorted({gate["note"] for gate in gates} - {""}):
         print(f"note: {note}")
+    if faults:
+        raise SystemExit(SOMETHING_MISSING)
 
 
 def as_wanted(motions: Sequence[Animation]) -> list[Animation]:
@@ -239,7 +242,7 @@ def read_reference(path: str) -> Motion:
     if not is_film(path):
         return READING.motion(path)
     lasts = open_film(path, READING.fps.value).seconds - FILM.start.value
-    if SECONDS.value is None and lasts > LONGEST_REFERENCE:
+    if min(lasts, SECONDS.value or lasts) > LONGEST_REFERENCE:
         raise BadInput(
             f"{path}: goes on for {lasts:.1f} s, of which a reference can have "
             f"{LONGEST_REFERENCE:g}: choose them by --start and --seconds"

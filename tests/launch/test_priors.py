@@ -130,6 +130,13 @@ def test_a_judge_decides_and_the_rest_follows_the_text(server, films, checkpoint
         assert priors(*said).returncode == 2
     assert json.loads((out / "report.json").read_text())["stages"]["motion"]["made"] == 3
 
+    # Of a folder that is damaged in part the rest is sampled.
+    next(out.glob("*/prompt.json")).write_text("{")
+    some = "--out", tmp_path / "some", "--formats=npz"
+    ended = run_command("sample", "--priors", out, "--checkpoint", checkpoint, *some)
+    assert ended.returncode == 2 and "left out: " in ended.stderr, ended.stderr
+    assert len(list((tmp_path / "some").iterdir())) == 2
+
 
 @pytest.mark.slow  # films are drawn and read
 def test_without_network_gpu_or_key(tmp_path):

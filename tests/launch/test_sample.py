@@ -231,6 +231,8 @@ def test_a_film_is_read_and_refined(checkpoint, shared, tmp_path):
 
 def test_of_a_long_film_a_part_is_asked_for(tmp_path):
     encode(np.zeros((230, 32, 32, 3), np.uint8), tmp_path / "long.mp4", fps=20)
-    ended = sample("--reference", tmp_path / "long.mp4", "--start=1", "--out", tmp_path / "out")
-    assert ended.returncode == 1 and not (tmp_path / "out").exists()
-    assert "long.mp4: goes on for 10.5 s, of which a reference can have 10" in ended.stderr
+    for more in ([], ["--seconds=10.2"]):
+        given = "--reference", tmp_path / "long.mp4", "--start=1", *more
+        ended = sample(*given, "--out", tmp_path / "out")
+        assert ended.returncode == 1 and not (tmp_path / "out").exists()
+        assert "long.mp4: goes on for 10.5 s, of which a reference can have 10" in ended.stderr
