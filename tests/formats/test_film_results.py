@@ -14,8 +14,8 @@ from vimogen_jax.body.axes import UPS
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.errors import BadInput
-from vimogen_jax.formats import World, look, settle, tram, visual_mocap
-from vimogen_jax.formats.mhr import _HERE
+from vimogen_jax.formats import World, look, mhr, settle, tram, visual_mocap
+from vimogen_jax.formats.mhr import _HERE, NUM_KEYPOINTS
 from vimogen_jax.motion.motion import Motion
 
 FRAMES = 30
@@ -217,6 +217,17 @@ def test_folders_of_something_else(tmp_path, motion):
 
 
 def test_results_as_dictionaries_that_lack_a_body(tmp_path):
-    path = torch_files.save(tmp_path / "a.pt", dict(smpl_params_incam=dict(betas=np.zeros(3))))
-    with pytest.raises(BadInput, match=r"a\.pt: global_orient is missing"):
-        look(path)
+    for said, fault in (
+        (dict(betas=np.zeros(3)), "global_orient is missing"),
+        (np.zeros((30, 3)), "the parameters of a body are no dictionary"),
+    ):
+        path = torch_files.save(tmp_path / "a.pt", dict(smpl_params_incam=said))
+        with pytest.raises(BadInput, match=rf"a\.pt: {fault}"):
+            look(path)
+
+
+def test_keypoints_in_one_place_are_no_body():
+    keypoints = np.zeros((NUM_KEYPOINTS, 3))
+    keypoints[_HERE["neck"]] = 1.0
+    with pytest.raises(BadInput, match=r"a\.npz: pred_keypoints_3d are no body's"):
+        mhr.to_bodies("a.npz", dict(pred_keypoints_3d=keypoints))

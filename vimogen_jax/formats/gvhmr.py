@@ -40,13 +40,14 @@ def find_npz(path: str | os.PathLike, content: Mapping[str, Any]) -> list[Found]
         for view, prefix in _NPZ.items()
     }
     rates = {name: content[name] for name in FRAME_RATES if name in content}
+    views = {view: each for view, each in views.items() if each}
     return _find(path, "GVHMR", views, frame_rate(path, rates))
 
 
 def _find(
     path: str | os.PathLike, kind: str, views: Mapping[str, Any], fps: float | None = None
 ) -> list[Found]:
-    bodies = {view: to_bodies(path, each) for view, each in views.items() if each}
+    bodies = {view: to_bodies(path, each) for view, each in views.items() if each is not None}
     frames = np.arange(len(next(iter(bodies.values())).transl)) if bodies else np.arange(0)
     tracks = [track(path, frames, bodies)]
     return find_people(path, kind, tracks, floor=True, fps=fps, relabels=_RELABELS)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vimogen_jax.body.evidence import leg_length
 from vimogen_jax.body.skeleton import HIPS, JOINT_NAMES, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.arrays import finite
@@ -52,8 +53,8 @@ def to_bodies(path: str | os.PathLike, content: Mapping[str, Any]) -> BodyFrames
     if place.shape != (3,):
         raise BadInput(f"{path}: {KEYS[1]} has shape {list(place.shape)}, not [3]")
     joints = _joints(keypoints)
-    if not np.ptp(joints, axis=0).max() > 0.1:
-        raise BadInput(f"{path}: {KEYS[0]} are all in one place")
+    if not leg_length(joints[None]) > 0.1:
+        raise BadInput(f"{path}: {KEYS[0]} are no body's: its legs have no length")
     motion = fit_joints(joints[None], fps=1.0)
     # The size of the body is ours, but it stands where it was seen.
     moved = place + keypoints[[9, 10]].mean(0) - motion.joints()[0, HIPS].mean(0)
