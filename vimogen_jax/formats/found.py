@@ -35,6 +35,7 @@ class Found:
         name: which of the motions in the file it is, where there are several.
         view: of a person in a film, whether in the "world" or as the "camera" saw it.
         person: which of the people in the film, whoever is seen longest first.
+        first: the number of the film's frame that it begins with.
         seen: in which frames the person was seen, the others being filled in; None
             where the file does not say.
         notes: what was done beyond reading, a short clause each.
@@ -58,6 +59,7 @@ class Found:
     name: str = ""
     view: str = ""
     person: int = 0
+    first: int = 0
     seen: Bool[np.ndarray, " t"] | None = None
     notes: tuple[str, ...] = ()
 

@@ -162,6 +162,7 @@ def find_people(
                 relabels=relabels,
                 view=view,
                 person=number,
+                first=int(whole.frames[0]),
                 seen=seen,
                 notes=tuple(notes),
             )

@@ -96,5 +96,9 @@ def read_result(path: Path, fps: float | None, film: Path | None) -> Captured:
             faults.append(fault)
             continue
         if found.num_frames > 1:  # a frame's file is no motion
-            return Captured(formats.to_motion(found, world), dict(start=0.0))
+            motion = formats.to_motion(found, world)
+            facts = dict(start=round(found.first / motion.fps, 3))
+            if found.seen is not None:
+                facts["found"] = round(float(found.seen.mean()), 4)
+            return Captured(motion, facts)
     raise faults[0] if faults else BadInput("no motion was written")

@@ -151,7 +151,13 @@ def test_a_motion_in_many_files_is_read_whole_however_deep_it_lies(shared, tmp_p
         shutil.copy(results / name, tmp_path / "8/clip/hps")
     shutil.copy(results / "camera.npy", tmp_path / "8/clip")
     (tmp_path / "8/clip/boxes.npy").write_bytes(b"of no motion")
-    assert [reader()(name, None, tmp_path).motion.num_frames for name in "78"] == [45, 60]
+    read = [reader()(name, None, tmp_path) for name in "78"]
+    assert [each.motion.num_frames for each in read] == [45, 60]
+    # Frames are numbered from 1 in one and from 0 in the other; some have nobody in them.
+    assert [each.facts for each in read] == [
+        dict(start=0.05, found=0.9778),
+        dict(start=0.0, found=0.95),
+    ]
     damaged = sorted((tmp_path / "7/clip/frames").iterdir())[3]
     damaged.write_bytes(b"?")
     with pytest.raises(BadInput, match=damaged.name):  # and no other frame is taken for the motion
