@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -300,6 +301,20 @@ def test_a_film_of_another_name_is_read_as_that(tmp_path):
     for name in ("old.mp4", "new.mp4"):
         (file,) = capture(film := film.rename(tmp_path / name)).files
         assert read_provenance(file)["film"]["address"] == name
+
+
+def test_what_a_program_takes_is_counted(tmp_path):
+    film, result = tmp_path / "a.mp4", tmp_path / "result.npz"
+    film.write_bytes(b"a film")
+    formats.write(made_up_motion("walk", np.random.default_rng(0), 46), result)
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import shutil, sys, time\nwhile time.process_time() < 0.5:\n    pass\n"
+        f"shutil.copy({str(result)!r}, sys.argv[2])\n"
+    )
+    reader = open_mocap(f"command:{sys.executable} {program} {{video}} {{out}}", 60.0, 20.0)
+    (tmp_path / "work").mkdir()
+    assert Cached(curate.Capture(reader), tmp_path / "work")(film).facts["took"] >= 0.4
 
 
 def test_the_caption_is_read_out_of_an_answer():
