@@ -1,9 +1,10 @@
 """Standing feet that stand: legs bent so that feet rest where they stand, and clear the floor else.
 
-A foot stands where it is slow and low for some frames; it is held then at their mean place. Between
+A foot stands where it is slow and low; it is held then at the mean place of those frames. Between
 two such stands its corrections pass into each other, and where it moves it is lifted off the floor.
-Only legs bend, by inverse kinematics of two bones: the pelvis keeps its path, ankles how they are
-turned. All motions of a batch are bent at once, by a jitted, differentiable program.
+Only legs bend, by inverse kinematics of two bones: ankles keep how they are turned. Where no foot
+stands, the pelvis does not surge ahead, which no leg could make it do. All motions of a batch are
+cleaned at once, by a jitted, differentiable program.
 """
 
 import functools
@@ -19,11 +20,11 @@ from vimogen_jax.body.skeleton import FEET, JOINT_NAMES
 from vimogen_jax.directing.goals import Goals
 from vimogen_jax.motion.motion import Motion
 
-SLOW = 0.6  # metres a second, below which a foot may stand
-LOW = 0.1  # metres over the floor, the same
-STEPS = 2  # from frame to frame, that a stand has at least
-DRIFT = 0.12  # metres that a foot which stands may come off its place, else it slides on purpose
+SLOW = 0.8  # metres a second, below which a foot may stand
+LOW = 0.15  # metres over the floor, the same
+DRIFT = 0.2  # metres that a foot which stands may come off its place, else it slides on purpose
 CLEAR = 0.025  # metres over the floor that a moving foot is lifted to
+FLIGHT = 0.5  # seconds that a body is in the air at most, from stand to stand
 STRAIGHTEST = 0.9995  # of its length that a leg is stretched to
 BATCH, MULTIPLE = 16, 20  # of motions and frames, padded so that few programs compile
 LEGS = np.array(
@@ -60,20 +61,21 @@ def _clean(motions: list[Motion], goals: list[Goals | None]) -> list[Motion]:
     transl = np.zeros((count, frames, 3), np.float32)
     real = np.zeros((count, frames), bool)
     firm = np.zeros((count, frames, 2), bool)
-    slow, floor = np.ones(count, np.float32), np.zeros(count, np.float32)
+    fps, floor = np.ones(count, np.float32), np.zeros(count, np.float32)
+    free = np.zeros(count, bool)
     for i, (motion, wanted) in enumerate(zip(motions, goals, strict=True)):
         length = motion.num_frames
         rotations[i, :length], transl[i, :length] = motion.rotations, motion.transl
-        real[i, :length], slow[i] = True, SLOW / motion.fps
+        real[i, :length], fps[i], free[i] = True, motion.fps, wanted is None
         if wanted is None:
             floor[i] = motion.joints()[..., 2].min()
         else:
             set_of = np.asarray(wanted.turned | wanted.placed.any(-1))
             firm[i, :length] = set_of[:, LEGS].any(-1)
     with jax.default_matmul_precision("highest"):
-        turned = np.array(_planted(rotations, transl, real, firm, slow, floor))
+        bent, moved = map(np.array, _planted(rotations, transl, real, firm, free, fps, floor))
     return [
-        Motion(turned[i, : motion.num_frames], np.asarray(motion.transl), motion.fps)
+        Motion(bent[i, : motion.num_frames], moved[i, : motion.num_frames], motion.fps)
         for i, motion in enumerate(motions)
     ]
 
@@ -85,41 +87,61 @@ def _planted(
     transl: Float[Array, "t 3"],
     real: Bool[Array, " t"],
     firm: Bool[Array, "t 2"],
-    slow: Float[Array, ""],
+    free: Bool[Array, ""],
+    fps: Float[Array, ""],
     floor: Float[Array, ""],
-) -> Float[Array, "t 22 3 3"]:
-    """The rotations of a motion with its feet cleaned; slow in metres a frame."""
+) -> tuple[Float[Array, "t 22 3 3"], Float[Array, "t 3"]]:
+    """The rotations and the path of a motion with its feet cleaned; its path stays unless free."""
     turned, joints = forward_kinematics(rotations, transl)
+    carried = jnp.zeros(len(transl) - 1, bool)
     for side, leg in enumerate(LEGS):
         foot, fixed = joints[:, FEET[side]], firm[:, side]
-        change = _change(foot, foot[:, 2] - floor, real, fixed, slow)
+        height = foot[:, 2] - floor
+        stand = _stands(foot, height, real, SLOW / fps)
+        place = _place(foot, stand, fixed).at[:, 2].max(floor)
+        stand = jnp.where(_farthest(foot - place, stand) < DRIFT, stand, 0)
+        carried |= (stand[1:] > 0) & (stand[1:] == stand[:-1])
+        change = _change(foot, height, place, stand, fixed)
         rotations = _bent(rotations, turned, joints, leg, change)
-    return rotations
+    return rotations, jnp.where(free, _steadied(transl, carried, FLIGHT * fps), transl)
 
 
-def _change(
-    foot: jax.Array, height: jax.Array, real: jax.Array, firm: jax.Array, slow: jax.Array
-) -> jax.Array:
-    """By how much a foot [t 3] moves in each frame."""
-    frames = len(foot)
+def _stands(foot: jax.Array, height: jax.Array, real: jax.Array, slow: jax.Array) -> jax.Array:
+    """The stand that each frame of a foot [t 3] is of, numbered from 1; 0 where it is of none."""
     fast = jnp.sum(jnp.square(jnp.diff(foot, axis=0)), axis=-1) > slow**2
     stands = ~fast & (jnp.minimum(height[1:], height[:-1]) < LOW) & real[1:]
     begins = stands & ~jnp.concatenate([jnp.zeros(1, bool), stands[:-1]])
-    stand = jnp.where(stands, jnp.cumsum(begins), 0)  # of each step, numbered from 1
-    total = functools.partial(jax.ops.segment_sum, num_segments=frames + 1)
-    stand = jnp.where(total(stands.astype(int), stand)[stand] >= STEPS, stand, 0)
+    stand = jnp.where(stands, jnp.cumsum(begins), 0)  # of each step
     nothing = jnp.zeros(1, stand.dtype)
-    stand = jnp.maximum(jnp.append(stand, nothing), jnp.append(nothing, stand))  # of each frame
-    place = _place(foot, stand, firm)
-    place = place.at[:, 2].max(foot[:, 2] - height)  # the floor
-    off = jnp.sqrt(jnp.square(foot - place).sum(-1))
-    farthest = jax.ops.segment_max(off, stand, num_segments=frames + 1)[stand]
-    stand = jnp.where(farthest < DRIFT, stand, 0)
+    return jnp.maximum(jnp.append(stand, nothing), jnp.append(nothing, stand))
+
+
+def _farthest(off: jax.Array, stand: jax.Array) -> jax.Array:
+    """The length of the longest of vectors [t 3] of each frame's stand."""
+    lengths = jnp.sqrt(jnp.square(off).sum(-1))
+    return jax.ops.segment_max(lengths, stand, num_segments=len(stand) + 1)[stand]
+
+
+def _change(
+    foot: jax.Array, height: jax.Array, place: jax.Array, stand: jax.Array, firm: jax.Array
+) -> jax.Array:
+    """By how much a foot [t 3] moves in each frame."""
     known = (stand > 0) | firm
     change = jnp.where(((stand > 0) & ~firm)[:, None], place - foot, 0.0)
     change = _between(change, known)
     lift = jnp.maximum(CLEAR - height - change[:, 2], 0.0)
     return change.at[:, 2].add(jnp.where(known, 0.0, lift))
+
+
+def _steadied(path: jax.Array, carried: jax.Array, longest: jax.Array) -> jax.Array:
+    """The path [t 3] of a pelvis that in the air goes on as it left the ground, by and by as it
+    comes to it again: nothing there can speed it up. Carried are the steps in which a foot stands.
+    """
+    steps = jnp.diff(path[:, :2], axis=0)
+    before, after = _around(carried)
+    flight = (before < after) & (after - before <= longest)
+    even = jnp.where(flight[:, None], _passing(steps, before, after), steps)
+    return path.at[1:, :2].add(jnp.cumsum(even - steps, axis=0))
 
 
 def _place(foot: jax.Array, stand: jax.Array, firm: jax.Array) -> jax.Array:
