@@ -31,7 +31,7 @@ def find(path: str | os.PathLike, parameters: Mapping[str, Any]) -> Found:
     Raises BadInput, naming the file and the key, where one is missing or not as it should be.
     """
     whole = to_bodies(path, parameters)
-    kept = filled(*(np.asarray(parameters[name]) for name in PARAMETERS))
+    kept = filled(*(np.asarray(parameters[name], np.float64) for name in PARAMETERS))
     bodies = whole[:kept]
     return Found(
         path=str(path),
