@@ -3,6 +3,7 @@
 python -m launch.mocap --video clip.mp4 --out out/clip
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,7 +34,7 @@ FILM = film_flags.define_flags(
 def main() -> None:
     """Look at what was asked for, read, write; one motion for each stretch between cuts."""
     chosen = motion_files.check_formats(WANTED.value)
-    stem = Path(VIDEO.value).stem
+    stem = Path(os.path.abspath(VIDEO.value)).stem  # of `.` too, in a folder of pictures
     out = outputs.files(OUT.value, all_files([stem], chosen))
     readings = FILM.readings(VIDEO.value)
     names = [stem if number == 0 else f"{stem}-{number}" for number in range(len(readings))]
