@@ -291,12 +291,10 @@ def _peaks(stories: Sequence[Motion]) -> dict[str, float]:
 
 
 def _acts(story: Motion) -> list[Motion]:
-    """The acts of a story, each from where it begins to grow out of the one before."""
+    """The acts of a story, each its own seconds: a judge takes what it sees of the act before for
+    a part of this one, of real takes too."""
     length = round(SECONDS * story.fps)
-    return [
-        story[max(start - SEAM // 2, 0) : start + length]
-        for start in range(0, story.num_frames, length)
-    ]
+    return [story[start : start + length] for start in range(0, story.num_frames, length)]
 
 
 def measure_feet(motions: Sequence[Motion], real: Sequence[Motion]) -> dict[str, Any]:

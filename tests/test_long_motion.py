@@ -31,7 +31,7 @@ def test_acts_of_sentences_and_references_make_one_motion(generator):
     (noisy,) = generator(WAVE, seconds=3)
     acts = [(WALK, 3.0), Request(reference=noisy, draw=1), (WAVE, 2.5)]
     parts = list(generator.parts(acts))
-    assert [part.num_frames for part in parts] == [40, 60, 70]
+    assert [part.num_frames for part in parts] == [50, 60, 60]
     motion = generator.act(acts)
     assert motion.num_frames == 170
     np.testing.assert_array_equal(motion.transl, join(parts).transl)

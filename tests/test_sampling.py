@@ -6,8 +6,10 @@ import jax
 import numpy as np
 import pytest
 
+from tests.helpers.stride import stride
 from tests.helpers.tiny_package import tiny_package
 from vimogen_jax import sharding
+from vimogen_jax.directing.goals import ALL_JOINTS, keep, no_goals
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import abstract_params
 from vimogen_jax.sampling import EncodedRequest, MotionModel
@@ -83,6 +85,25 @@ def test_what_a_request_says_changes_its_result(model):
         [request, *(dataclasses.replace(request, **change) for change in changes)]
     )
     assert min(np.abs(first - other).max() for other in others) > 1e-3
+
+
+def test_a_network_is_told_what_is_set_but_not_how_a_motion_before_ended():
+    listens = make_model(infill=True)
+    unheard = listens.params["known_input"] | dict(
+        kernel=0 * listens.params["known_input"]["kernel"]
+    )
+    deaf = dataclasses.replace(listens, params=listens.params | dict(known_input=unheard))
+    goals = no_goals(50)
+    keep(goals, stride(50), np.arange(50) < 10, ALL_JOINTS)
+    goes_on = dataclasses.replace(by_text(0), goals=goals, goes_on=True)
+    requests = [dataclasses.replace(goes_on, goes_on=False), goes_on]
+    (told, untold), (unset, same) = (each.channels(requests) for each in (listens, deaf))
+    assert np.abs(told - unset).max() > 0.1
+    np.testing.assert_array_equal(untold, same)
+    (free,) = deaf.channels([by_text(0)])
+    bent = [np.abs(each - free).max(axis=-1) for each in (unset, same)]
+    assert bent[0][:10].min() > 0.1 and bent[1][:10].min() > 0.1
+    assert bent[1][25:].max() < 0.1 * bent[0][25:].max(), "only a few frames go along"
 
 
 @pytest.mark.parametrize("devices", [2, 8])

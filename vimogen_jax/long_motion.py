@@ -28,7 +28,7 @@ from vimogen_jax.motion.resample import at_times
 from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.sampling import EncodedRequest, MotionModel
 
-SEAM = 20  # frames
+SEAM = 10  # frames
 LONGEST_SEAM = 60
 EASE, REACH = 1.5, 6  # frames: what is held ends with a kink, smoothed so wide and so far around
 FREE = 10  # frames after a seam in which no reference is followed, to get to where it begins
@@ -121,7 +121,8 @@ def _begun(request: EncodedRequest, end: Motion, statistics: Statistics) -> Enco
         for into, value in zip(goals, transformed(request.goals, turn, shift), strict=True):
             into[seam:] = value
     keep(Goals(*(value[:seam] for value in goals)), start, np.ones(seam, bool), ALL_JOINTS)
-    changes: dict[str, Any] = dict(frames=seam + request.frames, goals=goals)
+    alone = request.goals is None
+    changes: dict[str, Any] = dict(frames=seam + request.frames, goals=goals, goes_on=alone)
     if request.reference is not None:
         changes |= _led_to(request, start, statistics.reference())
     return dataclasses.replace(request, **changes)

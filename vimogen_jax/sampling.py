@@ -47,6 +47,7 @@ NO_MOTIONS = {  # why a checkpoint makes none, by what it learns
     "matching": "the checkpoint is of a matcher: it says whether motions show sentences, and makes "
     "none",
 }
+ON_FROM_HERE = (3.0,)  # frames that go along with the end of a motion before, see `bend`
 FIRM, LOOSE = 1e3, 0.3  # weights of where the pelvis is set, without slack and with it
 FRAME_MULTIPLE, TOKEN_MULTIPLE = 20, 32  # batches are padded to multiples, so few programs compile
 
@@ -64,6 +65,8 @@ class EncodedRequest:
         reference: normalised channels to follow, one for each frame.
         reference_mask: false where a frame of the reference is missing; by default none is.
         goals: what is set of its frames.
+        goes_on: whether all that is set is the end of a motion before, which leads to what is asked
+            for but is none of it.
     """
 
     frames: int
@@ -74,6 +77,7 @@ class EncodedRequest:
     reference: Float[np.ndarray, "t 138"] | None = None
     reference_mask: Bool[np.ndarray, " t"] | None = None
     goals: Goals | None = None
+    goes_on: bool = False
 
     def __post_init__(self):
         if not 1 <= self.frames <= MAX_FRAMES:
@@ -174,8 +178,7 @@ class MotionModel:
             sample.lower, self.graphdef, self.params, self.objective, self.sampler
         )
         batches = [[requests[i] for i in chosen] for chosen in self._batches(requests)]
-        along = self.goes_along
-        return [lower(*self._batch(batch), goes_along=along) for batch in batches]
+        return [lower(*self._batch(batch), **self._held(batch)) for batch in batches]
 
     def decode(self, normalised: Float[np.ndarray, "t c"], goals: Goals | None = None) -> Motion:
         """The motion of normalised channels, in the canonical frame, or in that of goals.
@@ -227,11 +230,11 @@ class MotionModel:
         return [finished[i] for i in range(len(requests))]
 
     def _batches(self, requests: Sequence[EncodedRequest]) -> Iterator[list[int]]:
-        """The indices of batches: of one branch each, with goals or without, of similar length."""
+        """The indices of batches: of one branch each, held alike, of similar length."""
         size = BATCH_SIZE * (self.rows.count if self.rows else 1)
-        kinds: dict[tuple[bool, bool], list[int]] = {}
+        kinds: dict[tuple[bool, bool, bool], list[int]] = {}
         for i, each in enumerate(requests):
-            kind = each.reference is not None, each.goals is not None
+            kind = each.reference is not None, each.goals is not None, each.goes_on
             kinds.setdefault(kind, []).append(i)
         for _, alike in sorted(kinds.items()):
             alike.sort(key=lambda i: requests[i].frames)
@@ -243,11 +246,20 @@ class MotionModel:
         batch = self._batch(requests)
         channels = sample(
             *(self.graphdef, self.params, self.objective, self.sampler, *batch),
-            goes_along=self.goes_along,
+            **self._held(requests),
         )
         if self.rows:
             channels = multihost_utils.process_allgather(channels, tiled=True)
         return np.concatenate(np.asarray(channels))[: len(requests)]
+
+    def _held(self, requests: Sequence[EncodedRequest]) -> dict[str, Any]:
+        """How `sample` holds what is set in a batch.
+
+        A network has known frames of one take alone: told how a motion before ends, it goes on with
+        that, whatever the text says. And frames far from there are none of it.
+        """
+        goes_on = requests[0].goes_on
+        return dict(goes_along=ON_FROM_HERE if goes_on else self.goes_along, tells=not goes_on)
 
     def _batch(self, requests: list[EncodedRequest]) -> Any:
         """What `sample` takes besides the model, of requests of one branch, padded."""
@@ -282,7 +294,9 @@ class MotionModel:
         return Known(channels, mask)
 
 
-@functools.partial(jax.jit, static_argnames=("graphdef", "objective", "sampler", "goes_along"))
+@functools.partial(
+    jax.jit, static_argnames=("graphdef", "objective", "sampler", "goes_along", "tells")
+)
 def sample(
     graphdef: nnx.GraphDef,
     params: dict[str, Any],
@@ -296,6 +310,7 @@ def sample(
     known: Known | None = None,
     std: Float[Array, "s b 1 c"] | None = None,
     goes_along: tuple[float, ...] = WIDTHS,
+    tells: bool = True,
 ) -> Float[Array, "s b t c"]:
     """From noise to smoothed, normalised motion, of one branch.
 
@@ -309,9 +324,10 @@ def sample(
         text: of every sample, or None where they follow references.
         null_text: the same, needed where there is guidance.
         reference: of every sample, where there is no text.
-        known: channels that are set: told to a model that takes them, and bent to at every step.
+        known: channels that are set, bent to at every step.
         std: of the channels, where some are known.
         goes_along: see `bend`.
+        tells: whether a model that takes known channels is told them.
     """
     model = nnx.merge(graphdef, params)
     guided = text is not None and sampler.guided
@@ -321,7 +337,7 @@ def sample(
     latent = isinstance(model, LatentViMoGen)
     seen = twice(jnp.ones(noise.shape[:3], bool) if latent else mask)
     cache = None if text is None else model.cache_text(text)
-    told = jax.tree.map(twice, known)
+    told = jax.tree.map(twice, known) if tells else None
 
     def velocity(x: jax.Array, timestep: jax.Array, end: jax.Array) -> jax.Array:
         seen_x, seen_timestep, end = twice(x), twice(timestep), twice(end)

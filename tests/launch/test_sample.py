@@ -120,7 +120,7 @@ def test_an_act_and_what_follows_it(checkpoint, tmp_path):
     with np.load(path) as arrays:
         about = json.loads(arrays["provenance"].item())
     assert about["then"] == [dict(prompt="a person bows.", seconds=8.0, seed=0, draw=1)]
-    assert (about["prompt"], about["seconds"], about["seam"]) == ("a person walks.", 4.0, 20)
+    assert (about["prompt"], about["seconds"], about["seam"]) == ("a person walks.", 4.0, 10)
 
 
 @pytest.mark.parametrize(
