@@ -41,6 +41,11 @@ class ReadingFlags:
     frame: flags.FlagHolder[str]
     person: flags.FlagHolder[int]
 
+    @property
+    def given(self) -> bool:
+        """Whether anything was said."""
+        return any(flag.present for flag in vars(self).values())
+
     def world(self) -> World:
         """What was said; raises BadInput where a skeleton's table is wrong."""
         tables = tuple(map(load_skeleton, self.skeleton.value))

@@ -282,6 +282,11 @@ def directed(requests: Sequence[Request]) -> list[Request]:
         joints = [joint for name in KEEP.value for joint in (LEGS if name == "legs" else [name])]
         gap = (start, end) if GAP.value else None
         constraints.append(Keep(EDIT.value, tuple(joints), gap))
+        if READING.given:
+            raise BadInput(
+                f"{EDIT.value}: a file that is edited has to say all of itself: launch.view writes "
+                "one that does by these flags and --to=npz"
+            )
         lasts = formats.read(EDIT.value).seconds
         if SECONDS.value is not None and abs(SECONDS.value - lasts) > 0.05:
             asked = f"--seconds asks for {SECONDS.value:g}"

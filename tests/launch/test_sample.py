@@ -156,6 +156,7 @@ def test_an_act_and_what_follows_it(checkpoint, tmp_path):
             "walk.npz: lasts 2 s, whi",
         ),
         (["--prompt=walk", "--edit=WALK", "--gap=1,1.01"], "in which no frame lies"),
+        (["--prompt=walk", "--edit=WALK", "--gap=1,1.5", "--fps=30"], "has to say all of itself"),
         (["--priors=NOWHERE", "--then=run"], "--priors says itself what is asked for"),
         (["--prompt=walk", "--sampler=DDIM"], "--sampler=DDIM: value should be one of <published>"),
     ],
