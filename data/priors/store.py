@@ -47,7 +47,8 @@ _FACTS = dict(
 _NUMBER = (int, float, type(None))
 _TYPES = dict(
     **dict.fromkeys(("motion", "video", "licence", "note", "words", "follows"), str),
-    **dict.fromkeys(("start", "found", "confidence"), _NUMBER),
+    **dict.fromkeys(("found", "confidence"), _NUMBER),
+    start=(int, float),
     faults=(list, tuple),
     matches=bool,
 )

@@ -233,6 +233,7 @@ def test_damage_is_told_and_made_anew(what, motion, tmp_path):
         ("quality", dict(facts=[])),
         ("quality", dict(facts=dict(faults=5))),
         ("reference", dict(facts=dict(found="all"))),
+        ("reference", dict(facts=dict(start=None))),
         ("texts", dict(facts=dict(motion="a person waves."))),
         ("video", dict(facts=dict(licence="CC0"))),
         ("video", dict(file="../film.mp4")),
