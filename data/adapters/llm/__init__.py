@@ -2,7 +2,7 @@
 
 from data.adapters.llm.writer import ChatWriter, Writer
 from data.adapters.vlm.chat import KEY, Chat
-from data.adapters.vlm.servers import key_from
+from data.adapters.vlm.servers import key_from, require_address
 from vimogen_jax.errors import BadInput
 
 FORMS = "template or openai:MODEL"
@@ -14,8 +14,11 @@ def open_writer(form: str, url: str | None = None) -> Writer | None:
     Raises:
         BadInput: there is no such writer, or it cannot be asked from here.
     """
+    require_address(url)
     kind, _, model = form.partition(":")
     if form == "template":
+        if url:
+            raise BadInput("the template asks no server", remedy="writer")
         return None
     if kind != "openai" or not model:
         raise BadInput(f"texts are written by {FORMS}, not {form!r}")

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, Protocol
 
 from data.adapters.vlm.chat import Chat
 from data.adapters.vlm.model import Unanswered
+from data.adapters.vlm.servers import begun
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json
 
@@ -54,12 +55,21 @@ class ChatWriter:
     def _write(self, sentence: str) -> tuple[str, str] | BadInput:
         for attempt in range(1, TRIES + 1):
             try:
-                return _read(self._chat.say(_ASKED.format(sentence=sentence)))
+                return _read(self._say(_ASKED.format(sentence=sentence)))
             except Unanswered as fault:
                 if not fault.retryable or attempt == TRIES:
                     return BadInput(f"the writer does not answer: {fault}")
                 time.sleep(min(fault.retry_after or self._wait * 2 ** (attempt - 1), 60.0))
         raise AssertionError("every try returns")
+
+    def _say(self, content: str) -> str:
+        """What the model says within its time, however slowly a server lets it drip."""
+        limit = self._chat.timeout
+        answer = begun(lambda: self._chat.say(content))
+        wait([answer], limit)
+        if not answer.done():
+            raise Unanswered(f"no whole answer in {limit:g} s", retryable=True)
+        return answer.result()
 
 
 def _read(answer: str) -> tuple[str, str] | BadInput:

@@ -1,8 +1,7 @@
 """Vision-language models as judges of motions: which there are, and how one is opened."""
 
-from urllib.parse import urlsplit
-
 from data.adapters.vlm.model import VisionLanguageModel
+from data.adapters.vlm.servers import require_address
 from vimogen_jax.errors import BadInput
 
 FORMS = "gemini, gemini:MODEL, openai:MODEL or qwen:FOLDER"
@@ -14,8 +13,7 @@ def open_model(form: str, url: str | None = None) -> VisionLanguageModel:
     Raises:
         BadInput: there is no such model, or it cannot be asked from here.
     """
-    if url and not _is_address(url):
-        raise BadInput(f"a judge's address is such as http://localhost:8000/v1, not {url!r}")
+    require_address(url)
     kind, _, model = form.partition(":")
     match kind, bool(model):
         case "gemini", named:
@@ -33,11 +31,3 @@ def open_model(form: str, url: str | None = None) -> VisionLanguageModel:
 
             return Qwen(model)
     raise BadInput(f"a judge is {FORMS}, not {form!r}")
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from data.adapters.vlm.model import FPS, Unanswered, Unwatchable, VisionLanguageModel
 from data.adapters.vlm.question import Question
+from data.adapters.vlm.servers import begun
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import read_json, reason, write_json
 
@@ -227,16 +228,7 @@ class _Session:
 
     def _answer(self, item: Item) -> str:
         """What the model says within its time, however slowly a server lets it drip."""
-        answer: Future[Any] = Future()
-
-        def work() -> None:
-            try:
-                answer.set_result(self._model.ask(item.question.text, item.video))
-            except BaseException as fault:
-                answer.set_exception(fault)
-
-        # A daemon, so that one without an end does not keep the process from ending.
-        threading.Thread(target=work, daemon=True).start()
+        answer = begun(lambda: self._model.ask(item.question.text, item.video))
         wait([answer, self._stopped], self._model.timeout, FIRST_COMPLETED)
         if self._stopped.done():
             wait([answer], self._retry.grace)

@@ -2,11 +2,28 @@
 means."""
 
 import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from urllib.parse import urlsplit
 
 from vimogen_jax.errors import BadInput
 
 TIMEOUT = 180.0  # seconds that an answer may take, to its last byte
+
+
+def begun(ask: Callable[[], str]) -> Future[str]:
+    """The answer to a call that is under way; one without an end does not keep the process."""
+    answer: Future[str] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as fault:
+            answer.set_exception(fault)
+
+    threading.Thread(target=work, daemon=True).start()
+    return answer
 
 
 def key_from(*names: str) -> str:
@@ -27,6 +44,17 @@ def key_from(*names: str) -> str:
 def hide(text: str, key: str) -> str:
     """The text without the key, should a server repeat it."""
     return text.replace(key, "[key]") if key else text
+
+
+def require_address(url: str | None) -> None:
+    """Raise BadInput where a URL is given that no server has."""
+    try:
+        parts = urlsplit(url or "http://localhost")
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise BadInput(f"a server's address is such as http://localhost:8000/v1, not {url!r}")
 
 
 def address(url: str) -> str:

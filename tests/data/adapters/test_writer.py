@@ -53,6 +53,12 @@ def test_it_waits_twice_as_long_before_each_next_try(server, monkeypatch):  # no
     assert waits == [2.0, 4.0]
 
 
+def test_a_server_that_drips_has_a_time_limit_on_the_whole_answer(server):  # noqa: F811
+    server.turns = ["drip"] * writer.TRIES
+    (said,) = ChatWriter(Chat("tiny", f"{server.url}/v1", 0.3), wait=0.0)(["a person waves."])
+    assert "does not answer: no whole answer in 0.3 s" in str(said)
+
+
 def test_a_wrong_key_ends_the_run(server):  # noqa: F811
     with pytest.raises(BadInput, match="refuses the key"):
         write(server, 401)
@@ -66,3 +72,7 @@ def test_who_cannot_write(monkeypatch):
             open_writer(form)
     with pytest.raises(BadInput, match="needs OPENAI_API_KEY"):
         open_writer("openai:gpt")
+    with pytest.raises(BadInput, match="a server's address is such as http"):
+        open_writer("openai:gpt", "localhost:8000")
+    with pytest.raises(BadInput, match="the template asks no server"):
+        open_writer("template", "http://localhost:8000/v1")
