@@ -62,15 +62,22 @@ class Filming:
         return reading if reading.found.any() else None
 
 
-def _film_and_read(motion: Motion, drawn: random.Random) -> StoredReading:
+def film_from_somewhere(motion: Motion, path: str | os.PathLike, drawn: random.Random) -> None:
+    """Film a motion, the clothes and where the camera stands drawn; the truth lies beside the film.
+
+    Raises BadInput where the film cannot be written.
+    """
     from vimogen_jax.viewer.synthetic_film import write_film  # with Numba
 
     body = builtin_body()
     shot = film(motion, body, "never", drawn.uniform(-SIDEWAYS, SIDEWAYS))
-    outfit = OUTFITS[drawn.choice(list(OUTFITS))]
+    write_film(motion, path, OUTFITS[drawn.choice(list(OUTFITS))], shot, SIZE, body)
+
+
+def _film_and_read(motion: Motion, drawn: random.Random) -> StoredReading:
     with tempfile.TemporaryDirectory() as aside:
         path = os.path.join(aside, "film.mp4")
-        write_film(motion, path, outfit, shot, SIZE, body)
+        film_from_somewhere(motion, path, drawn)
         try:
             stretches = read_film(path)
         except BadInput:  # nobody is seen in it

@@ -1,37 +1,42 @@
 """Learn how joints are turned that lie so: the lifter of visual motion capture.
 
-    python -m data.lifter FILMS FOLDER...
+    python -m data.lifter DATASET
 
-reads the motion files of folders, and the films of the first, with the truth beside each as
-`launch.film` writes them, for how far off fitted joints are; it writes the lifter to
-vimogen_jax/assets/mocap, from where the library loads it. The one that ships has learnt CMU takes,
-which are free for all uses, without those that captions mark as for testing.
+learns from the takes of a dataset that are there to train on, and films some of them and reads the
+films for how far off fitted joints are; it writes the lifter to vimogen_jax/assets/mocap, from
+where the library loads it. The one that ships has learnt CMU's takes, which are free for all uses.
 """
 
+import random
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Shaped
+from jaxtyping import Float
 from tqdm import tqdm
 
+from data.filmed import film_from_somewhere
 from data.marker_offsets import read_films
-from data.pose_prior import read_motions, some_poses
+from data.pose_prior import read_takes, some_poses
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import matrix_to_rot6d
 from vimogen_jax.mocap.calibration import LICENCE, LIFTER, marker_offsets, pose_prior
-from vimogen_jax.mocap.film import Film
 from vimogen_jax.mocap.fit import WEIGHTS, Pinhole, fit
 from vimogen_jax.mocap.lifter import Lifter, seen_from_trunk, trunk
-from vimogen_jax.mocap.tracking import Track
 from vimogen_jax.motion.mirror import mirrored_poses
+from vimogen_jax.motion.motion import Motion
 from vimogen_jax.tensors import write_tensors
 
 FEATURES = 800
 MOST = 40_000  # poses that are learnt from, each with two draws of noise
+FILMS, SECONDS = 40, 2.0  # that are filmed, each of another take
 RIDGE = 1e-3
 LEAST = 0.02  # metres, of the deviation of a joint
-_NOTHING = Lifter(*map(np.zeros, (63, 63, (63, 1), 1, (64, 132), 132)))._replace(scale=np.ones(63))
+DOUBT = 0.03  # added to mean squares of rot6d, about (10 degrees)^2: other people are otherwise
+_NOTHING = Lifter(*map(np.zeros, (63, 63, (63, 1), 1, (64, 132), 132, 22)))
+_NOTHING = _NOTHING._replace(scale=np.ones(63))
 
 
 def learn(
@@ -52,17 +57,28 @@ def learn(
         shift=drawn.uniform(-1, 1, features),
         weights=np.zeros((features + seen.shape[1], turns.shape[1])),
         expected=turns.mean(axis=0),
+        trust=np.zeros(turns.shape[1] // 6),
     )
     design = np.asarray(lifter.features(seen), np.float64)
     normal = design.T @ design + RIDGE * len(design) * np.eye(design.shape[1])
-    weights = np.linalg.solve(normal, design.T @ (turns - lifter.expected))
-    return Lifter(*(np.asarray(each, np.float16) for each in lifter._replace(weights=weights)))
+    turns = turns - lifter.expected
+    weights = np.linalg.solve(normal, design.T @ turns)
+    wrong = np.square(design @ weights - turns).reshape(len(turns), -1, 6).sum(axis=-1).mean(axis=0)
+    lifter = lifter._replace(weights=weights, trust=1 / (wrong + DOUBT))
+    return Lifter(*(np.asarray(each, np.float16) for each in lifter))
 
 
-def joint_errors(
-    films: Sequence[tuple[Film, Track, Mapping[str, Shaped[np.ndarray, "..."]]]],
-) -> Float[np.ndarray, "m 63"]:
-    """How far off joints are that are fitted without a lifter, and mirrored; metres."""
+def joint_errors(motions: Sequence[Motion], seed: int = 0) -> Float[np.ndarray, "m 63"]:
+    """How far off joints are that are fitted to films of motions without a lifter, and mirrored;
+    metres."""
+    drawn = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        for i, motion in enumerate(tqdm(drawn.sample(motions, FILMS), "filming")):
+            length = round(SECONDS * motion.fps)
+            start = drawn.randrange(max(motion.num_frames - length, 0) + 1)
+            part = motion[start : start + length]
+            film_from_somewhere(part, Path(folder, f"{i:03}.mp4"), drawn)
+        films = read_films(folder)
     errors = []
     for film, seen, truth in tqdm(films, "fitting"):
         camera = Pinhole(float(truth["focal"]), (film.width / 2, film.height / 2))
@@ -83,11 +99,11 @@ def _seen_and_turned(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return seen, matrix_to_rot6d(turns).reshape(len(poses), -1)
 
 
-def main(films: str, *folders: str) -> None:
-    """Read, fit, learn, write."""
-    errors = joint_errors(read_films(films))
-    poses = np.concatenate([some_poses(motion) for motion in read_motions(folders)])
-    write_tensors(LIFTER, learn(poses, errors)._asdict(), licence=LICENCE)
+def main(dataset: str) -> None:
+    """Read, film, fit, learn, write."""
+    takes = read_takes(dataset)
+    poses = np.concatenate([some_poses(take) for take in takes])
+    write_tensors(LIFTER, learn(poses, joint_errors(takes))._asdict(), licence=LICENCE)
 
 
 if __name__ == "__main__":

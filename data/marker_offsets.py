@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from tqdm import tqdm
 
+from data.arms import as_published
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.errors import BadInput
 from vimogen_jax.formats.pickles import read_pickled_npz
@@ -70,13 +71,15 @@ def _equations(
 
 
 def read_films(folder: str) -> list[tuple[Film, Track, dict[str, Shaped[np.ndarray, "..."]]]]:
-    """The films of a folder, with what is seen in each and its truth; BadInput without any."""
+    """The films of a folder, with what is seen in each and its truth, the arms `as_published`;
+    BadInput without any."""
     paths = sorted(Path(folder).glob("*.mp4"))
     if not paths:
         raise BadInput(f"{folder} holds no films (.mp4)")
     films = []
     for path in tqdm(paths, "tracking"):
         film, truth = open_film(path), read_pickled_npz(path.with_suffix(".npz"), TRUTH)
+        truth["rot"] = as_published(truth["rot"])
         films.append((film, track(frames(film)), truth))
     return films
 

@@ -1,27 +1,27 @@
 """Learn which poses people take: the prior of visual motion capture, a mixture of Gaussians.
 
-    python -m data.pose_prior FOLDER...
+    python -m data.pose_prior DATASET
 
-reads the motion files of folders and writes the prior to vimogen_jax/assets/mocap, from where the
-library loads it. The one that ships has learnt CMU's takes, which are free for all uses, but for
-02_04, 02_06, 05_05 and 06_14, which are kept for measuring.
+learns the takes of a dataset that are there to train on, and writes the prior to
+vimogen_jax/assets/mocap, from where the library loads it. The one that ships has learnt CMU's
+takes, which are free for all uses.
 """
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Shaped
 from sklearn.mixture import GaussianMixture
 from tqdm import tqdm
 
-from vimogen_jax import formats
+from data.arms import as_published
 from vimogen_jax.body.rotations import matrix_to_axis_angle
-from vimogen_jax.errors import BadInput
+from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.mocap.calibration import LICENCE, PRIOR
 from vimogen_jax.motion.mirror import mirrored_poses
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.representation import decode
 from vimogen_jax.tensors import write_tensors
 
 GAUSSIANS = 8
@@ -46,24 +46,23 @@ def learn(motions: Sequence[Motion], seed: int = 0) -> dict[str, Shaped[np.ndarr
 
 
 def some_poses(motion: Motion) -> Float[np.ndarray, "n 22 3 3"]:
-    """Rotations of some frames, as they are and mirrored."""
+    """Rotations of some frames, their arms `as_published`, as they are and mirrored."""
     step = max(round(EVERY * motion.fps), 1)
-    poses = np.asarray(motion.rotations[::step], np.float64)
+    poses = as_published(np.asarray(motion.rotations[::step], np.float64))
     return np.concatenate([poses, mirrored_poses(poses)])
 
 
-def read_motions(folders: Sequence[str]) -> list[Motion]:
-    """The motions of folders; BadInput where there are none."""
-    paths = sorted(path for folder in folders for path in Path(folder).rglob("*.npz"))
-    if not paths:
-        raise BadInput(f"no motion (.npz) is in {', '.join(folders) or 'no folder'}")
-    return [formats.read(path) for path in tqdm(paths, "reading")]
+def read_takes(folder: str) -> list[Motion]:
+    """The motions of a dataset that are there to train on."""
+    dataset = Dataset.open(folder)
+    records = dataset.records["train"]
+    return [decode(records[i].motion, dataset.fps) for i in tqdm(range(len(records)), "reading")]
 
 
-def main(folders: Sequence[str]) -> None:
+def main(dataset: str) -> None:
     """Read, learn, write."""
-    write_tensors(PRIOR, learn(read_motions(folders)), licence=LICENCE)
+    write_tensors(PRIOR, learn(read_takes(dataset)), licence=LICENCE)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main(*sys.argv[1:])

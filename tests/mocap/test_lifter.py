@@ -56,6 +56,7 @@ def test_joints_that_are_far_off_tell_less(learnt):
     joints = jnp.asarray(joints_of(poses_of(np.array([0.0, 1.4]))))
     told = lambda lifter: np.linalg.norm(np.diff(np.asarray(lifter(joints))[:, ARM], axis=0))
     assert told(noisy) < 0.9 * told(learnt)
+    assert noisy.trust[ARM] < 0.9 * learnt.trust[ARM]
 
 
 def test_the_one_that_ships_is_whole():

@@ -45,7 +45,7 @@ class CostWeights(NamedTuple):
     world: float = 0.3  # of the 3D landmarks
     depth: float = 0.3  # of their depth, times `world`
     prior: float = 2.0  # of the pose's unlikeliness
-    lifted: float = 30.0  # of the rotations' squared distance from those expected
+    lifted: float = 7.5  # of the rotations' squared distance from those expected, over its mean
     acceleration: float = 200.0  # of the rotations' second difference, at 20 frames a second
     path: float = 2.0  # of the pelvis'
     feet: float = 1.0  # of a foot that moves, at most; a foot that stands costs nothing
@@ -159,7 +159,7 @@ def _improve(
         # Where nobody is seen, the frames around count, not what people do most.
         anybody = seen.max(axis=-1)
         unlikely = weights.prior * prior(rotations)
-        away = jnp.square(matrix_to_rot6d(rotations) - expected).sum((-2, -1))
+        away = jnp.square(matrix_to_rot6d(rotations) - expected).sum(-1) @ lifter.trust
         total = ((cost + anybody * (unlikely + weights.lifted * away)) * real).sum()
         whole = real[:, 2:] * real[:, 1:-1] * real[:, :-2] / pace**4
         turning = jnp.square(jnp.diff(rotations, n=2, axis=1)).sum((-3, -2, -1))

@@ -24,6 +24,7 @@ class Lifter(NamedTuple):
     mix, shift: of the features.
     weights: of features and joints.
     expected: the rot6d of the 22 joints where nothing is known.
+    trust: of each joint, one over the mean square of what is expected wrongly.
     """
 
     mean: Float[Array, "63"]
@@ -32,6 +33,7 @@ class Lifter(NamedTuple):
     shift: Float[Array, " h"]
     weights: Float[Array, "h+63 132"]
     expected: Float[Array, "132"]
+    trust: Float[Array, "22"]
 
     def __call__(self, joints: Float[Array, "*n 22 3"]) -> Float[Array, "*n 22 6"]:
         """The expected rot6d of joints, relative to their parents, of the root to the world of the
