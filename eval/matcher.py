@@ -20,10 +20,11 @@ from eval.intervals import CONFIDENCE
 from eval.real_motions import RealMotion
 from vimogen_jax.diffusion.camera import CameraNoise, to_rotations
 from vimogen_jax.markdown import markdown_table
-from vimogen_jax.matcher import LIKELY, Calibration, Matcher
+from vimogen_jax.matcher import LIKELY, Calibration, Calibrations, Matcher
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
+READ = "read of films"  # kind of motions
 BINS = 10  # of probabilities
 RESAMPLES = 1000  # of the motions, for intervals
 
@@ -82,8 +83,13 @@ def _filmed(camera: CameraNoise, channels: jax.Array, key: jax.Array) -> jax.Arr
     return to_rotations(noisy)[0]
 
 
-def calibrate(*pairs: Pairs) -> Calibration:
-    """Platt's logistic fit of pairs, those of several kinds of motions together."""
+def calibrate(pairs: Mapping[str, Pairs]) -> Calibrations:
+    """Platt's logistic fits of pairs by the kind of motions: of `READ` alone, of others all."""
+    motions = [each for kind, each in pairs.items() if kind != READ]
+    return Calibrations(_platt(motions), _platt([pairs[READ]]) if READ in pairs else None)
+
+
+def _platt(pairs: Sequence[Pairs]) -> Calibration:
     similarity, own, weight, _ = map(np.concatenate, zip(*map(_columns, pairs), strict=True))
     fit = LogisticRegression(C=1e6).fit(similarity[:, None], own, weight)
     return Calibration(float(fit.coef_[0, 0]), float(fit.intercept_[0]))
@@ -168,7 +174,7 @@ def traps(
         "backwards in time": of_own_text([_frames(x, slice(None, None, -1)) for x in motions]),
         "the first pose, held": of_own_text([_frames(x, [0] * x.num_frames) for x in motions]),
     }
-    taken = {name: matcher.calibration(x) >= 0.5 for name, x in similarity.items() if len(x)}
+    taken = {name: matcher.calibration()(x) >= LIKELY for name, x in similarity.items() if len(x)}
     return {name: dict(pairs=len(x), taken=float(x.mean())) for name, x in taken.items()}
 
 

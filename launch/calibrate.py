@@ -2,8 +2,9 @@
 
 python -m launch.calibrate --run=runs/matcher --dataset=datasets/mine --out=matchers/mine
 
-Probabilities are fitted to the dataset's validation takes and measured on its test takes; and so
-with what was read of films of these, where the takes were filmed (launch.build_data --filmed).
+Probabilities are fitted to the dataset's validation takes and measured on its test takes; and so,
+for themselves, those of what was read of films of these, where the takes were filmed
+(launch.build_data --filmed).
 """
 
 import dataclasses
@@ -12,6 +13,7 @@ from absl import flags
 
 from data.wordings import mirrored
 from eval.matcher import (
+    READ,
     calibrate,
     compare,
     figures,
@@ -50,12 +52,13 @@ def main() -> None:
         pairs[split] = {kind: compare(matcher, takes, motions) for kind, motions in shown.items()}
         seen, motions = read_of_films(takes)
         if seen:
-            pairs[split]["read of films"] = compare(matcher, seen, motions)
-    calibration = calibrate(*pairs["validation"].values())
-    calibrated = Matcher(matcher.package, calibration)
+            pairs[split][READ] = compare(matcher, seen, motions)
+    calibrations = calibrate(pairs["validation"])
+    calibrated = Matcher(matcher.package, calibrations)
+    measure = lambda kind, each: figures(each, calibrations.of(kind == READ))
     report = dict(
         step=matcher.package.step,
-        test={kind: figures(each, calibration) for kind, each in pairs["test"].items()},
+        test={kind: measure(kind, each) for kind, each in pairs["test"].items()},
         traps=traps(calibrated, takes, mirrored),
         taken_by_action=taken_by_action(calibrated, takes),
     )
@@ -63,7 +66,7 @@ def main() -> None:
     licence = matcher.package.licence or "; ".join(licences)
     with whole_folder(OUT.value, replaces) as aside:
         save_package(aside, dataclasses.replace(matcher.package, licence=licence), "float16")
-        write_json(dataclasses.asdict(calibration), aside / CALIBRATION)
+        write_json(dataclasses.asdict(calibrations), aside / CALIBRATION)
         write_json(report, aside / EVALUATION)
     print(to_markdown(report))
     print(f"\n{OUT.value} holds the matcher after step {matcher.package.step}")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from eval.matcher import (
+    READ,
     Pairs,
     calibrate,
     compare,
@@ -20,7 +21,7 @@ from tests.helpers.made_up import ACTIONS, made_up_dataset, made_up_motion
 from tests.helpers.runs import Runs
 from tests.helpers.tiny_package import Letters, tiny_package
 from vimogen_jax.errors import BadInput
-from vimogen_jax.files import write_json
+from vimogen_jax.files import read_json, write_json
 from vimogen_jax.input_pipeline.records import StoredReading
 from vimogen_jax.matcher import CALIBRATION, Calibration, Matcher
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
@@ -73,9 +74,9 @@ def takes(dataset):
 @pytest.fixture
 def package(matcher, takes, tmp_path):
     """Its folder, calibrated by the takes as they are."""
-    calibration = calibrate(compare(matcher, takes, [take.motion for take in takes]))
+    pairs = compare(matcher, takes, [take.motion for take in takes])
     save_package(tmp_path / "package", matcher.package, "float16")
-    write_json(dataclasses.asdict(calibration), tmp_path / "package" / CALIBRATION)
+    write_json(dataclasses.asdict(calibrate(dict(true=pairs))), tmp_path / "package" / CALIBRATION)
     return tmp_path / "package"
 
 
@@ -83,7 +84,7 @@ def test_it_tells_held_out_takes_apart_be_they_filmed(matcher, takes):
     motions = [take.motion for take in takes]
     for shown in (motions, filmed(takes, matcher.package.objective.camera, seed=0)):
         pairs = compare(matcher, takes, shown)
-        found = figures(pairs, calibrate(pairs))
+        found = figures(pairs, calibrate(dict(shown=pairs)).motions)
         assert found["takes"] == 12 and found["pairs"] == 12 + 12 * 8
         assert found["auc"] > 0.8 and found["balanced_accuracy"] > 0.7, found
 
@@ -139,6 +140,35 @@ def test_a_package_says_how_probable_it_is_that_a_motion_shows_a_sentence(packag
     assert matcher.motions([]).dtype == matcher.motions([long]).dtype == np.float32
 
 
+def test_probabilities_of_readings_are_fitted_to_readings():
+    rng = np.random.default_rng(0)
+
+    def pairs(shift):
+        own = np.tile([True, False], 2000)
+        return Pairs(rng.normal(own + shift), own, np.ones(4000), np.arange(4000))
+
+    kinds = {"true": pairs(0.0), "filmed": pairs(0.0), READ: pairs(-1.0)}
+    found = calibrate(kinds)
+    for kind, each in kinds.items():
+        right, wrong = found.of(kind == READ), found.of(kind != READ)
+        assert figures(each, right)["calibration_error"] < 0.03
+        assert figures(each, wrong)["calibration_error"] > 0.1
+
+
+def test_readings_of_films_have_a_calibration_of_their_own(package, letters):
+    motion = [made_up_motion("walk", np.random.default_rng(6))]
+    probability = lambda readings: Matcher.from_checkpoint(package).probability(
+        motion, SENTENCES[:1], readings
+    )
+    assert probability(readings=True) == probability(readings=False)  # where none was measured
+    of_motions = read_json(package / CALIBRATION)["motions"]
+    kinder = of_motions | dict(offset=of_motions["offset"] + 1.0)
+    write_json(dict(motions=of_motions, readings=kinder), package / CALIBRATION)
+    logit = lambda p: np.log(p / (1 - p))
+    more = logit(probability(readings=True)) - logit(probability(readings=False))
+    np.testing.assert_allclose(more, 1.0, atol=1e-2)
+
+
 def test_what_is_nearly_right_is_counted(package, takes, letters):
     matcher = Matcher.from_checkpoint(package)
     by_action = taken_by_action(matcher, takes)
@@ -164,8 +194,8 @@ def test_what_is_refused(matcher, package, letters, tmp_path):
     save_package(tmp_path / "flow", tiny_package())
     with pytest.raises(BadInput, match="is of no matcher"):
         Matcher.from_checkpoint(tmp_path / "flow")
-    write_json(dict(slope="steep"), package / CALIBRATION)
-    with pytest.raises(BadInput, match=r"calibration\.json: calibration"):
+    write_json(dict(motions=dict(slope="steep")), package / CALIBRATION)
+    with pytest.raises(BadInput, match=r"calibration\.json: calibration.motions"):
         Matcher.from_checkpoint(package)
 
 

@@ -1,7 +1,8 @@
 """Does a motion show a sentence? Motions and sentences in, probabilities out.
 
 A package of a matcher has `calibration.json` beside its weights, which turns similarities into
-probabilities: see `eval.matcher`, which makes it.
+probabilities, those of motions that were read of films by numbers of their own: see `eval.matcher`,
+which makes it.
 """
 
 import dataclasses
@@ -43,6 +44,19 @@ class Calibration:
         return 1 / (1 + np.exp(-self.slope * similarity - self.offset))
 
 
+@dataclasses.dataclass(frozen=True)
+class Calibrations:
+    """Of motions, and of those that were read of films, whose similarities are lower; without the
+    latter they count as any motion."""
+
+    motions: Calibration
+    readings: Calibration | None = None
+
+    def of(self, readings: bool) -> Calibration:
+        """That of readings, or of motions."""
+        return self.readings if readings and self.readings else self.motions
+
+
 class Matcher:
     """Compares motions with sentences.
 
@@ -54,12 +68,12 @@ class Matcher:
         name: where it lies, with the beginning of its weights' `fingerprint`.
     """
 
-    def __init__(self, package: Package, calibration: Calibration | None = None, name: str = ""):
+    def __init__(self, package: Package, calibrations: Calibrations | None = None, name: str = ""):
         if package.objective.learns != "matching":
             raise BadInput(f"the checkpoint {name} is of no matcher: configs/matcher.py trains one")
         self.package = package
         self.name = f"{name} {fingerprint(package.params)[:8]}".strip()
-        self._calibration = calibration
+        self._calibrations = calibrations
         self._graphdef, _ = abstract_params(package.model)
         self._params = jax.device_put(package.params)
 
@@ -71,23 +85,22 @@ class Matcher:
             BadInput: there is no sound checkpoint of a matcher.
         """
         file = find(path) / CALIBRATION
-        calibration = None
+        calibrations = None
         if file.exists():
-            calibration = parse(Calibration, read_json(file), f"{file}: calibration")
-        return cls(load_checkpoint(path), calibration, str(path))
+            calibrations = parse(Calibrations, read_json(file), f"{file}: calibration")
+        return cls(load_checkpoint(path), calibrations, str(path))
 
-    @property
-    def calibration(self) -> Calibration:
-        """Raises BadInput where nobody has calibrated the checkpoint."""
-        if self._calibration is None:
+    def calibration(self, readings: bool = False) -> Calibration:
+        """Of motions or readings; raises BadInput where nobody has calibrated the checkpoint."""
+        if self._calibrations is None:
             raise BadInput(
                 f"the matcher {self.name} is not calibrated, so it knows no probabilities: "
                 "launch.calibrate makes a package of it that is"
             )
-        return self._calibration
+        return self._calibrations.of(readings)
 
     def probability(
-        self, motions: Sequence[Motion], sentences: Sequence[str]
+        self, motions: Sequence[Motion], sentences: Sequence[str], readings: bool = False
     ) -> Float[np.ndarray, " n"]:
         """How probable it is that each motion shows its sentence, before which yes and no were as
         likely: of motions with their own captions and with those of other actions, in equal parts.
@@ -95,6 +108,7 @@ class Matcher:
         Args:
             motions: at any frame rate. Of more than 8 s, the 8 s in the middle are looked at.
             sentences: one for each motion.
+            readings: whether the motions were read of films.
 
         Raises:
             BadInput: their numbers differ, the matcher is not calibrated, or the text encoder has
@@ -102,7 +116,7 @@ class Matcher:
         """
         if len(motions) != len(sentences):
             raise BadInput(f"there are {len(motions)} motions and {len(sentences)} sentences")
-        calibration = self.calibration
+        calibration = self.calibration(readings)
         if not motions:
             return np.zeros(0)
         similarity = (self.motions(motions) * self.sentences(sentences)).sum(axis=-1)

@@ -11,7 +11,7 @@ from data.adapters.vlm.question import shows
 from data.priors.prompts import Prompt
 from data.priors.store import StageOutput
 from vimogen_jax.errors import BadInput
-from vimogen_jax.matcher import LIKELY
+from vimogen_jax.matcher import LIKELY, Calibration
 from vimogen_jax.motion.motion import Motion
 
 LooksAt = Literal["reference", "video"]
@@ -105,8 +105,14 @@ class MatchesTexts(Protocol):
 
     name: str
 
-    def probability(self, motions: Sequence[Motion], sentences: Sequence[str]) -> Iterable[float]:
-        """How likely each motion shows its sentence, 0 to 1."""
+    def calibration(self, readings: bool) -> Calibration:
+        """What makes probabilities of similarities, of motions or of readings of films."""
+        ...
+
+    def probability(
+        self, motions: Sequence[Motion], sentences: Sequence[str], readings: bool
+    ) -> Iterable[float]:
+        """How likely each motion, or reading of a film, shows its sentence, 0 to 1."""
         ...
 
 
@@ -116,15 +122,21 @@ class Matched:
     at_once = 64
 
     def __init__(self, matcher: MatchesTexts):
+        """Raises BadInput where the matcher is not calibrated."""
         self._matcher = matcher
-        self.settings: dict[str, Any] = dict(name=matcher.name, threshold=LIKELY)
+        self.settings: dict[str, Any] = dict(
+            name=matcher.name,
+            calibration=dataclasses.asdict(matcher.calibration(readings=True)),
+            threshold=LIKELY,
+        )
 
     def __call__(
         self, cases: Sequence[Case], folders: Sequence[Path]
     ) -> list[StageOutput | BadInput]:
         """See `Decider`."""
         sentences = [case.prompt.text for case in cases]
-        found = self._matcher.probability([case.motion for case in cases], sentences)
+        motions = [case.motion for case in cases]
+        found = self._matcher.probability(motions, sentences, readings=True)
         return [
             StageOutput(
                 dict(

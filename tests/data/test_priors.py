@@ -25,6 +25,7 @@ from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.errors import BadInput
+from vimogen_jax.matcher import Calibration
 from vimogen_jax.mocap.film import open_film
 from vimogen_jax.motion.motion import Motion
 
@@ -92,8 +93,14 @@ class Waves:
 
     name = "waves"
 
-    def probability(self, motions, sentences):
-        assert len(motions) == len(sentences)
+    def __init__(self, offset=0.0):
+        self.offset = offset
+
+    def calibration(self, readings):
+        return Calibration(1.0, self.offset if readings else 9.0)
+
+    def probability(self, motions, sentences, readings):
+        assert len(motions) == len(sentences) and readings
         return np.array([0.9 if "wave" in sentence else 0.2 for sentence in sentences])
 
 
@@ -153,6 +160,15 @@ def test_nothing_is_paid_for_twice_and_failures_when_asked(motion, tmp_path):
     run(Store(tmp_path).add([WAVE, BOW]), stages(films, reads))
     assert films.asked[WAVE.text] == 1
     assert Store.open(tmp_path).verdicts() == {"yes": 1, "no": 1}
+
+
+def test_a_matcher_that_is_calibrated_anew_judges_anew(motion, tmp_path):
+    films, reads = Films(), Reads(motion)
+    for offset in (0.0, 1.0, 0.0):
+        judge = Matched(Waves(offset))
+        (entry,) = Store(tmp_path).add([WAVE])
+        run([entry], stages(films, reads, judge))
+    assert len([*entry.folder.glob("verdict-*.json")]) == 2 and reads.asked == 1
 
 
 def test_a_run_that_is_killed_goes_on(motion, tmp_path):

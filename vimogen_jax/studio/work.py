@@ -227,8 +227,8 @@ class Workshop:
         return Job(f"compare: {sentence}"[:200], total, work)
 
     def likelihood(self, motion: Animation, sentence: str) -> float:
-        """How probable it is, by the shipped matcher, that a motion shows a sentence."""
-        (likely,) = self._matcher.probability([motion], [sentence])
+        """How probable it is, by the shipped matcher, that a reading of a film shows a sentence."""
+        (likely,) = self._matcher.probability([motion], [sentence], readings=True)
         return float(likely)
 
     @functools.cached_property
