@@ -2,10 +2,13 @@
 
 import multiprocessing
 import os
+import signal
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -17,6 +20,7 @@ from vimogen_jax.stopping import unheard_by_children
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
+_PATIENCE = 5.0  # seconds that a process may take to put away what is open
 AT_ONCE = 512  # items; or quick processes would fill the memory before a slow reader
 
 
@@ -46,11 +50,12 @@ def spread(
         return
     # Spawned, not forked: libraries have started threads in this process.
     context = multiprocessing.get_context("spawn")
+    others = multiprocessing.active_children()
     with ProcessPoolExecutor(workers, context, _begin) as pool:
 
         def called_at_once(group: Sequence[Item]) -> Iterable[Result]:
             with unheard_by_children():  # processes start as calls come that no other waits for
-                return pool.map(function, group, chunksize=8)
+                return pool.map(partial(_call, function), group, chunksize=8)
 
         groups = (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE))
         try:
@@ -61,9 +66,27 @@ def spread(
                 "once need less",
                 remedy="workers",
             ) from None
+        except SystemExit:  # of a signal; else each would first do all that it was given
+            for child in multiprocessing.active_children():
+                if child not in others:
+                    child.terminate()
+            raise
+
+
+def _call(function: Callable[[Item], Result], item: Item) -> Result:
+    """Call a function; a process that is told to leave in it does so, once all is put away."""
+    try:
+        return function(item)
+    except SystemExit as end:
+        os._exit(int(end.code or 0))
+
+
+def _leave(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _begin() -> None:
+    signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # As many processes as cores: each computes with one thread.
     os.environ.setdefault(
@@ -76,4 +99,6 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
+    os.kill(os.getpid(), signal.SIGTERM)  # so that programs that it has started end, too
+    time.sleep(_PATIENCE)  # modules in C hear no signal
     os._exit(1)

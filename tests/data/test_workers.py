@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from data.adapters.command import Command
 from data.result_cache import Cached
 from data.workers import spread
 from tests.helpers.repository import ROOT
@@ -124,6 +126,40 @@ def _hears(_: int) -> tuple[int, bool]:
 def test_no_process_hears_ctrl_c():
     heard = dict(spread(_hears, range(60), 3, "number", "slept"))
     assert len(heard) > 1 and not any(heard.values())
+
+
+def _waits(folder: Path) -> None:
+    """Start a program that would go on for long, as visual motion capture does."""
+    code = "import sys, time; open(sys.argv[1], 'w'); time.sleep(8); open(sys.argv[2], 'w')"
+    began, ended = folder / "began", folder / "ended"
+    line = [sys.executable, "-c", code, "{began}", "{ended}"]
+    Command(shlex.join(line), ("began",), 60.0)(dict(began=began, ended=ended), folder / "log")
+
+
+STOPS = """
+import sys
+from pathlib import Path
+from data.workers import spread
+from tests.data.test_workers import _waits
+from vimogen_jax.stopping import ends_well
+if __name__ == "__main__":
+    with ends_well():
+        list(spread(_waits, [Path(sys.argv[1])] * 9, 2, "program", "waited"))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_programs_end_with_whoever_is_told_to(number, tmp_path):
+    with subprocess.Popen([sys.executable, "-c", STOPS, tmp_path], cwd=ROOT) as parent:
+        while not (tmp_path / "began").exists():
+            assert parent.poll() is None
+            time.sleep(0.05)
+        parent.send_signal(number)
+        started = time.monotonic()
+        assert parent.wait(60) in (-signal.SIGKILL, 128 + signal.SIGTERM)
+        assert time.monotonic() - started < 30  # one of them was given eight
+    time.sleep(9)
+    assert not (tmp_path / "ended").exists()
 
 
 def test_processes_end_with_the_one_that_started_them():
