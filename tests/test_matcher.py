@@ -162,6 +162,8 @@ def test_readings_of_films_have_a_calibration_of_their_own(package, letters):
     )
     assert probability(readings=True) == probability(readings=False)  # where none was measured
     of_motions = read_json(package / CALIBRATION)["motions"]
+    write_json(of_motions, package / CALIBRATION)  # as packages had it once
+    assert probability(readings=True) == probability(readings=False)
     kinder = of_motions | dict(offset=of_motions["offset"] + 1.0)
     write_json(dict(motions=of_motions, readings=kinder), package / CALIBRATION)
     logit = lambda p: np.log(p / (1 - p))

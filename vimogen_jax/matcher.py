@@ -87,7 +87,10 @@ class Matcher:
         file = find(path) / CALIBRATION
         calibrations = None
         if file.exists():
-            calibrations = parse(Calibrations, read_json(file), f"{file}: calibration")
+            given = read_json(file)
+            if isinstance(given, dict) and "slope" in given:  # as they were before readings had any
+                given = dict(motions=given)
+            calibrations = parse(Calibrations, given, f"{file}: calibration")
         return cls(load_checkpoint(path), calibrations, str(path))
 
     def calibration(self, readings: bool = False) -> Calibration:
