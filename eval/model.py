@@ -341,21 +341,25 @@ def measure_quality(real: Sequence[Motion], generated: Sequence[Motion]) -> dict
             float(np.mean([metric(canonicalize(motion).joints()) for motion in motions]))
             for motions in (real, generated)
         ]
-        result[name] = dict(real=means[0], generated=means[1], ratio=means[1] / means[0])
+        result[name] = _beside(*means)
     return result
 
 
 def measure_diversity(
     train: Sequence[RealMotion], judged: Sequence[str], repeated: Sequence[Motion], per_action: int
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Mean distance of joints between samples of a sentence, and between takes of its action."""
     made, real = [], []
     for i, action in enumerate(judged):
         made.append(_spread(repeated[i * per_action : (i + 1) * per_action]))
         takes = [take.motion for take in train if take.action == action]
         real.append(_spread(takes[:: max(1, len(takes) // per_action)][:per_action]))
-    means = float(np.mean(real)), float(np.mean(made))
-    return dict(real=means[0], generated=means[1], ratio=means[1] / means[0])
+    return _beside(float(np.mean(real)), float(np.mean(made)))
+
+
+def _beside(real: float, generated: float) -> dict[str, float | None]:
+    """Both, and the ratio, which is None where the real is 0: who stands never floats."""
+    return dict(real=real, generated=generated, ratio=generated / real if real else None)
 
 
 def _spread(motions: Sequence[Motion]) -> float:
@@ -379,7 +383,8 @@ def compare(report: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         reached = {"recognised": actions["ratio"], "worst action": actions["worst"]["ratio"]}
         if "new_wordings" in actions:
             reached["new wordings"] = actions["new_wordings"]["all"]
-        reached |= {name: values["ratio"] for name, values in report["motion_quality"].items()}
+        ratios = {name: values["ratio"] for name, values in report["motion_quality"].items()}
+        reached |= {name: ratio for name, ratio in ratios.items() if ratio is not None}
     if "refinement" in report:
         refined = {name: report["refinement"][name]["refined"] for name in SUITE}
         reached |= {name: 1000 * values["joint_error"] for name, values in refined.items()}

@@ -2,6 +2,7 @@
 
 # pyright: reportArgumentType=false
 
+import dataclasses
 import json
 import math
 from types import SimpleNamespace
@@ -10,7 +11,15 @@ import numpy as np
 import pytest
 
 from eval.action_following import NONE
-from eval.model import TARGETS, HeldOutSentence, compare, draw, evaluate, judged_actions
+from eval.model import (
+    TARGETS,
+    HeldOutSentence,
+    compare,
+    draw,
+    evaluate,
+    judged_actions,
+    measure_quality,
+)
 from eval.model_report import to_markdown
 from eval.real_motions import read_actions, read_real_motions
 from eval.refinement import SUITE, measure_refinement, noisy
@@ -85,6 +94,19 @@ def test_a_part_is_measured_alone(made_up):
     tables = to_markdown(report)
     assert tables.startswith("| reference | given, mm |")
     assert "| clean | 0 | " in tables and "actions recognised" not in tables
+
+
+def test_what_real_takes_have_none_of_has_no_ratio(made_up):
+    moving = read_real_motions(made_up[0], "train", {})[0].motion
+    still = dataclasses.replace(
+        moving, rotations=moving.rotations[[0] * 60], transl=moving.transl[[0] * 60]
+    )
+    quality = measure_quality([still], [moving])
+    assert quality["jitter"]["real"] == 0 < quality["jitter"]["generated"]
+    assert all(quality[name]["ratio"] is None for name in ("jitter", "dynamic_degree"))
+    known = dict(ratio=1.0, worst=dict(ratio=1.0))
+    targets = compare(dict(action_following=known, motion_quality=quality))
+    assert "recognised" in targets and not {"jitter", "dynamic_degree"} & set(targets)
 
 
 def test_targets_are_compared_within_their_bounds():
