@@ -232,6 +232,22 @@ def test_pictures_that_change_size_or_are_none(tmp_path):
             list(frames(open_film(tmp_path / name, fps=10)))
 
 
+def test_pictures_come_in_the_order_of_their_numbers_upright_and_as_bright_as_they_are(tmp_path):
+    turned = Image.Exif()
+    turned[0x0112] = 6  # as phones write that a picture is to be turned right
+    for number, grey in ((2, 20), (10, 100), (1, 10)):
+        Image.new("RGB", (48, 64), (grey,) * 3).save(tmp_path / f"frame_{number}.png")
+    Image.new("RGB", (64, 48), (200,) * 3).save(tmp_path / "frame_11.jpg", exif=turned)
+    deep = np.full((64, 48), 150 * 257, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "frame_12.png")
+    turned[0x0100] = 5  # a width, here said to be of a type that it is not
+    damaged = turned.tobytes().replace(b"\x01\x00\x00\x04", b"\x01\x00\x00\x0c")
+    Image.new("RGB", (48, 64), (50,) * 3).save(tmp_path / "frame_13.jpg", exif=damaged)
+    seen = list(frames(open_film(tmp_path, fps=10)))
+    assert [round(float(picture.mean())) for picture in seen] == [10, 20, 100, 200, 150, 50]
+    assert {picture.shape for picture in seen} == {(64, 48, 3)}
+
+
 def test_a_picture_of_too_many_pixels_is_refused_unread(tmp_path):
     """An empty picture of 400 million pixels is a file of 50 kB."""
     Image.new("1", (20_000, 20_000)).save(tmp_path / "0.png")

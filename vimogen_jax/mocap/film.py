@@ -8,12 +8,14 @@ import dataclasses
 import hashlib
 import math
 import os
+import re
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import visible
@@ -217,7 +219,17 @@ def _open_folder(folder: Path, fps: float | None) -> Film:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    return [path for path in visible(folder.iterdir()) if path.suffix.lower() in PICTURES]
+    """In the order of the numbers in their names: not every program fills them up with zeros."""
+    found = [path for path in visible(folder.iterdir()) if path.suffix.lower() in PICTURES]
+    parts = lambda path: re.split(r"(\d+)", path.name)  # the numbers are every other one
+    return sorted(found, key=lambda path: [int(p) if p.isdecimal() else p for p in parts(path)])
+
+
+def _turned_by_exif(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except (struct.error, TypeError, ValueError, SyntaxError):  # what is told of it is damaged
+        return image
 
 
 def _picture(path: Path) -> np.ndarray:
@@ -225,6 +237,9 @@ def _picture(path: Path) -> np.ndarray:
         with Image.open(path) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise BadInput(f"{path}: says that it has {image.width} x {image.height} pixels")
+            image = _turned_by_exif(image)
+            if image.mode.startswith("I;16"):  # of which Pillow would cut off what is above 255
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             return np.asarray(image.convert("RGB"))
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError) as fault:
         raise BadInput(f"{path}: not a picture that can be read: {fault}") from None
