@@ -22,7 +22,6 @@ def get_config() -> ConfigDict:
         objective=dict(guidance=2.5, infill=dict(share=0.0)),
         sampler=dict(steps=4, guidance_scale=1.0),
         data=dict(path="out/light/dataset", buckets=(112, 200)),
-        optim=dict(optimizer="adamw", learning_rate=7e-4, warmup_steps=50),
-        train=dict(workdir="runs/light", steps=4500, preview_every=4500),
+        train=dict(workdir="runs/light", steps=2800, preview_every=2800),
     )
     return config
