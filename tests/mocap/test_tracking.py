@@ -55,6 +55,21 @@ def test_a_gap_is_a_gap(shared):
     assert seen.found.tolist() == [True] * 4 + [False] * 4 + [True] * 4
 
 
+def test_who_was_lost_is_found_again_where_they_were(shared):
+    """Not somebody larger who has come meanwhile."""
+    two = list(frames(open_film(shared / "priors/filter_clips/two.mp4"), seconds=0.5))
+    pictures = [picture.copy() for picture in two]
+    wall = np.median(two[0], axis=(0, 1))
+    for picture in pictures[:3]:
+        picture[:, :256] = wall  # the larger one is not there yet
+    for picture in pictures[3:6]:
+        picture[:] = wall
+    seen = track(pictures)
+    assert seen.found.tolist() == [True] * 3 + [False] * 3 + [True] * 4
+    assert set(seen.segment) == {0} and set(seen.people[6:]) == {2}
+    assert (seen.pixels[seen.found][:, 23:25, 0] > 256).all()
+
+
 def test_no_pictures_are_an_empty_track():
     assert track([]).pixels.shape == (0, 33, 2)
 

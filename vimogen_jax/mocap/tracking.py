@@ -1,8 +1,9 @@
 """One person followed through a film: where the body's landmarks are in each frame, and how surely.
 
 The detector finds people where nobody is followed; the landmark network then reads the person out
-of a crop that follows the hips from frame to frame. At a cut the following starts anew, so that a
-film falls into segments. Frames without the person are gaps.
+of a crop that follows the hips from frame to frame. A person who was lost is looked for where they
+were last. At a cut the following starts anew, so that a film falls into segments. Frames without
+the person are gaps.
 """
 
 import dataclasses
@@ -80,16 +81,17 @@ def track(pictures: Iterable[UInt8[np.ndarray, "h w 3"]], person: int = 0) -> Tr
 
 def _follow(pictures: Iterable[UInt8[np.ndarray, "h w 3"]], person: int) -> Iterator[tuple]:
     crop: Crop | None = None
+    last: Crop | None = None  # where the person was since the last cut
     small, segment, people, since = None, 0, 0, 0
     for picture in pictures:
         before, small = small, _small(picture)
         if before is not None and np.abs(small - before).mean() > _CUT:
-            segment, crop = segment + 1, None
+            segment, crop, last = segment + 1, None, None
         if crop is None or since >= _LOOK_EVERY:
             seen, since = detect(picture), 0
             people = len(seen)
             # Whom it followed it follows on: what the detector sees could be somebody else.
-            crop = crop or _choose(seen, person)
+            crop = crop or (_nearest(seen, last) if last else _choose(seen, person))
         since += 1
         reading = None if crop is None else read_landmarks(picture, crop)
         if reading is None:
@@ -98,7 +100,7 @@ def _follow(pictures: Iterable[UInt8[np.ndarray, "h w 3"]], person: int) -> Iter
             yield nothing[:, :2], nothing, np.zeros(NUM_BODY), 0.0, segment, people
             continue
         pixels, world, visibility, confidence = reading
-        crop = _around(pixels[_HIPS], pixels[_SIZE])
+        crop = last = _around(pixels[_HIPS], pixels[_SIZE])
         body = slice(NUM_BODY)
         yield pixels[body], world[body], visibility[body], confidence, segment, people
 
@@ -107,6 +109,12 @@ def _choose(seen: Sequence[tuple[Crop, float]], person: int) -> Crop | None:
     """The crop of a person, counted from the largest; of the last where there are fewer."""
     largest = sorted((crop for crop, _ in seen), key=lambda crop: -crop.side)
     return largest[min(person, len(largest) - 1)] if largest else None
+
+
+def _nearest(seen: Sequence[tuple[Crop, float]], last: Crop) -> Crop | None:
+    """The crop whose middle is nearest to that of the last."""
+    apart = lambda crop: math.hypot(crop.x - last.x, crop.y - last.y)
+    return min((crop for crop, _ in seen), key=apart, default=None)
 
 
 def detect(picture: UInt8[np.ndarray, "h w 3"]) -> list[tuple[Crop, float]]:
