@@ -60,6 +60,7 @@ def get_config() -> ConfigDict:
                     held=placeholder(float),
                     lost=placeholder(float),
                     flipped=placeholder(float),
+                    like=placeholder(str),
                 ),
                 infill=dict(share=placeholder(float)),
                 guidance=placeholder(float),

@@ -65,7 +65,7 @@ def measure(folder: str | os.PathLike, seconds: float | None = None) -> dict[str
 def summary(films: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The films, and the means over them; frames a second from sums."""
     means = _mean(list(films.values()))
-    frames, seconds = means.pop("frames"), means.pop("processor_seconds")
+    frames, seconds = means["frames"], means.pop("processor_seconds")
     speed = dict(
         tracked=frames / seconds["tracking"],
         tracked_and_fitted=frames / (seconds["tracking"] + seconds["fit"]),
@@ -152,7 +152,7 @@ def _read(film: Film, truth: Mapping[str, np.ndarray], length: float | None) -> 
         fits[name] = fit(seen, film.fps, camera, marker_offsets(), pose_prior(), lifter())
         seconds["fit"] = time.process_time() - begin
     told = compare(seen, fits["known"], fits["assumed"], truth, film)
-    return dict(frames=len(seen.confidence), processor_seconds=seconds, **told)
+    return dict(frames=len(seen.confidence), fps=film.fps, processor_seconds=seconds, **told)
 
 
 def _cut(truth: Mapping[str, np.ndarray], count: int) -> Truth:
@@ -274,31 +274,40 @@ def by_joint(
     fps: float,
     found: Bool[np.ndarray, " t"],
 ) -> dict[str, dict[str, float]]:
-    """Of each joint how far it is off in metres, and how far it is turned wrongly in degrees.
+    """Of each joint how far it is off in metres, its `position`, and how it is `turned_wrongly`."""
+    ours, theirs = (each - each[:, :1] for each in (joints, truth["joints"]))
+    apart = np.linalg.norm(ours - theirs, axis=-1)[found].mean(axis=0)
+    turns = turned_wrongly(truth["rot"].swapaxes(-1, -2) @ rotations, fps, found)
+    return {
+        name: dict(position=float(apart[j]), **turns[name]) for j, name in enumerate(JOINT_NAMES)
+    }
+
+
+def turned_wrongly(
+    error: Float[np.ndarray, "t 22 3 3"], fps: float, found: Bool[np.ndarray, " t"]
+) -> dict[str, dict[str, float]]:
+    """Of each joint what its error is made of, in degrees.
 
     Of the turn relative to the parent (the pelvis': to the world): the mean angle `rotation`; of it
     the `constant` part, which is the same in the whole take, and what `varies` around it; its
-    `change` from frame to frame; and how long what varies `lasts` in seconds, until its
-    correlation with itself has fallen to 1/e.
+    `change` from frame to frame; how long what varies `lasts` in seconds, until its correlation
+    with itself has fallen to 1/e; and what of it is `slow`, `middle` and `fast`, root mean squares.
     """
-    error = truth["rot"].swapaxes(-1, -2) @ rotations
     mean = nearest_rotations(error[found].mean(axis=0))
     around = matrix_to_axis_angle(mean.swapaxes(-1, -2) @ error)
     degrees = lambda turns: np.degrees(np.linalg.norm(turns, axis=-1))
     whole, rest = degrees(matrix_to_axis_angle(error)), degrees(around)
     change = degrees(matrix_to_axis_angle(error[:-1].swapaxes(-1, -2) @ error[1:]))
     constant = degrees(matrix_to_axis_angle(mean))
-    ours, theirs = (each - each[:, :1] for each in (joints, truth["joints"]))
-    apart = np.linalg.norm(ours - theirs, axis=-1)
     slow, middle, fast = _bands(around, fps)
+    lasts = _lasts(around, fps)
     return {
         name: dict(
-            position=float(apart[found, j].mean()),
             rotation=float(whole[found, j].mean()),
             constant=float(constant[j]),
             varies=float(rest[found, j].mean()),
             change=float(change[found[1:] & found[:-1], j].mean()),
-            lasts=_lasts(around[:, j], fps),
+            lasts=float(lasts[j]),
             slow=float(slow[j]),
             middle=float(middle[j]),
             fast=float(fast[j]),
@@ -319,14 +328,17 @@ def _bands(turns: np.ndarray, fps: float) -> tuple[np.ndarray, np.ndarray, np.nd
     return slow, middle, fast
 
 
-def _lasts(turns: np.ndarray, fps: float) -> float:
-    """Seconds after which turns `[t 3]` are correlated with themselves by less than 1/e."""
+def _lasts(turns: np.ndarray, fps: float) -> np.ndarray:
+    """Seconds `[22]` after which turns `[t 22 3]` correlate with themselves by less than 1/e."""
     turns = turns - turns.mean(axis=0)
-    whole = np.square(turns).sum(-1).mean()
+    least = np.square(turns).sum(-1).mean(axis=0) / np.e
+    lags = np.full(turns.shape[1], len(turns))
     for lag in range(1, len(turns)):
-        if (turns[lag:] * turns[:-lag]).sum(-1).mean() < whole / np.e:
-            return lag / fps
-    return len(turns) / fps
+        lasting = lags == len(turns)
+        lags[lasting & ((turns[lag:] * turns[:-lag]).sum(-1).mean(axis=0) < least)] = lag
+        if not lasting.any():
+            break
+    return lags / fps
 
 
 def _noise(seen: Track, truth: Truth, film: Film) -> dict[str, float]:

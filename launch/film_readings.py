@@ -1,5 +1,7 @@
 """Measure visual motion capture on films of which the truth is known: what is wrong, and how fast.
 
+What it writes is also noise to train against: config.objective.camera.like names the file.
+
 python -m launch.film walk.bvh wave.npz --out out/films
 python -m launch.film_readings --films out/films --out out/film_readings.json
 """
@@ -8,9 +10,11 @@ from pathlib import Path
 
 from absl import flags
 
+from eval import reader_noise
 from eval.film_readings import measure, to_markdown
 from launch import cli, outputs
 from vimogen_jax.bench.report import versions
+from vimogen_jax.diffusion.reader_noise import KEY
 from vimogen_jax.files import write_json
 
 FILMS = flags.DEFINE_string(
@@ -25,9 +29,11 @@ def main() -> None:
     out = Path(OUT.value)
     outputs.files(out.parent, [out.name])
     report = measure(FILMS.value, SECONDS.value)
-    print(to_markdown(report))
+    noise = reader_noise.fit_noise(report)
+    drawn = reader_noise.measure_noise(noise, report, seed=1)
+    print(to_markdown(report), reader_noise.to_markdown(report, drawn), sep="\n\n")
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(dict(versions=versions(), **report), out)
+    write_json({"versions": versions(), KEY: noise.to_json(), **report}, out)
     print(f"\n{out} written")
 
 

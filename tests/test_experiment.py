@@ -138,6 +138,10 @@ def test_what_is_not_set_has_the_librarys_default_without_a_checkpoint():
         ),
         (dict(objective=dict(infill=dict(share=0.1))), "config.objective.infill is of a model"),
         (dict(objective=dict(camera=dict(held=2.0))), "config.objective.camera.held must lie in 0"),
+        (
+            dict(objective=dict(camera=dict(like="nowhere.json"))),
+            "config.objective.camera.like: nowhere.json is missing",
+        ),
         (dict(init_from="small"), r"config.model.dim is 32, but that of config.init_from is 192"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from vimogen_jax.config import parse
 from vimogen_jax.diffusion.flow import Objective
+from vimogen_jax.diffusion.reader_noise import reader_noise
 from vimogen_jax.diffusion.solvers import Sampler
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import absolute
@@ -245,7 +246,17 @@ class Experiment:
             BadInput: a key is unknown or missing, a value is not valid, the checkpoint is none or
                 of another model, all by the name of the key.
         """
-        given = _set(config)
+        experiment = cls._begun(_set(config))
+        if like := experiment.objective.camera.like:
+            try:
+                reader_noise(like)
+            except BadInput as fault:
+                raise BadInput(f"config.objective.camera.like: {fault}") from None
+        return experiment
+
+    @classmethod
+    def _begun(cls, given: dict[str, Any]) -> "Experiment":
+        """From what is set, and what the checkpoint of `init_from` has beside."""
         start = given.get("init_from")
         if not start or not isinstance(start, str):
             return cls.recorded(given)

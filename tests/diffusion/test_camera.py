@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from configs.small import get_config
 from tests.helpers.synthetic import synthetic_motion
+from vimogen_jax.body.skeleton import JOINT_NAMES
 from vimogen_jax.diffusion.camera import CameraNoise, to_reference, to_rotations, wrong_way_round
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
@@ -57,6 +59,25 @@ def test_joints_turn_by_as_much_and_no_more_than_the_level(kind, reference, mask
     steps = jnp.abs(jnp.diff(angles(reference, out), axis=2)).mean() / turned.mean()
     low, high = dict(white=(0.2, 1.0), drift=(0.01, 0.2), constant=(0, 0.01))[kind]
     assert low <= steps <= high
+
+
+def test_noise_like_a_reader_takes_the_place_of_other_turns_and_differs_by_joint(reference, mask):
+    out, kept = noisy(reference, mask, like="blazepose")
+    assert not CameraNoise(like="blazepose").none
+    np.testing.assert_array_equal(kept, mask)
+    np.testing.assert_array_equal(out, noisy(reference, mask, like="blazepose", white=0.5)[0])
+    turned = angles(reference, out).mean((0, 1, 2))
+    shoulder, spine = (JOINT_NAMES.index(name) for name in ("left_shoulder", "spine3"))
+    assert turned[shoulder] > 3 * turned[spine] > 0
+
+
+def test_the_noise_that_the_shipped_model_learnt_is_what_it_was(reference, mask):
+    camera = get_config().objective.camera.to_dict()
+    levels = {name: value for name, value in camera.items() if value is not None}
+    out, kept = noisy(reference, mask, seed=3, **levels)
+    off = [0.0107668, 0.2459673, 0.0012551, 0.0708152, 0.0211176, 0.0063967]
+    assert jnp.abs(out - reference).mean((0, 2, 3)).tolist() == pytest.approx(off, rel=1e-3)
+    assert kept.sum(-1).tolist() == [[43, 33, 50, 50, 50, 50]]
 
 
 def test_tilt_turns_the_root_alone_and_all_frames_alike(reference, mask):

@@ -13,6 +13,7 @@ from tests.helpers.made_up import made_up_motion
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
+from vimogen_jax.diffusion.reader_noise import reader_noise
 from vimogen_jax.errors import BadInput
 from vimogen_jax.mocap.film import Film
 from vimogen_jax.mocap.tracking import Track
@@ -116,6 +117,7 @@ def test_films_are_measured_by_command(tmp_path, monkeypatch):
     assert report["versions"]["jax"]
     assert 0 < report["joint_error"]["aligned"] < report["joint_error"]["camera_known"] < 0.3
     assert report["frames_a_processor_second"]["tracked"] > 0
+    assert reader_noise(str(out)).constant.max() > 0  # what training takes
     assert "| left_knee |" in ended.stdout and "| mean of 1 films |" in ended.stdout
 
 

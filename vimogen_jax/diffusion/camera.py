@@ -1,8 +1,8 @@
 """Noise of cameras on references in training: what motion capture from video gets wrong.
 
-Errors are turns of a joint, as large in angle for all: shaking, drifting, constant in a take; the
-camera is not level; frames are held, a stretch is lost, or the body is seen the wrong way round.
-Noise that is equal in normalised channels and new in every frame, as published
+Errors are turns of a joint: shaking, drifting, constant in a take, as large in angle for all or as
+was measured; the camera is not level; frames are held, a stretch is lost, or the body is seen the
+wrong way round. Noise that is equal in normalised channels and new in every frame, as published
 (`diffusion.corruption`), teaches a model little about such.
 """
 
@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from vimogen_jax.body.rotations import Array as Rotations
 from vimogen_jax.body.rotations import axis_angle_to_matrix, matrix_to_rot6d, rot6d_to_matrix
 from vimogen_jax.body.skeleton import MIRRORED, NUM_JOINTS
+from vimogen_jax.diffusion.reader_noise import reader_noise
 from vimogen_jax.errors import BadInput
 
 DRIFT_FRAMES = 8.0  # over which a drift is smooth
@@ -39,6 +40,8 @@ class CameraNoise:
         lost: share of samples that lose a stretch of up to `LONGEST_LOSS` frames.
         flipped: share of samples in which, for up to `LONGEST_FLIP` frames, left is taken for right
             and front for back.
+        like: whose noise is drawn in place of the first four, as large as it was measured
+            (`diffusion.reader_noise`): "blazepose", or a file of `launch.film_readings`.
     """
 
     white: float = 0.0
@@ -48,9 +51,11 @@ class CameraNoise:
     held: float = 0.0
     lost: float = 0.0
     flipped: float = 0.0
+    like: str = ""
 
     def __post_init__(self):
-        for name, value in vars(self).items():
+        sizes = {name: value for name, value in vars(self).items() if name != "like"}
+        for name, value in sizes.items():
             if value < 0 or (name in ("held", "lost", "flipped") and value > 1):
                 raise BadInput(f"{name} must lie in 0 to 1, and angles above, not {value}")
 
@@ -80,14 +85,17 @@ class CameraNoise:
         turned = (frames >= start) & (frames < start + length) & (uniform(1) < self.flipped)
         rotations = jnp.where(turned[..., None, None, None], wrong_way_round(rotations), rotations)
 
-        level = uniform(1, 1, 1) ** 2
-        part = lambda most: most * level * uniform(1, 1, 1)
-        angles = part(self.white) * normal(t, NUM_JOINTS, 3)
-        angles += part(self.drift) * smooth_over_time(normal(t, NUM_JOINTS, 3))
-        of_joint = jnp.exp(0.7 * normal(1, NUM_JOINTS, 1) - 0.25)  # mean square 1
-        angles += part(self.constant) * of_joint * normal(1, NUM_JOINTS, 3)
+        if self.like:
+            angles, tilt = reader_noise(self.like).draw(next(keys), (s, b), t)
+        else:
+            level = uniform(1, 1, 1) ** 2
+            part = lambda most: most * level * uniform(1, 1, 1)
+            angles = part(self.white) * normal(t, NUM_JOINTS, 3)
+            angles += part(self.drift) * smooth_over_time(normal(t, NUM_JOINTS, 3))
+            of_joint = jnp.exp(0.7 * normal(1, NUM_JOINTS, 1) - 0.25)  # mean square 1
+            angles += part(self.constant) * of_joint * normal(1, NUM_JOINTS, 3)
+            tilt = part(self.tilt) * normal(1, 1, 3) * jnp.array([1.0, 1.0, 0.0])  # z is up
         rotations = rotations @ axis_angle_to_matrix(angles)
-        tilt = part(self.tilt) * normal(1, 1, 3) * jnp.array([1.0, 1.0, 0.0])  # z is up
         root = axis_angle_to_matrix(tilt) @ rotations[..., :1, :, :]
         rotations = jnp.concatenate([root, rotations[..., 1:, :, :]], axis=-3)
 
