@@ -65,6 +65,7 @@ def get_config() -> ConfigDict:
                 infill=dict(share=placeholder(float)),
                 guidance=placeholder(float),
                 average=placeholder(float),
+                path=placeholder(float),
             ),
             sampler=dict(
                 steps=placeholder(int),

@@ -16,6 +16,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.dataset import SPLITS, Dataset, DatasetWriter
 from vimogen_jax.motion.layouts import layout_of
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.statistics import Statistics
 
 MOST_TAKES = 1000  # that limits are taken from
 
@@ -31,6 +32,7 @@ def mix(
     out: str | os.PathLike,
     weights: str,
     licence: str,
+    statistics: Statistics | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the dataset of a teacher's motions, to train on, and of the real takes as they are.
@@ -41,6 +43,7 @@ def mix(
         out: folder of the new dataset.
         weights: the teacher's fingerprint.
         licence: of its motions.
+        statistics: that its paths are normalised by, where they were kept.
         overwrite: replace a dataset that is there already.
 
     Raises:
@@ -49,7 +52,7 @@ def mix(
     if not any(not row["fault"] for row in teacher.made(made)):
         raise BadInput(f"no motion of {made} was kept: see the report beside it")
     about: Any = dict(text_encoder=real.text_encoder, null_text=real.null_text, fps=real.fps)
-    with DatasetWriter(out, **about, overwrite=overwrite) as writer:
+    with DatasetWriter(out, **about, statistics=statistics, overwrite=overwrite) as writer:
         for record in tqdm(teacher.records(made, weights, licence), unit="record", disable=None):
             writer.add("train", record)
         for split in (split for split in SPLITS if split in real.records):

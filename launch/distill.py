@@ -56,6 +56,9 @@ MATCHER = flags.DEFINE_string(
     "which matcher drops motions that do not show their sentence, or none",
 )
 SAMPLES = flags.DEFINE_integer("samples", 1, "motions of each sentence and length", 1)
+LEGS = flags.DEFINE_integer(
+    "legs", 0, "steps of a student that is to learn the teacher's own path: keep their ends", 0
+)
 STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the teacher's", 1)
 
 
@@ -76,7 +79,15 @@ def main() -> None:
         require_same_encoder(package.text_encoder, TEACHER.value, encoder, REAL.value)
         if package.fps != real.fps:
             raise BadInput(f"{REAL.value} has {real.fps:g} fps, but the teacher {package.fps:g}")
+        for each in asked:  # before hours of others
+            if each.request.reference is None:
+                generator.model.frames(each.request.seconds)
         weights = fingerprint(package.params)
+        if LEGS.value and (sampler.solver != "euler" or sampler.steps % LEGS.value):
+            raise BadInput(
+                f"--legs={LEGS.value} does not divide the teacher's {sampler.steps} steps of "
+                f"{sampler.solver}: give --steps"
+            )
         limits = distill.limits_of(real)
         matcher = None if MATCHER.value == "none" else Matcher.from_checkpoint(MATCHER.value)
         about = dict(
@@ -84,17 +95,20 @@ def main() -> None:
             sampler=dataclasses.asdict(sampler),
             limits=dataclasses.asdict(limits),
             matcher=matcher and matcher.name,
+            legs=LEGS.value or None,  # as of folders from before there were any
         )
         facts = {"the sentences of --prompts": [each.id for each in asked], **about}
         require_agreement("distill", facts)
-        teacher.make(generator, asked, out / "made", checked_by(limits, matcher), about)
+        teacher.make(generator, asked, out / "made", checked_by(limits, matcher), about, LEGS.value)
         if is_first():
             told = distill.report(teacher.made(out / "made"), limits) | about
             told |= dict(left_out=faults)
             write_json(told, out / "report.json")
             print(distill.in_words(told))
             made = out / "made"
-            distill.mix(real, made, out / "dataset", weights, package.licence, overwrite)
+            of_paths = package.statistics if LEGS.value else None
+            mixed = weights, package.licence, of_paths, overwrite
+            distill.mix(real, made, out / "dataset", *mixed)
             print(f"{out / 'dataset'} written")
     if faults:
         raise SystemExit(SOMETHING_MISSING)

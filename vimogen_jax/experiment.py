@@ -224,6 +224,10 @@ class Experiment:
             raise BadInput(f"objective.infill is of frames of {NUM_CHANNELS} channels alone")
         if self.objective.average and not self.model.averages:
             raise BadInput("objective.average is of a model with model.averages")
+        if self.objective.path and not self.model.averages:
+            raise BadInput("objective.path is of a model with model.averages")
+        if self.objective.path and self.model.autoencoder:
+            raise BadInput("objective.path is of channels, not of an autoencoder's latents")
         if self.objective.learns == "autoencoder" and self.model.autoencoder is None:
             raise BadInput("model.autoencoder is not set, and objective.learns asks for one")
         if (self.objective.learns == "matching") != bool(self.model.matching_dim):

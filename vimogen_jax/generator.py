@@ -20,7 +20,7 @@ from vimogen_jax.directing.fit import fit
 from vimogen_jax.directing.goals import Goals, any_set
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import parse_json
-from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
+from vimogen_jax.input_pipeline.records import MIN_FRAMES
 from vimogen_jax.long_motion import SEAM, check_seam, in_a_row, join, play, windows
 from vimogen_jax.models.parameters import abstract_params, fingerprint
 from vimogen_jax.motion.motion import Motion
@@ -323,11 +323,9 @@ class Generator:
         if request.reference is not None:
             channels = self.model.encode_reference(request.reference)
             return EncodedRequest(len(channels), reference=channels, **noise)
-        frames = request.seconds * self.model.fps
-        if not MIN_FRAMES <= frames <= MAX_FRAMES:
-            raise BadInput(f"a motion of {request.seconds:g} s was asked for; {self.model.limits}")
+        frames = self.model.frames(request.seconds)
         text = tokens[request.text]
-        return EncodedRequest(round(frames), text=text, null_text=tokens[None], **noise)
+        return EncodedRequest(frames, text=text, null_text=tokens[None], **noise)
 
     def _directed(
         self, request: EncodedRequest, constraints: Sequence[Constraint], draft: Motion | None

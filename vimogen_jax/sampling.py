@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from vimogen_jax.body.skeleton import FEET, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
-from vimogen_jax.diffusion.solvers import Sampler, guide, integrate
+from vimogen_jax.diffusion.solvers import Sampler, guide, integrate, waypoints
 from vimogen_jax.directing.bend import WIDTHS, bend
 from vimogen_jax.directing.goals import Goals, known_channels
 from vimogen_jax.errors import BadInput
@@ -132,6 +132,13 @@ class MotionModel:
         reference = channels[:, representation.REFERENCE_CHANNELS].astype(np.float32)
         return self.statistics.reference().normalize(reference)
 
+    def frames(self, seconds: float) -> int:
+        """How many a motion of so many seconds has; BadInput where it is too short or too long."""
+        frames = seconds * self.fps
+        if not MIN_FRAMES <= frames <= MAX_FRAMES:
+            raise BadInput(f"a motion of {seconds:g} s was asked for; {self.limits}")
+        return round(frames)
+
     @property
     def layout(self) -> Layout:
         """What the numbers of a frame are."""
@@ -172,6 +179,20 @@ class MotionModel:
         finish = lambda channels, request: self.decode(channels, request.goals)
         return self._sample(requests, finish, progress)
 
+    def paths(
+        self, requests: Sequence[EncodedRequest], legs: int
+    ) -> list[tuple[Float[np.ndarray, "_ c"], Float[np.ndarray, "points _ c"]]]:
+        """As `channels`, and beside them the path of each from its noise: where it starts, and the
+        ends of so many legs, the last one not smoothed. Not for latents.
+
+        Raises:
+            BadInput: as `channels`; or the sampler's steps do not divide into the legs.
+        """
+        if self._config.autoencoder is not None:
+            raise BadInput("the checkpoint makes latents: their path is not one of channels")
+        finish = lambda sampled, _: (sampled[0], sampled[1:])
+        return self._sample(requests, finish, False, legs)
+
     def programs(self, requests: Sequence[EncodedRequest]) -> list[jax.stages.Lowered]:
         """What `channels` compiles for such requests; the weights may be shapes alone."""
         lower = functools.partial(
@@ -208,6 +229,7 @@ class MotionModel:
         requests: Sequence[EncodedRequest],
         finish: Callable[[np.ndarray, EncodedRequest], T],
         progress: bool,
+        legs: int = 0,
     ) -> list[T]:
         """What `finish` makes of the channels of each request, in their order."""
         follows = [request.reference is not None for request in requests]
@@ -223,9 +245,9 @@ class MotionModel:
         finished: dict[int, T] = {}
         with tqdm(total=len(requests), desc="sampling", unit="motion", disable=not progress) as bar:
             for chosen in self._batches(requests):
-                batch = self._sample_batch([requests[i] for i in chosen])
+                batch = self._sample_batch([requests[i] for i in chosen], legs)
                 for i, channels in zip(chosen, batch, strict=True):
-                    finished[i] = finish(channels[: requests[i].frames], requests[i])
+                    finished[i] = finish(channels[..., : requests[i].frames, :], requests[i])
                 bar.update(len(chosen))
         return [finished[i] for i in range(len(requests))]
 
@@ -241,12 +263,15 @@ class MotionModel:
             for start in range(0, len(alike), size):
                 yield alike[start : start + size]
 
-    def _sample_batch(self, requests: list[EncodedRequest]) -> np.ndarray:
-        """Normalised channels `[n t c]` of requests of one branch, padded."""
+    def _sample_batch(self, requests: list[EncodedRequest], legs: int) -> np.ndarray:
+        """Normalised channels `[n t c]` of requests of one branch, padded; with legs, and the
+        points of their path behind, `[n 1+points t c]`.
+        """
         batch = self._batch(requests)
         channels = sample(
             *(self.graphdef, self.params, self.objective, self.sampler, *batch),
             **self._held(requests),
+            legs=legs,
         )
         if self.rows:
             channels = multihost_utils.process_allgather(channels, tiled=True)
@@ -295,7 +320,7 @@ class MotionModel:
 
 
 @functools.partial(
-    jax.jit, static_argnames=("graphdef", "objective", "sampler", "goes_along", "tells")
+    jax.jit, static_argnames=("graphdef", "objective", "sampler", "goes_along", "tells", "legs")
 )
 def sample(
     graphdef: nnx.GraphDef,
@@ -311,7 +336,8 @@ def sample(
     std: Float[Array, "s b 1 c"] | None = None,
     goes_along: tuple[float, ...] = WIDTHS,
     tells: bool = True,
-) -> Float[Array, "s b t c"]:
+    legs: int = 0,
+) -> Float[Array, "s b *points t c"]:
     """From noise to smoothed, normalised motion, of one branch.
 
     Args:
@@ -328,6 +354,7 @@ def sample(
         std: of the channels, where some are known.
         goes_along: see `bend`.
         tells: whether a model that takes known channels is told them.
+        legs: of the path, see `MotionModel.paths`: the noise and their ends follow each motion.
     """
     model = nnx.merge(graphdef, params)
     guided = text is not None and sampler.guided
@@ -351,17 +378,21 @@ def sample(
         sigma = (timestep / TIMESTEPS)[..., None, None]
         return (bend(x + sigma * v, known.motion, known.mask, std, goes_along) - x) / sigma
 
-    x = integrate(velocity, noise, sampler)
+    if legs:
+        path = jnp.concatenate([noise[None], waypoints(velocity, noise, sampler, legs)])
+        x = path[-1]
+    else:
+        x = integrate(velocity, noise, sampler)
     if latent:
         x = model.autoencoder.decode(x, mask)
     smoothing = sampler.smoothing
     if reference is not None and sampler.reference_smoothing is not None:
         smoothing = sampler.reference_smoothing
-    if not smoothing:
-        return x
-    reach = math.ceil(2 * smoothing)  # in frames; two, as published, at a deviation of one
-    smooth = smooth_to_ends if sampler.trajectory == "fused" else gaussian_smooth
-    return smooth(x, mask, 2 * reach + 1, smoothing)
+    if smoothing:
+        reach = math.ceil(2 * smoothing)  # in frames; two, as published, at a deviation of one
+        smooth = smooth_to_ends if sampler.trajectory == "fused" else gaussian_smooth
+        x = smooth(x, mask, 2 * reach + 1, smoothing)
+    return jnp.moveaxis(jnp.concatenate([x[None], path]), 0, 2) if legs else x
 
 
 @functools.partial(jax.jit, static_argnames=("whole", "cut"))

@@ -2,8 +2,9 @@
 
 They are sampled in batches, each kept in a folder as soon as it is checked, so that what was
 stopped goes on with the next: `000012.safetensors` has the channels and texts of the motions that
-are kept, and `000012.json`, which comes last, what became of each that was asked for. A motion
-depends on its sentence, its length and its number among the samples alone, not on others.
+are kept, with their paths from noise where those are asked for, and `000012.json`, which comes
+last, what became of each that was asked for. A motion depends on its sentence, its length and its
+number among the samples alone, not on others.
 """
 
 import dataclasses
@@ -21,7 +22,7 @@ from data.priors.store import Entry
 from vimogen_jax.errors import BadInput
 from vimogen_jax.files import lines_of, parse_json, read_json, write_json
 from vimogen_jax.generator import Generator, Request, check_prompt
-from vimogen_jax.input_pipeline.records import MadeBy, Record
+from vimogen_jax.input_pipeline.records import MadeBy, Record, StoredPath
 from vimogen_jax.motion.motion import Motion
 from vimogen_jax.motion.resample import at_times
 from vimogen_jax.sampling import BATCH_SIZE
@@ -43,11 +44,13 @@ class TeacherPrompt:
     Attributes:
         kind: what it is counted by, or "".
         about: its file and line, with all else that the line says.
+        seconds: the length that its line asks for, if it does.
     """
 
     text: str
     kind: str
     about: Mapping[str, Any]
+    seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +66,7 @@ def read_sentences(path: str | os.PathLike) -> list[TeacherPrompt]:
     """The sentences of a file, each once: one a line, or JSON lines with a `text`.
 
     Raises:
-        BadInput: the file holds none, or a line is neither; it is named.
+        BadInput: the file holds none, or a line is neither, or asks for no length; it is named.
     """
     sentences: dict[str, TeacherPrompt] = {}
     for number, line in lines_of(path):
@@ -75,7 +78,11 @@ def read_sentences(path: str | os.PathLike) -> list[TeacherPrompt]:
             line, rest = _parsed(line, where)
             about |= rest
         text = check_prompt(line, where)
-        sentences.setdefault(text, TeacherPrompt(text, str(about.get("kind", "")), about))
+        seconds = about.get("seconds")
+        if seconds is not None and not (type(seconds) in (int, float) and seconds > 0):
+            raise BadInput(f"{where}: its seconds are {seconds!r}, not a length")
+        prompt = TeacherPrompt(text, str(about.get("kind", "")), about, seconds)
+        sentences.setdefault(text, prompt)
     if not sentences:
         raise BadInput(f"{path} holds no sentence")
     return list(sentences.values())
@@ -84,10 +91,16 @@ def read_sentences(path: str | os.PathLike) -> list[TeacherPrompt]:
 def ask(
     sentences: Sequence[TeacherPrompt], seconds: Sequence[float], samples: int
 ) -> list[TeacherRequest]:
-    """Each sentence at each length, `samples` times; those of one length together."""
+    """Each sentence at each length, or at its own, `samples` times; those of a length together."""
+    wanted = {
+        sentence.text: {sentence.seconds} if sentence.seconds else {*seconds}
+        for sentence in sentences
+    }
     asked = []
-    for length in sorted(set(seconds)):
+    for length in sorted(set().union(*wanted.values())):
         for sentence in sentences:
+            if length not in wanted[sentence.text]:
+                continue
             digest = hashlib.sha256(sentence.text.encode()).hexdigest()
             for draw in range(samples):
                 request = Request(
@@ -120,6 +133,7 @@ def make(
     folder: Path,
     check: Check,
     about: Mapping[str, Any],
+    legs: int = 0,
 ) -> None:
     """Sample what is not in the folder yet, a batch at a time, under a progress bar.
 
@@ -131,6 +145,7 @@ def make(
         folder: of the batches, on a disk that all processes see.
         check: which motions are kept.
         about: what else the batches depend on, as JSON can hold it: a folder of others is refused.
+        legs: how many steps of a student lead along the path of each motion, if that is kept.
 
     Raises:
         BadInput: the folder's batches are of another teacher, other sentences or other limits.
@@ -150,7 +165,7 @@ def make(
         total=len(asked), initial=len(asked) - left, desc="teacher", unit="motion", disable=None
     ) as bar:
         for path, batch in missing:
-            _make_batch(teacher, batch, path, check)
+            _make_batch(teacher, batch, path, check, legs)
             bar.update(len(batch))
 
 
@@ -180,6 +195,7 @@ def records(folder: Path, weights: str, licence: str) -> Iterator[Record]:
                 quality="high",
                 licence=licence,
                 made=MadeBy(weights, row["seed"], row["draw"], json.dumps(row["about"])),
+                path=_path(tensors, row["id"]),
             )
 
 
@@ -203,10 +219,21 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, dict) and all(isinstance(row.get(k), kind) for k, kind in kinds.items())
 
 
+def _path(tensors: Mapping[str, np.ndarray], id: str) -> StoredPath | None:
+    """The path of a motion, if it was kept."""
+    if f"path.{id}" not in tensors:
+        return None
+    return StoredPath(tensors[f"path.{id}"], tensors["path_times"])
+
+
 def _make_batch(
-    teacher: Generator, batch: Sequence[TeacherRequest], path: Path, check: Check
+    teacher: Generator, batch: Sequence[TeacherRequest], path: Path, check: Check, legs: int
 ) -> None:
-    sampled = teacher.model.channels(teacher.encode([each.request for each in batch]))
+    encoded = teacher.encode([each.request for each in batch])
+    if legs:
+        sampled, paths = zip(*teacher.model.paths(encoded, legs), strict=True)
+    else:
+        sampled, paths = teacher.model.channels(encoded), []
     if not is_first():
         return
     finite = [i for i, channels in enumerate(sampled) if np.isfinite(channels).all()]
@@ -222,6 +249,11 @@ def _make_batch(
         if not fault:
             tensors[f"motion.{each.id}"] = _channels(teacher, motions[i])
             tensors[f"text.{each.id}"] = np.asarray(texts[i].text)
+            if legs:
+                tensors[f"path.{each.id}"] = paths[i].astype(np.float16)
+    if tensors and legs:
+        sampler = teacher.model.sampler
+        tensors["path_times"] = sampler.grid[:: sampler.steps // legs].astype(np.float32)
     if tensors:
         write_tensors(path.with_suffix(".safetensors"), tensors)
     write_json(rows, path)

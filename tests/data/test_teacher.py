@@ -77,6 +77,16 @@ def test_a_motion_depends_on_its_own_sentence_alone(asked):
     assert len({each.id for each in asked}) == len(asked)
 
 
+def test_a_sentence_may_have_a_length_of_its_own(tmp_path):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text('a person walks.\n{"text": "a person waves.", "seconds": 4}\n')
+    asked = teacher.ask(teacher.read_sentences(path), [5.0, 3.0], samples=1)
+    lengths = [(each.request.text, each.request.seconds) for each in asked]
+    assert lengths == [
+        ("a person walks.", 3.0), ("a person waves.", 4), ("a person walks.", 5.0)
+    ]  # fmt: skip
+
+
 def test_a_priors_folder_is_asked_as_its_gate_says(tmp_path):
     store = Store(tmp_path / "priors")
     (entry,) = store.add([Prompt("1", "a person bows.", 4.0)])
@@ -145,6 +155,8 @@ def test_a_file_without_sentences_is_refused_by_its_line(tmp_path):
         ('{"kind": "x"}', "line 1: has no text or prompt or caption"),
         ('a\n{"text": 3}', "line 2 is a int, not text"),
         ('a\n{"text": "b"', "prompts.jsonl: line 2 is not JSON"),
+        ('{"text": "b", "seconds": "3"}', "line 1: its seconds are '3', not a length"),
+        ('{"text": "b", "seconds": -1}', "line 1: its seconds are -1, not a length"),
     ):
         path.write_text(content)
         with pytest.raises(BadInput, match=fault):
@@ -217,3 +229,66 @@ def test_a_student_learns_from_them_and_samples_in_two_steps(mixed, generator, b
     before = generator.package.params["blocks"]["ffn"]["up"]["kernel"]
     after = student.package.params["blocks"]["ffn"]["up"]["kernel"]
     assert after.shape[0] == 1 and not np.array_equal(after[0], before[0])
+
+
+@pytest.fixture(scope="module")
+def with_paths(generator, asked, tmp_path_factory):
+    """A dataset of the teacher's motions with the points of their paths, beside real takes."""
+    folder = tmp_path_factory.mktemp("paths")
+    real, _ = made_up_dataset(folder / "real")
+    teacher.make(generator, asked[:4], folder / "made", no_jumps, {}, legs=2)
+    statistics = generator.package.statistics
+    distill.mix(real, folder / "made", folder / "dataset", "ab", "CC0", statistics)
+    return Dataset.open(folder / "dataset")
+
+
+def test_a_path_leads_from_the_noise_to_the_motion(with_paths, generator, asked):
+    assert with_paths.path_points == 3
+    np.testing.assert_array_equal(with_paths.statistics.mean, generator.package.statistics.mean)
+    record = with_paths.records["train"][0]
+    np.testing.assert_allclose(record.path.times, generator.package.sampler.grid, rtol=1e-6)
+    (encoded,) = generator.encode([asked[0].request])
+    (sampled, points), *_ = generator.model.paths([encoded], 2)
+    np.testing.assert_allclose(record.path.points, points, atol=4e-3)  # of float16
+    np.testing.assert_allclose(sampled, generator.model.channels([encoded])[0], atol=1e-5)
+    assert 0.9 < points[0].std() < 1.1  # noise
+    unsmoothed = dataclasses.replace(generator.package.sampler, smoothing=0.0)
+    plain = dataclasses.replace(generator.model, sampler=unsmoothed)
+    np.testing.assert_allclose(points[-1], plain.channels([encoded])[0], atol=1e-5)
+
+
+def student_of(base, dataset, folder, **changes):
+    sections = dict(
+        init_from=str(base),
+        finetune=dict(lora_rank=0),
+        model=dict(reference_dim=0, num_layers=1, averages=True),
+        objective=dict(path=1.0),
+        sampler=dict(steps=2, guidance_scale=1.0),
+        data=dict(path=str(dataset.folder), batch_size=8, buckets=(60,), null_text_probability=0.0),
+        train=dict(workdir=str(folder), steps=2, preview_every=9),
+    )
+    return experiment_of(finetune, **(sections | changes))
+
+
+def test_a_student_learns_its_teachers_path(base, with_paths, tmp_path):
+    weights = {"teacher": 0.75, "made up": 0.25}
+    experiment = student_of(base, with_paths, tmp_path / "run")
+    data = dataclasses.replace(experiment.data, weights=weights)
+    assert train(dataclasses.replace(experiment, data=data)).step == 2
+    student = Generator.from_checkpoint(tmp_path / "run")
+    assert student.package.objective.path == 1.0
+    (motion,) = student(["a person walks."], seconds=2)
+    assert np.isfinite(motion.joints()).all()
+
+
+def test_paths_that_are_not_there_or_in_other_units_are_refused(base, mixed, with_paths, tmp_path):
+    with pytest.raises(BadInput, match="dataset was distilled without legs: it has no paths"):
+        train(student_of(base, mixed[1], tmp_path / "run"))
+    other = tiny_package()
+    mean = other.statistics.mean + 1
+    other = dataclasses.replace(other, statistics=dataclasses.replace(other.statistics, mean=mean))
+    save_package(tmp_path / "other", other)
+    with pytest.raises(BadInput, match="are normalised as its teacher is, but the weights of"):
+        train(student_of(tmp_path / "other", with_paths, tmp_path / "run"))
+    with pytest.raises(BadInput, match="objective.path is of a model with model.averages"):
+        student_of(base, with_paths, tmp_path / "run", model=dict(reference_dim=0, num_layers=1))

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from vimogen_jax.diffusion.few_steps import guided, learnt_and_target
+from vimogen_jax.diffusion.few_steps import draw_leg, guided, learnt_and_target
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss
-from vimogen_jax.diffusion.solvers import Sampler, integrate
+from vimogen_jax.diffusion.solvers import Sampler, integrate, waypoints
 from vimogen_jax.errors import BadInput
 from vimogen_jax.models.parameters import abstract_params, fewer_layers
 from vimogen_jax.models.vimogen import ModelConfig, Text, ViMoGen
@@ -60,6 +60,73 @@ def test_one_step_of_averages_comes_where_the_flow_does():
     for steps in (1, 3):
         end = integrate(average, X, Sampler(steps=steps, start=1.0, shift=1.0))
         np.testing.assert_allclose(end, solved, rtol=1e-5)
+
+
+def path_of(steps: int, legs: int):
+    """The points of the flow that bends, from noise to the end, and their times."""
+    sampler = Sampler(steps=steps, start=1.0, shift=1.0)
+    exact = lambda x, timestep, end: average(x, timestep, end)
+    points = jnp.concatenate([X[None], waypoints(exact, X, sampler, legs)])
+    times = jnp.asarray(sampler.grid[:: steps // legs], jnp.float32)
+    return jnp.moveaxis(points, 0, 2), jnp.broadcast_to(times, (*SHAPE[:2], legs + 1))
+
+
+def test_waypoints_lie_on_the_way_of_the_sampler():
+    sampler = Sampler(steps=6)
+    points = waypoints(average, X, sampler, 3)
+    assert points.shape == (3, *SHAPE)
+    np.testing.assert_allclose(points[-1], integrate(average, X, sampler), rtol=1e-6)
+    begun = waypoints(average, X, sampler, 6)
+    np.testing.assert_allclose(points[0], begun[1], rtol=1e-6)
+    for wrong, legs in ((sampler, 4), (Sampler(steps=6, solver="heun"), 3)):
+        with pytest.raises(BadInput, match=f"are not {legs} legs of as many steps of euler"):
+            waypoints(average, X, wrong, legs)
+
+
+def test_a_leg_is_the_average_from_one_point_of_a_path_to_a_later_one():
+    points, times = path_of(steps=8, legs=4)
+    lengths = []
+    for seed in range(40):
+        leg = draw_leg(jax.random.key(seed), points, times, 1.0)
+        assert leg.on_path.all() and (leg.end < leg.timestep).all()
+        said = average(leg.x, leg.timestep, leg.end)
+        np.testing.assert_allclose(leg.velocity, said, rtol=2e-2, atol=2e-3)
+        lengths += ((leg.timestep - leg.end) / 250).ravel().tolist()
+    counts = np.bincount(np.round(lengths).astype(int), minlength=5) / len(lengths)
+    assert counts[1] > 0.75 and (counts[1:] > 0).all()
+
+
+def test_samples_without_a_path_or_beyond_the_share_learn_as_others_do():
+    points, times = path_of(steps=4, legs=2)
+    without = times.at[:, 1].set(0.0)
+    leg = draw_leg(jax.random.key(0), points, without, 1.0)
+    assert leg.on_path[:, [0, 2]].all() and not leg.on_path[:, 1].any()
+    assert jnp.isfinite(leg.velocity).all()
+    assert not draw_leg(jax.random.key(0), points, times, 0.0).on_path.any()
+
+
+def test_the_loss_of_a_leg_is_nothing_for_a_network_that_knows_the_averages():
+    points, times = path_of(steps=8, legs=4)
+    leg = draw_leg(jax.random.key(0), points, times.at[:, 1].set(0.0), 1.0)
+    on_path = leg.on_path[..., None, None]
+    ones = dict(mask=jnp.ones(SHAPE[:3], bool), channel_mask=jnp.ones((*SHAPE[:2], SHAPE[3])))
+    timestep = jnp.where(leg.on_path, leg.timestep, 500.0)
+    end = jnp.where(leg.on_path, leg.end, 500.0)
+
+    def loss(predict):
+        objective = Objective(path=1.0, guidance=3.0)  # which is in the path already
+        null = lambda x, timestep: jnp.zeros_like(x)
+        return flow_matching_loss(
+            predict, objective, jnp.zeros(SHAPE), X, timestep, **ones, text_samples=SHAPE[1],
+            end=end, null=null, leg=leg,
+        )[0]  # fmt: skip
+
+    knows = lambda x, timestep, end: jnp.where(on_path, average(x, timestep, end), 0.0)
+    others = lambda x, timestep, end: jnp.where(on_path, 0.0, 0.0 * x)
+    assert loss(others) > 1.2 * loss(knows)
+    parts = jax.grad(lambda v: loss(lambda x, timestep, end: knows(x, timestep, end) + v))
+    slope = parts(jnp.zeros(SHAPE))
+    assert jnp.abs(slope * on_path).max() < 1e-2 * jnp.abs(slope).max()
 
 
 def test_what_is_learnt_settles_at_guidance():

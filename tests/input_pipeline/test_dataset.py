@@ -12,6 +12,7 @@ from tests.helpers.synthetic import ENCODER, NULL_TEXT, make_record, write_datas
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline import dataset as dataset_module
 from vimogen_jax.input_pipeline.dataset import Dataset, DatasetWriter
+from vimogen_jax.input_pipeline.records import SCHEMA_VERSION
 from vimogen_jax.motion.representation import BODY_POSE, TRANSL
 
 
@@ -166,8 +167,9 @@ def test_a_shard_with_another_count_is_refused(copy):
 
 
 def test_another_schema_version_is_refused(copy):
-    edit_manifest(copy, lambda m: m.update(schema_version=4))
-    with pytest.raises(BadInput, match=r"manifest.json has schema version 4"):
+    edit_manifest(copy, lambda m: m.update(schema_version=SCHEMA_VERSION + 1))
+    later = f"manifest.json has schema version {SCHEMA_VERSION + 1}"
+    with pytest.raises(BadInput, match=later):
         Dataset.open(copy)
 
 

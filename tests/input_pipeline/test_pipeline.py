@@ -17,7 +17,7 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import Validation, make_loader
-from vimogen_jax.input_pipeline.records import StoredReading
+from vimogen_jax.input_pipeline.records import StoredPath, StoredReading
 from vimogen_jax.motion.canonical import canonicalize_channels
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
 
@@ -52,7 +52,9 @@ def test_shapes_and_types(batches):
             "filmed": ((2, 2), "bool"),
             "record": ((2, 6), "int32"),
         }
-        assert {k: (v.shape, v.dtype.name) for k, v in batch._asdict().items()} == expected
+        assert batch.path is None and batch.path_times is None
+        read = {k: v for k, v in batch._asdict().items() if v is not None}
+        assert {k: (v.shape, v.dtype.name) for k, v in read.items()} == expected
 
 
 def test_motions_are_the_records_normalised_and_padded(dataset, batches, records):
@@ -126,6 +128,51 @@ def test_a_share_of_references_are_readings_of_films(records, tmp_path, share):
                 batch.reference[i, j], np.where(seen[:, None], expected, 0), atol=2e-3
             )
     assert shown == 0 if share == 0 else shown == drawn if share == 1 else 0 < shown < drawn
+
+
+def test_paths_come_with_their_texts_where_motions_are_whole(records, tmp_path):
+    """Of every second record a path is known: here from nothing to the motion."""
+    times = np.array([1.0, 0.25, 0.0], np.float32)
+    known = []
+    for i, record in enumerate(records):
+        points = np.stack([0 * record.motion, 0.5 * record.motion, record.motion])
+        path = StoredPath(points.astype(np.float16), times) if i % 2 else None
+        known.append(dataclasses.replace(record, path=path))
+    write_dataset(tmp_path / "dataset", known)
+    dataset = Dataset.open(tmp_path / "dataset")
+    assert dataset.path_points == 3
+    loader = make_loader(dataset, "train", paths=True, **SETTINGS)
+    assert loader.shapes[0].path.shape[2] == 3
+    null, counts = dataset.null_text, {True: 0, False: 0}
+    for batch in take(loader, 10):
+        for i, j in np.ndindex(batch.path.shape[:2]):
+            record = known[batch.record[i, j]]
+            frames = len(record.motion)
+            tokens = batch.text[i, j][batch.text_mask[i, j]]
+            conditioned = tokens.shape != null.shape or (tokens != null).any()
+            shown = record.path is not None and conditioned and frames <= batch.path.shape[3]
+            counts[shown] += 1
+            np.testing.assert_array_equal(batch.path_times[i, j], times if shown else 0 * times)
+            if shown:
+                assert record.path is not None
+                np.testing.assert_array_equal(batch.path[i, j, :, :frames], record.path.points)
+                assert not batch.path[i, j, :, frames:].any()
+            else:
+                assert not batch.path[i, j].any()
+    loader.close()
+    assert min(counts.values()) > 10
+    without = make_loader(dataset, "train", **SETTINGS)
+    assert next(without).path is None and without.shapes[0].path is None
+    without.close()
+
+
+def test_all_paths_of_a_dataset_have_as_many_points(records, tmp_path):
+    frames = records[0].motion
+    path = lambda *times: StoredPath(np.stack([frames] * len(times)), np.array(times, np.float32))
+    two, three = path(1.0, 0.0), path(1.0, 0.5, 0.0)
+    both = [dataclasses.replace(records[0], id=f"{p.times}", path=p) for p in (two, three)]
+    with pytest.raises(BadInput, match="has a path of . points, others [23]"):
+        write_dataset(tmp_path / "dataset", both)
 
 
 def test_texts_are_the_records_or_null(dataset, batches, records):

@@ -12,6 +12,7 @@ from vimogen_jax.input_pipeline import records
 from vimogen_jax.input_pipeline.records import (
     FilmSegment,
     MadeBy,
+    StoredPath,
     StoredReading,
     Wording,
     decode_record,
@@ -76,6 +77,25 @@ def test_a_record_names_the_model_that_made_it(record):
     sampled = dataclasses.replace(record, made=made)
     assert decode_record(encode_record(record)).made is None
     assert decode_record(encode_record(sampled)).made == made
+
+
+def test_a_record_has_the_path_of_the_model_that_made_it(record):
+    points = np.random.default_rng(0).normal(size=(3, *record.motion.shape)).astype(np.float16)
+    path = StoredPath(points, np.array([1.0, 0.5, 0.0], np.float32))
+    back = decode_record(encode_record(dataclasses.replace(record, path=path))).path
+    assert back is not None and back.points.dtype == np.float16
+    np.testing.assert_array_equal(back.points, points)
+    np.testing.assert_array_equal(back.times, path.times)
+    for wrong, fault in (
+        (StoredPath(points[:, 1:], path.times), "has a path of shape"),
+        (StoredPath(points[:2], path.times), "has a path of shape"),
+        (StoredPath(points[:1], path.times[:1]), "has a path of shape"),
+        (StoredPath(points + np.float16(np.inf), path.times), "has a path that is not finite"),
+        (StoredPath(points, path.times[::-1]), "whose times do not fall within 1 to 0"),
+        (StoredPath(points, path.times * 2), "whose times do not fall within 1 to 0"),
+    ):
+        with pytest.raises(BadInput, match=fault):
+            encode_record(dataclasses.replace(record, path=wrong))
 
 
 def test_transposed_arrays_are_stored_in_order(record):

@@ -54,6 +54,19 @@ def test_what_was_stopped_goes_on_batch_by_batch(distill, tmp_path):
         np.testing.assert_array_equal(motion, before[id])
 
 
+def test_what_cannot_be_made_is_said_before_anything_is(distill, tmp_path):
+    prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    prompts.write_text('{"text": "a person waves.", "seconds": 40}\n')
+    asked = f"--prompts={prompts}", f"--out={out}"
+    ended = distill(*asked)
+    assert ended.returncode == 1 and "a motion of 40 s was asked for; the model" in ended.stderr
+    prompts.write_text("a person waves.\n")
+    ended = distill(*asked, "--legs=3", "--steps=4")
+    assert ended.returncode == 1
+    assert "--legs=3 does not divide the teacher's 4 steps of euler: give --steps" in ended.stderr
+    assert not out.exists()
+
+
 def test_of_a_damaged_priors_folder_the_rest_is_asked_for(distill, tmp_path):
     store, out = Store(tmp_path / "priors"), tmp_path / "out"
     _, bows = store.add([Prompt("1", "a person waves.", 2.0), Prompt("2", "a person bows.", 2.0)])

@@ -18,7 +18,7 @@ from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.infill import Infill
 from vimogen_jax.errors import BadInput
 from vimogen_jax.experiment import FinetuneConfig, OptimConfig
-from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
+from vimogen_jax.input_pipeline.batch import batch_shapes, filled
 from vimogen_jax.models.parameters import abstract_params, all_weights
 from vimogen_jax.models.vimogen import ModelConfig
 from vimogen_jax.motion.statistics import Statistics
@@ -58,7 +58,7 @@ def batch(seed=0, texts=TEXTS):
     shapes = batch_shapes(
         SHARDS, texts, SAMPLES - texts, frames=FRAMES, tokens=5, text_dim=12, width=276
     )
-    arrays = Batch(*(rng.normal(size=shape).astype(dtype) for shape, dtype in shapes))
+    arrays = filled(shapes, lambda each: rng.normal(size=each.shape).astype(each.dtype))
     return arrays._replace(
         motion=arrays.motion * mask[..., None],
         mask=mask,

@@ -78,6 +78,8 @@ class Objective:
             no guidance; 1 is not at all. See `diffusion.few_steps`, as for the next.
         average: the share of samples that learn the average velocity up to an earlier time, for
             samplers of few steps.
+        path: of the motions whose teacher's path is in the dataset, the share that learn its
+            average velocity between two of its points, guidance and all, in place of the above.
     """
 
     prediction: str = "velocity"
@@ -89,6 +91,7 @@ class Objective:
     learns: Literal["flow", "autoencoder", "matching"] = "flow"
     guidance: float = 1.0
     average: float = 0.0
+    path: float = 0.0
 
     def __post_init__(self):
         if self.prediction not in ("velocity", "sample"):
@@ -99,8 +102,9 @@ class Objective:
             raise BadInput(f"shift must be greater than 0, not {self.shift}")
         if self.guidance < 1:
             raise BadInput(f"guidance must be at least 1, not {self.guidance}")
-        if not 0 <= self.average <= 1:
-            raise BadInput(f"average must lie in 0 to 1, not {self.average}")
+        for name in ("average", "path"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadInput(f"{name} must lie in 0 to 1, not {getattr(self, name)}")
 
     def velocity(
         self,

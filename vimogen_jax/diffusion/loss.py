@@ -8,7 +8,7 @@ import numpy as np
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, Real
 
-from vimogen_jax.diffusion.few_steps import learnt_and_target
+from vimogen_jax.diffusion.few_steps import Leg, learnt_and_target
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective, interpolate
 from vimogen_jax.motion.representation import GLOBAL_ORIENT
 
@@ -30,6 +30,7 @@ def flow_matching_loss(
     end: Float[Array, "s b"] | None = None,
     null: Callable[[Float[Array, "s bt t c"], Float[Array, "s bt"]], Float[Array, "s bt t c"]]
     | None = None,
+    leg: Leg | None = None,
 ) -> tuple[Float[Array, ""], dict[str, Float[Array, ""]]]:
     """Weighted squared error of the velocity, as published: the weights are not normalised away.
 
@@ -49,6 +50,8 @@ def flow_matching_loss(
         end: timesteps up to which the objective asks for averages; by default it does for none.
         null: the network's prediction for the text branch from its noisy motion and timesteps, as
             if there were no text; needed where the objective has guidance.
+        leg: of a teacher's path, for the samples that learn from one; its times are those of
+            `timestep` and `end` there.
 
     Returns:
         The loss, and the losses of the branches that occur as `loss_text`, `loss_reference`, and
@@ -56,7 +59,10 @@ def flow_matching_loss(
         a sample.
     """
     sigma = timestep / TIMESTEPS
-    x = interpolate(clean, noise, sigma)
+    x, flow = interpolate(clean, noise, sigma), clean - noise
+    if leg is not None:
+        of_leg = leg.on_path[..., None, None]
+        x, flow = jnp.where(of_leg, leg.x, x), jnp.where(of_leg, leg.velocity, flow)
     end = timestep if end is None else end
 
     def velocity_of(predict: Callable[..., jax.Array]) -> Callable[..., jax.Array]:
@@ -68,8 +74,9 @@ def flow_matching_loss(
     if null is not None and text_samples:
         of_text, first = velocity_of(null), lambda array: array[:, :text_samples]
         without_text = lambda x, timestep: of_text(first(x), first(timestep))
+    on_path = None if leg is None else leg.on_path
     learnt, target = learnt_and_target(
-        velocity_of(predict), without_text, objective, x, clean - noise, timestep, end
+        velocity_of(predict), without_text, objective, x, flow, timestep, end, on_path
     )
     supervised = (mask[..., None] * channel_mask[:, :, None]).astype(jnp.float32)
     channel_weight = np.where(np.arange(clean.shape[-1]) < FIRST_GLOBAL, 1, GLOBAL_CHANNEL_WEIGHT)

@@ -80,12 +80,10 @@ def integrate(
 
     Euler's steps ask for the average up to their end, Heun's for the velocity where they are.
     """
+    if sampler.solver == "euler":
+        return waypoints(velocity, noise, sampler, 1)[-1]
     grid = jnp.asarray(sampler.grid * TIMESTEPS, jnp.float32)
     at = lambda timestep: jnp.full(noise.shape[:2], timestep)
-
-    def euler(x, times):
-        now, then = times
-        return x + velocity(x, at(now), at(then)) * (now - then) / TIMESTEPS, None
 
     def heun(x, times):
         now, then = times
@@ -93,11 +91,37 @@ def integrate(
         second = velocity(x + first * (now - then) / TIMESTEPS, at(then), at(then))
         return x + (first + second) / 2 * (now - then) / TIMESTEPS, None
 
-    if sampler.solver == "euler":  # all steps in the loop, so that the network is compiled once
-        return jax.lax.scan(euler, noise, (grid[:-1], grid[1:]))[0]
     # A velocity made of a predicted sample has no value at time 0: the last step is Euler's.
     x, _ = jax.lax.scan(heun, noise, (grid[:-2], grid[1:-1]))
-    return euler(x, grid[-2:])[0]
+    return x + velocity(x, at(grid[-2]), at(grid[-1])) * (grid[-2] - grid[-1]) / TIMESTEPS
+
+
+def waypoints(
+    velocity: Velocity, noise: Float[Array, "s b t c"], sampler: Sampler, legs: int
+) -> Float[Array, "legs s b t c"]:
+    """The points at the ends of so many legs of the path by Euler's steps, as many in each.
+
+    Raises:
+        BadInput: the sampler has another solver, or its steps do not divide by the legs.
+    """
+    if sampler.solver != "euler" or sampler.steps % legs:
+        raise BadInput(
+            f"{sampler.steps} steps of {sampler.solver} are not {legs} legs of as many steps of "
+            "euler each"
+        )
+    grid = jnp.asarray(sampler.grid * TIMESTEPS, jnp.float32)
+    at = lambda timestep: jnp.full(noise.shape[:2], timestep)
+
+    def step(x, times):
+        now, then = times
+        return x + velocity(x, at(now), at(then)) * (now - then) / TIMESTEPS, None
+
+    def leg(x, times):
+        x, _ = jax.lax.scan(step, x, times)
+        return x, x
+
+    times = jnp.stack([grid[:-1], grid[1:]], axis=-1).reshape(legs, -1, 2)
+    return jax.lax.scan(leg, noise, times)[1]
 
 
 def guide(

@@ -2,9 +2,10 @@
 
 s are the shards that it is cut into, of this process or of all; b the samples of a shard, of which
 the first bt (T2M) follow a text and the other br (M2M) a reference; t are frames, l tokens, k the
-width of the text encoder, c that of frames. Either part may be empty.
+width of the text encoder, c that of frames, p points of a path. Either part may be empty.
 """
 
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import ml_dtypes
@@ -28,6 +29,9 @@ class Batch(NamedTuple, Generic[T]):
             or where `filmed` a film's reading of the motion, whose errors are its own.
         reference_mask: `[s br t]` bool.
         filmed: `[s br]` bool.
+        path: `[s bt p t c]` float16, a teacher's from noise to each motion, 0 where there is none
+            or the text is the null text; None where paths are not read.
+        path_times: `[s bt p]` float32, the sigma of its points, all 0 where there is none.
         record: `[s b]` int32, index in the split; -1 where a sample only fills the shape. None on
             devices, which have no use for it.
     """
@@ -40,6 +44,8 @@ class Batch(NamedTuple, Generic[T]):
     reference: T
     reference_mask: T
     filmed: T
+    path: T | None = None
+    path_times: T | None = None
     record: Any = None
 
 
@@ -48,6 +54,12 @@ class Shape(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype
+
+
+def filled(shapes: Batch[Shape], make: Callable[[Shape], T]) -> Batch[T]:
+    """A batch of what is made of each shape."""
+    arrays: Any = (None if each is None else make(each) for each in shapes)
+    return Batch(*arrays)
 
 
 def batch_shapes(
@@ -59,6 +71,7 @@ def batch_shapes(
     tokens: int,
     text_dim: int,
     width: int,
+    path_points: int = 0,
 ) -> Batch[Shape]:
     """The shapes of a batch: s, bt, br, t, l, k and c, in this order."""
     samples = texts + references
@@ -75,5 +88,7 @@ def batch_shapes(
         reference=shape(np.float32, references, frames, len(REFERENCE_CHANNELS)),
         reference_mask=shape(bool, references, frames),
         filmed=shape(bool, references),
+        path=shape(np.float16, texts, path_points, frames, width) if path_points else None,
+        path_times=shape(np.float32, texts, path_points) if path_points else None,
         record=shape(np.int32, samples),
     )

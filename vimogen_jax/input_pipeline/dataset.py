@@ -82,6 +82,7 @@ class DatasetWriter:
 
     text_encoder: the name, width and revision of the encoder that made every text.
     null_text: that encoder's features for "no text".
+    statistics: that paths are normalised by; by default those of the records are computed.
     overwrite: replace a dataset that is there already; it stays until then.
 
     Raises BadInput if the folder exists, if a record is unfit, its text is of another width or
@@ -95,6 +96,7 @@ class DatasetWriter:
         text_encoder: Mapping[str, Any],
         null_text: Float[np.ndarray, "l k"],
         fps: float = 20.0,
+        statistics: Statistics | None = None,
         overwrite: bool = False,
     ):
         self._folder = os.fspath(folder)
@@ -104,9 +106,11 @@ class DatasetWriter:
         self._text_encoder = dict(text_encoder)
         self._null_text = np.ascontiguousarray(null_text, ml_dtypes.bfloat16)
         self._fps = fps
+        self._statistics = statistics
         self._ids: set[tuple[str, str]] = set()
         self._width = 0  # of frames, as the first record has it
         self._max_text_length = len(self._null_text)
+        self._path_points = 0
 
     def __enter__(self) -> "DatasetWriter":
         self._work = self._writing()
@@ -156,6 +160,12 @@ class DatasetWriter:
         if wrong := {*shard.widths} - {self._width}:
             raise BadInput(f"{first} has frames {wrong.pop()} wide, others {self._width}")
         self._max_text_length = max(self._max_text_length, shard.max_text_length)
+        if points := {*shard.path_points, self._path_points} - {0}:
+            self._path_points, *others = points
+            if others:
+                raise BadInput(
+                    f"{first} has a path of {others[0]} points, others {self._path_points}"
+                )
 
     def _finish(self) -> None:
         for split, writer in self._splits.items():
@@ -168,11 +178,12 @@ class DatasetWriter:
             "fps": self._fps,
             "text_encoder": self._text_encoder,
             "max_text_length": self._max_text_length,
+            "path_points": self._path_points,
             "splits": splits,
         }
         records = RecordSource(self._aside, splits["train"]["shards"])
         seen = (window for i in range(len(records)) for window in windows(records[i].motion))
-        Statistics.compute(seen).save(self._aside / _STATISTICS)
+        (self._statistics or Statistics.compute(seen)).save(self._aside / _STATISTICS)
         small = [_STATISTICS, _NULL_TEXT, *(_index_name(split) for split in splits)]
         manifest["crc32"] = {name: zlib.crc32((self._aside / name).read_bytes()) for name in small}
         write_json(manifest, self._aside / MANIFEST)
@@ -187,6 +198,7 @@ class Shard:
         licences: that they have.
         widths, text_widths: of their frames, and of the features of their texts.
         max_text_length: tokens of the longest text.
+        path_points: of the paths of those that have one.
     """
 
     rows: Sequence[Sequence[Any]]
@@ -194,6 +206,7 @@ class Shard:
     widths: Sequence[int]
     text_widths: Sequence[int]
     max_text_length: int
+    path_points: Sequence[int] = ()
 
     @classmethod
     def of(cls, records: Sequence[Record]) -> "Shard":
@@ -205,6 +218,7 @@ class Shard:
             widths=sorted({record.motion.shape[1] for record in records}),
             text_widths=sorted({text.shape[1] for text in texts}),
             max_text_length=max(map(len, texts)),
+            path_points=sorted({len(each.path.times) for each in records if each.path}),
         )
 
 
@@ -299,6 +313,7 @@ class Dataset:
 
     text_encoder: name, width and revision. null_text: bfloat16. max_text_length: tokens
     of the longest text, null text included. licences: of the records that are trained on.
+    path_points: of the paths that some records have, 0 where none has one.
     """
 
     folder: Path
@@ -310,6 +325,7 @@ class Dataset:
     index: dict[str, Index]
     records: dict[str, "RecordSource"]
     licences: tuple[str, ...]
+    path_points: int = 0
 
     @property
     def caution(self) -> str:
@@ -379,6 +395,7 @@ class Dataset:
                 for split, entry in splits.items()
             },
             licences=tuple(splits["train"].get("licences", [])),
+            path_points=manifest.get("path_points", 0),
         )
 
 

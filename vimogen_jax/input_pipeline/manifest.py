@@ -53,7 +53,12 @@ def _check(manifest: Mapping[str, Any]) -> None:
     encoder = manifest["text_encoder"]
     texts = [*file_names(manifest), encoder["name"], encoder["revision"]]
     texts += manifest["splits"]["train"].get("licences", [])
-    counts = [manifest["max_text_length"], encoder["width"], *manifest["crc32"].values()]
+    counts = [
+        manifest["max_text_length"],
+        manifest.get("path_points", 0),
+        encoder["width"],
+        *manifest["crc32"].values(),
+    ]
     counts += [shard[key] for shard in shards for key in ("bytes", "records")]
     if not all(isinstance(text, str) for text in texts):
         raise TypeError

@@ -11,10 +11,10 @@ import numpy as np
 from absl import flags
 
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline.batch import Batch, Shape, batch_shapes
+from vimogen_jax.input_pipeline.batch import Batch, Shape, batch_shapes, filled
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.order import BatchSpec, Shards, TrainOrder, validation_order
-from vimogen_jax.input_pipeline.records import StoredReading
+from vimogen_jax.input_pipeline.records import StoredPath, StoredReading
 from vimogen_jax.motion.canonical import canonicalize_reference
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.representation import BODY_POSE, REFERENCE_CHANNELS
@@ -36,13 +36,15 @@ def make_loader(
     seed: int,
     weights: Mapping[str, float] | None = None,
     filmed_share: float = 0.0,
+    paths: bool = False,
     workers: int = 1,
     part: Shards = slice(None),
 ) -> "Loader":
     """An endless iterator over this process's shards of the training batches.
 
     batch_size and shards count over all processes, part is those of the shards that this one reads;
-    text_length is l; workers are the threads that read a batch; the others are as in `TrainOrder`.
+    text_length is l; with paths, those of the records are read; workers are the threads that read
+    a batch; the others are as in `TrainOrder`.
     Raises BadInput if they do not fit each other or the dataset.
     """
     if workers < 1:
@@ -59,12 +61,14 @@ def make_loader(
         filmed_share=filmed_share,
     )
     _check_text_length(dataset, text_length)
+    path_points = dataset.path_points if paths else 0
 
     def read(spec: BatchSpec) -> Batch:
-        return read_batch(dataset, split, spec.shards(part), text_length, workers)
+        return read_batch(dataset, split, spec.shards(part), text_length, workers, path_points)
 
     def shapes(order: TrainOrder) -> list[Batch[Shape]]:
-        return [_shapes(dataset, order.shape, t, text_length) for t in order.num_frames]
+        lengths = order.num_frames
+        return [_shapes(dataset, order.shape, t, text_length, path_points) for t in lengths]
 
     return Loader(order, read, shapes)
 
@@ -174,7 +178,12 @@ class Loader(grain.DatasetIterator):
 
 
 def read_batch(
-    dataset: Dataset, split: str, spec: BatchSpec, text_length: int, workers: int = 1
+    dataset: Dataset,
+    split: str,
+    spec: BatchSpec,
+    text_length: int,
+    workers: int = 1,
+    path_points: int = 0,
 ) -> Batch:
     """Read the records of a spec into a batch.
 
@@ -185,8 +194,8 @@ def read_batch(
     """
     bt, t = spec.null_text.shape[1], spec.num_frames
     layout = layout_of(len(dataset.statistics.mean))
-    shapes = _shapes(dataset, spec.shape, t, text_length)
-    batch: Batch[np.ndarray] = Batch(*(np.zeros(shape, dtype) for shape, dtype in shapes))
+    shapes = _shapes(dataset, spec.shape, t, text_length, path_points)
+    batch: Batch[np.ndarray] = filled(shapes, lambda each: np.zeros(each.shape, each.dtype))
     records = np.where(spec.filler, -1, spec.records).astype(np.int32)
     batch.channel_mask[:] = 1
     readings: dict[tuple[int, int], StoredReading] = {}
@@ -209,6 +218,8 @@ def read_batch(
                 text = record.texts[spec.wordings[index] % len(record.texts)]
             batch.text[index][: len(text)] = text
             batch.text_mask[index][: len(text)] = True
+            if record is not None and record.path and not spec.null_text[index]:
+                _add_path(batch, index, record.path)
             if layout == VIMOGEN and record is not None and record.quality == "low":
                 batch.channel_mask[index][BODY_POSE.stop :] = 0
 
@@ -230,7 +241,11 @@ def read_batch(
 
 
 def _shapes(
-    dataset: Dataset, shape: tuple[int, int, int], frames: int, text_length: int
+    dataset: Dataset,
+    shape: tuple[int, int, int],
+    frames: int,
+    text_length: int,
+    path_points: int = 0,
 ) -> Batch[Shape]:
     return batch_shapes(
         *shape,
@@ -238,6 +253,7 @@ def _shapes(
         tokens=text_length,
         text_dim=dataset.null_text.shape[1],
         width=len(dataset.statistics.mean),
+        path_points=path_points,
     )
 
 
@@ -246,6 +262,14 @@ def _window(motion: np.ndarray, start: int, num_frames: int, layout: Layout) -> 
     if len(motion) <= num_frames:
         return motion
     return layout.window(motion[start : start + num_frames])
+
+
+def _add_path(batch: Batch, index: tuple[int, int], path: StoredPath) -> None:
+    """The path of a motion that is whole in the batch: cut, it would not be the model's."""
+    frames = path.points.shape[1]
+    if batch.path is not None and batch.path_times is not None and frames <= batch.path.shape[3]:
+        batch.path[index][:, :frames] = path.points
+        batch.path_times[index] = path.times
 
 
 def _read_window(reading: StoredReading, start: int, num_frames: int) -> StoredReading:

@@ -1,8 +1,9 @@
 """A record: one motion with its text features, as bytes that describe and check themselves.
 
 The bytes are a safetensors blob (tensors `motion` and `text`; `text.1` and on for other wordings of
-the caption; `reading` and `found` where the take was filmed and read back; strings in its metadata,
-with the schema version) followed by the blob's CRC-32 in four little-endian bytes.
+the caption; `reading` and `found` where the take was filmed and read back; `path` and `path_times`
+where a teacher's path to it is known; strings in its metadata, with the schema version) followed by
+the blob's CRC-32 in four little-endian bytes.
 """
 
 import dataclasses
@@ -19,14 +20,15 @@ from vimogen_jax.errors import BadInput
 from vimogen_jax.motion.layouts import LAYOUTS
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS
 
-SCHEMA_VERSION = 3
-READABLE = (1, 2, 3)  # the first version has no other wordings, the second no readings
+SCHEMA_VERSION = 4
+READABLE = (1, 2, 3, 4)  # from the second on there are other wordings, then readings, then paths
 MIN_FRAMES, MAX_FRAMES = 40, 200  # of a training window; longer records are cropped to it
 QUALITIES = ("high", "low")
 
 _WIDTHS = [layout.width for layout in LAYOUTS.values()]
 _DTYPES = {
     "F32": np.dtype(np.float32),
+    "F16": np.dtype(np.float16),
     "BF16": np.dtype(ml_dtypes.bfloat16),
     "BOOL": np.dtype(bool),
 }
@@ -61,6 +63,17 @@ class StoredReading(NamedTuple):
     found: Bool[np.ndarray, " t"]
 
 
+class StoredPath(NamedTuple):
+    """The way of a model from noise to a motion: some points of its differential equation.
+
+    points: float16, channels as the model normalises them, the first of them noise. times: the
+        sigma of each, falling from 1 to 0.
+    """
+
+    points: Float[np.ndarray, "p t c"]
+    times: Float[np.ndarray, " p"]
+
+
 class MadeBy(NamedTuple):
     """The model that made a take: the fingerprint of its weights, seed and draw of its noise, and
     what is known of the sentence, as JSON."""
@@ -82,6 +95,7 @@ class Record:
     film: that the motion was read from, if it was.
     reading: of a film of the motion, which is the truth then, if it was filmed.
     made: how, if a model made it.
+    path: on which, if that is known.
     """
 
     id: str
@@ -95,6 +109,7 @@ class Record:
     film: FilmSegment | None = None
     reading: StoredReading | None = None
     made: MadeBy | None = None
+    path: StoredPath | None = None
 
     @property
     def texts(self) -> list[Float[np.ndarray, "_ k"]]:
@@ -111,6 +126,9 @@ def encode_record(record: Record) -> bytes:
     if record.reading is not None:
         tensors["reading"] = np.ascontiguousarray(record.reading.channels, np.float32)
         tensors["found"] = np.ascontiguousarray(record.reading.found, bool)
+    if record.path is not None:
+        tensors["path"] = np.ascontiguousarray(record.path.points, np.float16)
+        tensors["path_times"] = np.ascontiguousarray(record.path.times, np.float32)
     strings = {name: getattr(record, name) for name in _STRINGS}
     for i, wording in enumerate(record.wordings, start=1):
         strings[_numbered("caption", i)] = wording.caption
@@ -143,6 +161,7 @@ def decode_record(data: bytes) -> Record:
         if "reading" in tensors
         else None
     )
+    path = StoredPath(tensors.pop("path"), tensors.pop("path_times")) if "path" in tensors else None
     wordings = tuple(
         Wording(strings[_numbered("caption", i)], tensors.pop(_numbered("text", i)))
         for i in range(1, len(tensors) - 1)
@@ -150,7 +169,9 @@ def decode_record(data: bytes) -> Record:
     film = FilmSegment(*json.loads(strings["film"])) if "film" in strings else None
     made = MadeBy(*json.loads(strings["made"])) if "made" in strings else None
     plain = {name: strings[name] for name in _STRINGS}
-    return Record(**tensors, **plain, wordings=wordings, film=film, reading=read, made=made)
+    return Record(
+        **tensors, **plain, wordings=wordings, film=film, reading=read, made=made, path=path
+    )
 
 
 def _numbered(name: str, i: int) -> str:
@@ -191,6 +212,15 @@ def _check(record: Record) -> None:
             f"has a reading of shape {channels.shape}, not [{len(motion)}, {width}]",
         )
         require(bool(np.isfinite(channels).all()), "has a reading that is not finite")
+    if record.path is not None:
+        points, times = record.path
+        require(
+            points.shape == (len(times), *motion.shape) and len(times) > 1,
+            f"has a path of shape {points.shape} at {len(times)} times, not of its frames",
+        )
+        require(bool(np.isfinite(points).all()), "has a path that is not finite")
+        falling = times[0] <= 1 and times[-1] >= 0 and (np.diff(times) < 0).all()
+        require(bool(falling), "has a path whose times do not fall within 1 to 0")
     for text in record.texts:
         require(
             text.ndim == 2 and len(text) > 0,

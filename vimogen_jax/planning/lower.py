@@ -14,7 +14,7 @@ import numpy as np
 
 from vimogen_jax import sharding
 from vimogen_jax.experiment import Experiment
-from vimogen_jax.input_pipeline.batch import Batch, batch_shapes
+from vimogen_jax.input_pipeline.batch import Batch, batch_shapes, filled
 from vimogen_jax.input_pipeline.order import check_buckets, shard_size, split_shard
 from vimogen_jax.models.latent import sampled_shape
 from vimogen_jax.models.parameters import abstract_params
@@ -138,7 +138,7 @@ def _training_batch(
         width=model.motion_dim,
     )
     array = _arrays(mesh)
-    batch = Batch(*(array(*shape, dtype=dtype) for shape, dtype in shapes))
+    batch = filled(shapes, lambda each: array(*each.shape, dtype=each.dtype))
     return batch._replace(record=None)
 
 

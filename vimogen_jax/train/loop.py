@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 from typing import Any
 
+import numpy as np
 from etils import epath
 
 from vimogen_jax import sharding
@@ -21,6 +22,7 @@ from vimogen_jax.input_pipeline.outliers import find_outliers, warnings
 from vimogen_jax.input_pipeline.pipeline import make_loader
 from vimogen_jax.input_pipeline.records import QUALITIES
 from vimogen_jax.models.parameters import abstract_params, fewer_layers
+from vimogen_jax.motion.statistics import Statistics
 from vimogen_jax.train.agreement import of_the_start, require_agreement
 from vimogen_jax.train.checkpoint import Checkpoints
 from vimogen_jax.train.checksums import Replicas
@@ -85,6 +87,8 @@ def train(experiment: Experiment) -> Reached:
         layers = experiment.model.num_layers
         base = dataclasses.replace(base, params=fewer_layers(base.params, layers))
     statistics = (dataset if base is None else base).statistics.bounded()
+    if experiment.objective.path:
+        _require_paths(dataset, statistics)
     dataset = dataclasses.replace(dataset, statistics=statistics)
     schedule = learning_rate(experiment.optim, times.steps)
     optimizer = make_optimizer(experiment.optim, schedule)
@@ -103,6 +107,7 @@ def train(experiment: Experiment) -> Reached:
             null_text_probability=data.null_text_probability,
             weights=data.weights or None,
             filmed_share=data.filmed_share,
+            paths=experiment.objective.path > 0,
             workers=data.workers,
             seed=experiment.seed,
             part=rows.local,
@@ -244,6 +249,22 @@ def train(experiment: Experiment) -> Reached:
         previews = f", previews in {reached.previews}" if reached.previews else ""
         log.tell(f"{run.folder}: all {times.steps} steps are done{loss}{previews}")
         return reached
+
+
+def _require_paths(dataset: Dataset, statistics: Statistics) -> None:
+    """Raise BadInput where a dataset has no teacher's paths, or other statistics than training."""
+    if not dataset.path_points:
+        raise BadInput(
+            f"{dataset.folder} was distilled without legs: it has no paths of a teacher for "
+            "config.objective.path"
+        )
+    theirs, ours = dataset.statistics, statistics
+    same = np.array_equal(theirs.mean, ours.mean) and np.array_equal(theirs.std, ours.std)
+    if not same:
+        raise BadInput(
+            f"the paths of {dataset.folder} are normalised as its teacher is, but the weights of "
+            "config.init_from otherwise"
+        )
 
 
 def _newest_previews(run: epath.Path) -> epath.Path | None:

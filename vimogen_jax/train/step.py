@@ -12,6 +12,7 @@ from jax.sharding import PartitionSpec
 from jax.typing import ArrayLike
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, Real, Shaped
 
+from vimogen_jax.diffusion.few_steps import Leg, draw_leg
 from vimogen_jax.diffusion.flow import Objective
 from vimogen_jax.diffusion.loss import flow_matching_loss, supervised_values
 from vimogen_jax.experiment import OptimConfig
@@ -39,7 +40,8 @@ class Drawn(NamedTuple):
     """A batch, its references corrupted, with what is random of a step.
 
     `known` is true where the motion is given, or None; `end` are the times up to which averages
-    are learnt; `null` is the null text of each sample with a text, where guidance is learnt.
+    are learnt; `null` is the null text of each sample with a text, where guidance is learnt; `leg`
+    is of the paths of a teacher, where those are.
     """
 
     batch: Arrays
@@ -48,6 +50,7 @@ class Drawn(NamedTuple):
     known: Bool[Array, "s b n d"] | None
     end: Float[Array, "s b"] | None = None
     null: Text | None = None
+    leg: Leg | None = None
 
 
 class Fixed(NamedTuple):
@@ -88,7 +91,15 @@ def draw(
     end = None
     if objective.average:
         end = objective.draw_ends(end_key, timestep)
-    return Drawn(batch, timestep, noise, known, end)
+    leg = None
+    if objective.path and batch.path is not None and batch.path_times is not None:
+        leg = draw_leg(jax.random.fold_in(end_key, 1), batch.path, batch.path_times, objective.path)
+        following = samples[1] - leg.on_path.shape[1]  # a reference: they have no path
+        leg = Leg(*(jnp.pad(x, [(0, 0), (0, following), *[(0, 0)] * (x.ndim - 2)]) for x in leg))
+        end = jnp.where(leg.on_path, leg.end, timestep if end is None else end)
+        timestep = jnp.where(leg.on_path, leg.timestep, timestep)
+    batch = batch._replace(path=None, path_times=None)
+    return Drawn(batch, timestep, noise, known, end, leg=leg)
 
 
 def null_texts(null_text: Float[ArrayLike, "l k"], batch: Arrays) -> Text:
@@ -145,6 +156,7 @@ def batch_loss(
         counts,
         drawn.end,
         null,
+        drawn.leg,
     )
 
 

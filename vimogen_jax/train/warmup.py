@@ -13,7 +13,7 @@ from typing import Any
 
 import jax
 
-from vimogen_jax.input_pipeline.batch import Batch, Shape
+from vimogen_jax.input_pipeline.batch import Batch, Shape, filled
 from vimogen_jax.sharding import batch_sharding
 from vimogen_jax.train.agreement import hash_of, require_agreement
 
@@ -26,8 +26,8 @@ _COLLECTIVE = re.compile(
 def laid_out(shapes: Batch[Shape], mesh: jax.sharding.Mesh) -> Batch[jax.ShapeDtypeStruct]:
     """Shapes of a batch over all processes, as programs are compiled for them."""
     layout = batch_sharding(mesh)
-    arrays = [shape and jax.ShapeDtypeStruct(*shape, sharding=layout) for shape in shapes]
-    return Batch(*arrays)._replace(record=None)
+    batch = filled(shapes, lambda each: jax.ShapeDtypeStruct(*each, sharding=layout))
+    return batch._replace(record=None)
 
 
 def give_back() -> None:
