@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -51,26 +52,30 @@ def spread(
     # Spawned, not forked: libraries have started threads in this process.
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
-    with ProcessPoolExecutor(workers, context, _begin) as pool:
+    pool = ProcessPoolExecutor(workers, context, _begin)
+    told_to_end = False
 
-        def called_at_once(group: Sequence[Item]) -> Iterable[Result]:
-            with unheard_by_children():  # processes start as calls come that no other waits for
-                return pool.map(partial(_call, function), group, chunksize=8)
+    def called_at_once(group: Sequence[Item]) -> Iterable[Result]:
+        with unheard_by_children():  # processes start as calls come that no other waits for
+            return pool.map(partial(_call, function), group, chunksize=8)
 
-        groups = (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE))
-        try:
-            yield from bar(result for group in groups for result in called_at_once(group))
-        except BrokenProcessPool:
-            raise BadInput(
-                f"a process that {work} was killed, as happens where memory runs out; fewer at "
-                "once need less",
-                remedy="workers",
-            ) from None
-        except SystemExit:  # of a signal; else each would first do all that it was given
-            for child in multiprocessing.active_children():
-                if child not in others:
-                    child.terminate()
-            raise
+    groups = (items[first : first + AT_ONCE] for first in range(0, len(items), AT_ONCE))
+    try:
+        yield from bar(result for group in groups for result in called_at_once(group))
+    except BrokenProcessPool:
+        raise BadInput(
+            f"a process that {work} was killed, as happens where memory runs out; fewer at "
+            "once need less",
+            remedy="workers",
+        ) from None
+    # Of a signal, here or where the results go; else each would first do all that it was given.
+    except (SystemExit, GeneratorExit):
+        told_to_end = True
+        _end([child for child in multiprocessing.active_children() if child not in others])
+        raise
+    finally:
+        # One that ended amid a result leaves a half, for whose rest the pool would wait for ever.
+        pool.shutdown(wait=not told_to_end)
 
 
 def _call(function: Callable[[Item], Result], item: Item) -> Result:
@@ -79,6 +84,17 @@ def _call(function: Callable[[Item], Result], item: Item) -> Result:
         return function(item)
     except SystemExit as end:
         os._exit(int(end.code or 0))
+
+
+def _end(processes: Sequence[BaseProcess]) -> None:
+    """End processes, and wait until they have put away what is open."""
+    for process in processes:
+        process.terminate()
+    until = time.monotonic() + _PATIENCE
+    for process in processes:
+        process.join(max(0.0, until - time.monotonic()))
+        if process.exitcode is None:
+            process.kill()
 
 
 def _leave(number: int, _: object) -> None:

@@ -47,6 +47,19 @@ class Counting:
         return dict(name=film.name), [file]
 
 
+# Results so large that processes are nearly always sending one.
+SENDS = """
+import sys
+from data.workers import spread
+from vimogen_jax.stopping import ends_well
+if __name__ == "__main__":
+    with ends_well():
+        for i, _ in enumerate(spread(bytes, [50_000_000] * 400, 2, "result", "made results")):
+            if i == 4:
+                print("some", flush=True)
+"""
+
+
 DIES = """
 import os, signal
 from data.workers import spread
@@ -169,3 +182,24 @@ def test_processes_end_with_the_one_that_started_them():
     with subprocess.Popen([sys.executable, "-c", DIES], cwd=ROOT, stderr=subprocess.PIPE) as parent:
         parent.communicate(timeout=60)  # until nobody holds its stderr any more
     assert parent.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_while_results_are_sent_ends_them_all(number):
+    """Half a result would be waited for, for ever."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SENDS],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            assert process.stdout is not None and process.stdout.readline() == "some\n"
+            os.killpg(process.pid, number)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert process.returncode == 128 + number, said
+    assert "Traceback" not in said
