@@ -232,11 +232,14 @@ def _make_batch(
     encoded = teacher.encode([each.request for each in batch])
     if legs:
         sampled, paths = zip(*teacher.model.paths(encoded, legs), strict=True)
+        with np.errstate(over="ignore"):  # such a motion is not kept
+            paths = [path.astype(np.float16) for path in paths]
     else:
         sampled, paths = teacher.model.channels(encoded), []
     if not is_first():
         return
-    finite = [i for i, channels in enumerate(sampled) if np.isfinite(channels).all()]
+    whole = lambda i: all(np.isfinite(each[i]).all() for each in (sampled, paths) if each)
+    finite = [i for i in range(len(batch)) if whole(i)]
     motions = {i: teacher.model.decode(sampled[i]) for i in finite}
     checked = check([*motions.values()], [batch[i].sentence.text for i in finite])
     found = dict(zip(finite, checked, strict=True))
@@ -250,7 +253,7 @@ def _make_batch(
             tensors[f"motion.{each.id}"] = _channels(teacher, motions[i])
             tensors[f"text.{each.id}"] = np.asarray(texts[i].text)
             if legs:
-                tensors[f"path.{each.id}"] = paths[i].astype(np.float16)
+                tensors[f"path.{each.id}"] = paths[i]
     if tensors and legs:
         sampler = teacher.model.sampler
         tensors["path_times"] = sampler.grid[:: sampler.steps // legs].astype(np.float32)

@@ -140,7 +140,7 @@ def _read(loader: Loader, batches: int) -> tuple[float, float, int]:
     for _ in range(batches):
         batch = next(loader)
         samples += batch.mask[..., 0].size
-        size += sum(array.nbytes for array in batch)
+        size += sum(array.nbytes for array in batch if array is not None)
     seconds, processor = time.perf_counter() - begun, time.process_time() - used
     return samples / seconds, processor / samples, size // samples
 
