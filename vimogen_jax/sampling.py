@@ -199,7 +199,7 @@ class MotionModel:
             sample.lower, self.graphdef, self.params, self.objective, self.sampler
         )
         batches = [[requests[i] for i in chosen] for chosen in self._batches(requests)]
-        return [lower(*self._batch(batch), **self._held(batch)) for batch in batches]
+        return [lower(*self._batch(batch), **self._held(batch), legs=0) for batch in batches]
 
     def decode(self, normalised: Float[np.ndarray, "t c"], goals: Goals | None = None) -> Motion:
         """The motion of normalised channels, in the canonical frame, or in that of goals.

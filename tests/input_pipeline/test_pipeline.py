@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import grain
+import jax
 import numpy as np
 import pytest
 from etils import epath
@@ -14,7 +15,6 @@ from etils import epath
 from tests.helpers.batches import SETTINGS, assert_same, take
 from tests.helpers.synthetic import write_dataset
 from vimogen_jax.errors import BadInput
-from vimogen_jax.input_pipeline.batch import Batch
 from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.input_pipeline.pipeline import Validation, make_loader
 from vimogen_jax.input_pipeline.records import StoredPath, StoredReading
@@ -259,7 +259,7 @@ def test_processes_read_slices_of_the_same_batches(dataset, batches):
     ]
     for batch in batches[:4]:
         halves = [next(loader) for loader in loaders]
-        joined = Batch(*map(np.concatenate, zip(*halves, strict=True)))
+        joined = jax.tree.map(lambda *parts: np.concatenate(parts), *halves)
         assert_same([joined], [batch])
     for loader in loaders:
         loader.close()

@@ -82,8 +82,8 @@ def test_the_shapes_that_are_told_are_those_that_come(dataset):
         (loader.shapes, [next(loader) for _ in range(9)]),
         (validation.shapes, validation),
     ):
-        come = {tuple((array.shape, array.dtype) for array in batch) for batch in batches}
-        assert come == {tuple((shape.shape, shape.dtype) for shape in batch) for batch in told}
+        of = lambda batch: tuple((x.shape, x.dtype) for x in batch if x is not None)
+        assert {of(batch) for batch in batches} == {of(shapes) for shapes in told}
     loader.close()
 
 
