@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from data.beam import Beam
 from vimogen_jax.errors import BadInput
-from vimogen_jax.stopping import unheard_by_children
+from vimogen_jax.stopping import told_to_end, unheard_by_children
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -53,7 +53,6 @@ def spread(
     context = multiprocessing.get_context("spawn")
     others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(workers, context, _begin)
-    told_to_end = False
 
     def called_at_once(group: Sequence[Item]) -> Iterable[Result]:
         with unheard_by_children():  # processes start as calls come that no other waits for
@@ -68,14 +67,12 @@ def spread(
             "once need less",
             remedy="workers",
         ) from None
-    # Of a signal, here or where the results go; else each would first do all that it was given.
-    except (SystemExit, GeneratorExit):
-        told_to_end = True
-        _end([child for child in multiprocessing.active_children() if child not in others])
-        raise
     finally:
+        ending = told_to_end()  # here, or where the results go
+        if ending:  # else each would first do all that it was given
+            _end([child for child in multiprocessing.active_children() if child not in others])
         # One that ended amid a result leaves a half, for whose rest the pool would wait for ever.
-        pool.shutdown(wait=not told_to_end)
+        pool.shutdown(wait=not ending)
 
 
 def _call(function: Callable[[Item], Result], item: Item) -> Result:

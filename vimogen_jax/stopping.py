@@ -27,6 +27,7 @@ def end_at_once() -> None:
 def ends_well() -> Iterator[None]:
     """In the block, the first signal raises `SystemExit`, and the process ends after the block."""
     stop = _Stop()
+    _at_work.append(stop)
     told, told_of_threads = sys.unraisablehook, threading.excepthook
     sys.unraisablehook, threading.excepthook = stop.unraisable, stop.in_thread
     _heed(stop)
@@ -41,7 +42,13 @@ def ends_well() -> Iterator[None]:
         raise
     finally:
         _heed(_end)
+        _at_work.remove(stop)
         sys.unraisablehook, threading.excepthook = told, told_of_threads
+
+
+def told_to_end() -> bool:
+    """Whether a signal has come, so that all is being put away."""
+    return any(stop.number is not None for stop in _at_work)
 
 
 @contextlib.contextmanager
@@ -99,6 +106,9 @@ class _Stop:
 
         assert self.number is not None
         threading.Timer(_SOON, signal_again, [self.number]).start()
+
+
+_at_work: list[_Stop] = []  # of the blocks that end well
 
 
 def _heed(handler: Any) -> None:

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,9 +16,8 @@ from data.build import BuildReport, build
 from data.prepare import prepare
 from data.sources.captioned import read_captions
 from tests.helpers import film_results, torch_files
-from tests.helpers.commands import run_command
+from tests.helpers.commands import begun, run_command
 from tests.helpers.made_up import made_up_motion
-from tests.helpers.repository import ROOT
 from vimogen_jax import formats
 from vimogen_jax.body.axes import Y_UP_TO_Z_UP
 from vimogen_jax.body.rotations import axis_angle_to_matrix
@@ -347,14 +345,7 @@ def test_a_signal_to_all_processes_ends_a_build_and_nothing_is_left(tmp_path, li
     _write_takes(tmp_path / "bvh", 6)
     sources = f"--motions={tmp_path / 'bvh'}", f"--captions={captions}"
     command = [sys.executable, "-c", SOON, *sources, f"--out={tmp_path / 'out'}"]
-    with subprocess.Popen(
-        [*command, "--workers=2"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with begun(*command, "--workers=2") as process:
         until = time.monotonic() + 600
         while not list(tmp_path.glob(".out.*/*.array_record")) and process.poll() is None:
             assert time.monotonic() < until

@@ -16,6 +16,7 @@ import pytest
 from data.adapters.command import Command
 from data.result_cache import Cached
 from data.workers import spread
+from tests.helpers.commands import begun
 from tests.helpers.repository import ROOT
 from tests.helpers.videos import write_video
 from vimogen_jax.errors import BadInput
@@ -54,9 +55,10 @@ from data.workers import spread
 from vimogen_jax.stopping import ends_well
 if __name__ == "__main__":
     with ends_well():
-        for i, _ in enumerate(spread(bytes, [50_000_000] * 400, 2, "result", "made results")):
+        for i, _ in enumerate(spread(bytes, [10_000_000] * 4000, 2, "result", "made results")):
             if i == 4:
                 print("some", flush=True)
+                assert len(sys.argv) == 1, "the reader fails"
 """
 
 
@@ -187,14 +189,7 @@ def test_processes_end_with_the_one_that_started_them():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_all_while_results_are_sent_ends_them_all(number):
     """Half a result would be waited for, for ever."""
-    with subprocess.Popen(
-        [sys.executable, "-c", SENDS],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    with begun(sys.executable, "-c", SENDS) as process:
         try:
             assert process.stdout is not None and process.stdout.readline() == "some\n"
             os.killpg(process.pid, number)
@@ -203,3 +198,12 @@ def test_a_signal_to_all_while_results_are_sent_ends_them_all(number):
             process.kill()
     assert process.returncode == 128 + number, said
     assert "Traceback" not in said
+
+
+def test_a_reader_that_fails_ends_them_all_once_they_have_sent_what_they_have():
+    with begun(sys.executable, "-c", SENDS, "fail") as process:
+        try:
+            _, said = process.communicate(timeout=300)
+        finally:
+            process.kill()
+    assert process.returncode == 1 and said.endswith("AssertionError: the reader fails\n")

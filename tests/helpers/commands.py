@@ -41,6 +41,18 @@ def run_command(name: str, *arguments: object) -> subprocess.CompletedProcess[st
     return _ended([module, *map(str, arguments)], begin)
 
 
+def begun(*command: object) -> subprocess.Popen[str]:
+    """A process of a group of its own, begun at the root of the repository, with its output."""
+    return subprocess.Popen(
+        list(map(str, command)),
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
 def run_code(code: str) -> subprocess.CompletedProcess[str]:
     """The same of the text of a command."""
     return _ended(["command.py"], lambda: exec(code, {}))

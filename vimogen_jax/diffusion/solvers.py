@@ -82,7 +82,6 @@ def integrate(
     """
     if sampler.solver == "euler":
         return waypoints(velocity, noise, sampler, 1)[-1]
-    grid = jnp.asarray(sampler.grid * TIMESTEPS, jnp.float32)
     at = lambda timestep: jnp.full(noise.shape[:2], timestep)
 
     def heun(x, times):
@@ -92,8 +91,9 @@ def integrate(
         return x + (first + second) / 2 * (now - then) / TIMESTEPS, None
 
     # A velocity made of a predicted sample has no value at time 0: the last step is Euler's.
-    x, _ = jax.lax.scan(heun, noise, (grid[:-2], grid[1:-1]))
-    return x + velocity(x, at(grid[-2]), at(grid[-1])) * (grid[-2] - grid[-1]) / TIMESTEPS
+    times = _intervals(sampler)
+    x, _ = jax.lax.scan(heun, noise, times[:-1])
+    return _euler(velocity)(x, times[-1])[0]
 
 
 def waypoints(
@@ -109,19 +109,29 @@ def waypoints(
             f"{sampler.steps} steps of {sampler.solver} are not {legs} legs of as many steps of "
             "euler each"
         )
+
+    def leg(x, times):
+        x, _ = jax.lax.scan(_euler(velocity), x, times)
+        return x, x
+
+    return jax.lax.scan(leg, noise, _intervals(sampler).reshape(legs, -1, 2))[1]
+
+
+def _intervals(sampler: Sampler) -> Float[Array, "steps 2"]:
+    """The timesteps at which each step begins and ends."""
     grid = jnp.asarray(sampler.grid * TIMESTEPS, jnp.float32)
-    at = lambda timestep: jnp.full(noise.shape[:2], timestep)
+    return jnp.stack([grid[:-1], grid[1:]], axis=-1)
+
+
+def _euler(velocity: Velocity) -> Callable[[jax.Array, jax.Array], tuple[jax.Array, None]]:
+    """One step, as `jax.lax.scan` takes it."""
 
     def step(x, times):
         now, then = times
+        at = lambda timestep: jnp.full(x.shape[:2], timestep)
         return x + velocity(x, at(now), at(then)) * (now - then) / TIMESTEPS, None
 
-    def leg(x, times):
-        x, _ = jax.lax.scan(step, x, times)
-        return x, x
-
-    times = jnp.stack([grid[:-1], grid[1:]], axis=-1).reshape(legs, -1, 2)
-    return jax.lax.scan(leg, noise, times)[1]
+    return step
 
 
 def guide(
