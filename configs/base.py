@@ -57,6 +57,7 @@ def get_config() -> ConfigDict:
                     drift=placeholder(float),
                     constant=placeholder(float),
                     tilt=placeholder(float),
+                    alone=placeholder(float),
                     held=placeholder(float),
                     lost=placeholder(float),
                     flipped=placeholder(float),
@@ -76,6 +77,7 @@ def get_config() -> ConfigDict:
                 smoothing=placeholder(float),
                 trajectory=placeholder(str),
                 reference_smoothing=placeholder(float),
+                clean_feet=placeholder(bool),
             ),
             data=dict(
                 path="",

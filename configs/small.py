@@ -48,6 +48,7 @@ def get_config() -> ConfigDict:
             smoothing=1.0,
             trajectory="fused",
             reference_smoothing=0.0,
+            clean_feet=True,
         ),
         data=dict(
             path="datasets/bandai_cmu",

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 from tqdm import tqdm
 
+from eval.refinement import measure_reading
 from vimogen_jax.body.inverse_kinematics import nearest_rotations
 from vimogen_jax.body.kinematics import forward_kinematics
 from vimogen_jax.body.rotations import matrix_to_axis_angle
@@ -29,6 +30,8 @@ from vimogen_jax.mocap.film import Film, frames, open_film
 from vimogen_jax.mocap.fit import Pinhole, fit
 from vimogen_jax.mocap.reading import FOCAL_OF_SIDE, find_tilt, turned_down
 from vimogen_jax.mocap.tracking import Track, track
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.sampling import MotionModel
 
 Truth = Mapping[str, Shaped[np.ndarray, "..."]]  # by the names of TRUTH
 TRUTH = ("joints", "rot", "eyes", "axes", "focal")
@@ -41,24 +44,36 @@ _FLIPPED = 0.7  # of the error, that is left where left and right are exchanged
 BANDS = (0.5, 2.0)  # hertz, where slow errors end and fast ones begin
 
 
-def measure(folder: str | os.PathLike, seconds: float | None = None) -> dict[str, Any]:
+def measure(
+    folder: str | os.PathLike, seconds: float | None = None, model: MotionModel | None = None
+) -> dict[str, Any]:
     """Read the films (.mp4) of a folder, and tell what is wrong about the readings.
 
-    Of each film so many `seconds` are read, or all.
+    Of each film so many `seconds` are read, or all. With a `model` that follows references, also
+    what is wrong once it has refined them.
 
     The truth lies beside each film as an npz (`vimogen_jax.viewer.synthetic_film.truth`). The first
     film is read twice, so that no figure of speed holds the compilation.
 
     Raises:
-        BadInput: there are no films, one has no truth beside it, or cannot be read.
+        BadInput: there are no films, one has no truth beside it, cannot be read, or lasts too long
+            or too short for the model.
     """
     paths = sorted(Path(folder).glob("*.mp4"))
     if not paths:
         raise BadInput(f"{folder} holds no films (.mp4)")
     truths = [read_truth(path) for path in paths]
     films = [(open_film(path), truth) for path, truth in zip(paths, truths, strict=True)]
+    if model is not None:  # before hours of others
+        for film, truth in films:
+            lasts = len(truth["rot"]) / film.fps
+            try:
+                model.frames(min(lasts, seconds or lasts))
+            except BadInput as fault:
+                raise BadInput(f"{film.path}: {fault}") from None
     _read(*films[0], seconds)
-    results = [_read(*film, seconds) for film in tqdm(films, "reading", unit="film", disable=None)]
+    bar = tqdm(films, "reading", unit="film", disable=None)
+    results = [_read(*film, seconds, model) for film in bar]
     return summary({path.stem: result for path, result in zip(paths, results, strict=True)})
 
 
@@ -104,8 +119,15 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         + [f"{100 * film['seen_error']:.2f}"]
         for name, film in report["films"].items()
     ]
+    refinement = report.get("refinement", {})
+    refined = [
+        [what, millimetres(moves["joint_error"]), millimetres(moves["jitter"])]
+        for what, moves in refinement.items()
+    ]
+    head = ["camera known, one turn about the vertical taken out", "joint error, mm"]
     return "\n\n".join(
         (
+            *([markdown_table([*head, "jitter, mm/frame²"], refined)] if refined else ()),
             markdown_table([f"mean of {report['count']} films", ""], whole),
             markdown_table(["joint", "mm", *(f"{part}, °" for part in parts), "lasts, s"], joints),
             markdown_table(["film", *(f"{key}, mm" for key in error), "seen, %"], films),
@@ -134,7 +156,12 @@ def read_truth(path: Path) -> Truth:
     return found
 
 
-def _read(film: Film, truth: Mapping[str, np.ndarray], length: float | None) -> dict[str, Any]:
+def _read(
+    film: Film,
+    truth: Mapping[str, np.ndarray],
+    length: float | None,
+    model: MotionModel | None = None,
+) -> dict[str, Any]:
     """One film's reading, compared."""
     begin = time.process_time()
     seen = track(frames(film, seconds=length))
@@ -152,6 +179,13 @@ def _read(film: Film, truth: Mapping[str, np.ndarray], length: float | None) -> 
         fits[name] = fit(seen, film.fps, camera, marker_offsets(), pose_prior(), lifter())
         seconds["fit"] = time.process_time() - begin
     told = compare(seen, fits["known"], fits["assumed"], truth, film)
+    if model is not None:
+        upright, _ = _in_world(fits["known"], truth["axes"])
+        reading, true = (
+            Motion(rotations, np.zeros((len(rotations), 3)), film.fps)
+            for rotations in (upright, truth["rot"])
+        )
+        told["refinement"] = measure_reading(model, reading, true)
     return dict(frames=len(seen.confidence), fps=film.fps, processor_seconds=seconds, **told)
 
 

@@ -251,7 +251,7 @@ def evaluate_directing(
     if {"constraints", "edits", "feet"} & set(parts):
         rng = np.random.default_rng(seed)
         chosen = [shown[i] for i in rng.choice(len(shown), min(SETS, len(shown)), replace=False)]
-        free = generator(free_requests(chosen), progress=True)
+        free = generator(free_requests(chosen), clean_feet=False, progress=True)
         if "constraints" in parts:
             found = measure_constraints(generator, chosen, free, judge.classifier, seed)
             report["constraints"] = found

@@ -6,6 +6,8 @@ nearer to the truth than smoothing does, which needs no model.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -15,7 +17,10 @@ from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.diffusion.camera import smooth_over_time, to_reference, to_rotations
 from vimogen_jax.metrics.joint_error import root_relative_joint_error, turned_alike
 from vimogen_jax.metrics.motion_quality import jitter
+from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.repeats import without_repeats
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
+from vimogen_jax.motion.resample import resample
 from vimogen_jax.motion.smoothing import gaussian_smooth
 from vimogen_jax.sampling import EncodedRequest, MotionModel
 
@@ -70,7 +75,7 @@ def measure_refinement(
         for name in SUITE
     }
     requests = [
-        EncodedRequest(len(each), seed, i, reference=normalize(each).astype(np.float32))
+        EncodedRequest(len(each), seed, i, reference=normalize(_taken(each, model.fps)))
         for references in given.values()
         for i, each in enumerate(references)
     ]
@@ -94,6 +99,28 @@ def measure_refinement(
     return result
 
 
+def measure_reading(model: MotionModel, reading: Motion, truth: Motion) -> dict[str, Any]:
+    """Joint error and jitter, as `measure_refinement` has them, of what was read of a film.
+
+    Raises:
+        BadInput: it is too short or too long for the model, or that follows no references.
+    """
+    reading, truth = (resample(each, model.fps) for each in (reading, truth))
+    frames = reading.num_frames
+    reference = to_reference(reading.rotations, np.ones(frames, bool))
+    smoothed = replace(reading, rotations=to_rotations(_smoothed(reference)))
+    request = EncodedRequest(frames, reference=model.encode_reference(reading))
+    (refined,) = model.motions([request])
+    made = dict(given=reading, smoothed=smoothed, refined=refined, truth=truth)
+    return {
+        what: dict(
+            joint_error=_error(motion.joints(), truth.joints()),
+            jitter=float(jitter(motion.joints() - motion.joints()[:, :1])),
+        )
+        for what, motion in made.items()
+    }
+
+
 def noisy(
     reference: Float[np.ndarray, "t 138"], noise: str, rng: np.random.Generator
 ) -> Float[np.ndarray, "t 138"]:
@@ -105,6 +132,13 @@ def noisy(
         shown = np.where(rng.random(frames) < HELD, 0, np.arange(frames))
         rotations = rotations[np.maximum.accumulate(shown)]
     return to_reference(rotations, np.ones(frames, bool))
+
+
+def _taken(reference: np.ndarray, fps: float) -> np.ndarray:
+    """A reference as a model takes it from a motion."""
+    rotations = to_rotations(reference)
+    motion = without_repeats(Motion(rotations, np.zeros((len(rotations), 3)), fps))
+    return to_reference(motion.rotations, np.ones(len(rotations), bool)).astype(np.float32)
 
 
 def _smoothed(reference: np.ndarray) -> np.ndarray:

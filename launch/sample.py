@@ -6,6 +6,7 @@ python -m launch.sample --priors DIR
 
 import dataclasses
 import html
+import itertools
 import os
 import sys
 import time
@@ -80,7 +81,9 @@ THEN_SECONDS = flags.DEFINE_multi_float(
 )
 SEAM = flags.DEFINE_integer("seam", USUAL_SEAM, "frames in which a --then grows out of the last")
 CLEAN_FEET = flags.DEFINE_bool(
-    "clean_feet", False, "bend motions so that standing feet stand; their files say so"
+    "clean_feet",
+    None,
+    "bend legs so that standing feet stand; by default the sampler's, and not after a reference",
 )
 CONSTRAINTS = flags.DEFINE_string(
     "constraints", None, "JSON file of poses, places and paths that the motions are to meet"
@@ -167,7 +170,7 @@ def main(words: list[str]) -> None:
         stories = [[each] for each in requests]
         motions = generator(requests, progress=True)
     if not requests[0].constraints:  # else their fit has planted feet
-        motions = as_wanted(motions)
+        motions = as_wanted(motions, stories)
     repeated = [title for title in titles for _ in range(SAMPLES.value)]
     about = [provenance(generator, story) for story in stories]
     before = [shown, *[()] * (len(names) - 1)]
@@ -195,7 +198,7 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
     requests = [entry.request(seed=SEED.value, draw=draw) for draw, entry in enumerate(entries)]
     generator = load_generator()
     started = time.monotonic()
-    motions = as_wanted(generator(requests, progress=True))
+    motions = as_wanted(generator(requests, progress=True), [[each] for each in requests])
     seconds = (time.monotonic() - started) / len(motions)
     gates = list(map(gated, entries, requests))
     about = [
@@ -218,12 +221,22 @@ def sample_priors(folder: str, chosen: Sequence[str], body: Body | None) -> None
         raise SystemExit(SOMETHING_MISSING)
 
 
-def as_wanted(motions: Sequence[Animation]) -> list[Animation]:
-    """The motions, with clean feet where that is asked for."""
-    if not CLEAN_FEET.value:
-        return list(motions)
-    pairs = zip(clean_feet(motions), motions, strict=True)
-    return [Animation.of(cleaned, motion.caption) for cleaned, motion in pairs]
+def as_wanted(
+    motions: Sequence[Animation], stories: Sequence[Sequence[Request]]
+) -> list[Animation]:
+    """The motions, with clean feet where that is asked for also of those that follow references,
+    which no sampler cleans."""
+    wanted = [CLEAN_FEET.value and follows_reference(story) for story in stories]
+    cleaned = iter(clean_feet(list(itertools.compress(motions, wanted))))
+    return [
+        Animation.of(next(cleaned), motion.caption) if wants else motion
+        for motion, wants in zip(motions, wanted, strict=True)
+    ]
+
+
+def follows_reference(story: Sequence[Request]) -> bool:
+    """Whether an act of a story does."""
+    return any(act.reference is not None for act in story)
 
 
 def gated(entry: Entry, request: Request) -> dict[str, str]:
@@ -263,7 +276,11 @@ def load_generator() -> Generator:
     generator = Generator.from_checkpoint(CHECKPOINT.value, ADAPTER.value)
     preset = PRESETS[SAMPLER.value] if SAMPLER.value else generator.package.sampler
     sampler = changed(
-        preset, steps=STEPS.value, solver=SOLVER.value, guidance_scale=GUIDANCE_SCALE.value
+        preset,
+        steps=STEPS.value,
+        solver=SOLVER.value,
+        guidance_scale=GUIDANCE_SCALE.value,
+        clean_feet=CLEAN_FEET.value,
     )
     return Generator(dataclasses.replace(generator.package, sampler=sampler))
 
@@ -348,6 +365,7 @@ def provenance(generator: Generator, story: Sequence[Request]) -> dict[str, Any]
     )
     names = {key: os.path.basename(os.path.abspath(path)) for key, path in given.items() if path}
     cleaned = CLEAN_FEET.value or bool(request.constraints)  # with which their fit ends
+    cleaned |= generator.model.sampler.clean_feet and not follows_reference(story)
     about = generator.provenance(request) | names | dict(clean_feet=cleaned)
     if then:
         said = ("prompt", "seconds", "seed", "draw")

@@ -71,6 +71,20 @@ def test_a_fused_trajectory_moves_the_root_alone(generator):
     assert np.abs(moved.transl - absolute.transl).max() > 1e-3
 
 
+def test_feet_are_cleaned_where_the_sampler_says_so_and_no_reference_shows_them(
+    generator, monkeypatch
+):
+    """By a stand-in that lifts all it is given: motions of random weights never stand."""
+    lift = lambda motions: [
+        dataclasses.replace(motion, transl=motion.transl + 1) for motion in motions
+    ]
+    monkeypatch.setattr("vimogen_jax.sampling.clean_feet", lift)
+    asked = [Request(WAVE, seconds=2), Request(reference=generator(WALK, seconds=2)[0]), Request()]
+    free, cleaned = generator(asked), generator(asked, clean_feet=True)
+    lifted = [difference(*pair) for pair in zip(free, cleaned, strict=True)]
+    np.testing.assert_allclose(lifted, [1, 0, 1], atol=1e-5)
+
+
 def test_motions_start_over_the_origin_and_stand_on_the_floor(generator):
     (motion,) = generator(WAVE, seconds=2)
     joints = motion.joints()

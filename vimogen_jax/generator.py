@@ -14,8 +14,8 @@ from vimogen_jax import __version__
 from vimogen_jax.adapter import apply_adapter
 from vimogen_jax.animation import Animation
 from vimogen_jax.diffusion.solvers import SOLVERS, Sampler
+from vimogen_jax.directing import feet
 from vimogen_jax.directing.constraints import Constraint, needs_draft, to_goals
-from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.fit import fit
 from vimogen_jax.directing.goals import Goals, any_set
 from vimogen_jax.errors import BadInput
@@ -125,6 +125,7 @@ class Generator:
         steps: int | None = None,
         solver: str | None = None,
         guidance_scale: float | None = None,
+        clean_feet: bool | None = None,
         progress: bool = False,
     ) -> list[Animation]:
         """Sample motions from prompts, from references, or from requests of either kind.
@@ -141,9 +142,10 @@ class Generator:
                 the length of its reference; `seconds` and `guidance_scale` do not apply.
             samples: how many motions of each prompt or reference.
             seed: of the noise.
-            steps: of the solver; by default the checkpoint's, as are the next two.
+            steps: of the solver; by default the checkpoint's, as are the next three.
             solver: "euler" or "heun".
             guidance_scale: how much to insist on the prompt, 1 is not at all.
+            clean_feet: bend legs so that standing feet stand, where there is no reference.
             progress: show a bar.
 
         Returns:
@@ -154,8 +156,9 @@ class Generator:
         Raises:
             BadInput: an argument is out of range.
         """
-        changes = dict(steps=steps, solver=solver, guidance_scale=guidance_scale)
-        model = dataclasses.replace(self.model, sampler=changed(self.model.sampler, **changes))
+        changes: dict[str, Any] = dict(steps=steps, solver=solver, guidance_scale=guidance_scale)
+        sampler = changed(self.model.sampler, **changes, clean_feet=clean_feet)
+        model = dataclasses.replace(self.model, sampler=sampler)
         given: Any = [prompts] if isinstance(prompts, str | Request) else prompts
         if given and isinstance(given[0], Request):
             if reference is not None or not all(isinstance(each, Request) for each in given):
@@ -167,7 +170,7 @@ class Generator:
         motions = model.motions(encoded, progress)
         goals = {i: each.goals for i, each in enumerate(encoded) if each.goals is not None}
         fitted = [fit(motions[i], each) for i, each in goals.items()]
-        for i, motion in zip(goals, clean_feet(fitted, list(goals.values())), strict=True):
+        for i, motion in zip(goals, feet.clean_feet(fitted, list(goals.values())), strict=True):
             motions[i] = motion
         pairs = zip(motions, requests, strict=True)
         return [Animation.of(motion, request.text or "") for motion, request in pairs]
@@ -349,8 +352,8 @@ def generate(
     """One motion of a sentence, or of a noisy motion to refine; what most people begin with.
 
     The model is loaded once and kept for the next call. `text`, `seconds`, `reference`, `seed` and,
-    in `sampler`, `steps`, `solver` and `guidance_scale` are those of `Generator.__call__`. The
-    result knows how it came about, and its files say so.
+    in `sampler`, `steps`, `solver`, `guidance_scale` and `clean_feet` are those of
+    `Generator.__call__`. The result knows how it came about, and its files say so.
 
     Raises:
         BadInput: an argument is out of range, or there is no such checkpoint.

@@ -65,7 +65,7 @@ def play(
 
     Each request is a window, and as long as what it adds: after the first at most the model's
     longest motion without the seam. Its goals are in the frame of the whole story; where one of a
-    story has some, feet are cleaned in all its windows.
+    story has some, feet are cleaned in all its windows, else as the sampler says.
 
     Yields:
         Of each story the frames that became final, or None where it is over. Put together they are
@@ -92,7 +92,8 @@ def play(
         for i, request, motion in zip(going, asked, motions, strict=True):
             if stories[i][number].goals is not None and request.goals is not None:
                 motion = fit(motion, request.goals)
-            if directed[i]:
+            cleaned = model.sampler.clean_feet and request.reference is None
+            if directed[i] or (cleaned and request.goals is not None):
                 (motion,) = clean_feet([motion], [request.goals])
             if number:
                 motion = _joined(ends[i], motion, _firm(stories[i][number - 1 : number + 1], seam))

@@ -23,6 +23,7 @@ from vimogen_jax.body.skeleton import FEET, NUM_JOINTS, REST_JOINTS
 from vimogen_jax.diffusion.flow import TIMESTEPS, Objective
 from vimogen_jax.diffusion.solvers import Sampler, guide, integrate, waypoints
 from vimogen_jax.directing.bend import WIDTHS, bend
+from vimogen_jax.directing.feet import clean_feet
 from vimogen_jax.directing.goals import Goals, known_channels
 from vimogen_jax.errors import BadInput
 from vimogen_jax.input_pipeline.records import MAX_FRAMES, MIN_FRAMES
@@ -32,6 +33,7 @@ from vimogen_jax.motion import representation
 from vimogen_jax.motion.canonical import canonicalize
 from vimogen_jax.motion.layouts import VIMOGEN, Layout, layout_of
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.repeats import without_repeats
 from vimogen_jax.motion.resample import at_times, resample
 from vimogen_jax.motion.smoothing import gaussian_smooth, smooth_to_ends
 from vimogen_jax.motion.statistics import Statistics
@@ -123,7 +125,7 @@ class MotionModel:
         Raises:
             BadInput: the motion is too short or too long for the model.
         """
-        motion = canonicalize(resample(motion, self.fps))
+        motion = canonicalize(resample(without_repeats(motion), self.fps))
         frames = motion.num_frames
         if not MIN_FRAMES <= frames <= MAX_FRAMES:
             raise BadInput(f"the reference lasts {motion.seconds:g} s; {self.limits}")
@@ -174,10 +176,16 @@ class MotionModel:
     def motions(self, requests: Sequence[EncodedRequest], progress: bool = False) -> list[Motion]:
         """Sample the motion of each request, in their order; as `channels`, then `decode`.
 
-        One with goals stays in their frame.
+        One with goals stays in their frame, and its feet are left to who fits it to them.
         """
         finish = lambda channels, request: self.decode(channels, request.goals)
-        return self._sample(requests, finish, progress)
+        motions = self._sample(requests, finish, progress)
+        if not self.sampler.clean_feet:
+            return motions
+        free = [i for i, each in enumerate(requests) if each.reference is None is each.goals]
+        for i, motion in zip(free, clean_feet([motions[i] for i in free]), strict=True):
+            motions[i] = motion
+        return motions
 
     def paths(
         self, requests: Sequence[EncodedRequest], legs: int

@@ -63,12 +63,12 @@ class TeacherRequest:
 
 
 def read_sentences(path: str | os.PathLike) -> list[TeacherPrompt]:
-    """The sentences of a file, each once: one a line, or JSON lines with a `text`.
+    """The sentences of a file, each once at a length: one a line, or JSON lines with a `text`.
 
     Raises:
         BadInput: the file holds none, or a line is neither, or asks for no length; it is named.
     """
-    sentences: dict[str, TeacherPrompt] = {}
+    sentences: dict[tuple[str, float | None], TeacherPrompt] = {}
     for number, line in lines_of(path):
         if line.lstrip().startswith("#"):
             continue
@@ -82,7 +82,7 @@ def read_sentences(path: str | os.PathLike) -> list[TeacherPrompt]:
         if seconds is not None and not (type(seconds) in (int, float) and seconds > 0):
             raise BadInput(f"{where}: its seconds are {seconds!r}, not a length")
         prompt = TeacherPrompt(text, str(about.get("kind", "")), about, seconds)
-        sentences.setdefault(text, prompt)
+        sentences.setdefault((text, seconds), prompt)
     if not sentences:
         raise BadInput(f"{path} holds no sentence")
     return list(sentences.values())
@@ -92,21 +92,16 @@ def ask(
     sentences: Sequence[TeacherPrompt], seconds: Sequence[float], samples: int
 ) -> list[TeacherRequest]:
     """Each sentence at each length, or at its own, `samples` times; those of a length together."""
-    wanted = {
-        sentence.text: {sentence.seconds} if sentence.seconds else {*seconds}
-        for sentence in sentences
-    }
+    wanted: dict[tuple[float, str], TeacherPrompt] = {}
+    for sentence in sentences:
+        for length in [sentence.seconds] if sentence.seconds else seconds:
+            wanted.setdefault((float(length), sentence.text), sentence)
     asked = []
-    for length in sorted(set().union(*wanted.values())):
-        for sentence in sentences:
-            if length not in wanted[sentence.text]:
-                continue
-            digest = hashlib.sha256(sentence.text.encode()).hexdigest()
-            for draw in range(samples):
-                request = Request(
-                    sentence.text, seconds=length, seed=int(digest[:8], 16), draw=draw
-                )
-                asked.append(TeacherRequest(f"{digest[:16]}-{length:g}-{draw}", sentence, request))
+    for (length, text), sentence in sorted(wanted.items(), key=lambda item: item[0][0]):
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        for draw in range(samples):
+            request = Request(text, seconds=length, seed=int(digest[:8], 16), draw=draw)
+            asked.append(TeacherRequest(f"{digest[:16]}-{length:g}-{draw}", sentence, request))
     return asked
 
 

@@ -77,13 +77,15 @@ def test_a_motion_depends_on_its_own_sentence_alone(asked):
     assert len({each.id for each in asked}) == len(asked)
 
 
-def test_a_sentence_may_have_a_length_of_its_own(tmp_path):
+def test_a_sentence_may_have_lengths_of_its_own(tmp_path):
     path = tmp_path / "prompts.jsonl"
-    path.write_text('a person walks.\n{"text": "a person waves.", "seconds": 4}\n')
+    waves = [json.dumps(dict(text="a person waves.", seconds=length)) for length in (4, 6, 4.0)]
+    path.write_text("\n".join(["a person walks.", *waves]))
     asked = teacher.ask(teacher.read_sentences(path), [5.0, 3.0], samples=1)
     lengths = [(each.request.text, each.request.seconds) for each in asked]
     assert lengths == [
-        ("a person walks.", 3.0), ("a person waves.", 4), ("a person walks.", 5.0)
+        ("a person walks.", 3.0), ("a person waves.", 4), ("a person walks.", 5.0),
+        ("a person waves.", 6),
     ]  # fmt: skip
 
 

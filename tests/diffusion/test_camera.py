@@ -80,6 +80,23 @@ def test_the_noise_that_the_shipped_model_learnt_is_what_it_was(reference, mask)
     assert kept.sum(-1).tolist() == [[43, 33, 50, 50, 50, 50]]
 
 
+def test_some_samples_have_one_error_alone(reference, mask):
+    many = jnp.tile(reference, (1, 20, 1, 1)), jnp.tile(mask, (1, 20, 1))
+    levels = dict(white=0.15, tilt=0.6)
+
+    def errors(**share):  # which samples shake, and which lean
+        out = noisy(*many, **levels, **share)[0]
+        shakes = angles(many[0], out)[..., 5].max(-1) > 2e-3
+        root = [to_rotations(each)[:, :, :50, 0] for each in (many[0], out)]
+        apart = (root[1] @ jnp.swapaxes(root[0], -1, -2)).mean(2)  # white noise is 0 on average
+        return shakes, jnp.abs(apart - jnp.swapaxes(apart, -1, -2)).max((-1, -2)) > 0.1
+
+    both, some, one = (errors(**share) for share in ({}, dict(alone=0.5), dict(alone=1.0)))
+    together = lambda found: (found[0] & found[1]).sum()
+    assert together(both) > together(some) > together(one) == 0
+    assert one[0].any() and one[1].any()
+
+
 def test_tilt_turns_the_root_alone_and_all_frames_alike(reference, mask):
     out, _ = noisy(reference, mask, tilt=0.3)
     turned = angles(reference, out)

@@ -10,6 +10,7 @@ from eval import film_readings
 from eval.film_readings import aligned_joint_error, by_joint, compare, read_truth
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import made_up_motion
+from tests.helpers.videos import write_video
 from vimogen_jax import formats
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.body.skeleton import JOINT_NAMES
@@ -140,4 +141,18 @@ def test_a_folder_without_films_or_truth_is_one_sentence(tmp_path, files, fault)
         (tmp_path / "films" / name).touch()
     out = tmp_path / "told.json"
     ended = run_command("film_readings", "--films", tmp_path / "films", "--out", out)
+    assert ended.returncode == 1 and fault in ended.stderr and ended.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "fault"),
+    [("small", "a.mp4: a motion of 0.5 s was asked for"), ("light", "light has no reference")],
+)
+def test_a_model_that_cannot_refine_them_is_refused_before_films_are_read(
+    checkpoint, fault, tmp_path, truth
+):
+    write_video(tmp_path / "a.mp4")
+    np.savez(tmp_path / "a.npz", **truth)
+    asked = "--films", tmp_path, "--checkpoint", checkpoint, "--seconds=0.5"
+    ended = run_command("film_readings", *asked, "--out", tmp_path / "told.json")
     assert ended.returncode == 1 and fault in ended.stderr and ended.stderr.count("\n") == 1

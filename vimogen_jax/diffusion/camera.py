@@ -21,6 +21,7 @@ from vimogen_jax.errors import BadInput
 
 DRIFT_FRAMES = 8.0  # over which a drift is smooth
 LONGEST_LOSS, LONGEST_FLIP = 20, 30  # frames
+SHARES = ("alone", "held", "lost", "flipped")
 _BODY = 6 * (NUM_JOINTS - 1)
 
 
@@ -30,12 +31,13 @@ class CameraNoise:
 
     Every sample draws a level, a low one more often, and each error a part of it, so that motions
     that are nearly true are seen as well.
-
     Attributes:
         white: deviation about each axis of turns that are new in every frame.
         drift: of turns that are smooth over `DRIFT_FRAMES`.
         constant: of turns that stay as they are; each joint has its own share of it.
         tilt: of the whole body's, as of a camera that is not level.
+        alone: share of samples that have one of the four alone, since what mends the one makes
+            another worse.
         held: share of frames that repeat the one before.
         lost: share of samples that lose a stretch of up to `LONGEST_LOSS` frames.
         flipped: share of samples in which, for up to `LONGEST_FLIP` frames, left is taken for right
@@ -48,6 +50,7 @@ class CameraNoise:
     drift: float = 0.0
     constant: float = 0.0
     tilt: float = 0.0
+    alone: float = 0.0
     held: float = 0.0
     lost: float = 0.0
     flipped: float = 0.0
@@ -56,7 +59,7 @@ class CameraNoise:
     def __post_init__(self):
         sizes = {name: value for name, value in vars(self).items() if name != "like"}
         for name, value in sizes.items():
-            if value < 0 or (name in ("held", "lost", "flipped") and value > 1):
+            if value < 0 or (name in SHARES and value > 1):
                 raise BadInput(f"{name} must lie in 0 to 1, and angles above, not {value}")
 
     @property
@@ -89,12 +92,18 @@ class CameraNoise:
             angles, tilt = reader_noise(self.like).draw(next(keys), (s, b), t)
         else:
             level = uniform(1, 1, 1) ** 2
-            part = lambda most: most * level * uniform(1, 1, 1)
-            angles = part(self.white) * normal(t, NUM_JOINTS, 3)
-            angles += part(self.drift) * smooth_over_time(normal(t, NUM_JOINTS, 3))
+            only = jnp.full((s, b, 1, 1, 1), -1)  # all of them
+            if self.alone:
+                which, whether = jax.random.split(jax.random.fold_in(key, 0))
+                one = jax.random.randint(which, only.shape, 0, 4)
+                only = jnp.where(jax.random.bernoulli(whether, self.alone, only.shape), one, only)
+            has = lambda number: (only < 0) | (only == number)
+            part = lambda number, most: most * level * uniform(1, 1, 1) * has(number)
+            angles = part(0, self.white) * normal(t, NUM_JOINTS, 3)
+            angles += part(1, self.drift) * smooth_over_time(normal(t, NUM_JOINTS, 3))
             of_joint = jnp.exp(0.7 * normal(1, NUM_JOINTS, 1) - 0.25)  # mean square 1
-            angles += part(self.constant) * of_joint * normal(1, NUM_JOINTS, 3)
-            tilt = part(self.tilt) * normal(1, 1, 3) * jnp.array([1.0, 1.0, 0.0])  # z is up
+            angles += part(2, self.constant) * of_joint * normal(1, NUM_JOINTS, 3)
+            tilt = part(3, self.tilt) * normal(1, 1, 3) * jnp.array([1.0, 1.0, 0.0])  # z is up
         rotations = rotations @ axis_angle_to_matrix(angles)
         root = axis_angle_to_matrix(tilt) @ rotations[..., :1, :, :]
         rotations = jnp.concatenate([root, rotations[..., 1:, :, :]], axis=-3)

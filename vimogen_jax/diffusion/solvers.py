@@ -33,6 +33,8 @@ class Sampler:
         trajectory: of the root, "absolute", as its channels say, or "fused" with their velocities
             and with feet that stand, see `motion.trajectory`. The first and last frames are
             smoothed too where it is fused; else they are left as sampled, as published.
+        clean_feet: bend legs so that standing feet stand (`directing.feet`), but of motions that
+            follow a reference, which shows where they stand.
     """
 
     steps: int = 50
@@ -43,6 +45,7 @@ class Sampler:
     smoothing: float = 1.0
     trajectory: str = "absolute"
     reference_smoothing: float | None = None
+    clean_feet: bool = False
 
     def __post_init__(self):
         if self.solver not in SOLVERS:
