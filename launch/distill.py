@@ -60,6 +60,11 @@ LEGS = flags.DEFINE_integer(
     "legs", 0, "steps of a student that is to learn the teacher's own path: keep their ends", 0
 )
 STEPS = flags.DEFINE_integer("steps", None, "solver steps; by default the teacher's", 1)
+SHIFT = flags.DEFINE_float(
+    "shift",
+    None,
+    "of the solver's times, more puts more steps amid noise; by default the teacher's",
+)
 
 
 def main() -> None:
@@ -73,7 +78,7 @@ def main() -> None:
     with joined(*process_flags.given()), sharding.use("data_parallel") as mesh:
         real = Dataset.open(REAL.value)
         package = Generator.from_checkpoint(TEACHER.value).package
-        sampler = changed(package.sampler, steps=STEPS.value)
+        sampler = changed(package.sampler, steps=STEPS.value, shift=SHIFT.value)
         generator = over_devices(Generator(dataclasses.replace(package, sampler=sampler)), mesh)
         encoder = EncoderSpec(**real.text_encoder)
         require_same_encoder(package.text_encoder, TEACHER.value, encoder, REAL.value)

@@ -1,6 +1,7 @@
 """Solvers on equations with known solutions, guidance, and the published preset."""
 
 import dataclasses
+import math
 
 import jax
 import jax.numpy as jnp
@@ -64,7 +65,9 @@ def test_bad_samplers_are_refused():
         ("steps", 0),
         ("start", 0.0),
         ("shift", 0.0),
+        ("shift", math.nan),
         ("smoothing", -1.0),
+        ("smoothing", math.inf),
         ("reference_smoothing", -1.0),
         ("trajectory", "x"),
     ):
@@ -83,6 +86,7 @@ def test_the_published_preset_is_the_default_and_that_of_the_published_config():
         smoothing=1.0,
         trajectory="absolute",
         reference_smoothing=None,
+        clean_feet=False,
     )
     assert published.grid[0] == pytest.approx(0.921, abs=5e-4)
     assert experiment_of(vimogen_1b).sampler == published == Sampler()

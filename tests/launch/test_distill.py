@@ -64,6 +64,8 @@ def test_what_cannot_be_made_is_said_before_anything_is(distill, tmp_path):
     ended = distill(*asked, "--legs=3", "--steps=4")
     assert ended.returncode == 1
     assert "--legs=3 does not divide the teacher's 4 steps of euler: give --steps" in ended.stderr
+    ended = distill(*asked, "--shift=0")
+    assert ended.returncode == 1 and "shift must be greater than 0, not 0" in ended.stderr
     assert not out.exists()
 
 

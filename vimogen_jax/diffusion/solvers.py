@@ -1,6 +1,7 @@
 """From noise to motion: the solvers of the flow's differential equation, and guidance."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 
 import jax
@@ -56,10 +57,10 @@ class Sampler:
             raise BadInput(f"steps must be at least 1, not {self.steps}")
         if not 0 < self.start <= 1:
             raise BadInput(f"start must lie above 0 and up to 1, not {self.start}")
-        if self.shift <= 0:
+        if not 0 < self.shift < math.inf:
             raise BadInput(f"shift must be greater than 0, not {self.shift}")
         for name in ("smoothing", "reference_smoothing"):
-            if (getattr(self, name) or 0) < 0:
+            if not 0 <= (getattr(self, name) or 0) < math.inf:
                 raise BadInput(f"{name} must be at least 0, not {getattr(self, name)}")
 
     @property
