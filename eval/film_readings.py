@@ -119,15 +119,15 @@ def to_markdown(report: Mapping[str, Any]) -> str:
         + [f"{100 * film['seen_error']:.2f}"]
         for name, film in report["films"].items()
     ]
-    refinement = report.get("refinement", {})
     refined = [
         [what, millimetres(moves["joint_error"]), millimetres(moves["jitter"])]
-        for what, moves in refinement.items()
+        for what, moves in report.get("refinement", {}).items()
     ]
-    head = ["camera known, one turn about the vertical taken out", "joint error, mm"]
+    turned = "camera known, one turn about the vertical taken out"
+    head = [turned, "joint error, mm", "jitter, mm/frame²"]
     return "\n\n".join(
         (
-            *([markdown_table([*head, "jitter, mm/frame²"], refined)] if refined else ()),
+            *([markdown_table(head, refined)] if refined else ()),
             markdown_table([f"mean of {report['count']} films", ""], whole),
             markdown_table(["joint", "mm", *(f"{part}, °" for part in parts), "lasts, s"], joints),
             markdown_table(["film", *(f"{key}, mm" for key in error), "seen, %"], films),

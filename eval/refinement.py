@@ -7,7 +7,6 @@ nearer to the truth than smoothing does, which needs no model.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -92,14 +91,16 @@ def measure_refinement(
         result[name] = {
             what: {
                 "joint_error": float(np.mean(list(map(_error, motions, made["truth"])))),
-                "jitter": float(np.mean([jitter(each - each[:, :1]) for each in motions])),
+                "jitter": float(np.mean(list(map(_shaking, motions)))),
             }
             for what, motions in made.items()
         }
     return result
 
 
-def measure_reading(model: MotionModel, reading: Motion, truth: Motion) -> dict[str, Any]:
+def measure_reading(
+    model: MotionModel, reading: Motion, truth: Motion
+) -> dict[str, dict[str, float]]:
     """Joint error and jitter, as `measure_refinement` has them, of what was read of a film.
 
     Raises:
@@ -115,7 +116,7 @@ def measure_reading(model: MotionModel, reading: Motion, truth: Motion) -> dict[
     return {
         what: dict(
             joint_error=_error(motion.joints(), truth.joints()),
-            jitter=float(jitter(motion.joints() - motion.joints()[:, :1])),
+            jitter=_shaking(motion.joints()),
         )
         for what, motion in made.items()
     }
@@ -147,6 +148,10 @@ def _smoothed(reference: np.ndarray) -> np.ndarray:
 
 def _error(joints: np.ndarray, truth: np.ndarray) -> float:
     return float(root_relative_joint_error(turned_alike(joints, truth), truth))
+
+
+def _shaking(joints: np.ndarray) -> float:
+    return float(jitter(joints - joints[:, :1]))
 
 
 def _joints(take: RealMotion, reference: np.ndarray) -> np.ndarray:

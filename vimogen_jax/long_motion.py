@@ -92,8 +92,9 @@ def play(
         for i, request, motion in zip(going, asked, motions, strict=True):
             if stories[i][number].goals is not None and request.goals is not None:
                 motion = fit(motion, request.goals)
-            cleaned = model.sampler.clean_feet and request.reference is None
-            if directed[i] or (cleaned and request.goals is not None):
+            cleans = model.sampler.clean_feet and request.reference is None
+            cleaned = cleans and request.goals is None  # by the model
+            if (directed[i] or cleans) and not cleaned:
                 (motion,) = clean_feet([motion], [request.goals])
             if number:
                 motion = _joined(ends[i], motion, _firm(stories[i][number - 1 : number + 1], seam))

@@ -31,6 +31,7 @@ class CameraNoise:
 
     Every sample draws a level, a low one more often, and each error a part of it, so that motions
     that are nearly true are seen as well.
+
     Attributes:
         white: deviation about each axis of turns that are new in every frame.
         drift: of turns that are smooth over `DRIFT_FRAMES`.

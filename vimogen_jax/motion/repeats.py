@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix, slerp
 from vimogen_jax.motion.motion import Motion
+from vimogen_jax.motion.resample import between
 
 SAME = 1e-3  # of rotation matrices: under a tenth of a degree
 LONGEST = 0.3  # seconds: who keeps a pose for longer means it
@@ -29,9 +29,8 @@ def without_repeats(motion: Motion) -> Motion:
     if not len(held):
         return motion
     start, end = before[held], after[held]
-    share = ((held - start) / (end - start)).astype(motion.rotations.dtype)[:, None]
+    share = ((held - start) / (end - start)).astype(motion.rotations.dtype)
+    mended = between(motion, start, end, share)
     rotations, transl = motion.rotations.copy(), motion.transl.copy()
-    first, last = (matrix_to_quaternion(motion.rotations[each]) for each in (start, end))
-    rotations[held] = quaternion_to_matrix(slerp(first, last, share))
-    transl[held] = motion.transl[start] + share * (motion.transl[end] - motion.transl[start])
+    rotations[held], transl[held] = mended.rotations, mended.transl
     return replace(motion, rotations=rotations, transl=transl)

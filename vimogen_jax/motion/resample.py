@@ -7,9 +7,9 @@ frame change with the rate, so they are encoded afresh.
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from vimogen_jax.body.rotations import matrix_to_quaternion, quaternion_to_matrix, slerp
+from vimogen_jax.body.rotations import Array, matrix_to_quaternion, quaternion_to_matrix, slerp
 from vimogen_jax.motion.motion import AnyMotion
 
 
@@ -49,8 +49,16 @@ def at_times(motion: AnyMotion, seconds: Float[np.ndarray, " n"]) -> AnyMotion:
     moment = np.clip(np.asarray(seconds) * motion.fps, 0, last)
     before = moment.astype(int)
     after = np.minimum(before + 1, last)
-    weight = xp.asarray(moment - before, dtype=motion.rotations.dtype)
+    return between(motion, before, after, xp.asarray(moment - before, motion.rotations.dtype))
 
+
+def between(
+    motion: AnyMotion,
+    before: Int[np.ndarray, " n"],
+    after: Int[np.ndarray, " n"],
+    weight: Float[Array, " n"],
+) -> AnyMotion:
+    """The poses on the way from some frames to others, weight 0 to 1, as a motion of n frames."""
     quaternions = matrix_to_quaternion(motion.rotations)
     turned = slerp(quaternions[before], quaternions[after], weight[:, None])
     start, end = motion.transl[before], motion.transl[after]
