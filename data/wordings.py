@@ -10,7 +10,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_SUBJECTS = ("a person", "someone", "a man", "a woman", "the person", "he", "she", "a figure")
+_SUBJECTS = (
+    *("a person", "someone", "a man", "a woman", "the person", "he", "she", "a figure"),
+    *("somebody", "a girl", "a boy", "an actor", "the woman", "a student"),
+)
 _KNOWN_SUBJECT = re.compile(r"(a person|someone|somebody|a man|a woman|the person|he|she) ", re.I)
 
 # A verb as captions have it: verbs and phrases in its place.
@@ -23,7 +26,6 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "hops": ("makes little jumps", "bounces"),
     "raises": ("lifts", "puts up", "holds up"),
     "waves": ("gives a wave",),
-    "bows": ("takes a bow", "bends forward in a bow", "makes a bow"),
     "dances": ("does a dance", "performs a dance", "moves in dance"),
     "kicks": ("gives a kick", "swings a foot"),
     "punches": ("throws punches", "strikes out"),
@@ -50,24 +52,83 @@ _WITHOUT_OBJECT = {
 _AFTER = re.compile(r"(?:$|[.,]|and\b|with\b|in\b|like\b|as\b|without\b|\w+ly\b)")
 
 _PHRASES: dict[str, tuple[str, ...]] = {
-    "walks forward": ("walks ahead", "walks straight ahead", "walks forwards", "steps forward"),
-    "walks backward": ("walks backwards", "walks in reverse", "steps backward"),
-    "runs forward": ("runs ahead", "runs straight ahead", "runs forwards"),
+    "walks forward": (
+        "walks ahead", "walks straight ahead", "walks forwards", "steps forward", "wanders ahead",
+        "goes forward on foot", "takes steps forward", "tramps along", "trudges forward",
+        "comes walking up", "proceeds on foot", "hikes onwards", "puts one foot before the other",
+    ),
+    "walks backward": (
+        "walks backwards", "walks in reverse", "steps backward", "goes backwards", "backs up",
+        "backs away", "backpedals", "takes steps back", "walks with the back first",
+        "goes in reverse", "withdraws step by step", "takes one step back after another",
+    ),
+    "runs forward": (
+        "runs ahead", "runs straight ahead", "runs forwards", "sprints ahead", "rushes forward",
+        "speeds along", "trots ahead", "comes running", "tears along", "flies along on foot",
+        "storms ahead", "scampers forward", "runs on and on",
+    ),
     "turns left": (
         "turns to the left", "makes a left turn", "turns leftwards", "takes a left turn",
+        "swings left", "veers to the left", "curves away to the left", "bears left", "goes left",
+        "follows a bend to the left", "turns off towards the left", "swerves over to the left",
     ),
     "turns right": (
         "turns to the right", "makes a right turn", "turns rightwards", "takes a right turn",
+        "swings right", "veers to the right", "curves away to the right", "bears right",
+        "goes right", "follows a bend to the right", "turns off towards the right",
+        "swerves over to the right",
     ),
     "to the left": ("leftwards", "toward the left", "over to the left"),
     "to the right": ("rightwards", "toward the right", "over to the right"),
     "with both hands": ("with two hands", "using both hands", "with both arms"),
     "with the right hand": ("with the right arm", "using the right hand", "with a right hand"),
     "with the left hand": ("with the left arm", "using the left hand", "with a left hand"),
-    "raises both hands": ("lifts both hands", "raises both arms", "puts up two hands"),
-    "raises the right hand": ("lifts the right hand", "raises the right arm"),
-    "raises the left hand": ("lifts the left hand", "raises the left arm"),
+    "raises both hands": (
+        "lifts both hands", "raises both arms", "puts up two hands", "throws up both arms",
+        "stretches both arms up high", "swings both hands up over the head", "holds two arms up",
+        "brings up both hands", "points upwards with both hands", "pushes both hands up high",
+        "lifts the hands above the head", "shows both hands up high", "cheers with both arms up",
+    ),
+    "raises the right hand": (
+        "lifts the right hand", "raises the right arm", "puts up the right hand",
+        "holds up the right arm", "stretches the right arm up high", "throws up the right hand",
+        "swings the right hand up over the head", "points upwards with the right hand",
+        "brings the right hand above the head", "asks to speak with the right hand up",
+        "shows the right hand up high", "lets the right arm shoot up",
+    ),
+    "raises the left hand": (
+        "lifts the left hand", "raises the left arm", "puts up the left hand",
+        "holds up the left arm", "stretches the left arm up high", "throws up the left hand",
+        "swings the left hand up over the head", "points upwards with the left hand",
+        "brings the left hand above the head", "asks to speak with the left hand up",
+        "shows the left hand up high", "lets the left arm shoot up",
+    ),
+    "waves with both hands": (
+        "waves both hands", "waves both arms to and fro", "gives a wave with both arms",
+        "swings both hands to and fro", "wags two raised hands", "says hello with both hands",
+        "seeks attention by waving both arms", "moves both raised hands about",
+        "gestures hello with two hands", "swings two arms above the head",
+    ),
+    "waves with the right hand": (
+        "waves the right hand", "waves the right arm to and fro", "gives a wave with the right arm",
+        "swings the raised right hand to and fro", "wags the right hand",
+        "says hello with the right hand", "seeks attention by waving the right arm",
+        "moves the raised right hand about", "gestures hello with the right hand",
+    ),
+    "waves with the left hand": (
+        "waves the left hand", "waves the left arm to and fro", "gives a wave with the left arm",
+        "swings the raised left hand to and fro", "wags the left hand",
+        "says hello with the left hand", "seeks attention by waving the left arm",
+        "moves the raised left hand about", "gestures hello with the left hand",
+    ),
     "waves goodbye": ("waves bye", "says goodbye with a wave", "waves farewell"),
+    "bows": (
+        "bends forward in a bow", "bends low in respect",
+        "bends down from the hips", "makes a deep bow to the audience",
+        "lowers the trunk in thanks", "bends the back and lowers the head",
+        "folds forward at the hips", "leans forward deeply",
+        "thanks with a low bow", "bends the upper body forward and comes up again",
+    ),
     "energetically": ("with energy", "full of energy", "in a lively way", "with vigour"),
     "angrily": ("in anger", "furiously", "with anger"),
     "sadly": ("in a sad way", "full of sorrow", "with sadness"),
@@ -88,6 +149,18 @@ _PHRASES: dict[str, tuple[str, ...]] = {
     "at speed": ("fast", "at high speed"),
     "dances salsa": ("dances a salsa", "does salsa steps", "performs a salsa"),
 }  # fmt: skip
+
+_KNOWN_VERBS = {"does", "makes", "takes", "performs", "stands"}.union(
+    *(
+        {phrase.split()[0], *(other.split()[0] for other in others)}
+        for phrase, others in _VERBS.items()
+    ),
+    *(
+        {other.split()[0] for other in others if other.split()[0].endswith("s")}
+        for phrase, others in _PHRASES.items()
+        if phrase.split()[0] in _VERBS
+    ),
+)
 
 _SIDES = {
     "left": "right", "leftward": "rightward", "leftwards": "rightwards",
@@ -161,7 +234,10 @@ def _rephrased(said: str) -> Iterator[str]:
                 yield f"{other}{'' if rest[:1] in ('.', ',') else ' '}{rest}"
 
 
-_DOUBLED = ("run", "jog", "hop", "spin", "sit", "step", "get", "put", "stop", "swim", "skip")
+_DOUBLED = {
+    *("run", "jog", "hop", "spin", "sit", "step", "get", "put", "stop", "swim", "skip"),
+    *("let", "wag", "trot"),
+}
 _JOINED = re.compile(r"(^|\b(?:and|then) )(\w+s)\b")
 # Nouns that often follow "and": such a sentence has no continuous form that a rule finds.
 _NOUNS = {"kicks", "punches", "turns", "steps", "arms", "legs", "hands", "jabs", "knees", "hips"}
@@ -170,8 +246,7 @@ _NOUNS = {"kicks", "punches", "turns", "steps", "arms", "legs", "hands", "jabs",
 def _continuous(said: str) -> str | None:
     """ "walks forward and turns left" as "walking forward and turning left"; None if unsure."""
     verbs = [match[2] for match in _JOINED.finditer(said)]
-    known = {verb.split()[0] for verb in _VERBS} | {"does", "makes", "takes", "performs", "stands"}
-    if not verbs or verbs[0] not in known or any(v not in known for v in verbs[1:]):
+    if not verbs or not set(verbs) <= _KNOWN_VERBS:
         return None
     if len(verbs) > 1 and verbs[0] in ("does", "makes", "takes", "throws", "performs"):
         return None

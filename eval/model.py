@@ -212,7 +212,7 @@ def evaluate_sentences(
 
     Of every action that is judged, `per_action` training takes are drawn; their captions and
     lengths are what motions are generated from, and they themselves are the real motions of the
-    comparison.
+    comparison. Sentences are asked for as often, each.
     """
     train, judged = judge.train, judge.actions
     twins = draw([take for take in train if take.action in judged], per_action, seed)
@@ -221,7 +221,7 @@ def evaluate_sentences(
     alike = {action: twins[i * per_action] for i, action in enumerate(judged)}
     same = [take for take in alike.values() for _ in range(per_action)]
     repeated = generate([take.caption for take in same], [take.seconds for take in same])
-    known = [sentence for sentence in sentences if sentence.action in judged]
+    known = [each for each in sentences if each.action in judge.told for _ in range(per_action)]
     said: Sequence[Motion] = []
     if known:
         said = generate(
@@ -294,7 +294,7 @@ def measure_actions(
     said: Sequence[Motion],
 ) -> dict[str, Any]:
     """How often a judge recognises held-out takes and generated motions, of the actions of which
-    something can be told.
+    something can be told; `said` has a motion of each of the sentences, which may repeat.
 
     `none` is the share of held-out takes of other actions that it takes for none of the judged.
     """
@@ -314,7 +314,7 @@ def measure_actions(
         "real_takes": len(known),
         "other_takes": len(others),
         "generated_motions": len(generated),
-        "new_sentences": len(sentences),
+        "new_sentences": len(set(sentences)),
     }
     if others:
         shares["none"] = {"all": float(np.mean(classifier.predict(others) == NONE))}
