@@ -1,5 +1,6 @@
 """What a person runs: python -m launch.<verb>."""
 
+import gc
 import signal
 import sys
 
@@ -11,3 +12,4 @@ from vimogen_jax import stopping  # noqa: E402
 
 if _BEGINS:
     stopping.end_at_once()
+    gc.disable()  # while modules are imported, of which nothing is garbage: until `cli.run`

@@ -9,6 +9,7 @@ the status of shells.
 
 import difflib
 import errno
+import gc
 import math
 import os
 import re
@@ -237,6 +238,9 @@ def run(main: Callable[..., Any], *, keep_compiled: bool = True, takes_words: bo
     """
 
     def guarded(argv: list[str]) -> None:
+        if not gc.isenabled():  # since `launch` was imported
+            gc.freeze()
+            gc.enable()
         if len(argv) > 1 and not takes_words:
             raise SystemExit(f"error: unexpected argument {argv[1]!r}; options start with --")
         # JAX and Orbax tell of every device and file, and Orbax of every error that it raises.

@@ -29,6 +29,21 @@ def run(command: str = COMMAND, **environment: str) -> subprocess.CompletedProce
     return done
 
 
+def test_garbage_is_looked_for_once_a_command_begins_and_not_among_its_modules():
+    run("""
+import gc, sys
+sys.argv[0] = "-m"
+import launch
+assert not gc.isenabled()
+from launch import cli
+sys.argv[0] = "command.py"
+def main():
+    assert gc.isenabled() and gc.get_freeze_count() > 10_000
+    print(42)
+cli.run(main)
+""")
+
+
 def test_only_a_flag_that_the_command_has_is_advised():
     command = """
 from absl import flags
