@@ -150,6 +150,7 @@ _PHRASES: dict[str, tuple[str, ...]] = {
     "dances salsa": ("dances a salsa", "does salsa steps", "performs a salsa"),
 }  # fmt: skip
 
+# Those that a sentence can begin with, so that they have a continuous form.
 _KNOWN_VERBS = {"does", "makes", "takes", "performs", "stands"}.union(
     *(
         {phrase.split()[0], *(other.split()[0] for other in others)}
@@ -234,10 +235,7 @@ def _rephrased(said: str) -> Iterator[str]:
                 yield f"{other}{'' if rest[:1] in ('.', ',') else ' '}{rest}"
 
 
-_DOUBLED = {
-    *("run", "jog", "hop", "spin", "sit", "step", "get", "put", "stop", "swim", "skip"),
-    *("let", "wag", "trot"),
-}
+_DOUBLED = re.compile(r"(?:qu|[^aeiou])+[aeiou][^aeiouwxy]")  # such as run and squat, not bow
 _JOINED = re.compile(r"(^|\b(?:and|then) )(\w+s)\b")
 # Nouns that often follow "and": such a sentence has no continuous form that a rule finds.
 _NOUNS = {"kicks", "punches", "turns", "steps", "arms", "legs", "hands", "jabs", "knees", "hips"}
@@ -257,8 +255,10 @@ def _continuous(said: str) -> str | None:
 
 def _gerund(verb: str) -> str:
     """ "walks" to "walking"."""
+    if verb.endswith("ies"):
+        return f"{verb[:-3]}ying"
     stem = verb[:-2] if verb.endswith(("shes", "ches", "sses", "xes", "oes")) else verb[:-1]
-    if stem in _DOUBLED:
+    if _DOUBLED.fullmatch(stem):
         return f"{stem}{stem[-1]}ing"
     return f"{stem[:-1] if stem.endswith('e') and not stem.endswith('ee') else stem}ing"
 

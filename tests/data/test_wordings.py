@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from data.wordings import mirrored, wordings
+from data.wordings import _gerund, mirrored, wordings
 from tests.helpers.repository import ROOT
 
 CAPTIONS = ROOT / "data/captions"
@@ -73,6 +73,15 @@ def test_wordings_differ_in_subject_verb_and_shape():
     assert "someone is walking forward and turning left." in found
     assert "a person walks ahead and makes a left turn." in found
     assert "a person walks forward and turns left." not in found
+
+
+def test_a_verb_that_goes_on_is_spelt_well():
+    spelt = dict(
+        walks="walking", waves="waving", runs="running", scrubs="scrubbing", squats="squatting",
+        trots="trotting", bows="bowing", boxes="boxing", goes="going", flies="flying",
+        says="saying", sees="seeing", curves="curving", swims="swimming", leans="leaning",
+    )  # fmt: skip
+    assert {verb: _gerund(verb) for verb in spelt} == spelt
 
 
 def test_wordings_are_drawn_by_the_seed():
