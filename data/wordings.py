@@ -26,6 +26,7 @@ _VERBS: dict[str, tuple[str, ...]] = {
     "hops": ("makes little jumps", "bounces"),
     "raises": ("lifts", "puts up", "holds up"),
     "waves": ("gives a wave",),
+    "bows": ("takes a bow", "bends forward in a bow", "makes a bow"),
     "dances": ("does a dance", "performs a dance", "moves in dance"),
     "kicks": ("gives a kick", "swings a foot"),
     "punches": ("throws punches", "strikes out"),
@@ -67,22 +68,15 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         "speeds along", "trots ahead", "comes running", "tears along", "flies along on foot",
         "storms ahead", "scampers forward", "runs on and on",
     ),
-    "turns left": (
-        "turns to the left", "makes a left turn", "turns leftwards", "takes a left turn",
-        "swings left", "veers to the left", "curves away to the left", "bears left", "goes left",
-        "follows a bend to the left", "turns off towards the left", "swerves over to the left",
-    ),
     "turns right": (
         "turns to the right", "makes a right turn", "turns rightwards", "takes a right turn",
         "swings right", "veers to the right", "curves away to the right", "bears right",
         "goes right", "follows a bend to the right", "turns off towards the right",
         "swerves over to the right",
     ),
-    "to the left": ("leftwards", "toward the left", "over to the left"),
     "to the right": ("rightwards", "toward the right", "over to the right"),
     "with both hands": ("with two hands", "using both hands", "with both arms"),
     "with the right hand": ("with the right arm", "using the right hand", "with a right hand"),
-    "with the left hand": ("with the left arm", "using the left hand", "with a left hand"),
     "raises both hands": (
         "lifts both hands", "raises both arms", "puts up two hands", "throws up both arms",
         "stretches both arms up high", "swings both hands up over the head", "holds two arms up",
@@ -96,13 +90,6 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         "brings the right hand above the head", "asks to speak with the right hand up",
         "shows the right hand up high", "lets the right arm shoot up",
     ),
-    "raises the left hand": (
-        "lifts the left hand", "raises the left arm", "puts up the left hand",
-        "holds up the left arm", "stretches the left arm up high", "throws up the left hand",
-        "swings the left hand up over the head", "points upwards with the left hand",
-        "brings the left hand above the head", "asks to speak with the left hand up",
-        "shows the left hand up high", "lets the left arm shoot up",
-    ),
     "waves with both hands": (
         "waves both hands", "waves both arms to and fro", "gives a wave with both arms",
         "swings both hands to and fro", "wags two raised hands", "says hello with both hands",
@@ -115,16 +102,9 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         "says hello with the right hand", "seeks attention by waving the right arm",
         "moves the raised right hand about", "gestures hello with the right hand",
     ),
-    "waves with the left hand": (
-        "waves the left hand", "waves the left arm to and fro", "gives a wave with the left arm",
-        "swings the raised left hand to and fro", "wags the left hand",
-        "says hello with the left hand", "seeks attention by waving the left arm",
-        "moves the raised left hand about", "gestures hello with the left hand",
-    ),
     "waves goodbye": ("waves bye", "says goodbye with a wave", "waves farewell"),
     "bows": (
-        "bends forward in a bow", "bends low in respect",
-        "bends down from the hips", "makes a deep bow to the audience",
+        "bends low in respect", "bends down from the hips", "makes a deep bow to the audience",
         "lowers the trunk in thanks", "bends the back and lowers the head",
         "folds forward at the hips", "leans forward deeply",
         "thanks with a low bow", "bends the upper body forward and comes up again",
@@ -149,19 +129,6 @@ _PHRASES: dict[str, tuple[str, ...]] = {
     "at speed": ("fast", "at high speed"),
     "dances salsa": ("dances a salsa", "does salsa steps", "performs a salsa"),
 }  # fmt: skip
-
-# Those that a sentence can begin with, so that they have a continuous form.
-_KNOWN_VERBS = {"does", "makes", "takes", "performs", "stands"}.union(
-    *(
-        {phrase.split()[0], *(other.split()[0] for other in others)}
-        for phrase, others in _VERBS.items()
-    ),
-    *(
-        {other.split()[0] for other in others if other.split()[0].endswith("s")}
-        for phrase, others in _PHRASES.items()
-        if phrase.split()[0] in _VERBS
-    ),
-)
 
 _SIDES = {
     "left": "right", "leftward": "rightward", "leftwards": "rightwards",
@@ -188,6 +155,27 @@ def mirrored(caption: str) -> str:
         return swapped.capitalize() if word[0].isupper() else swapped
 
     return _SIDE.sub(other, caption)
+
+
+# What is said of the right is said of the left, too.
+_PHRASES |= {
+    mirrored(phrase): tuple(map(mirrored, others))
+    for phrase, others in _PHRASES.items()
+    if _SIDE.search(phrase)
+}
+
+# Those that a sentence can begin with, so that they have a continuous form.
+_KNOWN_VERBS = {"does", "makes", "takes", "performs", "stands"}.union(
+    *(
+        {phrase.split()[0], *(other.split()[0] for other in others)}
+        for phrase, others in _VERBS.items()
+    ),
+    *(
+        {other.split()[0] for other in others if other.split()[0].endswith("s")}
+        for phrase, others in _PHRASES.items()
+        if phrase.split()[0] in _VERBS
+    ),
+)
 
 
 def wordings(caption: str, count: int, seed: int = 0) -> list[str]:

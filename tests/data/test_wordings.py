@@ -75,6 +75,18 @@ def test_wordings_differ_in_subject_verb_and_shape():
     assert "a person walks forward and turns left." not in found
 
 
+def test_a_bow_is_said_in_many_ways():
+    found = wordings("a person bows like a child.", 10_000)
+    assert {"a person takes a bow like a child.", "she is bowing like a child."} <= {*found}
+    assert "he is bending low in respect in a childish way." in found
+
+
+def test_what_is_said_of_one_side_is_said_of_the_other():
+    for caption in ("a person raises the right hand.", "a person runs and turns right."):
+        found = {mirrored(each) for each in wordings(caption, 10_000)}
+        assert found == set(wordings(mirrored(caption), 10_000)) and len(found) > 200
+
+
 def test_a_verb_that_goes_on_is_spelt_well():
     spelt = dict(
         walks="walking", waves="waving", runs="running", scrubs="scrubbing", squats="squatting",
