@@ -87,6 +87,7 @@ def get_config() -> ConfigDict:
                 text_length=placeholder(int),  # as long as the longest text of the dataset
                 buckets=(46, 56, 62, 72, 82, 92, 102, 112, 122, 130, 142, 150, 160, 170, 184, 200),
                 weights=placeholder(object),  # a dictionary of shares by source
+                balance=0.0,  # of actions
                 filmed_share=0.5,  # of references, where takes were filmed
                 workers=1,
                 corrupt="refuse",

@@ -44,6 +44,7 @@ def mirrored(takes: Sequence[Take]) -> list[Take]:
             read=MirroredReader(take.read),
             caption=wordings.mirrored(take.caption),
             wordings=tuple(map(wordings.mirrored, take.wordings)),
+            action=wordings.mirrored(take.action),
         )
         for take in takes
     ]

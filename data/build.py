@@ -179,7 +179,7 @@ def _join_parts(
         for prepared in outcomes:
             report.note(next(rest), prepared)
         for split, (file, shard) in shards.items():
-            report.records.update((source, split) for _, _, source, _ in shard.rows)
+            report.records.update((source, split) for _, _, source, *_ in shard.rows)
             writer.add_shard(split, epath.Path(by.folder) / file, shard)
 
 

@@ -140,6 +140,7 @@ def _record(take: Take, prepared: Prepared, texts: Mapping[str, np.ndarray]) -> 
         source=take.source,
         quality=take.quality,
         licence=take.licence,
+        action=take.action,
         film=prepared.film,
         reading=prepared.reading,
         wordings=tuple(Wording(each, texts[each]) for each in take.wordings),

@@ -43,12 +43,12 @@ class RealMotion:
 
 
 def read_real_motions(dataset: Dataset, split: str, actions: Mapping[str, str]) -> list[RealMotion]:
-    """All takes of a split; `actions` has the action of some by their id."""
+    """All takes of a split; `actions` has the action of some by their id, else records say it."""
     records = dataset.records[split]
     takes = []
     for i in tqdm(range(len(records)), desc=f"reading {split}", unit="take"):
         record = records[i]
-        channels, action = record.motion[:MAX_FRAMES], actions.get(record.id, "")
+        channels, action = record.motion[:MAX_FRAMES], actions.get(record.id, record.action)
         reading = record.reading and StoredReading(*(each[:MAX_FRAMES] for each in record.reading))
         takes.append(RealMotion(record.id, record.caption, action, channels, dataset.fps, reading))
     return takes

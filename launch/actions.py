@@ -14,7 +14,8 @@ CAPTION_FILES = sorted(set(CAPTIONS_FOLDER.glob("*.jsonl")) - {NEW_WORDINGS})
 CAPTIONS = flags.DEFINE_multi_string(
     "captions",
     [str(path) for path in CAPTION_FILES],
-    "caption files that name the action of each take; of takes that are in none, captions serve",
+    "caption files that name the action of each take; of takes that are in none, what the dataset "
+    "says of them, or if it says nothing of any, their captions",
 )
 
 

@@ -31,6 +31,11 @@ def test_named_arrays_are_read(tmp_path):
     np.testing.assert_array_equal(arrays["a"], [[0, 1, 2], [3, 4, 5]])
 
 
+def test_optional_arrays_are_read_where_they_are(tmp_path):
+    np.savez(tmp_path / "a.npz", a=1, b=2)
+    assert list(read_npz(tmp_path / "a.npz", ["a"], optional=["b", "c"])) == ["a", "b"]
+
+
 @pytest.mark.parametrize(
     ("content", "fault"),
     [

@@ -35,6 +35,9 @@ class DataConfig:
         text_length: tokens that texts are padded to; None is what the dataset's longest text has.
         buckets: frames that motions are padded to, ascending; the last is the longest window.
         weights: by source, its share of the draws; without any, all records come equally often.
+        balance: 0 where takes of a source come equally often, 1 where its actions do; between, an
+            action of n takes comes in proportion to n^(1 - balance). Takes whose action is not
+            said count as of one.
         filmed_share: of samples that follow a reference, those that follow what was read of a film
             of their motion, where the dataset has it, instead of simulated noise.
         workers: threads that read a batch.
@@ -50,14 +53,16 @@ class DataConfig:
     buckets: Sequence[int]
     text_length: int | None = None
     weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    balance: float = 0.0
     filmed_share: float = 0.5
     workers: int = 1
     corrupt: Literal["refuse", "skip"] = "refuse"
     keep_gb: float | None = None
 
     def __post_init__(self):
-        if not 0 <= self.filmed_share <= 1:
-            raise BadInput(f"filmed_share must lie in 0 to 1, not {self.filmed_share}")
+        for name in ("balance", "filmed_share"):
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise BadInput(f"{name} must lie in 0 to 1, not {value}")
         if self.keep_gb is not None and self.keep_gb < 0:
             raise BadInput(f"keep_gb must be at least 0, not {self.keep_gb}")
         for name in ("batch_size", "workers", "text_length"):

@@ -18,9 +18,11 @@ UNFOLDED = 30  # or so many times the archive's size; motions come to three
 
 
 def read_npz(
-    path: str | os.PathLike[str], names: Collection[str]
+    path: str | os.PathLike[str], names: Collection[str], optional: Collection[str] = ()
 ) -> dict[str, Shaped[np.ndarray, "..."]]:
-    """The named arrays of a file, in their order; others are not looked at.
+    """The named arrays of a file, in their order, then those of the optional ones that it has.
+
+    Others are not looked at.
 
     Raises:
         BadInput: the file is missing or damaged, lacks an array, or would run code.
@@ -28,9 +30,10 @@ def read_npz(
     require_no_stream(path)
     try:
         with zipfile.ZipFile(path) as archive:
+            there = [name for name in optional if f"{name}.npy" in archive.namelist()]
             return {
                 name: np.lib.format.read_array(io.BytesIO(unfold(archive, f"{name}.npy")))
-                for name in names
+                for name in [*names, *there]
             }
     except FileNotFoundError:
         raise BadInput(f"{path} is missing") from None

@@ -1,8 +1,8 @@
 """A folder of motion files with a caption file: one JSON object a line, one line a take.
 
 `path` (in the folder, or a bare file name anywhere below it) and `caption` are required; `id`,
-`wordings`, `source`, `licence`, `quality`, `split`, `start`, `end`, `fps` and `film` are optional,
-and other fields are ignored. `docs/data.md` describes them.
+`wordings`, `action`, `source`, `licence`, `quality`, `split`, `start`, `end`, `fps` and `film` are
+optional, and other fields are ignored. `docs/data.md` describes them.
 """
 
 import os
@@ -132,6 +132,7 @@ def _parse(
         split=SPLITS[split] if split else None,
         origin=origin,
         wordings=_sentences(fields, "wordings"),
+        action=_text(fields, "action") if "action" in fields else "",
         film=_film(fields["film"]) if "film" in fields else None,
     )
 

@@ -33,6 +33,7 @@ class Take:
         kept bit for bit; raises BadInput where the file is unfit. What was done beyond reading is
         appended to the list that it is given.
     wordings: other sentences that say the same as the caption.
+    action: that it shows, where the source names it.
     twin_of: the id of the take that this one is the mirror image of; both go into one split.
     film: that the motion was read from, where the source says it; else what its file says holds.
     split: where the source deals its takes itself; "test" is left out, or kept apart.
@@ -48,6 +49,7 @@ class Take:
     split: Literal["train", "validation", "test"] | None = None
     origin: str = ""
     wordings: tuple[str, ...] = ()
+    action: str = ""
     twin_of: str = ""
     film: FilmSegment | None = None
 

@@ -29,6 +29,7 @@ def take(tmp_path, content=None, **fields):
     values = dict(
         id="wave", caption="a person waves with the left hand.", source="s", licence="CC0",
         path=tmp_path, read=Reads(content), wordings=("someone waves the left hand.",),
+        action="wave-left-hand",
     )  # fmt: skip
     return Take(**values | fields)
 
@@ -37,6 +38,7 @@ def test_the_mirror_image_has_its_own_id_captions_and_motion(tmp_path):
     motion = made_up_motion("raise-left-hand", np.random.default_rng(0))
     (image,) = mirrored([take(tmp_path, motion)])
     assert image.id == "wave#mirrored" and image.twin_of == "wave"
+    assert image.action == "wave-right-hand"
     assert image.captions == (
         "a person waves with the right hand.",
         "someone waves the right hand.",

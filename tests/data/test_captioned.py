@@ -44,6 +44,7 @@ def test_defaults_and_fields(folder, write_lines):
         "quality": "low",
         "start": 1,
         "end": 2.5,
+        "action": "turn",
         "film": {"address": "https://example.org/a.mp4", "sha256": "ab", "start": 3, "end": 6.5},
         "mood": "ignored",
     }
@@ -55,6 +56,7 @@ def test_defaults_and_fields(folder, write_lines):
     assert least.path == folder / "a/b.bvh"
     assert (full.id, full.source, full.licence, full.quality) == ("turn", "studio", "CC0", "low")
     assert full.caption == every["caption"]
+    assert (least.action, full.action) == ("", "turn")
     assert least.film is None
     assert full.film == FilmSegment("https://example.org/a.mp4", "ab", 3.0, 6.5)
 
@@ -80,6 +82,7 @@ def test_bare_names_are_found_below_the_folder(folder, write_lines):
         ({"path": "a.bvh"}, '"caption" is missing'),
         ({"path": "a.bvh", "caption": "  "}, '"caption" is missing, empty'),
         ({"path": "a.bvh", "caption": 7}, "not a string"),
+        ({"path": "a.bvh", "caption": "waves", "action": 7}, '"action" is missing, empty or not'),
         ({"path": "a.bvh", "caption": "waves", "quality": "good"}, "\"quality\" is 'good'"),
         ({"path": "a.bvh", "caption": "waves", "start": "1"}, "\"start\" is '1', not a number"),
         ({"path": "a.bvh", "caption": "waves", "end": -1}, '"end" is -1, not a number'),

@@ -25,11 +25,13 @@ from eval.real_motions import read_actions, read_real_motions
 from eval.refinement import SUITE, measure_reading, measure_refinement, noisy
 from tests.helpers.commands import run_command
 from tests.helpers.made_up import ACTIONS, made_up_dataset
+from tests.helpers.synthetic import make_record, write_dataset
 from tests.helpers.tiny_package import Letters, tiny_generator, tiny_package
 from vimogen_jax.body.rotations import axis_angle_to_matrix
 from vimogen_jax.diffusion.camera import to_rotations
 from vimogen_jax.errors import BadInput
 from vimogen_jax.generator import Generator
+from vimogen_jax.input_pipeline.dataset import Dataset
 from vimogen_jax.motion.representation import REFERENCE_CHANNELS, decode
 
 
@@ -88,6 +90,17 @@ def test_a_model_of_random_weights_misses_its_targets(made_up, monkeypatch):
     missed = {name for name, entry in report["targets"].items() if not entry["reached"]}
     assert missed >= {"jitter", "foot_sliding", "clean", "mixed"}
     assert "new wordings" not in report["targets"]
+
+
+def test_a_dataset_says_itself_what_its_takes_show(tmp_path):
+    record = make_record(np.random.default_rng(0), 0, 60, action="wave")
+    write_dataset(tmp_path / "dataset", [record])
+    dataset = Dataset.open(tmp_path / "dataset")
+    told = [
+        read_real_motions(dataset, "train", actions)[0].action
+        for actions in ({}, {"other": "kick"}, {record.id: "greet"})
+    ]
+    assert told == ["wave", "wave", "greet"]
 
 
 def test_a_part_is_measured_alone(made_up):

@@ -54,4 +54,5 @@ def make_index(rng: np.random.Generator, size: int, low: float = 0.0, longest: i
         frames=rng.integers(40, longest + 1, size),
         sources=rng.choice(["cmu", "studio", "video"], size, p=[0.2, 0.5, 0.3]),
         qualities=np.where(rng.random(size) < low, "low", "high"),
+        actions=rng.choice(["walk", "run", ""], size, p=[0.8, 0.1, 0.1]),
     )

@@ -13,12 +13,12 @@ def records() -> list[Record]:
     """37 takes of two sources and both qualities, four of them longer than a window."""
     rng = np.random.default_rng(0)
     lengths = [*rng.integers(40, 120, 33), 210, 240, 333, 500]
-    return [
-        make_record(
-            rng, i, int(t), quality="low" if i % 4 == 0 else "high", source="ab"[i % 3 == 0]
-        )
-        for i, t in enumerate(lengths)
-    ]
+    said = lambda i: dict(
+        quality="low" if i % 4 == 0 else "high",
+        source="ab"[i % 3 == 0],
+        action="walk" if i % 5 else "",
+    )
+    return [make_record(rng, i, int(t), **said(i)) for i, t in enumerate(lengths)]
 
 
 @pytest.fixture(scope="session")

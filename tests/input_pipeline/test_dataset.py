@@ -1,9 +1,11 @@
 """A dataset survives the trip to disk; a damaged one is refused by name, and none is harmed."""
 
+import dataclasses
 import json
 import pickle
 import shutil
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -39,11 +41,24 @@ def test_records_come_back_in_order(dataset, records):
     for i, record in enumerate(records):
         np.testing.assert_array_equal(source[i].motion, record.motion)
         assert source[i].caption == record.caption
-        row = (index.ids[i], index.frames[i], index.sources[i], index.qualities[i])
-        assert row == (record.id, len(record.motion), record.source, record.quality)
+        row = [getattr(index, field.name)[i] for field in dataclasses.fields(index)]
+        assert row == [
+            record.id, len(record.motion), record.source, record.quality, record.action,
+        ]  # fmt: skip
+        assert source[i].action == record.action
     np.testing.assert_array_equal(dataset.null_text, NULL_TEXT)
     assert dataset.text_encoder == ENCODER
     assert dataset.max_text_length == max(len(record.text) for record in records)
+
+
+def test_an_index_of_before_has_no_actions(copy):
+    path = copy / "train.index.npz"
+    with np.load(path) as file:
+        kept = {name: file[name] for name in file.files if name != "actions"}
+    np.savez(path, **kept)
+    crc32 = zlib.crc32(path.read_bytes())
+    edit_manifest(copy, lambda m: m["crc32"].update({path.name: crc32}))
+    assert set(Dataset.open(copy).index["train"].actions) == {""}
 
 
 def test_the_manifest_counts(dataset, records):

@@ -232,6 +232,45 @@ def test_weights_set_the_share_of_each_source():
         assert own.max() - own.min() <= 1
 
 
+def drawn_actions(index, steps, **changes) -> Counter:
+    order = make_order(index, **changes)
+    drawn: Counter = Counter()
+    for step in range(steps):
+        drawn.update(index.actions[order(step).records].ravel().tolist())
+    return drawn
+
+
+@pytest.mark.parametrize(("balance", "power"), [(1.0, 0.0), (0.5, 0.5), (0.25, 0.75)])
+def test_balance_draws_rare_actions_more_often(balance, power):
+    index = make_index(np.random.default_rng(0), 1_000)
+    drawn = drawn_actions(index, 5 * 62, balance=balance)
+    takes = Counter(index.actions.tolist())
+    powers = np.array([takes[action] ** power for action in takes])
+    expected = sum(drawn.values()) * powers / powers.sum()
+    np.testing.assert_allclose([drawn[action] for action in takes], expected, rtol=0.01)
+
+
+def test_balance_leaves_the_share_of_each_source():
+    index = make_index(np.random.default_rng(0), 1_000)
+    order = make_order(index, weights={"cmu": 3, "studio": 1, "video": 0}, balance=1.0)
+    drawn: Counter = Counter()
+    for step in range(3 * 62):
+        records = order(step).records
+        drawn.update(zip(index.sources[records].flat, index.actions[records].flat, strict=True))
+    of = lambda source: [n for (name, _), n in drawn.items() if name == source]
+    assert sum(of("cmu")) == 3 * sum(of("studio")) and not of("video")
+    for source in ("cmu", "studio"):
+        assert len(of(source)) == 3 and max(of(source)) - min(of(source)) <= 3  # a draw a window
+
+
+def test_without_balance_actions_change_nothing():
+    index = make_index(np.random.default_rng(0), 200)
+    other = dataclasses.replace(index, actions=np.full(200, ""))
+    for step in range(20):
+        first, second = make_order(index)(step), make_order(other)(step)
+        np.testing.assert_array_equal(first.records, second.records)
+
+
 @pytest.mark.parametrize("batch_size", [8, 10, 2])
 def test_validation_shows_every_record_once_to_each_part(batch_size):
     index = make_index(np.random.default_rng(0), 37, longest=300)

@@ -128,7 +128,8 @@ def _make_up(experiment: Experiment, folder: Path) -> Path:
 def _uniform(size: int, seed: int) -> Index:
     frames = np.random.default_rng(seed).integers(MIN_FRAMES, MAX_FRAMES + 1, size)
     names = np.array(["made up"] * size)
-    return Index(np.arange(size).astype(str), frames, names, np.array(["high"] * size))
+    qualities, actions = np.array(["high"] * size), np.array([""] * size)
+    return Index(np.arange(size).astype(str), frames, names, qualities, actions)
 
 
 def _read(loader: Loader, batches: int) -> tuple[float, float, int]:

@@ -4,7 +4,7 @@
 manifest.json                        schema version, fps, text encoder, counts, every file's size
 statistics.safetensors               mean and deviation of the channels over the train split
 null_text.safetensors                the features that stand for "no text"
-{split}.index.npz                    ids, frames, sources and qualities of the records, in order
+{split}.index.npz                    ids, frames, sources, qualities and actions of the records
 {split}-00000-of-0000N.array_record  the records
 ```
 
@@ -65,12 +65,16 @@ FILES = (MANIFEST, _STATISTICS, _NULL_TEXT, "*.index.npz", "*.array_record")  # 
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """What the order of batches needs to know of each of a split's n records."""
+    """What the order of batches needs to know of each of a split's n records.
+
+    actions: "" where that of a record is not said.
+    """
 
     ids: Shaped[np.ndarray, " n"]
     frames: Int[np.ndarray, " n"]
     sources: Shaped[np.ndarray, " n"]
     qualities: Shaped[np.ndarray, " n"]
+    actions: Shaped[np.ndarray, " n"]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -194,7 +198,7 @@ class Shard:
     """What is to be known of the records of a file.
 
     Attributes:
-        rows: the id, frames, source and quality of each, in order.
+        rows: the id, frames, source, quality and action of each, in order.
         licences: that they have.
         widths, text_widths: of their frames, and of the features of their texts.
         max_text_length: tokens of the longest text.
@@ -213,7 +217,10 @@ class Shard:
         """Of some records, at least one."""
         texts = [text for record in records for text in record.texts]
         return cls(
-            rows=[(each.id, len(each.motion), each.source, each.quality) for each in records],
+            rows=[
+                (each.id, len(each.motion), each.source, each.quality, each.action)
+                for each in records
+            ],
             licences=sorted({record.licence for record in records}),
             widths=sorted({record.motion.shape[1] for record in records}),
             text_widths=sorted({text.shape[1] for text in texts}),
@@ -278,13 +285,14 @@ class _SplitWriter:
     def finish(self) -> dict[str, Any]:
         """Close, name and index the shards; return the split's entry of the manifest."""
         self.close()
-        ids, frames, sources, qualities = map(np.array, zip(*self.records, strict=True))
+        ids, frames, sources, qualities, actions = map(np.array, zip(*self.records, strict=True))
         np.savez(
             self._folder / _index_name(self._split),
             ids=ids,
             frames=frames.astype(np.int32),
             sources=sources,
             qualities=qualities,
+            actions=actions,
         )
         return {
             "records": len(self.records),
@@ -469,7 +477,8 @@ def windows(motion: Float[np.ndarray, "t c"]) -> Iterator[Float[np.ndarray, "_ c
 
 
 def _read_index(path: Path, records: int) -> Index:
-    arrays = read_npz(path, [field.name for field in dataclasses.fields(Index)])
+    arrays = read_npz(path, ("ids", "frames", "sources", "qualities"), optional=("actions",))
+    arrays.setdefault("actions", np.full(records, ""))  # datasets of before had none
     for name, array in arrays.items():
         if array.shape != (records,) or array.dtype.kind != ("i" if name == "frames" else "U"):
             raise BadInput(f"{path} is not an index of {records} records: {name} is not as it was")

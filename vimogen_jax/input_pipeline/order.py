@@ -1,10 +1,11 @@
 """Which records make which batch: a pure NumPy function of a seed, a step and the index.
 
 Records are drawn from permutations, one an epoch, so that each comes once an epoch; with
-mixture weights every source has permutations of its own and a fixed share of the draws. The
-draws are cut into windows of about an epoch. Within a window records are dealt to the T2M and
-the M2M part, each part is sorted by length and cut into batches, so that a batch holds records
-of like length and little padding, and the batches are shuffled.
+mixture weights every source has permutations of its own and a fixed share of the draws, and so has
+every action of a source where these are balanced. The draws are cut into windows of about an epoch.
+Within a window records are dealt to the T2M and the M2M part, each part is sorted by length and cut
+into batches, so that a batch holds records of like length and little padding, and the batches are
+shuffled.
 
 How many samples of a batch are T2M may have to change where a run goes on with other shards. The
 records that its window has left are then dealt and cut anew, so each still comes once an epoch.
@@ -68,8 +69,9 @@ class TrainOrder:
 
     batch_size: samples of a batch over all shards and processes; text_share: by quality, the
     share of T2M samples; buckets: the padded lengths allowed, ascending, the last of which is
-    also the longest window; weights: by source, its share of the draws; filmed_share: of
-    M2M samples, those whose reference is the reading of a film where there is one.
+    also the longest window; weights: by source, its share of the draws; balance: of the actions of
+    a source, see `DataConfig`; filmed_share: of M2M samples, those whose reference is the reading
+    of a film where there is one.
 
     Raises BadInput if these do not fit each other or the index.
     """
@@ -85,6 +87,7 @@ class TrainOrder:
         buckets: Sequence[int],
         seed: int,
         weights: Mapping[str, float] | None = None,
+        balance: float = 0.0,
         filmed_share: float = 0.0,
     ):
         _check_arguments(text_share, null_text_probability, seed)
@@ -95,7 +98,7 @@ class TrainOrder:
         self._null_text_probability = null_text_probability
         self._filmed_share = filmed_share
         self._num_batches = max(1, len(index) // batch_size)  # of a window
-        self._groups = _groups(index, weights, self._num_batches * batch_size)
+        self._groups = _groups(index, weights, balance, self._num_batches * batch_size)
         self._text_share = np.zeros(len(index))
         for quality in QUALITIES:
             self._text_share[index.qualities == quality] = text_share[quality]
@@ -188,7 +191,7 @@ class TrainOrder:
         return batches
 
     def _draw(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Records and first frames of the window's draws, source by source."""
+        """Records and first frames of the window's draws, group by group."""
         pieces = []
         for g, (members, quota) in enumerate(self._groups):
             first, last = window * quota, (window + 1) * quota
@@ -336,11 +339,29 @@ def _shift(wanted: np.ndarray, limits: np.ndarray, total: int) -> np.ndarray:
 
 
 def _groups(
-    index: Index, weights: Mapping[str, float] | None, draws: int
+    index: Index, weights: Mapping[str, float] | None, balance: float, draws: int
 ) -> list[tuple[np.ndarray, int]]:
     """Records that share permutations, and how many draws of a window are theirs."""
-    if weights is None:
-        return [(np.arange(len(index)), draws)]
+    sources = [(np.arange(len(index)), draws)]
+    if weights is not None:
+        sources = _by_source(index, weights, draws)
+    if not balance:
+        return sources
+    groups = []
+    for members, quota in sources:
+        names, of_action = np.unique(index.actions[members], return_inverse=True)
+        shares = np.bincount(of_action) ** (1 - balance)
+        quotas = largest_remainder(quota * shares / shares.sum())
+        groups += [
+            (members[of_action == i], int(quotas[i])) for i in range(len(names)) if quotas[i]
+        ]
+    return groups
+
+
+def _by_source(
+    index: Index, weights: Mapping[str, float], draws: int
+) -> list[tuple[np.ndarray, int]]:
+    """The records of each source that has a weight, and how many draws of a window are theirs."""
     known = np.unique(index.sources).tolist()
     if set(weights) != set(known) or min(weights.values()) < 0 or not sum(weights.values()) > 0:
         raise BadInput(

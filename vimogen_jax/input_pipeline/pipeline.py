@@ -35,6 +35,7 @@ def make_loader(
     buckets: Sequence[int],
     seed: int,
     weights: Mapping[str, float] | None = None,
+    balance: float = 0.0,
     filmed_share: float = 0.0,
     paths: bool = False,
     workers: int = 1,
@@ -58,6 +59,7 @@ def make_loader(
         buckets=buckets,
         seed=seed,
         weights=weights,
+        balance=balance,
         filmed_share=filmed_share,
     )
     _check_text_length(dataset, text_length)

@@ -91,6 +91,7 @@ class Record:
     motion: float32 of a layout, canonical, not normalised.
     text: bfloat16, the caption's features without padding.
     quality: "low" marks sources whose global motion is not to be trusted beside a text.
+    action: that it shows, "" where that is not said.
     wordings: what else says the same as the caption.
     film: that the motion was read from, if it was.
     reading: of a film of the motion, which is the truth then, if it was filmed.
@@ -105,6 +106,7 @@ class Record:
     source: str
     quality: Literal["high", "low"]
     licence: str
+    action: str = ""
     wordings: tuple[Wording, ...] = ()
     film: FilmSegment | None = None
     reading: StoredReading | None = None
@@ -132,6 +134,8 @@ def encode_record(record: Record) -> bytes:
     strings = {name: getattr(record, name) for name in _STRINGS}
     for i, wording in enumerate(record.wordings, start=1):
         strings[_numbered("caption", i)] = wording.caption
+    if record.action:
+        strings["action"] = record.action
     if record.film is not None:
         strings["film"] = json.dumps(record.film, ensure_ascii=False)
     if record.made is not None:
@@ -170,7 +174,14 @@ def decode_record(data: bytes) -> Record:
     made = MadeBy(*json.loads(strings["made"])) if "made" in strings else None
     plain = {name: strings[name] for name in _STRINGS}
     return Record(
-        **tensors, **plain, wordings=wordings, film=film, reading=read, made=made, path=path
+        **tensors,
+        **plain,
+        action=strings.get("action", ""),
+        wordings=wordings,
+        film=film,
+        reading=read,
+        made=made,
+        path=path,
     )
 
 

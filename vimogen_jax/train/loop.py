@@ -106,6 +106,7 @@ def train(experiment: Experiment) -> Reached:
             text_share=dict.fromkeys(QUALITIES, 1.0) if text_only else data.text_share,
             null_text_probability=data.null_text_probability,
             weights=data.weights or None,
+            balance=data.balance,
             filmed_share=data.filmed_share,
             paths=experiment.objective.path > 0,
             workers=data.workers,
