@@ -312,6 +312,7 @@ def curate(
                 quality="low",
                 origin=str(clip),
                 wordings=said.wordings if isinstance(said, Take) else (),
+                action=said.action if isinstance(said, Take) else "",
                 film=_filmed(clip, done),
             )
         )
@@ -332,6 +333,7 @@ def to_captions(takes: Sequence[Take]) -> str:
                 licence=take.licence,
                 quality=take.quality,
                 film=take.film and take.film._asdict(),
+                **({"action": take.action} if take.action else {}),
             )
         )
         + "\n"

@@ -61,6 +61,7 @@ def made(tmp_path_factory):
     (folder / "films/damaged.mp4").write_bytes(b"no film")
     lines = [
         dict(path=f"{name}.mp4", caption=f"a person does {name}.", licence="CC0")
+        | (dict(action=name) if name == "wave" else {})
         for name in NAMES
         if name != "unsaid"
     ]
@@ -97,6 +98,7 @@ def test_films_become_records_and_a_report(made, tmp_path):
     # Of two films alike the first of the list is taken.
     assert sorted(kept) == ["again.mp4", "wave.mp4"]
     record = kept["wave.mp4"]
+    assert (record.action, kept["again.mp4"].action) == ("wave", "")
     assert record.film is not None
     assert (record.caption, record.source, record.quality, record.licence) == (
         "a person does wave.",
@@ -129,7 +131,7 @@ def test_films_become_records_and_a_report(made, tmp_path):
     for record in kept.values():
         other = several.pop(record.id)
         np.testing.assert_array_equal(other.motion, record.motion)
-        about = lambda of: (of.caption, of.source, of.quality, of.licence, of.film)
+        about = lambda of: (of.caption, of.source, of.quality, of.licence, of.action, of.film)
         assert about(other) == about(record)
     assert not several
 

@@ -263,6 +263,12 @@ def test_balance_leaves_the_share_of_each_source():
         assert len(of(source)) == 3 and max(of(source)) - min(of(source)) <= 3  # a draw a window
 
 
+def test_balance_leaves_no_action_out():
+    index = make_index(np.random.default_rng(0), 1_000)
+    rare = dataclasses.replace(index, actions=np.where(np.arange(1_000) == 7, "sit", "walk"))
+    assert drawn_actions(rare, 62, balance=0.01)["sit"] >= 1
+
+
 def test_without_balance_actions_change_nothing():
     index = make_index(np.random.default_rng(0), 200)
     other = dataclasses.replace(index, actions=np.full(200, ""))
@@ -322,6 +328,7 @@ def test_largest_remainder_keeps_the_sum():
         ({"weights": {"cmu": 1, "studio": -1, "video": 1}}, "at least 0"),
         ({"weights": {"cmu": 0, "studio": 0, "video": 0}}, "not all 0"),
         ({"weights": {"cmu": 1, "studio": 1e-5, "video": 1}}, "weight 1e-05 of source studio"),
+        ({"weights": {"cmu": 1, "studio": 0.02, "video": 1}, "balance": 1.0}, "of the 3 actions"),
         ({"text_share": {"high": 0.8}}, "text_share must give"),
         ({"text_share": {"high": 1.8, "low": 0.4}}, "text_share must give"),
         ({"null_text_probability": 1.5}, "null_text_probability 1.5"),

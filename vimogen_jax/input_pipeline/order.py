@@ -351,10 +351,14 @@ def _groups(
     for members, quota in sources:
         names, of_action = np.unique(index.actions[members], return_inverse=True)
         shares = np.bincount(of_action) ** (1 - balance)
-        quotas = largest_remainder(quota * shares / shares.sum())
-        groups += [
-            (members[of_action == i], int(quotas[i])) for i in range(len(names)) if quotas[i]
-        ]
+        spare = quota - len(names)  # each action is drawn at least once a window
+        if spare < 0:
+            raise BadInput(
+                f"balance leaves some of the {len(names)} actions of a source less than a record "
+                f"an epoch, as its weight leaves it {quota}"
+            )
+        quotas = 1 + largest_remainder(spare * shares / shares.sum())
+        groups += [(members[of_action == i], int(quotas[i])) for i in range(len(names))]
     return groups
 
 
